@@ -1,0 +1,129 @@
+"""The errors of the library: one root, and each text ends in what to do.
+
+A caller that catches `KandjiUploaderError` has caught every failure that is expected to happen:
+bad settings, a bad installer, a missing token, an answer of the service. Anything else is a bug.
+No text here may hold a secret; whoever raises sees to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class KandjiUploaderError(Exception):
+    """The root of all expected failures; `str()` of it is fit to be shown to a Mac admin."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in the settings.
+
+    Attributes:
+        where: the file, map, recipe or command line that holds it.
+        key: the key path inside it (`zz_defaults.dry_run`), or "" for the file as a whole.
+        value: what was found there, as text; None where there is no single value. Never a secret.
+        accepted: what is accepted there, in one phrase that tells the fix.
+    """
+
+    where: str
+    key: str
+    value: str | None
+    accepted: str
+
+    def __str__(self) -> str:
+        place = f"{self.where}: {self.key}" if self.key else self.where
+        found = "" if self.value is None else f" is {self.value}"
+        return f"{place}{found}: {self.accepted}"
+
+
+class SettingsError(KandjiUploaderError):
+    """The settings are wrong. All problems are reported at once, in `problems`."""
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class CredentialError(KandjiUploaderError):
+    """A token or webhook was not found, or the keychain is locked or missing."""
+
+
+class InstallerError(KandjiUploaderError):
+    """The installer cannot be used: missing, empty, unreadable, encrypted, broken or hostile.
+
+    The text names the file, the place inside it and the reason.
+    """
+
+    def __init__(self, path: Path | str, reason: str, place: str = "") -> None:
+        self.path = Path(path)
+        self.place = place
+        self.reason = reason
+        super().__init__(f"{self.path}{f' ({place})' if place else ''}: {reason}")
+
+
+class AuditScriptError(KandjiUploaderError):
+    """The audit script cannot be rendered, or would loop; nothing was uploaded."""
+
+
+class TargetError(KandjiUploaderError):
+    """What was asked for does not fit the tenant: a missing category, Blueprint, or app."""
+
+
+class LockedError(KandjiUploaderError):
+    """Another run on this machine is publishing the same Custom App."""
+
+
+class NetworkError(KandjiUploaderError):
+    """The service was not reached, or the connection broke and the budget of retries is spent."""
+
+
+class ApiError(KandjiUploaderError):
+    """The service answered, but not with what its documentation says.
+
+    Attributes:
+        request: method and path, such as `PATCH custom-apps/ID`.
+        status: the HTTP status, or None where the answer could not be read as one.
+        request_id: the service's own id of the request, where it sent one.
+        body: the first 300 characters of the answer.
+    """
+
+    def __init__(
+        self, request: str, status: int | None, advice: str, *, request_id: str | None = None, body: str = ""
+    ) -> None:
+        self.request = request
+        self.status = status
+        self.request_id = request_id
+        self.body = body[:300]
+        answered = "an unreadable answer" if status is None else f"HTTP {status}"
+        traced = f", request id {request_id}" if request_id else ""
+        said = f" It said: {self.body}" if self.body else ""
+        super().__init__(f"{request}: {answered}{traced}: {advice}{said}")
+
+
+class AuthenticationError(ApiError):
+    """401: the token is wrong, was revoked or has expired."""
+
+
+class MissingPermissionError(ApiError):
+    """403: the token lacks a permission; the text names it."""
+
+
+class StillProcessingError(ApiError):
+    """503 until the budget was spent: the upload is there, the next run will finish."""
+
+
+class RunFailedError(KandjiUploaderError):
+    """At least one target of a run failed; the text names what succeeded and what did not.
+
+    Attributes:
+        result: the whole `RunResult`, so that what did succeed is not lost.
+    """
+
+    def __init__(self, text: str, result: object) -> None:
+        self.result = result
+        super().__init__(text)
+
+
+class InterruptedRunError(KandjiUploaderError):
+    """SIGINT or SIGTERM: the text says what was and what was not done."""

@@ -1,0 +1,242 @@
+"""The words of the domain as values that never change once made.
+
+Custom App, stage, enforcement, installer facts, settings: what the rest of the library passes along.
+Nothing here reads a file, a clock or the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+
+
+class Stage(str, Enum):
+    """Which of the two Custom Apps of a piece of software is meant: production or test."""
+
+    PROD = "prod"
+    TEST = "test"
+
+
+class InstallType(str, Enum):
+    """What kind of file the installer is, in the API's words (`install_type`)."""
+
+    PACKAGE = "package"
+    IMAGE = "image"
+    ZIP = "zip"
+
+
+class Enforcement(str, Enum):
+    """How a Custom App is enforced, in the words of recipes and of the config file."""
+
+    AUDIT_ENFORCE = "audit_enforce"
+    SELF_SERVICE = "self_service"
+    INSTALL_ONCE = "install_once"
+    UPDATE_ONLY = "update_only"
+    """Continuously enforced, but a Mac that lacks the app passes the audit."""
+
+    @property
+    def api_value(self) -> str:
+        """The API's `install_enforcement` for it."""
+        return _API_ENFORCEMENT[self]
+
+    @property
+    def audited(self) -> bool:
+        """Whether an app enforced so carries an audit script."""
+        return self in (Enforcement.AUDIT_ENFORCE, Enforcement.UPDATE_ONLY)
+
+
+_API_ENFORCEMENT = {
+    Enforcement.AUDIT_ENFORCE: "continuously_enforce",
+    Enforcement.UPDATE_ONLY: "continuously_enforce",
+    Enforcement.SELF_SERVICE: "no_enforcement",
+    Enforcement.INSTALL_ONCE: "install_once",
+}
+
+
+@dataclass(frozen=True)
+class AppRecord:
+    """One app bundle found in an installer.
+
+    Attributes:
+        path: where it lies in the installer, `/`-separated, without a leading `./` or `/`.
+        bundle_id: `CFBundleIdentifier`, None where there is none.
+        short_version: `CFBundleShortVersionString`.
+        bundle_version: `CFBundleVersion`.
+        install_path: where the installer puts it on a Mac; None for an app in a .dmg or .zip.
+        minimum_os_version: `LSMinimumSystemVersion`.
+    """
+
+    path: str
+    bundle_id: str | None = None
+    short_version: str | None = None
+    bundle_version: str | None = None
+    install_path: str | None = None
+    minimum_os_version: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The bundle's own name, such as `Firefox.app`."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class PackageRecord:
+    """One component package found in an installer.
+
+    Attributes:
+        id: the package id (`identifier` of PackageInfo), as `pkgutil` knows the receipt on a Mac.
+        version: the package version of the receipt.
+        install_location: as PackageInfo says it; None where it does not.
+        path: the component's folder in the product, or the inner .pkg's path; "" for a flat component itself.
+        size: bytes of its payload as stored, 0 where there is none.
+    """
+
+    id: str
+    version: str | None = None
+    install_location: str | None = None
+    path: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class AppFacts:
+    """What an installer is, as read from it without macOS tools.
+
+    Attributes:
+        type: package, image or zip, by content and not by suffix.
+        app_name: the bundle name of the app that is meant, such as `Firefox.app`.
+        bundle_id: its `CFBundleIdentifier`.
+        version: the version that `version_key` of its Info.plist holds.
+        version_key: `CFBundleShortVersionString`, else `CFBundleVersion`; what an audit on the Mac must compare.
+        package_id: the id of the component that stands for the installer.
+        package_version: the version of that component's receipt.
+        minimum_os_version: the lowest macOS that the app says it runs on.
+        signed: whether there is a signature; no verdict on it.
+        apps: all app bundles found, helpers inside other bundles excepted.
+        packages: all component packages found.
+        sha256: hex digest of the file; None where it was not asked for.
+        size: bytes.
+        ambiguous: paths of the candidates where two apps have an equal claim; then app_name, bundle_id and
+            version are None.
+        warnings: what is odd about the file, one sentence each.
+    """
+
+    type: InstallType
+    size: int
+    app_name: str | None = None
+    bundle_id: str | None = None
+    version: str | None = None
+    version_key: str | None = None
+    package_id: str | None = None
+    package_version: str | None = None
+    minimum_os_version: str | None = None
+    signed: bool = False
+    apps: tuple[AppRecord, ...] = ()
+    packages: tuple[PackageRecord, ...] = ()
+    sha256: str | None = None
+    ambiguous: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What holds for one stage.
+
+    Attributes:
+        name: the Custom App's name; None where this stage is not asked for.
+        category: the Self Service category given by recipe, flag or map; None where none was given.
+        default_category: the category of the config file, for Self Service apps that were given none.
+        delay_days: days until the audit script enforces a new version.
+        preinstall_script: path of a script; None leaves what the app has in Kandji.
+        postinstall_script: likewise.
+        restart: whether a Mac restarts after the install; None leaves what the app has.
+        active: whether the app is active; None leaves what the app has.
+        recommended: whether Self Service shows it as recommended; None leaves what the app has.
+        blueprints: names or ids, optionally `name:node-id` for a node of an Assignment Map.
+    """
+
+    name: str | None = None
+    category: str | None = None
+    default_category: str = "Apps"
+    delay_days: int = 0
+    preinstall_script: str | None = None
+    postinstall_script: str | None = None
+    restart: bool | None = None
+    active: bool | None = None
+    recommended: bool | None = None
+    blueprints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that holds for a run, resolved from the precedence ladder; `origins` tells where each value came from.
+
+    Attributes:
+        api_url: `https://HOST` (or `http://` on loopback), without a trailing slash or path.
+        token_name: name of the API token in the environment or keychain.
+        keystore_environment: look the secrets up in the environment.
+        keystore_keychain: look the secrets up in the keychain.
+        environment_first: `ENV_KEYSTORE`: the environment before the keychain, on every platform.
+        slack_enabled: post a message after a run that changed something or failed.
+        webhook_name: name of the Slack webhook in the environment or keychain.
+        use_recipe_map: read `recipe_map.yaml|json`.
+        use_package_map: read `package_map.yaml|json`.
+        enforcement_type: given by the recipe, flag or override for new apps; None where none was given.
+        default_enforcement: `li_enforcement.type`.
+        auto_create_app: create a Custom App where none matches.
+        dry_run: plan only; no request that changes anything.
+        dynamic_lookup: look for an app by the similarity of installer file names.
+        new_app_naming: the name of a new app where none is given; `APPNAME` is replaced.
+        unzip_location: where a .zip is unpacked on the Mac.
+        unzip_location_given: whether recipe, flag or map gave it (then an existing app is brought in line).
+        create_new: always create, even where an app of that name exists.
+        allow_downgrade: publish a version lower than the one in Kandji.
+        replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
+        audit_template: path of a custom audit template; None for the bundled one.
+        processing_timeout: seconds to wait for `still being processed` before giving up for this run.
+        prod: the production stage.
+        test: the test stage.
+        config_folder: where config.yaml and the maps are.
+        origins: per setting (its key path), where its value came from.
+        warnings: what is accepted but odd, one sentence each.
+    """
+
+    api_url: str
+    token_name: str = "KANDJI_TOKEN"  # noqa: S105 - the name of a token, not a token
+    keystore_environment: bool = True
+    keystore_keychain: bool = False
+    environment_first: bool = False
+    slack_enabled: bool = False
+    webhook_name: str = "SLACK_TOKEN"
+    use_recipe_map: bool = False
+    use_package_map: bool = False
+    enforcement_type: Enforcement | None = None
+    default_enforcement: Enforcement = Enforcement.AUDIT_ENFORCE
+    auto_create_app: bool = True
+    dry_run: bool = False
+    dynamic_lookup: bool = False
+    new_app_naming: str = "APPNAME (AutoPkg)"
+    unzip_location: str = "/Applications"
+    unzip_location_given: bool = False
+    create_new: bool = False
+    allow_downgrade: bool = False
+    replace_audit_script: bool = False
+    audit_template: str | None = None
+    processing_timeout: float = 300.0
+    prod: StageSettings = StageSettings(delay_days=5)
+    test: StageSettings = StageSettings(default_category="Utilities")
+    config_folder: Path = Path()
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    warnings: tuple[str, ...] = ()
+
+    def stage(self, stage: Stage) -> StageSettings:
+        """The settings of one stage."""
+        return self.prod if stage is Stage.PROD else self.test
+
+    @property
+    def state_folder(self) -> Path:
+        """Where journals and caches live; safe to delete."""
+        return self.config_folder / "state"
