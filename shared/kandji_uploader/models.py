@@ -240,3 +240,115 @@ class Settings:
     def state_folder(self) -> Path:
         """Where journals and caches live; safe to delete."""
         return self.config_folder / "state"
+
+
+@dataclass(frozen=True)
+class CustomApp:
+    """A Custom App as Kandji's list shows it; the attributes are the API's fields.
+
+    `sha256`, `self_service_category_id` and `self_service_recommended` are None where the answer left them out
+    (the documentation shows them in answers to create and update only). Times are the service's own texts.
+    """
+
+    id: str
+    name: str
+    file_key: str
+    install_type: str
+    install_enforcement: str
+    audit_script: str = ""
+    unzip_location: str = ""
+    active: bool = True
+    restart: bool = False
+    preinstall_script: str = ""
+    postinstall_script: str = ""
+    sha256: str | None = None
+    file_size: int | None = None
+    file_updated: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+    show_in_self_service: bool = False
+    self_service_category_id: str | None = None
+    self_service_recommended: bool | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The installer's file name in Kandji's store, with the 8-hex suffix that Kandji adds."""
+        return self.file_key.rsplit("/", 1)[-1]
+
+    @property
+    def self_service(self) -> bool:
+        """Whether the app is offered in Self Service and not enforced."""
+        return self.install_enforcement == "no_enforcement" and self.show_in_self_service
+
+
+@dataclass(frozen=True)
+class Category:
+    """A Self Service category of the tenant."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A Blueprint of the tenant; `type` is `classic` or `map` (an Assignment Map)."""
+
+    id: str
+    name: str
+    type: str = "classic"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One Custom App that a run should leave in a given state.
+
+    Attributes:
+        stage: production or test.
+        name: the Custom App's name.
+        enforcement: what a new app gets; an existing one keeps its own.
+        category: the Self Service category given for the stage; None where none was given.
+        default_category: the one that stands in for a missing or ungiven one.
+        delay_days: days until the audit script enforces.
+        enforcement_given: whether recipe, flag or map named the enforcement.
+        preinstall_script: the script's text; None leaves what the app has.
+        postinstall_script: likewise.
+        restart: None leaves what the app has.
+        active: None leaves what the app has.
+        recommended: None leaves what the app has.
+        blueprints: what a created app is assigned to.
+    """
+
+    stage: Stage
+    name: str
+    enforcement: Enforcement
+    category: str | None = None
+    default_category: str = "Apps"
+    delay_days: int = 0
+    enforcement_given: bool = False
+    preinstall_script: str | None = None
+    postinstall_script: str | None = None
+    restart: bool | None = None
+    active: bool | None = None
+    recommended: bool | None = None
+    blueprints: tuple[str, ...] = ()
+
+
+class Action(str, Enum):
+    """What the plan says of a target, and what became of it."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+    @property
+    def writes(self) -> bool:
+        """Whether carrying it out changes the tenant."""
+        return self in (Action.CREATE, Action.UPDATE)
+
+    @property
+    def bad(self) -> bool:
+        """Whether a run with such an outcome has failed."""
+        return self in (Action.CONFLICT, Action.REFUSED, Action.FAILED)

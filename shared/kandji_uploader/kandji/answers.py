@@ -1,0 +1,149 @@
+"""From the service's JSON to the values of the domain, every field checked.
+
+A surprising answer becomes an `ApiError` that names the request, the field and what was found, never a KeyError
+somewhere later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from kandji_uploader.models import Blueprint, Category, CustomApp
+
+if TYPE_CHECKING:
+    from kandji_uploader.kandji.transport import Answer
+
+
+@dataclass(frozen=True)
+class UploadTicket:
+    """Leave to upload one file: where to, with which fields, and the key that a Custom App will name it by."""
+
+    post_url: str
+    post_data: Mapping[str, str]
+    file_key: str
+    expires: str = ""
+
+
+class Fields:
+    """One JSON object of an answer, read field by field."""
+
+    def __init__(self, answer: Answer, data: object) -> None:
+        self._answer = answer
+        if not isinstance(data, dict):
+            raise answer.error(f"a JSON object was expected, not {_kind(data)}. Tell the makers of this tool")
+        self._data = data
+
+    def text(self, name: str) -> str:
+        """A text that must be there."""
+        value = self._data.get(name)
+        if not isinstance(value, str) or not value:
+            raise self._wrong(name, "a text", value)
+        return value
+
+    def text_or(self, name: str, default: str) -> str:
+        """A text; `default` where it is absent or null."""
+        value = self._data.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise self._wrong(name, "a text", value)
+        return value
+
+    def maybe_text(self, name: str) -> str | None:
+        """A text; None where it is absent, null or empty."""
+        return self.text_or(name, "") or None
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """A boolean; `default` where it is absent or null."""
+        value = self._data.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false", value)
+        return value
+
+    def maybe_flag(self, name: str) -> bool | None:
+        """A boolean; None where it is absent or null."""
+        return None if self._data.get(name) is None else self.flag(name, default=False)
+
+    def maybe_number(self, name: str) -> int | None:
+        """A whole number; None where it is absent or null."""
+        value = self._data.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._wrong(name, "a whole number", value)
+        return value
+
+    def texts(self, name: str) -> Mapping[str, str]:
+        """An object whose values are all texts."""
+        value = self._data.get(name)
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            raise self._wrong(name, "an object of texts", value)
+        return MappingProxyType(dict(value))
+
+    def objects(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        value = self._data.get(name)
+        if not isinstance(value, list):
+            raise self._wrong(name, "a list", value)
+        return [Fields(self._answer, item) for item in value]
+
+    def maybe_object(self, name: str) -> Fields | None:
+        """An object; None where it is absent or null."""
+        return None if self._data.get(name) is None else Fields(self._answer, self._data[name])
+
+    def _wrong(self, name: str, expected: str, value: object) -> Exception:
+        return self._answer.error(f"its field {name!r} should be {expected}, not {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    return "missing or null" if value is None else "empty" if value == "" else type(value).__name__
+
+
+def custom_app(fields: Fields) -> CustomApp:
+    """A Custom App of a list or of an answer to get, create or update."""
+    return CustomApp(
+        id=fields.text("id"),
+        name=fields.text("name"),
+        file_key=fields.text_or("file_key", ""),
+        install_type=fields.text_or("install_type", ""),
+        install_enforcement=fields.text_or("install_enforcement", ""),
+        audit_script=fields.text_or("audit_script", ""),
+        unzip_location=fields.text_or("unzip_location", ""),
+        active=fields.flag("active", default=True),
+        restart=fields.flag("restart", default=False),
+        preinstall_script=fields.text_or("preinstall_script", ""),
+        postinstall_script=fields.text_or("postinstall_script", ""),
+        sha256=fields.maybe_text("sha256"),
+        file_size=fields.maybe_number("file_size"),
+        file_updated=fields.maybe_text("file_updated"),
+        created_at=fields.text_or("created_at", ""),
+        updated_at=fields.text_or("updated_at", ""),
+        show_in_self_service=fields.flag("show_in_self_service", default=False),
+        self_service_category_id=fields.maybe_text("self_service_category_id"),
+        self_service_recommended=fields.maybe_flag("self_service_recommended"),
+    )
+
+
+def upload_ticket(fields: Fields) -> UploadTicket:
+    """The answer to a request for an upload."""
+    return UploadTicket(
+        post_url=fields.text("post_url"),
+        post_data=fields.texts("post_data"),
+        file_key=fields.text("file_key"),
+        expires=fields.text_or("expires", ""),
+    )
+
+
+def category(fields: Fields) -> Category:
+    """One Self Service category."""
+    return Category(fields.text("id"), fields.text("name"))
+
+
+def blueprint(fields: Fields) -> Blueprint:
+    """One Blueprint."""
+    return Blueprint(fields.text("id"), fields.text("name"), fields.text_or("type", "classic"))

@@ -1,0 +1,315 @@
+"""Kandji's API, one method for each documented request.
+
+Methods return values of the domain and raise `KandjiUploaderError`s; they decide nothing. Those that read a paged
+list follow every page. What may be sent twice is sent again by the transport; a create is sent once, and a lost
+answer to it is the caller's to settle (`LostAnswerError`).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urlsplit
+
+from kandji_uploader.errors import ApiError, NetworkError, StillProcessingError
+from kandji_uploader.kandji import answers
+from kandji_uploader.kandji.answers import Fields, UploadTicket
+from kandji_uploader.kandji.transport import LOOPBACK, Answer, LostAnswerError, Policy, Transport
+from kandji_uploader.kandji.upload import Progress, UploadForm
+from kandji_uploader.models import Blueprint, Category, CustomApp
+
+Value = TypeVar("Value")
+FormValue = str | bool
+
+_APPS = "library/custom-apps"
+_OK, _CREATED, _NO_CONTENT, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 201, 204, 400, 404, 503
+_SERVER_TROUBLE = (500, 502, 504)
+_MAX_PAGES = 10_000
+
+
+class NotFoundError(ApiError):
+    """404: there is no such thing in the tenant (any more)."""
+
+
+class UploadExpiredError(ApiError):
+    """The store's policy for this upload has expired; a new ticket is needed."""
+
+
+class RejectedError(ApiError):
+    """400: the service did not accept a field; its text says which."""
+
+
+class Client:
+    """The documented requests of one tenant.
+
+    Args:
+        api_url: see `Transport`.
+        token: the bearer token.
+        policy: see `Policy`.
+        say: told when something takes longer, one line each.
+    """
+
+    def __init__(
+        self, api_url: str, token: str, policy: Policy | None = None, say: Callable[[str], None] | None = None
+    ) -> None:
+        self._transport = Transport(api_url, token, policy)
+        self.policy = self._transport.policy
+        self.say = say or (lambda _: None)
+
+    # Custom Apps
+
+    def list_custom_apps(self) -> tuple[CustomApp, ...]:
+        """Every Custom App of the tenant, all pages."""
+        return tuple(self._pages(_APPS, answers.custom_app))
+
+    def get_custom_app(self, app_id: str) -> CustomApp:
+        """One Custom App.
+
+        Raises:
+            NotFoundError: it is not there (any more).
+        """
+        return self._read(f"{_APPS}/{_segment(app_id)}", answers.custom_app)
+
+    def request_upload(self, name: str) -> UploadTicket:
+        """Leave to upload a file of that name; nothing changes in the tenant until an app names its key."""
+        answer = self._write("POST", f"{_APPS}/upload", fields={"name": name})
+        ticket = answers.upload_ticket(Fields(answer, answer.json()))
+        if urlsplit(ticket.post_url).scheme != "https" and urlsplit(ticket.post_url).hostname not in LOOPBACK:
+            raise answer.error("the store to upload to is not an https address; nothing was uploaded")
+        return ticket
+
+    def upload(self, ticket: UploadTicket, path: Path, progress: Progress | None = None) -> str:
+        """Send a file to the store; returns the sha256 (hex) of the bytes that were sent.
+
+        Raises:
+            UploadExpiredError: the ticket is too old.
+            InstallerError: the file changed meanwhile.
+            NetworkError: the tries are spent; nothing changed in the tenant.
+        """
+        with UploadForm(path, ticket.post_data, progress) as form:
+            for number in range(1, self.policy.tries + 1):
+                form.seek(0)
+                try:
+                    answer = self._transport.post_form(ticket.post_url, form)
+                except NetworkError as problem:
+                    form.check_unchanged()
+                    if number == self.policy.tries:
+                        raise
+                    self._pause(number, str(problem).split(". ", maxsplit=1)[0])
+                    continue
+                if answer.status in (_OK, _CREATED, _NO_CONTENT):
+                    form.check_unchanged()
+                    return form.sha256
+                self._store_refused(answer, last=number == self.policy.tries)
+                self._pause(number, f"the upload store answered HTTP {answer.status}")
+        raise AssertionError("the last try returns or raises")
+
+    def create_custom_app(self, fields: Mapping[str, FormValue]) -> CustomApp:
+        """Create a Custom App; sent once.
+
+        Raises:
+            LostAnswerError: it may or may not exist now. List again and look for the `file_key`.
+            RejectedError: a field was not accepted.
+            StillProcessingError: the upload was still being processed when the budget was spent.
+        """
+        answer = self._write("POST", _APPS, fields=_form(fields), repeat=False)
+        return self._written(answer)
+
+    def update_custom_app(self, app_id: str, fields: Mapping[str, FormValue]) -> CustomApp:
+        """Change fields of a Custom App; the same change sent twice is the same change.
+
+        Raises: as `create_custom_app`, and NotFoundError.
+        """
+        answer = self._write("PATCH", f"{_APPS}/{_segment(app_id)}", fields=_form(fields))
+        return self._written(answer)
+
+    def delete_custom_app(self, app_id: str) -> None:
+        """Delete a Custom App for good."""
+        self._write("DELETE", f"{_APPS}/{_segment(app_id)}")
+
+    # Self Service
+
+    def list_categories(self) -> tuple[Category, ...]:
+        """Every Self Service category."""
+        answer = self._get("self-service/categories")
+        rows = answer.json()
+        if not isinstance(rows, list):
+            raise answer.error("a list of categories was expected")
+        return tuple(answers.category(Fields(answer, row)) for row in rows)
+
+    # Blueprints
+
+    def list_blueprints(self) -> tuple[Blueprint, ...]:
+        """Every Blueprint."""
+        return tuple(self._pages("blueprints", answers.blueprint))
+
+    def get_blueprint(self, blueprint_id: str) -> Blueprint:
+        """One Blueprint."""
+        return self._read(f"blueprints/{_segment(blueprint_id)}", answers.blueprint)
+
+    def list_blueprint_items(self, blueprint_id: str) -> tuple[tuple[str, str], ...]:
+        """Id and name of every Library Item of a Blueprint."""
+        address = f"blueprints/{_segment(blueprint_id)}/list-library-items"
+        return tuple(self._pages(address, lambda row: (row.text("id"), row.text_or("name", ""))))
+
+    def assign_library_item(self, blueprint_id: str, item_id: str, node_id: str | None = None) -> None:
+        """Assign a Library Item to a Blueprint, or to a node of an Assignment Map; being there already is fine.
+
+        Raises:
+            RejectedError: the node is missing, or given for a Classic Blueprint.
+        """
+        try:
+            self._write("POST", f"blueprints/{_segment(blueprint_id)}/assign-library-item", json=_item(item_id, node_id))
+        except RejectedError as problem:
+            if "already exists" not in problem.body:
+                raise
+
+    def remove_library_item(self, blueprint_id: str, item_id: str, node_id: str | None = None) -> None:
+        """Remove a Library Item from a Blueprint. (The documentation's address for it is the assigning one, by mistake.)"""
+        self._write("POST", f"blueprints/{_segment(blueprint_id)}/remove-library-item", json=_item(item_id, node_id))
+
+    # Library Items and inventory
+
+    def library_item_statuses(self, item_id: str) -> Iterator[Fields]:
+        """The status of a Library Item on each Mac, page by page."""
+        return self._pages(f"library/library-items/{_segment(item_id)}/status", lambda row: row)
+
+    def library_item_activity(self, item_id: str) -> Iterator[Fields]:
+        """What was done to a Library Item, newest first, page by page."""
+        return self._pages(f"library/library-items/{_segment(item_id)}/activity", lambda row: row)
+
+    def list_applications(self, limit: int = 300) -> Iterator[Fields]:
+        """The applications of the inventory (Prism), one per Mac and app, page by page."""
+        offset = 0
+        while True:
+            answer = self._get("prism/apps", params={"limit": str(limit), "offset": str(offset)})
+            rows = Fields(answer, answer.json()).objects("data")
+            yield from rows
+            offset += len(rows)
+            if len(rows) < limit:
+                return
+
+    # How it is done
+
+    def _read(self, address: str, parse: Callable[[Fields], Value]) -> Value:
+        answer = self._get(address)
+        return parse(Fields(answer, answer.json()))
+
+    def _pages(self, address: str, parse: Callable[[Fields], Value]) -> Iterator[Value]:
+        for _ in range(_MAX_PAGES):
+            answer = self._get(address)
+            page = Fields(answer, answer.json())
+            yield from map(parse, page.objects("results"))
+            following = page.maybe_text("next")
+            if following is None:
+                return
+            address = following
+        raise answer.error(f"the list has more than {_MAX_PAGES} pages: its `next` links go round in a circle")
+
+    def _get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
+        """One GET whose answer is JSON; an answer that arrived broken is asked for once more."""
+        for last in (False, True):
+            try:
+                answer = self._patiently(lambda: self._transport.request("GET", address, params=params))
+                if answer.status == _OK:
+                    answer.json()
+                return self._expect(answer)
+            except (LostAnswerError, ApiError) as problem:
+                broken = isinstance(problem, LostAnswerError) or problem.status == _OK
+                if last or not broken:
+                    raise
+        raise AssertionError("the second try returns or raises")
+
+    def _write(
+        self,
+        method: str,
+        address: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        json: Mapping[str, str] | None = None,
+        repeat: bool = True,
+    ) -> Answer:
+        answer = self._patiently(
+            lambda: self._transport.request(method, address, fields=fields, json=json, repeat=repeat)
+        )
+        return self._expect(answer)
+
+    def _written(self, answer: Answer) -> CustomApp:
+        """The app that a create or update answered with; an unreadable answer counts as lost."""
+        try:
+            return answers.custom_app(Fields(answer, answer.json()))
+        except ApiError as problem:
+            raise LostAnswerError(str(problem)) from None
+
+    def _patiently(self, send: Callable[[], Answer]) -> Answer:
+        """Send, and while the service says 503 (still being processed) ask again with growing waits.
+
+        Raises:
+            StillProcessingError: the budget is spent.
+        """
+        until = time.monotonic() + self.policy.processing_budget
+        wait = self.policy.first_wait
+        while True:
+            answer = send()
+            if answer.status != _UNAVAILABLE:
+                return answer
+            left = until - time.monotonic()
+            if left <= 0:
+                raise answer.error(
+                    f"the service was still busy after {self.policy.processing_budget:.0f} seconds. What was uploaded "
+                    "is kept: the next run goes on from there without uploading again",
+                    StillProcessingError,
+                )
+            self.say(f"Kandji is still processing; asking again in {wait:.0f} s" if wait >= 1 else "Kandji is processing")
+            self._transport.wait(min(wait, left))
+            wait = min(wait * 1.6, self.policy.longest_wait)
+
+    def _expect(self, answer: Answer) -> Answer:
+        if answer.status in (_OK, _CREATED, _NO_CONTENT):
+            return answer
+        if answer.status == _NOT_FOUND:
+            raise answer.error("it is not there. Was it deleted in Kandji, or is the API URL another tenant's?", NotFoundError)
+        if answer.status == _BAD_REQUEST:
+            raise answer.error("the service did not accept the request.", RejectedError)
+        if answer.status in _SERVER_TROUBLE:
+            problem = answer.error("the service has a problem. Run again later; nothing is lost")
+            raise LostAnswerError(str(problem))
+        raise answer.error("an answer that its documentation does not name. Run again later")
+
+    def _store_refused(self, answer: Answer, *, last: bool) -> None:
+        """Raise unless sending the same form again makes sense."""
+        if "expired" in answer.text.lower():
+            raise answer.error("the leave to upload has expired", UploadExpiredError)
+        if answer.status < 500 and answer.status != 429 and "RequestTimeout" not in answer.text:  # noqa: PLR2004
+            raise answer.error("the upload store refused the file; nothing was published")
+        if last:
+            raise answer.error("the upload store has a problem; nothing was published. Run again later")
+
+    def _pause(self, number: int, why: str) -> None:
+        longest = min(self.policy.first_wait * 2**number, self.policy.longest_wait)
+        wait = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
+        self.say(f"{why}; trying again in {wait:.0f} s (try {number + 1} of {self.policy.tries})")
+        self._transport.wait(wait)
+
+
+def patient(policy: Policy, seconds: float) -> Policy:
+    """The same policy with another budget for processing, in seconds."""
+    return replace(policy, processing_budget=seconds)
+
+
+def _form(fields: Mapping[str, FormValue]) -> dict[str, str]:
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
+
+
+def _item(item_id: str, node_id: str | None) -> dict[str, str]:
+    node = {} if node_id is None else {"assignment_node_id": node_id}
+    return {"library_item_id": item_id, **node}
+
+
+def _segment(value: str) -> str:
+    """A value as one segment of a path, whatever it holds."""
+    return quote(value, safe="")

@@ -1,0 +1,154 @@
+"""The upload form: a file sent as multipart/form-data without ever holding it in memory.
+
+S3 wants a form POST with a known Content-Length, every field of the policy first and `file` last. `requests`' own
+`files=` reads the whole file into memory (twice), and requests-toolbelt cannot rewind for a retry; hence this small
+stream that knows its length, can be rewound, and hashes what it sends so that the file is read once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from kandji_uploader.errors import InstallerError
+
+BLOCK = 1 << 20
+"""Bytes read and sent at a time: large enough for the wire, small enough for memory."""
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes sent so far and the bytes in all."""
+
+
+class UploadForm:
+    """A file and its form fields as one readable stream of known length.
+
+    Used as a context manager, which opens and closes the file. After it was read to its end, `sha256` is the hex
+    digest of the file's bytes as they were sent.
+
+    Raises (while being read):
+        InstallerError: the file became shorter or longer than it was when it was opened.
+    """
+
+    def __init__(self, path: Path, fields: Mapping[str, str], progress: Progress | None = None) -> None:
+        self._path = path
+        self._progress = progress
+        self._boundary = uuid.uuid4().hex
+        self._head = self._field_parts(fields) + self._file_header()
+        self._tail = f"\r\n--{self._boundary}--\r\n".encode()
+        self._file: BinaryIO | None = None
+        self._size = 0
+        self._identity: tuple[int, ...] = ()
+        self._position = 0
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> UploadForm:
+        self._file = self._path.open("rb", buffering=0)
+        self._identity = self._now()
+        self._size = os.fstat(self._file.fileno()).st_size
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type header that belongs to this form."""
+        return f"multipart/form-data; boundary={self._boundary}"
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the file bytes sent since the last rewind."""
+        return self._digest.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Raise InstallerError if the file on disk is no longer the one that was opened."""
+        try:
+            same = self._now() == self._identity
+        except OSError:
+            same = False
+        if not same:
+            raise self._changed()
+
+    def __len__(self) -> int:
+        return len(self._head) + self._size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(BLOCK):
+            yield block
+
+    def tell(self) -> int:
+        """The position in the stream, in bytes."""
+        return self._position
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        """Rewind for another try; only the start can be sought, since the digest starts anew with it."""
+        if (position, whence) != (0, os.SEEK_SET):
+            raise ValueError("an upload form can only be rewound to its start")
+        self._position = 0
+        self._digest = hashlib.sha256()
+        self._opened().seek(0)
+        return 0
+
+    def read(self, limit: int = -1) -> bytes:
+        """Up to `limit` bytes from where the stream stands; empty at its end."""
+        limit = BLOCK if limit is None or limit < 0 else limit
+        block = self._next(limit)
+        self._position += len(block)
+        return block
+
+    def _next(self, limit: int) -> bytes:
+        start, end = len(self._head), len(self._head) + self._size
+        if self._position < start:
+            return self._head[self._position : self._position + limit]
+        if self._position < end:
+            return self._file_block(min(limit, end - self._position))
+        return self._tail[self._position - end : self._position - end + limit]
+
+    def _file_block(self, limit: int) -> bytes:
+        block = self._opened().read(limit)
+        if not block:
+            raise self._changed()
+        self._digest.update(block)
+        if self._progress is not None:
+            self._progress(self._position + len(block) - len(self._head), self._size)
+        return block
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            raise ValueError("the upload form is used outside of its `with` block")
+        return self._file
+
+    def _now(self) -> tuple[int, ...]:
+        """What identifies the file on disk: another file of that name, or a rewritten one, differs in it."""
+        status = self._path.stat()
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def _changed(self) -> InstallerError:
+        return InstallerError(
+            self._path,
+            "the file changed while it was being uploaded; nothing was published. Run again when it is complete",
+        )
+
+    def _field_parts(self, fields: Mapping[str, str]) -> bytes:
+        parts = []
+        for name, value in fields.items():
+            parts.append(
+                f'--{self._boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
+            )
+        return "".join(parts).encode()
+
+    def _file_header(self) -> bytes:
+        return (
+            f'--{self._boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(self._path.name)}"'
+            "\r\nContent-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+
+
+def _quoted(name: str) -> str:
+    """A name as browsers write it into a form header (HTML living standard, multipart/form-data)."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
