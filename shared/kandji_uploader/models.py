@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -142,6 +143,23 @@ class AppFacts:
 
 
 @dataclass(frozen=True)
+class Promotion:
+    """When the version of the test app may move to the prod app.
+
+    Attributes:
+        after_days: days that it must have been in the test app.
+        min_pass: Macs that must report PASS; None for no such rule.
+        max_error_percent: Macs in ERROR, per cent of those that reported; None for no such rule.
+        require_status: hold where the status of the Macs cannot be read.
+    """
+
+    after_days: float = 0.0
+    min_pass: int | None = None
+    max_error_percent: float | None = None
+    require_status: bool = False
+
+
+@dataclass(frozen=True)
 class StageSettings:
     """What holds for one stage.
 
@@ -156,6 +174,7 @@ class StageSettings:
         active: whether the app is active; None leaves what the app has.
         recommended: whether Self Service shows it as recommended; None leaves what the app has.
         blueprints: names or ids, optionally `name:node-id` for a node of an Assignment Map.
+        enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
     """
 
     name: str | None = None
@@ -168,6 +187,7 @@ class StageSettings:
     active: bool | None = None
     recommended: bool | None = None
     blueprints: tuple[str, ...] = ()
+    enforcement_deadline: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +217,9 @@ class Settings:
         replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
         audit_template: path of a custom audit template; None for the bundled one.
         processing_timeout: seconds to wait for `still being processed` before giving up for this run.
+        arch: which variation of a Homebrew cask is meant, `arm64` or `x86_64`.
+        promotion: when test becomes prod; None publishes to both at once.
+        pin_version: the highest version that is published; None for no limit.
         prod: the production stage.
         test: the test stage.
         config_folder: where config.yaml and the maps are.
@@ -226,6 +249,9 @@ class Settings:
     replace_audit_script: bool = False
     audit_template: str | None = None
     processing_timeout: float = 300.0
+    arch: str = "arm64"
+    promotion: Promotion | None = None
+    pin_version: str | None = None
     prod: StageSettings = StageSettings(delay_days=5)
     test: StageSettings = StageSettings(default_category="Utilities")
     config_folder: Path = Path()
@@ -352,3 +378,67 @@ class Action(str, Enum):
     def bad(self) -> bool:
         """Whether a run with such an outcome has failed."""
         return self in (Action.CONFLICT, Action.REFUSED, Action.FAILED)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one target (or, in a dry run, what would).
+
+    Attributes:
+        stage: production or test.
+        name: the Custom App's name.
+        action: what was done; in a dry run, what would be.
+        app_id: the Custom App's id; "" where there is none.
+        link: its address in the console; "" where there is none.
+        version: the version that was published or found; "" where it is not known.
+        enforcement: in the words of recipes; "" where it is not known.
+        installer: the installer's file name.
+        changes: the API fields that were sent.
+        reason: why, one sentence.
+        error: what went wrong and what to do; "" where nothing did.
+        warnings: what was done otherwise than asked.
+    """
+
+    stage: Stage
+    name: str
+    action: Action
+    app_id: str = ""
+    link: str = ""
+    version: str = ""
+    enforcement: str = ""
+    installer: str = ""
+    changes: tuple[str, ...] = ()
+    reason: str = ""
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of one installer.
+
+    Attributes:
+        source: the installer's path, or the cask's name.
+        outcomes: one per target, unchanged ones too.
+        dry_run: whether this is what would be.
+        facts: what was read of the installer; None where that was not needed.
+        app_name: what the run calls the software.
+        sha256: hex digest of the installer; "" where it was not needed.
+    """
+
+    source: str
+    outcomes: tuple[Outcome, ...]
+    dry_run: bool = False
+    facts: AppFacts | None = None
+    app_name: str = ""
+    sha256: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the tenant was changed."""
+        return not self.dry_run and any(outcome.action.writes for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> bool:
+        """Whether any target failed, was refused or is in conflict."""
+        return any(outcome.action.bad for outcome in self.outcomes)

@@ -26,6 +26,7 @@ from kandji_uploader.files import private_folder, write_private
 _DAY = 86_400.0
 _KEEP_UPLOADS = 7 * _DAY
 _KEEP_DIGESTS = 500
+_KEEP_HISTORY = 30
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,29 @@ class JournalEntry:
     file_key: str
     size: int
     at: float
+
+
+@dataclass(frozen=True)
+class Published:
+    """One publication of an installer to a Custom App.
+
+    Attributes:
+        app_id: the Custom App.
+        name: its name then.
+        version: what was enforced or published; "" where it was not known.
+        sha256: hex digest of the installer.
+        file_key: its key in the store.
+        at: epoch seconds.
+        recipe: who published it; "" where nobody said.
+    """
+
+    app_id: str
+    name: str
+    version: str
+    sha256: str
+    file_key: str
+    at: float
+    recipe: str = ""
 
 
 class Store:
@@ -97,6 +121,24 @@ class Store:
         added = [{"name": name, "blueprints": list(blueprints)}] if blueprints else []
         if kept + added != rows:
             self._write("assignments.json", kept + added)
+
+    # what was published
+
+    def history(self, app_id: str) -> tuple[Published, ...]:
+        """What was published to a Custom App from this machine, oldest first."""
+        entries = []
+        for row in self._rows("history.json"):
+            with contextlib.suppress(TypeError):
+                if row.get("app_id") == app_id:
+                    entries.append(Published(**row))
+        return tuple(entries)
+
+    def note_published(self, entry: Published) -> None:
+        """Remember a publication."""
+        rows = self._rows("history.json")
+        of_app = [row for row in rows if row.get("app_id") == entry.app_id]
+        others = [row for row in rows if row.get("app_id") != entry.app_id]
+        self._write("history.json", [*others, *of_app[-_KEEP_HISTORY:], asdict(entry)])
 
     # locks
 

@@ -1,0 +1,166 @@
+"""What a plan is made from, gathered no further than the plan needs it.
+
+The installer is read only for an audit script or the package map, hashed only where its size does not already prove
+a change, and categories and Blueprints are fetched only when one is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kandji_uploader import audit, installer, plan, targets
+from kandji_uploader.errors import ToolMissingError
+from kandji_uploader.kandji.tenant import TenantView
+from kandji_uploader.models import AppFacts, CustomApp, InstallType, Settings, Target
+from kandji_uploader.plan import Identity, Installer, Question, Tenant
+from kandji_uploader.state import DigestCache, Store
+from kandji_uploader.targets import Given
+
+
+@dataclass
+class OnDisk:
+    """The installer on disk: each thing that can be asked of it is found out once, when first asked for.
+
+    Args:
+        path: the file.
+        given: what the caller knows of it.
+        warn: told what is odd about it.
+    """
+
+    path: Path
+    given: Given
+    warn: Callable[[str], None]
+    _facts: list[AppFacts | None] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size
+
+    def facts(self) -> AppFacts | None:
+        """What the installer is; None where a tool to read it is missing but the caller's facts suffice.
+
+        Raises:
+            InstallerError: it cannot be read.
+        """
+        if not self._facts:
+            self._facts.append(self._read())
+        return self._facts[0]
+
+    def facts_if_read(self) -> AppFacts | None:
+        """What the installer is, if anything had to ask."""
+        return self._facts[0] if self._facts else None
+
+    def digest(self, cache: DigestCache) -> str:
+        """The file's sha256, out of the cache where the file has not changed since."""
+        known = cache.get(self.path)
+        if known is None:
+            before = cache.identity(self.path)
+            known = installer.sha256(self.path)
+            cache.put(self.path, known, before)
+        return known
+
+    def _read(self) -> AppFacts | None:
+        try:
+            facts = installer.inspect(
+                self.path, app_name=self.given.bundle_name, bundle_id=self.given.bundle_id, digest=False
+            )
+        except ToolMissingError as problem:
+            if not self.given.complete:
+                raise
+            self.warn(f"{problem} Going on with what the recipe says of it")
+            return None
+        for warning in facts.warnings:
+            self.warn(f"{self.path.name}: {warning}")
+        return facts
+
+
+def gather(
+    wanted: Sequence[Target],
+    disk: OnDisk,
+    kind: InstallType,
+    tenant: TenantView,
+    store: Store,
+    settings: Settings,
+    now: float,
+) -> Question:
+    """All that the plan of these targets is made from.
+
+    Raises:
+        InstallerError: the installer must be read and cannot be.
+        AuditScriptError: an audit script is needed and it is not clear for which app, or its template is bad.
+        NetworkError, ApiError: the tenant could not be read.
+    """
+    question = Question(
+        installer=Installer(disk.path.name, kind, disk.size),
+        identity=Identity(version=disk.given.version),
+        tenant=Tenant(tenant.apps()),
+        settings=settings,
+        template="",
+        now=int(now),
+    )
+    if plan.needs_categories(wanted, question.tenant, settings):
+        question = _with_tenant(question, categories=tenant.categories())
+    if any(target.blueprints for target in wanted):
+        question = _with_tenant(question, blueprints=tenant.blueprints())
+    if plan.needs_audit(wanted, question):
+        question = _with_identity(question, disk, settings)
+    question = _with_details(wanted, question, tenant, store)
+    return _with_digest(wanted, question, disk, store, now)
+
+
+def _with_tenant(question: Question, **parts: tuple[object, ...]) -> Question:
+    return replace(question, tenant=replace(question.tenant, **parts))  # type: ignore[arg-type]
+
+
+def _with_identity(question: Question, disk: OnDisk, settings: Settings) -> Question:
+    identity, notes = targets.identify(disk.given, disk.facts())
+    for note in notes:
+        disk.warn(note)
+    return replace(question, identity=identity, template=audit.load_template(settings.audit_template))
+
+
+def _with_details(
+    wanted: Sequence[Target], question: Question, tenant: TenantView, store: Store
+) -> Question:
+    """Fill in the sha256 of the apps that are meant where the list leaves it out."""
+    for target in wanted:
+        app = plan.find(target, question).app
+        if app is None or app.sha256 is not None or app.file_size not in (None, question.installer.size):
+            continue
+        known = tenant.client.get_custom_app(app.id)
+        if known.sha256 is None:
+            known = replace(known, sha256=_published_digest(known, store))
+        tenant.put(known)
+        question = _with_tenant(question, apps=tenant.apps())
+    return question
+
+
+def _published_digest(app: CustomApp, store: Store) -> str | None:
+    """What we ourselves have put there, if the app still names that upload."""
+    for entry in store.history(app.id):
+        if entry.file_key == app.file_key:
+            return entry.sha256
+    return None
+
+
+def _with_digest(
+    wanted: Sequence[Target], question: Question, disk: OnDisk, store: Store, now: float
+) -> Question:
+    """Add the sha256, and the key of an upload of the same bytes that is in the store already."""
+    size = question.installer.size
+    pending = [entry for entry in store.uploads(now) if entry.size == size]
+    if not pending and not plan.needs_digest(wanted, question):
+        return question
+    digest = disk.digest(DigestCache(question.settings.state_folder))
+    keys: Mapping[str, str] = {entry.sha256: entry.file_key for entry in pending}
+    found = Installer(disk.path.name, question.installer.type, size, digest)
+    if digest in keys:
+        found = replace(found, file_key=keys[digest], unfinished=True)
+    else:
+        held = [app for target in wanted if (app := plan.find(target, question).app) is not None]
+        same = [app.file_key for app in held if app.sha256 == digest]
+        found = replace(found, file_key=same[0] if same else None)
+    return replace(question, installer=found)

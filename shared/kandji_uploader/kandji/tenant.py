@@ -1,0 +1,86 @@
+"""A tenant as one process sees it: its lists are fetched once and kept true by our own writes.
+
+AutoPkg runs hundreds of recipes in one process; the library stays loaded, and so do the session and the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+
+from kandji_uploader.kandji.client import Client
+from kandji_uploader.kandji.transport import Policy
+from kandji_uploader.models import Blueprint, Category, CustomApp
+
+
+class TenantView:
+    """The Custom Apps, Self Service categories and Blueprints of a tenant, each fetched when first asked for."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._lock = threading.RLock()
+        self._apps: dict[str, CustomApp] | None = None
+        self._categories: tuple[Category, ...] | None = None
+        self._blueprints: tuple[Blueprint, ...] | None = None
+
+    def apps(self) -> tuple[CustomApp, ...]:
+        """Every Custom App."""
+        with self._lock:
+            if self._apps is None:
+                self._apps = {app.id: app for app in self.client.list_custom_apps()}
+            return tuple(self._apps.values())
+
+    def categories(self) -> tuple[Category, ...]:
+        """Every Self Service category."""
+        with self._lock:
+            if self._categories is None:
+                self._categories = self.client.list_categories()
+            return self._categories
+
+    def blueprints(self) -> tuple[Blueprint, ...]:
+        """Every Blueprint."""
+        with self._lock:
+            if self._blueprints is None:
+                self._blueprints = self.client.list_blueprints()
+            return self._blueprints
+
+    def forget_apps(self) -> None:
+        """The list is to be fetched again: a write of ours has an unknown end, or another run has written."""
+        with self._lock:
+            self._apps = None
+
+    def put(self, app: CustomApp) -> None:
+        """Take what the service answered to a write (or a get) into the list."""
+        with self._lock:
+            if self._apps is None:
+                return
+            known = self._apps.get(app.id)
+            if known is not None and app.sha256 is None and app.file_key == known.file_key:
+                app = replace(app, sha256=known.sha256)
+            self._apps[app.id] = app
+
+    def drop(self, app_id: str) -> None:
+        """The app is no longer there."""
+        with self._lock:
+            if self._apps is not None:
+                self._apps.pop(app_id, None)
+
+
+_views: dict[tuple[str, str, Policy], TenantView] = {}
+_views_lock = threading.Lock()
+
+
+def view(api_url: str, token: str, policy: Policy) -> TenantView:
+    """The view of a tenant, shared by all runs of this process with that token and policy."""
+    key = (api_url, hashlib.sha256(token.encode()).hexdigest(), policy)
+    with _views_lock:
+        if key not in _views:
+            _views[key] = TenantView(Client(api_url, token, policy))
+        return _views[key]
+
+
+def forget_all() -> None:
+    """Forget every view, as a new process would start."""
+    with _views_lock:
+        _views.clear()

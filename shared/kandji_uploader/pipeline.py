@@ -1,0 +1,247 @@
+"""The product in one screen: an installer and some names come in, Custom Apps come out.
+
+    Request -> Settings -> Installer -> AppFacts -> Targets -> Plan -> Outcomes -> report
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from kandji_uploader import audit, audit_check, credentials, installer, settings, slack
+from kandji_uploader.apply import Tools, apply
+from kandji_uploader.errors import KandjiUploaderError
+from kandji_uploader.gather import OnDisk, gather
+from kandji_uploader.kandji.tenant import TenantView, view
+from kandji_uploader.kandji.transport import Policy
+from kandji_uploader.models import Action, CustomApp, Outcome, RunResult, Settings
+from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
+from kandji_uploader.state import Published, Store
+from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who asked, and for what.
+
+    Attributes:
+        path: the installer on disk.
+        keys: recipe keys or flags, nested or flat; see `settings.load`.
+        keys_from: what error texts call their origin: `recipe`, `command line`, ...
+        caller: `autopkg`, `command line` or `python`.
+        given: facts that the caller has.
+        recipe: the recipe's name, for the recipe map.
+        recipe_identifier: likewise.
+        base: the folder that relative script paths start from.
+        lock_patience: seconds to wait for another run that publishes the same Custom App.
+    """
+
+    path: Path
+    keys: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    keys_from: str = "python"
+    caller: settings.Caller = "python"
+    given: Given = Given()
+    recipe: str | None = None
+    recipe_identifier: str | None = None
+    base: Path | None = None
+    lock_patience: float = 900.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the library may ask of whoever calls it.
+
+    Attributes:
+        say: told what is being done, one line each.
+        warn: told what is odd.
+        progress: told the bytes sent and the bytes in all.
+        now: epoch seconds.
+        environ: the environment variables.
+    """
+
+    say: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] | None = None
+    now: Callable[[], float] = time.time
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def run(request: Request, host: Host | None = None) -> RunResult:
+    """Publish one installer; or, in a dry run, tell what would be done.
+
+    Raises:
+        KandjiUploaderError: nothing was changed in the tenant (bad settings, installer, token, ...).
+            What went wrong with single targets is in the result: `result.failed`.
+        InterruptedRunError: SIGINT or SIGTERM; the text says what was and was not done.
+    """
+    host = host or Host()
+    disk = OnDisk(request.path, request.given, host.warn)
+    held = settle(request, disk, host)
+    try:
+        result = _publish(request, held, disk, host)
+    except KandjiUploaderError as problem:
+        _tell_slack(held, host, lambda: slack.failure(request.path.name, str(problem)))
+        raise
+    if not result.dry_run and (result.changed or result.failed):
+        _tell_slack(held, host, lambda: slack.message(result))
+    return result
+
+
+def _publish(request: Request, held: Settings, disk: OnDisk, host: Host) -> RunResult:
+    kind = installer.identify(request.path)
+    tenant = open_tenant(held, host)
+    name = custom_app_name(request.given, disk.facts() if _nameless(request, held) else disk.facts_if_read(), disk.path.name)
+    targets = decide_targets(held, name, _scripts(held))
+    store = Store(held.state_folder, held.api_url)
+    with store.lock(tuple(target.name for target in targets), request.lock_patience, host.say) as waited:
+        if waited:
+            tenant.forget_apps()
+        question = gather(targets, disk, kind, tenant, store, held, host.now())
+        plans = make_plan(targets, question)
+        _check_scripts(plans, host)
+        if held.dry_run:
+            outcomes, sha256 = tuple(_outcome(question, plan, plan.app) for plan in plans), question.installer.sha256
+        else:
+            outcomes, sha256 = apply(plans, _tools(question, tenant, store, disk, host))
+            _remember(outcomes, sha256, tenant, store, request, host)
+    for warning in (warning for outcome in outcomes for warning in outcome.warnings):
+        host.warn(warning)
+    return RunResult(str(request.path), outcomes, held.dry_run, disk.facts_if_read(), name, sha256 or "")
+
+
+def settle(request: Request, disk: OnDisk, host: Host) -> Settings:
+    """The settings of a run; the installer is read only if a package map is to be asked about it.
+
+    Raises:
+        SettingsError: all problems of all sources together.
+    """
+    ladder = settings.load(
+        request.keys,
+        given_origin=request.keys_from,
+        caller=request.caller,
+        recipe=request.recipe,
+        recipe_identifier=request.recipe_identifier,
+        environ=host.environ,
+        base=request.base,
+    )
+    held = ladder.settle(identifiers(request.given, disk.facts()) if ladder.use_package_map else ())
+    for warning in held.warnings:
+        host.warn(warning)
+    return held
+
+
+def open_tenant(held: Settings, host: Host) -> TenantView:
+    """The tenant of these settings, shared by all runs of the process.
+
+    Raises:
+        CredentialError: there is no token.
+    """
+    token = credentials.api_token(held, host.environ)
+    tenant = view(held.api_url, token.reveal(), Policy(processing_budget=held.processing_timeout))
+    tenant.client.say = host.say
+    return tenant
+
+
+def _nameless(request: Request, held: Settings) -> bool:
+    """Whether only the installer can say what the software is called."""
+    return not (held.prod.name or held.test.name or request.given.name)
+
+
+def _scripts(held: Settings) -> Mapping[str, str]:
+    """The texts of the pre- and postinstall scripts, by path."""
+    texts: dict[str, str] = {}
+    for stage in (held.prod, held.test):
+        for path in filter(None, (stage.preinstall_script, stage.postinstall_script)):
+            try:
+                texts[path] = Path(path).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as problem:
+                raise script_problem(path, type(problem).__name__) from None
+    return texts
+
+
+def _check_scripts(plans: Sequence[TargetPlan], host: Host) -> None:
+    """Refuse an audit script that would reinstall for ever, before anything is uploaded."""
+    for script in {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}:
+        for line in audit_check.check(script, audit.read(script)):
+            host.say(line)
+
+
+def _tools(question: Question, tenant: TenantView, store: Store, disk: OnDisk, host: Host) -> Tools:
+    def replan(plan: TargetPlan, live: CustomApp) -> TargetPlan:
+        apps = tuple(live if app.id == live.id else app for app in question.tenant.apps)
+        return plan_target(plan.target, replace(question, tenant=replace(question.tenant, apps=apps)))
+
+    return Tools(
+        tenant=tenant,
+        store=store,
+        path=disk.path,
+        installer=question.installer,
+        replan=replan,
+        outcome=lambda plan, app, error: _outcome(question, plan, app, error),
+        say=host.say,
+        progress=host.progress,
+    )
+
+
+def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error: str = "") -> Outcome:
+    def link(of: CustomApp) -> str:
+        return settings.console_link(question.settings.api_url, of.id)
+
+    if plan.candidates:
+        listing = "; ".join(
+            f"{each.name} ({each.file_name}, created {each.created_at}, changed {each.updated_at}, {link(each)})"
+            for each in plan.candidates
+        )
+        error = f"{plan.reason}: {listing}"
+    elif plan.action is Action.REFUSED:
+        error = plan.reason
+    return Outcome(
+        stage=plan.target.stage,
+        name=app.name if app else plan.target.name,
+        action=plan.action,
+        app_id=app.id if app else "",
+        link=link(app) if app else "",
+        version=question.identity.version or "",
+        enforcement=plan.enforcement,
+        installer=question.installer.name,
+        changes=plan.changes,
+        reason=plan.reason,
+        error=error,
+        warnings=plan.warnings,
+    )
+
+
+def _remember(
+    outcomes: Sequence[Outcome], sha256: str, tenant: TenantView, store: Store, request: Request, host: Host
+) -> None:
+    """Add what was published to the history of each app."""
+    keys = {app.id: app.file_key for app in tenant.apps()} if any(outcome.action.writes for outcome in outcomes) else {}
+    for outcome in outcomes:
+        if outcome.action.writes and "file_key" in outcome.changes and outcome.app_id in keys:
+            store.note_published(
+                Published(
+                    outcome.app_id,
+                    outcome.name,
+                    outcome.version,
+                    sha256,
+                    keys[outcome.app_id],
+                    host.now(),
+                    request.recipe or request.path.name,
+                )
+            )
+
+
+def _tell_slack(held: Settings, host: Host, message: Callable[[], Mapping[str, object]]) -> None:
+    """Post to Slack, if it is on; what goes wrong there never fails the run."""
+    if not held.slack_enabled or held.dry_run:
+        return
+    try:
+        webhook = credentials.slack_webhook(held, host.environ)
+        if webhook is not None:
+            slack.post(webhook.reveal(), message())
+    except KandjiUploaderError as problem:
+        host.warn(f"Slack was not told: {problem}")

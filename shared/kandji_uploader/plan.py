@@ -1,0 +1,427 @@
+"""What differs: from settings, facts and the tenant's list to what each Custom App should become.
+
+Pure: no network, no clock, no disk. `now` and the tenant's list come in as values, so that a plan made twice from the
+same values is the same plan, and a dry run is the plan, printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from kandji_uploader import audit, matching, version
+from kandji_uploader.errors import TargetError
+from kandji_uploader.models import (
+    Action,
+    AppFacts,
+    Blueprint,
+    Category,
+    CustomApp,
+    Enforcement,
+    InstallType,
+    Settings,
+    Target,
+)
+
+
+@dataclass(frozen=True)
+class Installer:
+    """The file on disk, as far as a plan needs it.
+
+    Attributes:
+        name: its file name.
+        type: package, image or zip.
+        size: bytes.
+        sha256: hex digest; None where its size alone already proves that it differs from every target's.
+        file_key: the key of an upload of these very bytes that is in the store already; None where there is none.
+        unfinished: whether that upload is of an earlier run that did not come to its end.
+    """
+
+    name: str
+    type: InstallType
+    size: int
+    sha256: str | None = None
+    file_key: str | None = None
+    unfinished: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the audit script looks for on a Mac, and what the run calls the version.
+
+    Attributes:
+        app_name: bundle name, such as `Firefox.app`.
+        bundle_id: its bundle id.
+        package_id: the id of the receipt, for installers without an app.
+        version: what is enforced: what the app's Info.plist (or the receipt) will say on the Mac.
+        version_key: the Info.plist key that `version` comes from.
+    """
+
+    app_name: str | None = None
+    bundle_id: str | None = None
+    package_id: str | None = None
+    version: str | None = None
+    version_key: str = "CFBundleShortVersionString"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What the tenant holds, as far as it was asked.
+
+    Attributes:
+        apps: the whole list of Custom Apps.
+        categories: the Self Service categories; empty where none is needed.
+        blueprints: the Blueprints; empty where none is needed.
+    """
+
+    apps: tuple[CustomApp, ...]
+    categories: tuple[Category, ...] = ()
+    blueprints: tuple[Blueprint, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetPlan:
+    """What is to become of one target.
+
+    Attributes:
+        target: what was asked for.
+        action: create, update, unchanged, conflict or refused.
+        app: the Custom App that is meant; None for a create or a conflict.
+        fields: the API fields to send, without `file_key`.
+        needs_file: whether the installer's `file_key` is to be sent, too.
+        enforcement: the enforcement that holds afterwards, in the words of recipes.
+        reason: why, one sentence.
+        candidates: the Custom Apps that a conflict is about.
+        warnings: what was done otherwise than asked, one sentence each.
+    """
+
+    target: Target
+    action: Action
+    reason: str
+    app: CustomApp | None = None
+    fields: Mapping[str, str | bool] = field(default_factory=lambda: MappingProxyType({}))
+    needs_file: bool = False
+    enforcement: str = ""
+    candidates: tuple[CustomApp, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The names of the fields that will be sent."""
+        return (*(("file_key",) if self.needs_file else ()), *self.fields)
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that a plan is made from, beside the target itself."""
+
+    installer: Installer
+    identity: Identity
+    tenant: Tenant
+    settings: Settings
+    template: str
+    now: int
+
+
+def make_plan(targets: Sequence[Target], question: Question) -> tuple[TargetPlan, ...]:
+    """Plan every target.
+
+    Raises:
+        TargetError: a Self Service category or a Blueprint does not exist; nothing has been changed.
+        AuditScriptError: an audit script is needed and nothing identifies the app.
+    """
+    plans = [plan_target(target, question) for target in targets]
+    taken: dict[str, TargetPlan] = {}
+    for number, plan in enumerate(plans):
+        if plan.app is None or not plan.action.writes:
+            continue
+        other = taken.setdefault(plan.app.id, plan)
+        if other is not plan:
+            text = (
+                f"dynamic lookup picked {plan.app.name!r} for both {other.target.name!r} and {plan.target.name!r}; "
+                "give each its own prod_name or test_name"
+            )
+            plans[number] = TargetPlan(plan.target, Action.CONFLICT, text, candidates=(plan.app,))
+    return tuple(plans)
+
+
+def plan_target(target: Target, question: Question) -> TargetPlan:
+    """Plan one target. Raises as `make_plan`."""
+    settings = question.settings
+    check_blueprints(target, question.tenant.blueprints)
+    match = find(target, question)
+    if settings.create_new and match.app is None:
+        return _create(target, question, "create_new is set")
+    if match.app is not None:
+        return _update(target, match.app, match.why, question)
+    if match.candidates:
+        text = f"{match.why}; dynamic lookup is off. Rename or delete all but one of them in Kandji"
+        return TargetPlan(target, Action.CONFLICT, text, candidates=match.candidates)
+    if settings.auto_create_app:
+        return _create(target, question, match.why)
+    text = f"{match.why}, and auto_create_app is off. Create it in Kandji, or set zz_defaults.auto_create_app"
+    return TargetPlan(target, Action.REFUSED, text)
+
+
+def find(target: Target, question: Question) -> matching.Match:
+    """The Custom App that the target means; with create_new, only one that an interrupted run has left."""
+    if question.settings.create_new:
+        return _left_behind(target, question)
+    wants_self_service = target.enforcement is Enforcement.SELF_SERVICE
+    category = _category(target, question.tenant.categories)[0] if wants_self_service and question.tenant.categories else None
+    return matching.find(
+        question.tenant.apps,
+        target.name,
+        question.installer.name,
+        category_id=None if category is None else category.id,
+        dynamic=question.settings.dynamic_lookup,
+    )
+
+
+def _left_behind(target: Target, question: Question) -> matching.Match:
+    """The app that an earlier create_new run made of this very upload before it was interrupted."""
+    key = question.installer.file_key if question.installer.unfinished else None
+    made = [app for app in matching.by_name(question.tenant.apps, target.name) if key and app.file_key == key]
+    return matching.Match(made[0] if made else None, "made by a run that was interrupted" if made else "create_new is set")
+
+
+def needs_digest(targets: Sequence[Target], question: Question) -> bool:
+    """Whether the sha256 must be known before planning.
+
+    A size that differs from every target's `file_size` proves a change without reading the file.
+    """
+    apps = [find(target, question).app for target in targets]
+    return any(app is not None and app.file_size in (None, question.installer.size) for app in apps)
+
+
+def needs_audit(targets: Sequence[Target], question: Question) -> bool:
+    """Whether any target will carry an audit script of ours, so that the installer must say what it is."""
+    for target in targets:
+        app = find(target, question).app
+        audited = target.enforcement.audited if app is None else _is_audited(app)
+        if audited:
+            return True
+    return False
+
+
+def _is_audited(app: CustomApp) -> bool:
+    return app.install_enforcement == Enforcement.AUDIT_ENFORCE.api_value
+
+
+def needs_categories(targets: Sequence[Target], tenant: Tenant, settings: Settings) -> bool:
+    """Whether the plan will look at the tenant's Self Service categories."""
+    for target in targets:
+        named = () if settings.create_new else matching.by_name(tenant.apps, target.name)
+        wants = target.enforcement is Enforcement.SELF_SERVICE
+        if wants and len(named) != 1:
+            return True
+        if target.category and any(app.self_service for app in named):
+            return True
+        if target.category and settings.dynamic_lookup and not named:
+            return True
+    return False
+
+
+def _create(target: Target, question: Question, why: str) -> TargetPlan:
+    installer, settings = question.installer, question.settings
+    fields: dict[str, str | bool] = {
+        "name": target.name,
+        "install_type": installer.type.value,
+        "install_enforcement": target.enforcement.api_value,
+    }
+    warnings: tuple[str, ...] = ()
+    if installer.type is InstallType.ZIP:
+        fields["unzip_location"] = settings.unzip_location
+    if target.enforcement is Enforcement.SELF_SERVICE:
+        category, warnings = _category(target, question.tenant.categories)
+        fields["show_in_self_service"] = True
+        fields["self_service_category_id"] = category.id
+    if target.enforcement.audited:
+        fields["audit_script"] = _script(target, question, audit.read(""))
+    fields |= _extras(target)
+    return TargetPlan(
+        target,
+        Action.CREATE,
+        why,
+        fields=MappingProxyType(fields),
+        needs_file=True,
+        enforcement=target.enforcement.value,
+        warnings=warnings,
+    )
+
+
+def _update(target: Target, app: CustomApp, why: str, question: Question) -> TargetPlan:
+    installer = question.installer
+    reading = audit.read(app.audit_script)
+    same_file = app.sha256 is not None and app.sha256 == installer.sha256
+    enforcement = enforcement_of(app)
+    if not same_file:
+        lower = _downgrade(app, reading, question)
+        if lower and not question.settings.allow_downgrade:
+            return TargetPlan(target, Action.REFUSED, lower, app=app, enforcement=enforcement)
+    wanted, warnings = _wanted(target, app, reading, question)
+    if not same_file and app.install_type != installer.type.value:
+        wanted["install_type"] = installer.type.value
+    fields = {name: value for name, value in wanted.items() if _differs(getattr(app, name), value, unknown=not same_file)}
+    if same_file and not fields:
+        return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
+    changed = "the installer differs" if not same_file else f"only {', '.join(fields)} differ"
+    return TargetPlan(
+        target,
+        Action.UPDATE,
+        f"{why}; {changed}",
+        app=app,
+        fields=MappingProxyType(fields),
+        needs_file=not same_file,
+        enforcement=enforcement,
+        warnings=warnings,
+    )
+
+
+def _wanted(
+    target: Target, app: CustomApp, reading: audit.AuditReading, question: Question
+) -> tuple[dict[str, str | bool], tuple[str, ...]]:
+    """The fields that an existing app should have; those that nobody asked for are left out."""
+    settings, installer = question.settings, question.installer
+    wanted: dict[str, str | bool] = _extras(target)
+    warnings: tuple[str, ...] = ()
+    if installer.type is InstallType.ZIP and (settings.unzip_location_given or not app.unzip_location):
+        wanted["unzip_location"] = settings.unzip_location
+    if app.self_service and target.category:
+        category, warnings = _category(target, question.tenant.categories)
+        wanted["self_service_category_id"] = category.id
+    if _is_audited(app):
+        if audit_is_foreign(app, reading) and not settings.replace_audit_script:
+            text = (
+                f"the audit script of {app.name!r} was written by someone else and is kept; "
+                "set replace_audit_script to replace it"
+            )
+            warnings = (*warnings, text)
+        else:
+            wanted["audit_script"] = _script(target, question, reading)
+    return wanted, warnings
+
+
+def audit_is_foreign(app: CustomApp, reading: audit.AuditReading) -> bool:
+    """Whether the app has an audit script that neither this tool nor KAPPA or kpkg wrote."""
+    return bool(app.audit_script.strip()) and reading.writer is None
+
+
+def enforcement_of(app: CustomApp) -> str:
+    """The enforcement that an app has in Kandji, in the words of recipes."""
+    if _is_audited(app):
+        reading = audit.read(app.audit_script)
+        return (Enforcement.AUDIT_ENFORCE if reading.install_when_missing else Enforcement.UPDATE_ONLY).value
+    if app.self_service:
+        return Enforcement.SELF_SERVICE.value
+    return app.install_enforcement
+
+
+def _script(target: Target, question: Question, reading: audit.AuditReading) -> str:
+    """The audit script that the target should have, given what the live one says.
+
+    The clock restarts only when the enforced version changes: re-running a recipe daily must not push the deadline.
+    """
+    identity = question.identity
+    if not identity.version:
+        raise TargetError(
+            f"the version of {question.installer.name!r} is not known, so {target.name!r} cannot be enforced. "
+            "Let the recipe set `version`, or use another enforcement_type"
+        )
+    kept = reading.version is not None and version.compare(reading.version, identity.version) == 0
+    created = reading.created_at if kept and reading.created_at is not None else question.now
+    install_when_missing = reading.install_when_missing if reading.writer else True
+    if target.enforcement_given and target.enforcement.audited or not reading.writer:
+        install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
+    values = audit.AuditValues(
+        app_name=identity.app_name,
+        bundle_id=identity.bundle_id,
+        pkg_id=identity.package_id,
+        version=identity.version,
+        created_at=created,
+        days=target.delay_days,
+        version_key=identity.version_key,
+        install_when_missing=install_when_missing,
+    )
+    return audit.render(values, question.template)
+
+
+def _downgrade(app: CustomApp, reading: audit.AuditReading, question: Question) -> str | None:
+    """Why publishing would go backwards; None where it does not, or where that cannot be told."""
+    ours = question.identity.version or matching.version_in(question.installer.name)
+    live = reading.version or matching.version_in(app.file_name)
+    if not ours or not live or version.compare(ours, live) >= 0:
+        return None
+    return f"version {live} in Kandji is higher than {ours}. Set allow_downgrade to publish it all the same"
+
+
+def _extras(target: Target) -> dict[str, str | bool]:
+    given = {
+        "preinstall_script": target.preinstall_script,
+        "postinstall_script": target.postinstall_script,
+        "restart": target.restart,
+        "active": target.active,
+        "self_service_recommended": target.recommended,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _differs(live: str | bool | None, wanted: str | bool, *, unknown: bool) -> bool:
+    """Whether a field is to be sent.
+
+    The service may trim a script's end and write its line ends otherwise. What the service does not tell (None)
+    counts as `unknown` says: alone it is no reason to write, but it goes along with another change.
+    """
+    if live is None:
+        return unknown
+    if isinstance(live, str) and isinstance(wanted, str):
+        return live.replace("\r\n", "\n").strip() != wanted.replace("\r\n", "\n").strip()
+    return live != wanted
+
+
+def _category(target: Target, categories: Sequence[Category]) -> tuple[Category, tuple[str, ...]]:
+    """The Self Service category of a target, and a warning where it is not the one that was asked for.
+
+    Raises:
+        TargetError: neither the one asked for nor the default one exists.
+    """
+    known = {category.name: category for category in categories}
+    if target.category and target.category in known:
+        return known[target.category], ()
+    if target.default_category in known:
+        if not target.category:
+            return known[target.default_category], ()
+        text = f"the Self Service category {target.category!r} does not exist; {target.default_category!r} is used"
+        return known[target.default_category], (text,)
+    asked = f"{target.category!r} nor the default {target.default_category!r}" if target.category else None
+    missing = f"neither {asked}" if asked else f"the default Self Service category {target.default_category!r} does not"
+    listing = ", ".join(sorted(known)) or "none"
+    raise TargetError(
+        f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has these Self Service categories: {listing}"
+    )
+
+
+def check_blueprints(target: Target, blueprints: Sequence[Blueprint]) -> None:
+    """Raise TargetError unless every Blueprint of the target exists, exactly once."""
+    for wanted in target.blueprints:
+        resolve_blueprint(wanted, blueprints)
+
+
+def resolve_blueprint(wanted: str, blueprints: Sequence[Blueprint]) -> tuple[Blueprint, str | None]:
+    """A Blueprint by name or id, with the node of `name:node-id` where one is given.
+
+    Raises:
+        TargetError: there is none, or there are several of that name.
+    """
+    exact = [item for item in blueprints if wanted in (item.name, item.id)]
+    if len(exact) == 1:
+        return exact[0], None
+    name, _, node = wanted.rpartition(":")
+    mapped = [item for item in blueprints if name and name in (item.name, item.id)]
+    if len(mapped) == 1 and not exact:
+        return mapped[0], node
+    if exact or mapped:
+        raise TargetError(f"several Blueprints are named {wanted!r}; give the id of the one that is meant")
+    listing = ", ".join(sorted(item.name for item in blueprints)) or "none"
+    raise TargetError(f"there is no Blueprint {wanted!r}. The tenant has: {listing}")

@@ -1,0 +1,173 @@
+"""Which Custom Apps a run is about, and what the audit script will look for on a Mac: pure rules (behaviour, part 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kandji_uploader import version
+from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
+from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, StageSettings, Target
+from kandji_uploader.plan import Identity
+
+
+@dataclass(frozen=True)
+class Given:
+    """Facts that the caller has already: AutoPkg's variables, or flags.
+
+    Attributes:
+        name: what the software is called (`NAME`), for a Custom App that is named by `new_app_naming`.
+        version: AutoPkg's `version`.
+        bundle_id: AutoPkg's `bundleid`.
+        app_name: AutoPkg's `app_name`, with or without `.app`.
+    """
+
+    name: str | None = None
+    version: str | None = None
+    bundle_id: str | None = None
+    app_name: str | None = None
+
+    @property
+    def bundle_name(self) -> str | None:
+        """The app name as it is on disk, such as `Firefox.app`."""
+        if not self.app_name:
+            return None
+        return self.app_name if self.app_name.endswith(".app") else f"{self.app_name}.app"
+
+    @property
+    def complete(self) -> bool:
+        """Whether an audit script could be written without reading the installer."""
+        return bool(self.version and (self.bundle_id or self.app_name))
+
+
+def decide_targets(settings: Settings, app_name: str, scripts: Mapping[str, str]) -> tuple[Target, ...]:
+    """The targets of a run, test first, so that what goes wrong goes wrong there.
+
+    Args:
+        settings: what holds.
+        app_name: the software's name, for `new_app_naming`.
+        scripts: the texts of the pre- and postinstall scripts, by path.
+    """
+    if not settings.prod.name and not settings.test.name:
+        name = settings.new_app_naming.replace("APPNAME", app_name)
+        return (_target(Stage.PROD, name, settings.prod, settings, scripts),)
+    return tuple(
+        _target(stage, held.name, held, settings, scripts)
+        for stage in (Stage.TEST, Stage.PROD)
+        if (held := settings.stage(stage)).name
+    )
+
+
+def _target(
+    stage: Stage, name: str | None, held: StageSettings, settings: Settings, scripts: Mapping[str, str]
+) -> Target:
+    enforcement = settings.enforcement_type or settings.default_enforcement
+    if held.category:
+        enforcement = Enforcement.SELF_SERVICE
+    return Target(
+        stage=stage,
+        name=name or "",
+        enforcement=enforcement,
+        category=held.category,
+        default_category=held.default_category,
+        delay_days=held.delay_days,
+        enforcement_given=settings.enforcement_type is not None and not held.category,
+        preinstall_script=scripts.get(held.preinstall_script or ""),
+        postinstall_script=scripts.get(held.postinstall_script or ""),
+        restart=held.restart,
+        active=held.active,
+        recommended=held.recommended,
+        blueprints=held.blueprints,
+    )
+
+
+def identify(given: Given, facts: AppFacts | None) -> tuple[Identity, tuple[str, ...]]:
+    """What the audit script looks for, and what is to be said about it.
+
+    A given value wins over a read one, but the version must be what the Mac will really say: the Info.plist's of the
+    app that is installed, or the receipt's.
+
+    Raises:
+        AuditScriptError: it is not clear which app is meant, or the given names are not in the installer.
+    """
+    if facts is None:
+        return Identity(given.bundle_name, given.bundle_id, None, given.version), ()
+    if facts.ambiguous:
+        raise AuditScriptError(
+            f"the installer holds several apps with an equal claim: {', '.join(facts.ambiguous)}. "
+            "Say which is meant with `app_name` or `bundleid` in the recipe"
+        )
+    given, notes = _reconciled(given, facts)
+    if facts.app_name is None:
+        return _receipt(given, facts), notes
+    read = facts.version
+    if given.version and read and version.compare(given.version, read) != 0:
+        text = (
+            f"the recipe says version {given.version}, the app's {facts.version_key} says {read}; "
+            f"the audit script enforces {read}, which is what a Mac will report"
+        )
+        notes = (*notes, text)
+    key = facts.version_key or "CFBundleShortVersionString"
+    name = given.bundle_name or facts.app_name
+    return Identity(name, given.bundle_id or facts.bundle_id, facts.package_id, read, key), notes
+
+
+def _receipt(given: Given, facts: AppFacts) -> Identity:
+    """An installer without an app: an app that the recipe names is trusted, else the package's receipt counts."""
+    if given.bundle_id or given.app_name:
+        return Identity(given.bundle_name, given.bundle_id, facts.package_id, given.version or facts.package_version)
+    return Identity(package_id=facts.package_id, version=facts.package_version or given.version)
+
+
+def _reconciled(given: Given, facts: AppFacts) -> tuple[Given, tuple[str, ...]]:
+    """The given names, checked against what the installer holds.
+
+    Recipes often set `bundleid` to the package's id; an audit that looked for an app of that id would never find it.
+    """
+    notes: list[str] = []
+    packages = {record.id for record in facts.packages}
+    apps = {record.bundle_id for record in facts.apps}
+    bundle_id = given.bundle_id
+    if bundle_id in packages and bundle_id not in apps:
+        notes.append(f"`bundleid` {bundle_id!r} is the package's id, not an app's; the audit goes by what was installed")
+        bundle_id = None
+    if bundle_id and facts.apps and bundle_id not in apps:
+        known = ", ".join(sorted(filter(None, apps))) or "none"
+        raise AuditScriptError(
+            f"`bundleid` {bundle_id!r} is not in the installer (its apps: {known}); an audit for it would reinstall "
+            "forever. Correct or drop `bundleid` in the recipe"
+        )
+    name = given.bundle_name
+    names = {record.name for record in facts.apps}
+    if name and names and name not in names:
+        if not (bundle_id or facts.bundle_id):
+            raise AuditScriptError(
+                f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}). Correct or drop it"
+            )
+        notes.append(f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}); it is not used")
+        name = None
+    return Given(given.name, given.version, bundle_id, name), tuple(notes)
+
+
+def custom_app_name(given: Given, facts: AppFacts | None, file_name: str) -> str:
+    """What the software is called where nobody named its Custom App."""
+    if given.name:
+        return given.name
+    app = given.bundle_name or (facts.app_name if facts else None)
+    if app:
+        return app.removesuffix(".app")
+    return file_name.rsplit(".", 1)[0]
+
+
+def identifiers(given: Given, facts: AppFacts | None) -> tuple[str, ...]:
+    """Package ids and bundle ids by which the package map may know the installer, best first."""
+    found = [given.bundle_id]
+    if facts is not None:
+        found += [facts.package_id, *(record.id for record in facts.packages)]
+        found += [facts.bundle_id, *(record.bundle_id for record in facts.apps)]
+    return tuple(dict.fromkeys(item for item in found if item))
+
+
+def script_problem(path: str, why: str) -> SettingsError:
+    """A pre- or postinstall script that cannot be read."""
+    return SettingsError([Problem(path, "", None, f"the script cannot be read ({why}); correct the path")])
