@@ -1,0 +1,126 @@
+"""From AutoPkg's environment to a request, and from a result back to it: values in, values out.
+
+AutoPkg itself is not imported here. Its environment is one dict that every step of a recipe writes to, and that leaks
+from step to step; so what we read is named here, and what we write is cleared first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kandji_uploader import report
+from kandji_uploader.errors import InstallerError
+from kandji_uploader.models import RunResult
+from kandji_uploader.pipeline import Request
+from kandji_uploader.targets import Given
+
+KEYS = (
+    "custom_app",
+    "enforcement_type",
+    "enforcement_delays",
+    "create_new",
+    "dry_run",
+    "unzip_location",
+    "allow_downgrade",
+    "replace_audit_script",
+)
+"""The recipe keys; `custom_app` and `enforcement_delays` also as flat dotted keys."""
+
+_FLAT = ("custom_app.", "enforcement_delays.")
+_PATHS = ("pkg_path", "pathname", "dmg_path")
+OUTPUTS = (*report.SUMMARY_KEYS.values(), "kandji_custom_apps", "kandji_uploader_changed")
+
+
+def request(env: Mapping[str, Any]) -> Request:
+    """What a recipe asks for at this step.
+
+    Raises:
+        InstallerError: no step before this one has left an installer.
+    """
+    recipe = str(env.get("RECIPE_PATH") or "")
+    cache = str(env.get("RECIPE_CACHE_DIR") or "")
+    folder = env.get("RECIPE_DIR") or (Path(recipe).parent if recipe else None)
+    return Request(
+        path=_installer(env),
+        keys={key: value for key, value in env.items() if _ours(key) and value is not None},
+        keys_from="recipe",
+        caller="autopkg",
+        given=given(env),
+        recipe=Path(recipe).name or None,
+        recipe_identifier=Path(cache).name or None,
+        base=Path(str(folder)) if folder else None,
+    )
+
+
+def given(env: Mapping[str, Any]) -> Given:
+    """The facts that earlier steps have found: AutoPkg's own variables, then what MunkiImporter leaves."""
+    munki = _munki_info(env)
+    app = _munki_app(munki)
+    path = str(app.get("path") or "")
+    return Given(
+        name=_known(env.get("NAME")),
+        version=_known(env.get("version")) or _known(munki.get("version")),
+        bundle_id=_known(env.get("bundleid")) or _known(app.get("CFBundleIdentifier")),
+        app_name=_known(env.get("app_name")) or _known(Path(path).name if path.endswith(".app") else None),
+    )
+
+
+def outputs(result: RunResult) -> dict[str, Any]:
+    """What goes back into AutoPkg's environment: lists, dicts and texts only, since its receipts take nothing else."""
+    return {
+        **report.summaries(result),
+        "kandji_custom_apps": report.custom_apps(result),
+        "kandji_uploader_changed": result.changed,
+    }
+
+
+def _ours(key: str) -> bool:
+    return key in KEYS or key.startswith(_FLAT)
+
+
+def _installer(env: Mapping[str, Any]) -> Path:
+    for key in _PATHS:
+        value = env.get(key)
+        if value:
+            return _existing(key, str(value), env)
+    raise InstallerError(
+        "pkg_path",
+        "no step before KandjiUploader has left an installer: pkg_path, pathname and dmg_path are all empty. "
+        "Put KandjiUploader after the step that downloads or builds it, or name the file as pkg_path",
+    )
+
+
+def _existing(key: str, value: str, env: Mapping[str, Any]) -> Path:
+    if re.search(r"%\w+%", value):
+        raise InstallerError(value, f"{key} holds a variable that no step has set; correct the recipe")
+    path = Path(value)
+    return path if path.is_absolute() or path.exists() else Path(str(env.get("RECIPE_CACHE_DIR") or "")) / path
+
+
+def _known(value: Any) -> str | None:
+    """A text that a step has set; AutoPkg leaves a variable that it does not know as `%NAME%`."""
+    text = "" if value is None else str(value).strip()
+    return None if not text or re.fullmatch(r".*%\w+%.*", text) else text
+
+
+def _munki_info(env: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pkginfo: MunkiImporter's `munki_info`, or the recipe's `pkginfo` where the item was in the repo already."""
+    for key in ("munki_info", "pkginfo"):
+        value = env.get(key)
+        if isinstance(value, Mapping) and value:
+            return value
+    return {}
+
+
+def _munki_app(munki: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one application among a pkginfo's installs items; nothing where there are several, which is not for us to guess."""
+    items = munki.get("installs")
+    apps = [
+        item
+        for item in (items if isinstance(items, list) else [])
+        if isinstance(item, Mapping) and item.get("CFBundleIdentifier") and item.get("type", "application") == "application"
+    ]
+    return apps[0] if len(apps) == 1 else {}

@@ -1,0 +1,151 @@
+"""What comes back: AutoPkg's summary results, a table for people, JSON for machines. Values in, text out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from kandji_uploader.models import Action, Outcome, RunResult, Stage
+
+FIELDS = ("custom_app", "action", "version", "enforcement", "installer", "link")
+"""The columns of AutoPkg's summary, in this order."""
+
+SUMMARY_KEYS = {
+    Stage.PROD: "kandji_uploader_summary_result",
+    Stage.TEST: "kandji_uploader_test_summary_result",
+}
+
+_TITLES = {
+    Stage.PROD: "The following Custom Apps were published to Kandji:",
+    Stage.TEST: "The following Custom Apps for testing were published to Kandji:",
+}
+
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.UNCHANGED: "unchanged",
+    Action.CONFLICT: "conflict",
+    Action.REFUSED: "refused",
+    Action.FAILED: "failed",
+}
+
+_WOULD = {Action.CREATE: "would create", Action.UPDATE: "would update"}
+
+
+def word(outcome: Outcome, *, dry_run: bool = False) -> str:
+    """What was done, in one or two words; in a dry run, what would be."""
+    return _WOULD.get(outcome.action, _DONE[outcome.action]) if dry_run else _DONE[outcome.action]
+
+
+def row(outcome: Outcome, *, dry_run: bool = False) -> dict[str, str]:
+    """The report fields of one target; every value is a text, since AutoPkg crashes on anything else."""
+    return {
+        "custom_app": outcome.name,
+        "action": word(outcome, dry_run=dry_run),
+        "version": outcome.version,
+        "enforcement": outcome.enforcement,
+        "installer": outcome.installer,
+        "link": outcome.link,
+    }
+
+
+def summaries(result: RunResult) -> dict[str, dict[str, object]]:
+    """AutoPkg's summary results, one for each stage that changed; none for a dry run."""
+    found: dict[str, dict[str, object]] = {}
+    for outcome in result.outcomes:
+        if outcome.action.writes and not result.dry_run:
+            found[SUMMARY_KEYS[outcome.stage]] = {
+                "summary_text": _TITLES[outcome.stage],
+                "report_fields": list(FIELDS),
+                "data": row(outcome),
+            }
+    return found
+
+
+def custom_apps(result: RunResult) -> list[dict[str, str]]:
+    """One flat dict of texts per target, unchanged ones too, for AutoPkg's `kandji_custom_apps`."""
+    return [
+        {
+            "stage": outcome.stage.value,
+            **row(outcome, dry_run=result.dry_run),
+            "id": outcome.app_id,
+            "changes": ", ".join(outcome.changes),
+            "reason": outcome.reason,
+            "error": outcome.error,
+        }
+        for outcome in result.outcomes
+    ]
+
+
+def as_json(result: RunResult) -> dict[str, object]:
+    """A run's result for machines."""
+    return {
+        "source": result.source,
+        "app_name": result.app_name,
+        "sha256": result.sha256 or None,
+        "dry_run": result.dry_run,
+        "changed": result.changed,
+        "failed": result.failed,
+        "custom_apps": [
+            {
+                **asdict(outcome),
+                "stage": outcome.stage.value,
+                "action": word(outcome, dry_run=result.dry_run),
+                "changes": list(outcome.changes),
+                "warnings": list(outcome.warnings),
+            }
+            for outcome in result.outcomes
+        ],
+    }
+
+
+def failure(result: RunResult) -> str:
+    """The text of a run in which a target failed: first what failed and why, then what succeeded."""
+    bad = [f"{outcome.name}: {_DONE[outcome.action]}: {outcome.error}" for outcome in result.outcomes if outcome.action.bad]
+    good = [f"{outcome.name} was {_DONE[outcome.action]}" for outcome in result.outcomes if not outcome.action.bad]
+    return "\n".join([*bad, f"The rest is done: {'; '.join(good)}" if good else "Nothing else was changed"])
+
+
+def lines(result: RunResult) -> list[str]:
+    """One line per target, for a log."""
+    return [_line(outcome, dry_run=result.dry_run) for outcome in result.outcomes]
+
+
+def _line(outcome: Outcome, *, dry_run: bool) -> str:
+    told = f"{outcome.name}: {word(outcome, dry_run=dry_run)}"
+    if outcome.changes:
+        told += f" ({', '.join(outcome.changes)})"
+    if dry_run and outcome.reason:
+        told += f" because {outcome.reason}"
+    return f"{told} {outcome.link}".rstrip()
+
+
+def table(results: Sequence[RunResult]) -> str:
+    """The outcomes of one or more runs as a table for people."""
+    rows = [row(outcome, dry_run=result.dry_run) for result in results for outcome in result.outcomes]
+    return columns(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], [list(r.values()) for r in rows])
+
+
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Texts in aligned columns under underlined heads; control characters are shown, not obeyed."""
+    cells = [[visible(cell) for cell in each] for each in rows]
+    widths = [max(width(line[column]) for line in [list(heads), *cells]) for column in range(len(heads))]
+    ruled = [list(heads), ["-" * size for size in widths], *cells]
+    return "\n".join("  ".join(_padded(cell, widths[at]) for at, cell in enumerate(line)).rstrip() for line in ruled)
+
+
+def visible(text: str) -> str:
+    """A text from an installer or a tenant made safe for a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def width(text: str) -> int:
+    """How many columns a terminal uses for a text: East Asian letters and emoji take two, combining marks none."""
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def _padded(text: str, size: int) -> str:
+    return text + " " * (size - width(text))
+
+
