@@ -1,0 +1,49 @@
+# make demo    publish a small installer to an embedded tenant, three times, and look at what happens
+# make test    everything the tests need, then the tests
+# make lint    ruff, mypy, vermin, import-linter
+# make bench   the benchmarks; writes docs/performance.md
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+	command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& echo $$python && exit; done; echo python3)
+PYTHON310 ?= $(shell command -v python3.10 2>/dev/null || ls -d $(HOME)/.pyenv/versions/3.10.*/bin/python 2>/dev/null | tail -n 1)
+TESTS ?= tests
+WORKERS ?= auto
+
+.PHONY: demo test test-quick lint bench clean
+
+demo:
+	@tools/venv.sh .venv-demo $(PYTHON) -e .
+	@.venv-demo/bin/kandji-uploader demo
+
+test: .venv-ready
+	@tools/test-programs.sh
+ifneq ($(PYTHON310),)
+	@tools/venv.sh .venv310 $(PYTHON310) -e . --group dev
+	@echo "== Python 3.10 (AutoPkg's), without the tests marked slow"
+	.venv310/bin/python -m pytest -q -n $(WORKERS) -m "not slow" $(TESTS)
+else
+	@echo "== no Python 3.10 here: the tests run under $(PYTHON) only"
+endif
+	@echo "== $(PYTHON), all tests"
+	.venv/bin/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90 $(TESTS)
+
+test-quick: .venv-ready
+	.venv/bin/python -m pytest -q -n $(WORKERS) -m "not slow" $(TESTS)
+
+lint: .venv-ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/vermin --quiet --no-tips --target=3.10- --violations KandjiUploader.py shared
+	.venv/bin/lint-imports
+
+bench: .venv-ready
+	.venv/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv310 .venv-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+
+.PHONY: .venv-ready
+.venv-ready:
+	@tools/venv.sh .venv $(PYTHON) -e . --group dev

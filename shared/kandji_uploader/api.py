@@ -1,0 +1,183 @@
+"""The Python API: publish a file or a Homebrew cask, and get a value back.
+
+    from kandji_uploader import api
+
+    result = api.process_pkg("/path/to/App.pkg", name="My App", sscategory="Productivity")
+    if result.action == "failed":
+        raise RuntimeError(result.error)
+
+The settings are those of the command line (config file, maps, environment). Nothing here raises for a failure that is
+expected to happen, prints, configures logging or ends the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from kandji_uploader import pipeline, report
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+from kandji_uploader.models import RunResult
+from kandji_uploader.pipeline import Host, Request
+
+Action = Literal["succeeded", "skipped", "failed", "dry_run"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One Custom App of a result: its stage, name, id, link in the console, and what was done (`created`, ...)."""
+
+    stage: str
+    name: str
+    id: str
+    link: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one installer or cask.
+
+    Attributes:
+        source: the path or the cask's name, as it was given.
+        app_name: what the software is called; "" where that did not become known.
+        action: `succeeded` (something was published), `skipped` (everything was as it should be), `failed`, `dry_run`.
+        error: what went wrong and what to do; "" where nothing did.
+        custom_apps: one per target.
+        run: the whole result of the pipeline; None where it ended before there was one.
+    """
+
+    source: str
+    app_name: str
+    action: Action
+    error: str = ""
+    custom_apps: tuple[Published, ...] = ()
+    run: RunResult | None = None
+
+
+def process_pkg(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    testname: str | None = None,
+    sscategory: str | None = None,
+    zzcategory: str | None = None,
+    dry: bool = False,
+    create: bool = False,
+    unzip_location: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    host: Host | None = None,
+) -> Result:
+    """Publish a .pkg, .dmg or .zip.
+
+    Args:
+        path: the installer.
+        name: the Custom App to create or update.
+        testname: the one for testing.
+        sscategory: Self Service category that goes with `name`.
+        zzcategory: Self Service category that goes with `testname`.
+        dry: tell what would be done, change nothing.
+        create: create even where an app of that name exists.
+        unzip_location: where a .zip is unpacked on the Mac.
+        parent_dir: the config folder, instead of the usual one.
+        keys: any other settings, by recipe key or config key path.
+        host: who is told what is being done.
+    """
+    given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
+    request = Request(Path(path), keys={**given, **(keys or {})}, keys_from="the call", caller="python")
+    return publish(request, in_folder(host or Host(), parent_dir), str(path))
+
+
+def process_brew(
+    cask: str,
+    *,
+    name: str | None = None,
+    testname: str | None = None,
+    sscategory: str | None = None,
+    zzcategory: str | None = None,
+    dry: bool = False,
+    create: bool = False,
+    unzip_location: str | None = None,
+    arch: str | None = None,
+    use_brew: bool = False,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    host: Host | None = None,
+) -> Result:
+    """Publish what a Homebrew cask downloads; arguments as for `process_pkg`.
+
+    Args:
+        cask: its name, such as `google-chrome`.
+        arch: `arm64` (the default) or `x86_64`.
+        use_brew: download with `brew` instead of by ourselves.
+    """
+    from kandji_uploader import casks
+
+    given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
+    if arch is not None:
+        given["arch"] = arch
+    host = in_folder(host or Host(), parent_dir)
+    try:
+        result = casks.run(cask, {**given, **(keys or {})}, host, use_brew=use_brew)
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        return Result(cask, "", "failed", str(problem))
+    return of_run(result, cask)
+
+
+def publish(request: Request, host: Host, source: str) -> Result:
+    """Run the pipeline; expected failures become a `failed` result.
+
+    Raises:
+        InterruptedRunError: SIGINT or SIGTERM.
+    """
+    try:
+        return of_run(pipeline.run(request, host), source)
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        return Result(source, "", "failed", str(problem))
+
+
+def of_run(run: RunResult, source: str) -> Result:
+    """The result of a run in the words of this API."""
+    action: Action = "failed" if run.failed else "dry_run" if run.dry_run else "succeeded" if run.changed else "skipped"
+    apps = tuple(
+        Published(item.stage.value, item.name, item.app_id, item.link, report.word(item, dry_run=run.dry_run))
+        for item in run.outcomes
+    )
+    return Result(source, run.app_name, action, report.failure(run) if run.failed else "", apps, run)
+
+
+def flags(
+    name: str | None,
+    testname: str | None,
+    sscategory: str | None,
+    zzcategory: str | None,
+    unzip_location: str | None,
+    *,
+    dry: bool,
+    create: bool,
+) -> dict[str, object]:
+    """The standalone tool's words as recipe keys; what was not given is left to the settings."""
+    given: dict[str, object] = {
+        "custom_app.prod_name": name,
+        "custom_app.test_name": testname,
+        "custom_app.ss_category": sscategory,
+        "custom_app.test_category": zzcategory,
+        "unzip_location": unzip_location,
+        "dry_run": True if dry else None,
+        "create_new": True if create else None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def in_folder(host: Host, folder: str | Path | None) -> Host:
+    """The same host with another config folder."""
+    if folder is None:
+        return host
+    return replace(host, environ={**host.environ, "KANDJI_UPLOADER_DIR": str(folder)})
