@@ -6,9 +6,10 @@ a change, and categories and Blueprints are fetched only when one is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from kandji_uploader import audit, installer, plan, targets
 from kandji_uploader.errors import ToolMissingError
@@ -17,6 +18,30 @@ from kandji_uploader.models import AppFacts, CustomApp, InstallType, Settings, T
 from kandji_uploader.plan import Identity, Installer, Question, Tenant
 from kandji_uploader.state import DigestCache, Store
 from kandji_uploader.targets import Given
+
+
+class Source(Protocol):
+    """Where an installer is: on disk, or in Kandji already (see `casks`)."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or what it would be called."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    def kind(self) -> InstallType:
+        """Package, image or zip."""
+
+    def facts(self) -> AppFacts | None:
+        """What the installer is."""
+
+    def facts_if_read(self) -> AppFacts | None:
+        """What the installer is, if anything had to ask."""
+
+    def digest(self, cache: DigestCache) -> str:
+        """Its sha256."""
 
 
 @dataclass
@@ -38,6 +63,14 @@ class OnDisk:
     def size(self) -> int:
         """Bytes."""
         return self.path.stat().st_size
+
+    def kind(self) -> InstallType:
+        """Package, image or zip, by content.
+
+        Raises:
+            InstallerError: it is missing, empty, unreadable, a folder or something else.
+        """
+        return installer.identify(self.path)
 
     def facts(self) -> AppFacts | None:
         """What the installer is; None where a tool to read it is missing but the caller's facts suffice.
@@ -77,15 +110,28 @@ class OnDisk:
         return facts
 
 
-def gather(
-    wanted: Sequence[Target],
-    disk: OnDisk,
-    kind: InstallType,
-    tenant: TenantView,
-    store: Store,
-    settings: Settings,
-    now: float,
-) -> Question:
+@dataclass(frozen=True)
+class Place:
+    """Where a run takes place.
+
+    Attributes:
+        tenant: the tenant's view.
+        store: the state folder.
+        settings: what holds.
+        now: epoch seconds.
+        given: what the caller knows of the installer.
+        warn: told what is odd.
+    """
+
+    tenant: TenantView
+    store: Store
+    settings: Settings
+    now: float
+    given: Given
+    warn: Callable[[str], None]
+
+
+def gather(wanted: Sequence[Target], source: Source, place: Place) -> Question:
     """All that the plan of these targets is made from.
 
     Raises:
@@ -93,48 +139,47 @@ def gather(
         AuditScriptError: an audit script is needed and it is not clear for which app, or its template is bad.
         NetworkError, ApiError: the tenant could not be read.
     """
+    settings, tenant = place.settings, place.tenant
     question = Question(
-        installer=Installer(disk.path.name, kind, disk.size),
-        identity=Identity(version=disk.given.version),
+        installer=Installer(source.path.name, source.kind(), source.size),
+        identity=Identity(version=place.given.version),
         tenant=Tenant(tenant.apps()),
         settings=settings,
         template="",
-        now=int(now),
+        now=int(place.now),
     )
     if plan.needs_categories(wanted, question.tenant, settings):
         question = _with_tenant(question, categories=tenant.categories())
     if any(target.blueprints for target in wanted):
         question = _with_tenant(question, blueprints=tenant.blueprints())
     if plan.needs_audit(wanted, question):
-        question = _with_identity(question, disk, settings)
-    question = _with_details(wanted, question, tenant, store)
-    return _with_digest(wanted, question, disk, store, now)
+        question = _with_identity(question, source, place)
+    question = _with_details(wanted, question, place)
+    return _with_digest(wanted, question, source, place)
 
 
 def _with_tenant(question: Question, **parts: tuple[object, ...]) -> Question:
     return replace(question, tenant=replace(question.tenant, **parts))  # type: ignore[arg-type]
 
 
-def _with_identity(question: Question, disk: OnDisk, settings: Settings) -> Question:
-    identity, notes = targets.identify(disk.given, disk.facts())
+def _with_identity(question: Question, source: Source, place: Place) -> Question:
+    identity, notes = targets.identify(place.given, source.facts())
     for note in notes:
-        disk.warn(note)
-    return replace(question, identity=identity, template=audit.load_template(settings.audit_template))
+        place.warn(note)
+    return replace(question, identity=identity, template=audit.load_template(place.settings.audit_template))
 
 
-def _with_details(
-    wanted: Sequence[Target], question: Question, tenant: TenantView, store: Store
-) -> Question:
+def _with_details(wanted: Sequence[Target], question: Question, place: Place) -> Question:
     """Fill in the sha256 of the apps that are meant where the list leaves it out."""
     for target in wanted:
         app = plan.find(target, question).app
         if app is None or app.sha256 is not None or app.file_size not in (None, question.installer.size):
             continue
-        known = tenant.client.get_custom_app(app.id)
+        known = place.tenant.client.get_custom_app(app.id)
         if known.sha256 is None:
-            known = replace(known, sha256=_published_digest(known, store))
-        tenant.put(known)
-        question = _with_tenant(question, apps=tenant.apps())
+            known = replace(known, sha256=_published_digest(known, place.store))
+        place.tenant.put(known)
+        question = _with_tenant(question, apps=place.tenant.apps())
     return question
 
 
@@ -146,19 +191,15 @@ def _published_digest(app: CustomApp, store: Store) -> str | None:
     return None
 
 
-def _with_digest(
-    wanted: Sequence[Target], question: Question, disk: OnDisk, store: Store, now: float
-) -> Question:
+def _with_digest(wanted: Sequence[Target], question: Question, source: Source, place: Place) -> Question:
     """Add the sha256, and the key of an upload of the same bytes that is in the store already."""
-    size = question.installer.size
-    pending = [entry for entry in store.uploads(now) if entry.size == size]
+    pending = {entry.sha256: entry.file_key for entry in place.store.uploads(place.now) if entry.size == source.size}
     if not pending and not plan.needs_digest(wanted, question):
         return question
-    digest = disk.digest(DigestCache(question.settings.state_folder))
-    keys: Mapping[str, str] = {entry.sha256: entry.file_key for entry in pending}
-    found = Installer(disk.path.name, question.installer.type, size, digest)
-    if digest in keys:
-        found = replace(found, file_key=keys[digest], unfinished=True)
+    digest = source.digest(DigestCache(place.settings.state_folder))
+    found = replace(question.installer, sha256=digest)
+    if digest in pending:
+        found = replace(found, file_key=pending[digest], unfinished=True)
     else:
         held = [app for target in wanted if (app := plan.find(target, question).app) is not None]
         same = [app.file_key for app in held if app.sha256 == digest]

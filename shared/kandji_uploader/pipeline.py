@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from kandji_uploader import audit, audit_check, credentials, installer, settings, slack
+from kandji_uploader import audit, audit_check, credentials, settings, slack
 from kandji_uploader.apply import Tools, apply
 from kandji_uploader.errors import KandjiUploaderError
-from kandji_uploader.gather import OnDisk, gather
+from kandji_uploader.gather import OnDisk, Place, Source, gather
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
-from kandji_uploader.models import Action, CustomApp, Outcome, RunResult, Settings
+from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings
 from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
 from kandji_uploader.state import Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
@@ -70,8 +70,13 @@ class Host:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
-def run(request: Request, host: Host | None = None) -> RunResult:
+def run(request: Request, host: Host | None = None, source: Source | None = None) -> RunResult:
     """Publish one installer; or, in a dry run, tell what would be done.
+
+    Args:
+        request: who asked, and for what.
+        host: who is told.
+        source: where the installer is, when it is not simply the file at `request.path`.
 
     Raises:
         KandjiUploaderError: nothing was changed in the tenant (bad settings, installer, token, ...).
@@ -79,41 +84,43 @@ def run(request: Request, host: Host | None = None) -> RunResult:
         InterruptedRunError: SIGINT or SIGTERM; the text says what was and was not done.
     """
     host = host or Host()
-    disk = OnDisk(request.path, request.given, host.warn)
-    held = settle(request, disk, host)
+    source = source or OnDisk(request.path, request.given, host.warn)
+    held = settle(request, source, host)
     try:
-        result = _publish(request, held, disk, host)
+        result = _publish(request, held, source, host)
     except KandjiUploaderError as problem:
-        _tell_slack(held, host, lambda: slack.failure(request.path.name, str(problem)))
+        _tell_slack(held, host, slack.failure(request.path.name, str(problem)))
         raise
     if not result.dry_run and (result.changed or result.failed):
-        _tell_slack(held, host, lambda: slack.message(result))
+        _tell_slack(held, host, slack.message(result))
     return result
 
 
-def _publish(request: Request, held: Settings, disk: OnDisk, host: Host) -> RunResult:
-    kind = installer.identify(request.path)
+def _publish(request: Request, held: Settings, source: Source, host: Host) -> RunResult:
+    source.kind()
     tenant = open_tenant(held, host)
-    name = custom_app_name(request.given, disk.facts() if _nameless(request, held) else disk.facts_if_read(), disk.path.name)
+    name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
     targets = decide_targets(held, name, _scripts(held))
     store = Store(held.state_folder, held.api_url)
     with store.lock(tuple(target.name for target in targets), request.lock_patience, host.say) as waited:
         if waited:
             tenant.forget_apps()
-        question = gather(targets, disk, kind, tenant, store, held, host.now())
+        place = Place(tenant, store, held, host.now(), request.given, host.warn)
+        question = gather(targets, source, place)
         plans = make_plan(targets, question)
         _check_scripts(plans, host)
+        sha256 = question.installer.sha256 or ""
         if held.dry_run:
-            outcomes, sha256 = tuple(_outcome(question, plan, plan.app) for plan in plans), question.installer.sha256
+            outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
         else:
-            outcomes, sha256 = apply(plans, _tools(question, tenant, store, disk, host))
-            _remember(outcomes, sha256, tenant, store, request, host)
+            outcomes, sha256 = apply(plans, _tools(question, tenant, store, source, host))
+            _remember(outcomes, sha256, place, request)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):
         host.warn(warning)
-    return RunResult(str(request.path), outcomes, held.dry_run, disk.facts_if_read(), name, sha256 or "")
+    return RunResult(str(request.path), outcomes, held.dry_run, source.facts_if_read(), name, sha256)
 
 
-def settle(request: Request, disk: OnDisk, host: Host) -> Settings:
+def settle(request: Request, source: Source, host: Host) -> Settings:
     """The settings of a run; the installer is read only if a package map is to be asked about it.
 
     Raises:
@@ -128,7 +135,7 @@ def settle(request: Request, disk: OnDisk, host: Host) -> Settings:
         environ=host.environ,
         base=request.base,
     )
-    held = ladder.settle(identifiers(request.given, disk.facts()) if ladder.use_package_map else ())
+    held = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
     for warning in held.warnings:
         host.warn(warning)
     return held
@@ -146,9 +153,10 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
     return tenant
 
 
-def _nameless(request: Request, held: Settings) -> bool:
-    """Whether only the installer can say what the software is called."""
-    return not (held.prod.name or held.test.name or request.given.name)
+def _facts_for_a_name(request: Request, held: Settings, source: Source) -> AppFacts | None:
+    """The facts, read if only the installer can say what the software is called."""
+    named = held.prod.name or held.test.name or request.given.name or request.given.app_name
+    return source.facts_if_read() if named else source.facts()
 
 
 def _scripts(held: Settings) -> Mapping[str, str]:
@@ -170,7 +178,7 @@ def _check_scripts(plans: Sequence[TargetPlan], host: Host) -> None:
             host.say(line)
 
 
-def _tools(question: Question, tenant: TenantView, store: Store, disk: OnDisk, host: Host) -> Tools:
+def _tools(question: Question, tenant: TenantView, store: Store, source: Source, host: Host) -> Tools:
     def replan(plan: TargetPlan, live: CustomApp) -> TargetPlan:
         apps = tuple(live if app.id == live.id else app for app in question.tenant.apps)
         return plan_target(plan.target, replace(question, tenant=replace(question.tenant, apps=apps)))
@@ -178,7 +186,7 @@ def _tools(question: Question, tenant: TenantView, store: Store, disk: OnDisk, h
     return Tools(
         tenant=tenant,
         store=store,
-        path=disk.path,
+        path=source.path,
         installer=question.installer,
         replan=replan,
         outcome=lambda plan, app, error: _outcome(question, plan, app, error),
@@ -215,33 +223,23 @@ def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error:
     )
 
 
-def _remember(
-    outcomes: Sequence[Outcome], sha256: str, tenant: TenantView, store: Store, request: Request, host: Host
-) -> None:
+def _remember(outcomes: Sequence[Outcome], sha256: str, place: Place, request: Request) -> None:
     """Add what was published to the history of each app."""
-    keys = {app.id: app.file_key for app in tenant.apps()} if any(outcome.action.writes for outcome in outcomes) else {}
-    for outcome in outcomes:
-        if outcome.action.writes and "file_key" in outcome.changes and outcome.app_id in keys:
-            store.note_published(
-                Published(
-                    outcome.app_id,
-                    outcome.name,
-                    outcome.version,
-                    sha256,
-                    keys[outcome.app_id],
-                    host.now(),
-                    request.recipe or request.path.name,
-                )
-            )
+    published = [item for item in outcomes if item.action.writes and "file_key" in item.changes]
+    keys = {app.id: app.file_key for app in place.tenant.apps()} if published else {}
+    for item in published:
+        recipe = request.recipe or request.path.name
+        key = keys.get(item.app_id, "")
+        place.store.note_published(Published(item.app_id, item.name, item.version, sha256, key, place.now, recipe))
 
 
-def _tell_slack(held: Settings, host: Host, message: Callable[[], Mapping[str, object]]) -> None:
+def _tell_slack(held: Settings, host: Host, message: Mapping[str, object]) -> None:
     """Post to Slack, if it is on; what goes wrong there never fails the run."""
     if not held.slack_enabled or held.dry_run:
         return
     try:
         webhook = credentials.slack_webhook(held, host.environ)
         if webhook is not None:
-            slack.post(webhook.reveal(), message())
+            slack.post(webhook.reveal(), message)
     except KandjiUploaderError as problem:
         host.warn(f"Slack was not told: {problem}")
