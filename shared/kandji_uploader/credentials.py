@@ -1,0 +1,215 @@
+"""The secrets: found in the environment or the keychain, and shown to nobody.
+
+Where a secret is looked for, in this order (behaviour, part 1):
+
+1. the environment, if `ENV_KEYSTORE` or `token_keystore.environment` says so
+2. the keychain, if `token_keystore.keychain` says so
+3. off macOS, the environment in any case
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+from kandji_uploader.errors import CredentialError
+from kandji_uploader.models import Settings
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ACCOUNT = "KandjiUploader"
+"""The keychain account under which this software keeps its secrets; the service is the secret's name."""
+
+_ACCOUNTS = (ACCOUNT, "KAPPA", "kpkg", "irupkg")
+# irupkg calls the token by another name; either is understood for the other.
+_ALIASES = {"KANDJI_TOKEN": "IRUPKG_TOKEN", "IRUPKG_TOKEN": "KANDJI_TOKEN"}
+_NO_KEYRING = (
+    "the Python package keyring is missing; install it with `python3 -m pip install keyring`, for AutoPkg with "
+    "`sudo -H /usr/local/autopkg/python -m pip install keyring`"
+)
+_NO_BACKEND = "this machine has no keychain that keyring can use; turn token_keystore.keychain off"
+_LOCKED = "the keychain is locked; unlock it (on a Mac with `security unlock-keychain`)"
+
+
+class Secret:
+    """A token or webhook that shows itself to nobody who does not ask.
+
+    It cannot be printed, formatted, copied or pickled by accident, and is compared in constant time.
+
+    Attributes:
+        origin: where it was found, fit to be shown.
+    """
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, origin: str = "") -> None:
+        self._value = value
+        self.origin = origin
+
+    def reveal(self) -> str:
+        """The secret itself, for a request header."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(not shown)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(Secret)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a secret cannot be copied or pickled")
+
+
+def api_token(settings: Settings, environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Secret:
+    """The API token.
+
+    Raises:
+        CredentialError: it was not found, or it is none; the text says what to do.
+    """
+    found = _look_up(settings, settings.token_name, environ, platform)
+    return _checked(found, settings.token_name, "API token")
+
+
+def slack_webhook(
+    settings: Settings, environ: Mapping[str, str] | None = None, platform: str = sys.platform
+) -> Secret | None:
+    """The Slack webhook; None where Slack is off.
+
+    Raises:
+        CredentialError: Slack is on, but the webhook was not found or is no URL. No reason to fail a run.
+    """
+    if not settings.slack_enabled:
+        return None
+    found = _checked(_look_up(settings, settings.webhook_name, environ, platform), settings.webhook_name, "webhook")
+    try:
+        parts = urlsplit(found.reveal())
+        usable = bool(parts.hostname) and parts.scheme in ("https", "http")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CredentialError(
+            f"the Slack webhook in the {found.origin} is not a URL (not shown); "
+            "it looks like https://hooks.slack.com/services/..."
+        )
+    return found
+
+
+def store(name: str, secret: Secret) -> None:
+    """Keep a secret in the keychain under its name; one that is there already is replaced.
+
+    Raises:
+        CredentialError: there is no keychain, or it is locked.
+    """
+    try:
+        _keyring().set_password(name, ACCOUNT, secret.reveal())
+    except CredentialError:
+        raise
+    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
+        raise CredentialError(f"the keychain did not take {name}: {_keychain_fault(error)}") from None
+
+
+def delete(name: str) -> bool:
+    """Take a secret of this software out of the keychain; False where there was none.
+
+    Raises:
+        CredentialError: there is no keychain, or it is locked.
+    """
+    keyring = _keyring()
+    try:
+        if keyring.get_password(name, ACCOUNT) is None:
+            return False
+        keyring.delete_password(name, ACCOUNT)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise CredentialError(f"the keychain did not give up {name}: {_keychain_fault(error)}") from None
+    return True
+
+
+def _look_up(settings: Settings, name: str, environ: Mapping[str, str] | None, platform: str) -> Secret:
+    environment = partial(_in_environment, environ=os.environ if environ is None else environ)
+    order: list[Callable[[str], Secret]] = []
+    if settings.environment_first or settings.keystore_environment:
+        order.append(environment)
+    if settings.keystore_keychain:
+        order.append(_in_keychain)
+    if platform != "darwin" and environment not in order:
+        order.append(environment)
+    looked: list[str] = []
+    for search in order:
+        try:
+            return search(name)
+        except CredentialError as error:  # noqa: PERF203 - three places at most
+            looked.append(str(error))
+    raise CredentialError(_not_found(name, looked))
+
+
+def _not_found(name: str, looked: list[str]) -> str:
+    if not looked:
+        return (
+            f"{name} is not looked for anywhere: token_keystore.environment and token_keystore.keychain are both off. "
+            "Turn one on in the config file, or set ENV_KEYSTORE=1 to use the environment"
+        )
+    return (
+        f"{name} was not found: {'; '.join(looked)}. "
+        f"Set the environment variable {name}, or run `kandji-uploader setup` to keep it in the keychain"
+    )
+
+
+def _in_environment(name: str, environ: Mapping[str, str]) -> Secret:
+    for variable in dict.fromkeys((name, name.upper(), _ALIASES.get(name, name))):
+        if environ.get(variable, "").strip():
+            return Secret(environ[variable].strip(), f"environment ({variable})")
+    raise CredentialError("the environment does not have it")
+
+
+def _in_keychain(name: str) -> Secret:
+    keyring = _keyring()
+    for account in _ACCOUNTS:
+        try:
+            found = keyring.get_password(name, account)
+        except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
+            raise CredentialError(_keychain_fault(error)) from None
+        if found and found.strip():
+            return Secret(found.strip(), f"keychain (account {account})")
+    raise CredentialError("the keychain does not have it")
+
+
+def _keyring() -> ModuleType:
+    try:
+        import keyring
+    except ImportError:
+        raise CredentialError(_NO_KEYRING) from None
+    return keyring
+
+
+def _keychain_fault(error: Exception) -> str:
+    """What is wrong with the keychain. Only the error's kind is told: its text is not ours and may hold anything."""
+    from keyring.errors import KeyringLocked, NoKeyringError
+
+    if isinstance(error, NoKeyringError):
+        return _NO_BACKEND
+    if isinstance(error, KeyringLocked):
+        return _LOCKED
+    return f"the keychain cannot be read ({type(error).__name__}); unlock it, and allow this program to use it"
+
+
+def _checked(found: Secret, name: str, what: str) -> Secret:
+    """The secret, refused where no request could carry it. The text must not show it, nor any part of it."""
+    value = found.reveal()
+    if value[:1] in "\"'" or value[-1:] in "\"'":
+        reason = "has quotes around it; take them away"
+    elif not value.isascii() or not value.isprintable() or " " in value:
+        reason = "holds a blank, a line break or a character that no token has; copy it again, without `Bearer`"
+    else:
+        return found
+    raise CredentialError(f"the {what} {name} in the {found.origin} {reason} (its value is not shown)")

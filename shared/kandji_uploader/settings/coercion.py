@@ -1,0 +1,205 @@
+"""What each setting takes, and how the strings of the AutoPkg command line become it.
+
+Each function here takes what was found and returns the value that holds, or raises `UnfitError` with what is accepted.
+`-k` and `AUTOPKG_*` can give strings only, and our YAML reader leaves all but plain whole numbers and `true`/`false`
+as text, so every kind reads text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+
+from kandji_uploader.models import Enforcement
+
+Kind = Callable[[object], object]
+
+LONGEST_NAME = 255
+LONGEST_DELAY = 3650
+_SHOWN = 80
+_NUMERAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
+# Controls, lone surrogates, line and paragraph separators. Format characters (Cf) stay: emoji are joined by them.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+_ENFORCEMENTS = {
+    **{kind.value: kind for kind in Enforcement},
+    "continuously_enforce": Enforcement.AUDIT_ENFORCE,
+    "no_enforcement": Enforcement.SELF_SERVICE,
+}
+
+
+class UnfitError(ValueError):
+    """A value that a setting does not take.
+
+    Attributes:
+        accepted: what it takes, as a phrase that follows `KEY is VALUE: `.
+        secret: whether the value may be a secret and must not be shown.
+    """
+
+    def __init__(self, accepted: str, *, secret: bool = False) -> None:
+        self.accepted = accepted
+        self.secret = secret
+        super().__init__(accepted)
+
+
+def shown(value: object) -> str:
+    """A value as an error text shows it: quoted, one line, cut short; never what is inside a mapping or list."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple | set):
+        return "a list"
+    if isinstance(value, bytes):
+        return "binary data"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(str(value))} characters)"
+
+
+def boolean(value: object) -> bool:
+    """True or false, also as text."""
+    text = str(value).strip().lower() if isinstance(value, str | bool | int) else ""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise UnfitError("must be true or false (also yes or no, 1 or 0)")
+
+
+def number(low: float, high: float, unit: str) -> Kind:
+    """A number from `low` to `high`, both accepted."""
+
+    def read(value: object) -> float:
+        found = _numeral(value)
+        if found is None or not low <= found <= high:
+            raise UnfitError(f"must be a number from {low:g} to {high:g} ({unit})")
+        return found
+
+    return read
+
+
+def whole(low: int, high: int, unit: str) -> Kind:
+    """A whole number from `low` to `high`, both accepted."""
+
+    def read(value: object) -> int:
+        found = _numeral(value)
+        if found is None or not found.is_integer() or not low <= found <= high:
+            raise UnfitError(f"must be a whole number from {low} to {high} ({unit})")
+        return int(found)
+
+    return read
+
+
+def _numeral(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _NUMERAL.fullmatch(value.strip()):
+        value = float(value)
+    if not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def text(value: object) -> str:
+    """One line of text that is not blank, without the blanks around it."""
+    if isinstance(value, float):
+        raise UnfitError("was read as a number, which can lose digits; put it in quotes")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UnfitError("must be text; put it in quotes")
+    found = str(value).strip()
+    if not found:
+        raise UnfitError("must not be empty; write a value or leave the key out")
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in str(value)):
+        raise UnfitError("must be one line without control characters")
+    return found
+
+
+def name(value: object) -> str:
+    """The name of a Custom App or of a Self Service category."""
+    found = text(value)
+    if len(found) > LONGEST_NAME:
+        raise UnfitError(f"has {len(found)} characters; a name has at most {LONGEST_NAME}")
+    return found
+
+
+def naming(value: object) -> str:
+    """The pattern for the names of new apps."""
+    found = name(value)
+    if "APPNAME" not in found:
+        raise UnfitError("must contain APPNAME, or all apps would share one name; write it like 'APPNAME (AutoPkg)'")
+    return found
+
+
+def secret_name(value: object) -> str:
+    """The name under which a secret is kept; refuses the secret itself, which some put here, without showing it."""
+    if isinstance(value, str) and (_UUID.search(value) or "://" in value or "hooks.slack.com" in value):
+        raise UnfitError(
+            "holds the secret itself (not shown); write the name under which the environment or keychain keeps it, "
+            "such as KANDJI_TOKEN, and revoke the secret if others could read this",
+            secret=True,
+        )
+    found = name(value)
+    if "=" in found:
+        raise UnfitError("must be a name, without '='", secret=True)
+    return found
+
+
+def enforcement(value: object) -> Enforcement:
+    """How an app is enforced, in our words or in those of the API."""
+    found = _ENFORCEMENTS.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        raise UnfitError(f"must be one of {', '.join(kind.value for kind in Enforcement)}")
+    return found
+
+
+def choice(*words: str) -> Kind:
+    """One of a few words."""
+
+    def read(value: object) -> str:
+        found = value.strip().lower() if isinstance(value, str) else ""
+        if found not in words:
+            raise UnfitError(f"must be {' or '.join(words)}")
+        return found
+
+    return read
+
+
+def names(value: object) -> tuple[str, ...]:
+    """A list of names; text is split at commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise UnfitError("must be a list of names, or text with commas between them")
+    return tuple(dict.fromkeys(name(part) for part in parts))
+
+
+def mac_folder(value: object) -> str:
+    """An absolute path of a folder on a Mac."""
+    found = text(value)
+    if not found.startswith("/"):
+        raise UnfitError("must be an absolute path on the Mac, such as /Applications")
+    return found if found == "/" else found.rstrip("/")
+
+
+def moment(value: object) -> datetime:
+    """A date and time with a time zone.
+
+    The date of a plist arrives as a value without a zone and is UTC by that format's definition; text must say its
+    zone, because the admin's clock, the CI machine's and the Mac's rarely agree.
+    """
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    accepted = "must be a date and time with its zone, such as 2026-03-31T18:00:00+02:00 or 2026-03-31T16:00:00Z"
+    if not isinstance(value, str):
+        raise UnfitError(accepted)
+    try:
+        found = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", value.strip()))
+    except ValueError:
+        raise UnfitError(accepted) from None
+    if found.tzinfo is None:
+        raise UnfitError(accepted)
+    return found

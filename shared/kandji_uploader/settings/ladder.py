@@ -1,0 +1,165 @@
+"""Who wins: the precedence ladder of behaviour, part 1.
+
+1. what the caller gave: recipe step, override, `-k`, flags
+2. the recipe map's entry, then the package map's
+3. environment variables
+4. the config file
+5. built-in defaults
+
+Each value comes from the highest rung that has one, key by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from kandji_uploader.errors import Problem, SettingsError
+from kandji_uploader.models import Promotion, Settings, StageSettings
+from kandji_uploader.settings import schema
+from kandji_uploader.settings.schema import Key
+from kandji_uploader.settings.sources import Found, Rung, first, same_names
+
+DELAY_WITHOUT_VALUE = 3
+"""Days, where a config file has the section but not the delay; KAPPA and kpkg do the same."""
+
+
+def value(rungs: Sequence[Rung], key: Key) -> Found:
+    """The value that holds, and where it came from."""
+    return first(rungs, key.path) or Found(key.default, "default")
+
+
+def defaults(caller: str, config: Mapping[str, object]) -> Rung:
+    """The defaults that depend on who asks and on what the config file has."""
+    pattern = "APPNAME (AutoPkg)" if caller == "autopkg" else "APPNAME (kandji-uploader)"
+    found = {schema.NAMING.path: Found(pattern, "default")}
+    if isinstance(config.get("li_enforcement"), Mapping):
+        origin = "default where li_enforcement has no such delay"
+        for key in (schema.PROD_DELAY, schema.TEST_DELAY):
+            found[key.path] = Found(DELAY_WITHOUT_VALUE, origin)
+    return found
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """What every source but the maps says.
+
+    Attributes:
+        given: what the caller gave.
+        environment: what environment variables say.
+        config: what the config file holds.
+        defaults: the defaults that depend on who asks.
+        folder: where the config file and the maps are.
+    """
+
+    given: Rung
+    environment: Rung
+    config: Rung
+    defaults: Rung
+    folder: Path
+
+    @property
+    def fixed(self) -> tuple[Rung, ...]:
+        """They in order, for settings that have no place in a map."""
+        return (self.given, self.environment, self.config, self.defaults)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All sources, read and checked; what is missing is which entry of the package map is meant.
+
+    Attributes:
+        rungs: what every source but the maps says.
+        recipe_entry: the recipe map's entry; empty where there is none.
+        package_map: the package map's entries by package or bundle id; empty where it is not in use.
+        given_origin: how error texts call what the caller gave.
+        problems: what is wrong; `settle` raises them.
+        warnings: what is odd.
+        use_package_map: whether the ids of the installer must be known to settle.
+    """
+
+    rungs: Rungs
+    recipe_entry: Rung
+    package_map: Mapping[str, Rung]
+    given_origin: str
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    use_package_map: bool = False
+
+    def settle(self, identifiers: Sequence[str] = ()) -> Settings:
+        """The settings that hold.
+
+        Args:
+            identifiers: package and bundle ids of the installer, best first; the first that the package map knows
+                is the entry that counts.
+
+        Raises:
+            SettingsError: with the problems of all sources.
+        """
+        entry = next((self.package_map[known] for known in identifiers if known in self.package_map), {})
+        above, *below = self.rungs.fixed
+        asked = (above, self.recipe_entry, entry)
+        problems = [*self.problems, *self._contradictions(asked)]
+        if problems:
+            raise SettingsError(problems)
+        return _settings(
+            (*asked, *below),
+            config_folder=self.rungs.folder,
+            warnings=self.warnings,
+            environment_first=schema.ENVIRONMENT.path in self.rungs.environment,
+            unzip_location_given=first(asked, schema.UNZIP_LOCATION.path) is not None,
+        )
+
+    def complain(self) -> None:
+        """Raise what is known to be wrong before the installer has been read.
+
+        Raises:
+            SettingsError: as `settle` does.
+        """
+        if not self.use_package_map:
+            self.settle()
+        if self.problems:
+            raise SettingsError(self.problems)
+
+    def _contradictions(self, asked: Sequence[Rung]) -> list[Problem]:
+        """Values that are right one by one but not together; what is wrong inside one map entry is known already."""
+        paths = ("custom_app.prod_name", "custom_app.test_name")
+        prod, test = (first(asked, path) for path in paths)
+        problems = []
+        if prod and test and (prod.origin != test.origin or prod.origin == self.given_origin):
+            problems += same_names(asked, prod.origin, paths[0])
+        if not (prod and test) and any(first(asked, key.path) for key in schema.PROMOTION):
+            advice = f"moves a version from the test app to the prod app; give {' and '.join(paths)}, or drop it"
+            problems.append(Problem(self.given_origin, "custom_app.promotion", None, advice))
+        return problems
+
+
+def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
+    groups: dict[str, dict[str, Any]] = {"": {}, "prod": {}, "test": {}, "promotion": {}}
+    origins: dict[str, str] = {}
+    for key in schema.ALL_KEYS:
+        found = value(rungs, key)
+        group, _, field = key.field.rpartition(".")
+        groups[group][field] = found.value
+        origins[key.path] = found.origin
+    return Settings(
+        **groups[""],
+        prod=StageSettings(**_without_none(groups["prod"])),
+        test=StageSettings(**_without_none(groups["test"])),
+        promotion=_promotion(_without_none(groups["promotion"])),
+        origins=MappingProxyType(origins),
+        **further,
+    )
+
+
+def _promotion(given: dict[str, Any]) -> Promotion | None:
+    if not given:
+        return None
+    return Promotion(**{"require_status": "min_pass" in given, **given})
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {field: found for field, found in values.items() if found is not None}

@@ -1,0 +1,341 @@
+"""Every setting: what it is called where, what it takes, what holds where nobody says anything.
+
+One table serves the ladder, `kandji-uploader config`, the example file and the did-you-mean of error texts.
+The names in the config file are those of kpkg, irupkg and KAPPA, so that their config.json works unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kandji_uploader.models import Enforcement
+from kandji_uploader.settings import coercion as kinds
+from kandji_uploader.settings import hosts
+from kandji_uploader.settings.coercion import LONGEST_DELAY, Kind
+
+
+@dataclass(frozen=True)
+class Key:
+    """One setting.
+
+    Attributes:
+        field: where it is in `Settings`: an attribute, or `prod.` or `test.` and one of the stage.
+        kind: reads a value or raises `UnfitError`.
+        purpose: one sentence for tables and the example file.
+        config: its key path in the config file; None where it has no place there.
+        recipe: its key path among the recipe keys (also a map's); None where it is no recipe key.
+        default: what holds where nobody gives it.
+        spellings: further key paths in the config file that are understood.
+        is_file: the value is the path of a file that must be there.
+        once: for one run only, so that it has no place in a map.
+    """
+
+    field: str
+    kind: Kind
+    purpose: str
+    config: str | None = None
+    recipe: str | None = None
+    default: object = None
+    spellings: tuple[str, ...] = ()
+    is_file: bool = False
+    once: bool = False
+
+    @property
+    def path(self) -> str:
+        """The name that tables and origins use: the config file's where it has one there."""
+        return self.config or self.recipe or ""
+
+
+_DAYS = kinds.whole(0, LONGEST_DELAY, "days")
+
+API_URL = Key(
+    "api_url",
+    hosts.api_url,
+    "The tenant's API host.",
+    config="kandji.api_url",
+    spellings=("iru.api_url",),
+)
+TOKEN_NAME = Key(
+    "token_name",
+    kinds.secret_name,
+    "The name (never the value) of the API token in the environment or keychain.",
+    config="kandji.token_name",
+    spellings=("iru.token_name",),
+    default="KANDJI_TOKEN",
+)
+DEFAULT_ENFORCEMENT = Key(
+    "default_enforcement",
+    kinds.enforcement,
+    "How a new app is enforced where nothing else says so.",
+    config="li_enforcement.type",
+    default=Enforcement.AUDIT_ENFORCE,
+)
+PROD_DELAY = Key(
+    "prod.delay_days",
+    _DAYS,
+    "Days until the audit script enforces a new version of the prod app.",
+    config="li_enforcement.delays.prod",
+    recipe="enforcement_delays.prod",
+    default=5,
+)
+TEST_DELAY = Key(
+    "test.delay_days",
+    _DAYS,
+    "Days until the audit script enforces a new version of the test app.",
+    config="li_enforcement.delays.test",
+    recipe="enforcement_delays.test",
+    default=0,
+)
+NAMING = Key(
+    "new_app_naming",
+    kinds.naming,
+    "The name of a new app where none is given, with APPNAME replaced; by default it ends in who made it.",
+    config="zz_defaults.new_app_naming",
+)
+UNZIP_LOCATION = Key(
+    "unzip_location",
+    kinds.mac_folder,
+    "Where a .zip is unpacked on the Mac.",
+    config="zz_defaults.unzip_location",
+    recipe="unzip_location",
+    default="/Applications",
+)
+
+SLACK = Key(
+    "slack_enabled",
+    kinds.boolean,
+    "Post a Slack message after a run that changed something or failed.",
+    config="slack.enabled",
+    default=False,
+)
+WEBHOOK_NAME = Key(
+    "webhook_name",
+    kinds.secret_name,
+    "The name (never the value) of the Slack webhook in the environment or keychain.",
+    config="slack.webhook_name",
+    default="SLACK_TOKEN",
+)
+ENVIRONMENT = Key(
+    "keystore_environment",
+    kinds.boolean,
+    "Look the secrets up in the environment.",
+    config="token_keystore.environment",
+    default=True,
+)
+USE_RECIPE_MAP = Key(
+    "use_recipe_map",
+    kinds.boolean,
+    "Read recipe_map.yaml (AutoPkg only).",
+    config="use_recipe_map",
+    default=False,
+)
+USE_PACKAGE_MAP = Key(
+    "use_package_map",
+    kinds.boolean,
+    "Read package_map.yaml.",
+    config="use_package_map",
+    default=False,
+)
+
+CONFIG_KEYS = (
+    API_URL,
+    TOKEN_NAME,
+    DEFAULT_ENFORCEMENT,
+    PROD_DELAY,
+    TEST_DELAY,
+    SLACK,
+    WEBHOOK_NAME,
+    ENVIRONMENT,
+    Key(
+        "keystore_keychain",
+        kinds.boolean,
+        "Look the secrets up in the keychain.",
+        config="token_keystore.keychain",
+        default=False,
+    ),
+    USE_RECIPE_MAP,
+    USE_PACKAGE_MAP,
+    Key(
+        "auto_create_app",
+        kinds.boolean,
+        "Create a Custom App where none matches.",
+        config="zz_defaults.auto_create_app",
+        spellings=("zz_defaults.auto_create_new_app",),
+        default=True,
+    ),
+    Key(
+        "dry_run",
+        kinds.boolean,
+        "Show what would be done and change nothing.",
+        config="zz_defaults.dry_run",
+        recipe="dry_run",
+        default=False,
+    ),
+    Key(
+        "dynamic_lookup",
+        kinds.boolean,
+        "Where no name matches, look for an app whose installer's file name is similar.",
+        config="zz_defaults.dynamic_lookup",
+        spellings=("zz_defaults.dynamic_lookup_fallback",),
+        default=False,
+    ),
+    NAMING,
+    Key(
+        "prod.default_category",
+        kinds.name,
+        "The Self Service category of prod apps that were given none.",
+        config="zz_defaults.self_service_category",
+        default="Apps",
+    ),
+    Key(
+        "test.default_category",
+        kinds.name,
+        "The Self Service category of test apps that were given none.",
+        config="zz_defaults.test_self_service_category",
+        default="Utilities",
+    ),
+    UNZIP_LOCATION,
+    Key(
+        "audit_template",
+        kinds.text,
+        "The path of an audit script template of your own.",
+        config="audit_template",
+        is_file=True,
+    ),
+    Key(
+        "replace_audit_script",
+        kinds.boolean,
+        "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",
+        config="replace_audit_script",
+        recipe="replace_audit_script",
+        default=False,
+    ),
+    Key(
+        "processing_timeout",
+        kinds.number(1, 86400, "seconds"),
+        "Seconds to wait while Kandji still processes an upload.",
+        config="processing_timeout",
+        default=300.0,
+    ),
+    Key(
+        "arch",
+        kinds.choice("arm64", "x86_64"),
+        "Which variation of a Homebrew cask is meant.",
+        config="arch",
+        default="arm64",
+    ),
+)
+
+
+def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
+    """The keys of one stage in `custom_app`."""
+
+    def key(field: str, kind: Kind, purpose: str, recipe: str | None = None, *, is_file: bool = False) -> Key:
+        path = f"custom_app.{recipe or f'{stage}_{field}'}"
+        return Key(f"{stage}.{field}", kind, f"{purpose} ({stage} app)", recipe=path, is_file=is_file)
+
+    return (
+        key("name", kinds.name, "The Custom App's name.", name),
+        key("category", kinds.name, "The Self Service category; a new app is then in Self Service.", category),
+        key("preinstall_script", kinds.text, "The path of a preinstall script.", is_file=True),
+        key("postinstall_script", kinds.text, "The path of a postinstall script.", is_file=True),
+        key("restart", kinds.boolean, "Restart the Mac after the install."),
+        key("active", kinds.boolean, "Whether the app is active."),
+        key("recommended", kinds.boolean, "Show the app as recommended in Self Service."),
+        key("blueprints", kinds.names, "Blueprints that a created app is assigned to."),
+        key("enforcement_deadline", kinds.moment, "When the audit script enforces, in place of a delay."),
+    )
+
+
+_PROD, _TEST = _stage_keys("prod", "prod_name", "ss_category"), _stage_keys("test", "test_name", "test_category")
+
+PROMOTION = (
+    Key(
+        "promotion.after_days",
+        kinds.number(0, LONGEST_DELAY, "days"),
+        "Days in the test app before a version moves to the prod app.",
+        recipe="custom_app.promotion.after_days",
+    ),
+    Key(
+        "promotion.min_pass",
+        kinds.whole(1, 1_000_000, "Macs"),
+        "Macs that must report PASS first.",
+        recipe="custom_app.promotion.min_pass",
+    ),
+    Key(
+        "promotion.max_error_percent",
+        kinds.number(0, 100, "per cent"),
+        "How many of the Macs may be in ERROR.",
+        recipe="custom_app.promotion.max_error_percent",
+    ),
+    Key(
+        "promotion.require_status",
+        kinds.boolean,
+        "Hold where the status of the Macs cannot be read (default: where min_pass is given).",
+        recipe="custom_app.promotion.require_status",
+    ),
+)
+
+RECIPE_KEYS = (
+    *_PROD,
+    *_TEST,
+    *PROMOTION,
+    Key(
+        "pin_version",
+        kinds.text,
+        "The highest version that is published.",
+        recipe="custom_app.pin_version",
+    ),
+    Key(
+        "enforcement_type",
+        kinds.enforcement,
+        "How a new app is enforced.",
+        recipe="enforcement_type",
+    ),
+    Key(
+        "create_new",
+        kinds.boolean,
+        "Always create a new app, even where one of that name exists.",
+        recipe="create_new",
+        default=False,
+        once=True,
+    ),
+    Key(
+        "allow_downgrade",
+        kinds.boolean,
+        "Publish a version lower than the one in Kandji.",
+        recipe="allow_downgrade",
+        default=False,
+    ),
+)
+
+ALL_KEYS = (*CONFIG_KEYS, *RECIPE_KEYS)
+
+
+Table = Mapping[str, tuple[Key, ...]]
+"""Key paths that a place may hold, each with the setting it is; two where it holds for both stages."""
+
+
+def _in_recipe() -> dict[str, tuple[Key, ...]]:
+    found: dict[str, tuple[Key, ...]] = {key.recipe: (key,) for key in ALL_KEYS if key.recipe}
+    for prod, test in zip(_PROD, _TEST, strict=True):
+        field = prod.field.removeprefix("prod.")
+        if field not in ("name", "category"):
+            found[f"custom_app.{field}"] = (prod, test)
+    return found
+
+
+IN_CONFIG: Table = {path: (key,) for key in CONFIG_KEYS for path in (key.config, *key.spellings) if path}
+"""The config file."""
+
+IN_RECIPE: Table = _in_recipe()
+"""A recipe."""
+
+IN_GIVEN: Table = {**IN_CONFIG, **IN_RECIPE}
+"""Whatever a caller may give: the recipe keys, and each setting of the config file."""
+
+IN_MAP: Table = {
+    path.removeprefix("custom_app."): keys for path, keys in IN_RECIPE.items() if not any(key.once for key in keys)
+}
+"""An entry of a map: the keys of `custom_app`, and the recipe keys beside it."""

@@ -1,0 +1,278 @@
+"""From what a file, a recipe or the environment holds to checked values with origins; problems are gathered."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kandji_uploader.errors import Problem
+from kandji_uploader.settings import hosts, schema
+from kandji_uploader.settings.coercion import UnfitError, boolean, shown
+from kandji_uploader.settings.schema import Key, Table
+
+# AutoPkg's own pattern of a key reference; one that it could not fill in stays in the text.
+_KEY_REFERENCE = re.compile(r"%([a-zA-Z_][a-zA-Z_0-9]*)%")
+_RECIPE_SUFFIX = re.compile(r"\.recipe(\.yaml|\.plist)?$")
+# What people write for another key that does not look alike.
+_MEANT = {
+    "name": "prod_name",
+    "prod_category": "ss_category",
+    "category": "ss_category",
+    "self_service_category": "ss_category",
+    "test_ss_category": "test_category",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value that holds on one rung of the ladder, and where it came from."""
+
+    value: object
+    origin: str
+
+
+Rung = Mapping[str, Found]
+"""What one source gives, by `Key.path`."""
+
+
+@dataclass
+class Complaints:
+    """What is wrong and what is odd, gathered over all sources so that it can be told at once."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, where: str, key: str, accepted: str, value: str | None = None) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(where, key, value, accepted))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A mapping to be read, and what to say of it.
+
+    Attributes:
+        where: how error texts call it.
+        origin: how origins call it.
+        table: the key paths it may hold.
+        base: the folder that relative paths in it start from.
+        entry: the map entry that is read; "" elsewhere.
+        unexpanded: what to do about a `%KEY%` in it; "" where `%` means nothing.
+    """
+
+    where: str
+    origin: str
+    table: Table
+    base: Path
+    entry: str = ""
+    unexpanded: str = ""
+
+    def place(self, path: str) -> str:
+        """A key path as error texts show it."""
+        return f"{self.entry}: {path}" if self.entry else path
+
+
+def read(source: Source, mapping: Mapping[str, object], complaints: Complaints) -> Rung:
+    """The checked values of a mapping; None means not given. What does not fit is noted and left out."""
+    found: dict[str, Found] = {}
+    written: dict[str, str] = {}
+    leaves = _leaves(source, mapping, "", complaints)
+    # A key for both stages first, so that one with `prod_` or `test_` in front wins over it.
+    for path, raw in sorted(leaves.items(), key=lambda leaf: -len(source.table[leaf[0]])):
+        keys = source.table[path]
+        twin = written.setdefault(keys[0].path, path) if len(keys) == 1 else path
+        if twin != path:
+            complaints.add(source.where, source.place(path), f"is another spelling of {twin}; keep one of them")
+            continue
+        try:
+            value = _value(source, keys[0], raw)
+        except UnfitError as unfit:
+            complaints.add(source.where, source.place(path), unfit.accepted, None if unfit.secret else shown(raw))
+            continue
+        found.update({key.path: Found(value, source.origin) for key in keys})
+    return found
+
+
+def _leaves(source: Source, mapping: Mapping[str, object], prefix: str, complaints: Complaints) -> dict[str, object]:
+    """The values by their whole key path. A flat dotted key wins over the same key in a dictionary."""
+    found: dict[str, object] = {}
+    for part, value in sorted(mapping.items(), key=lambda item: str(item[0]).count(".")):
+        path = f"{prefix}{part}"
+        if not isinstance(part, str):
+            complaints.add(source.where, source.place(path), "is not text; put the key in quotes")
+        elif path in source.table:
+            if value is not None:
+                found[path] = value
+        elif not any(known.startswith(f"{path}.") for known in source.table):
+            complaints.add(source.where, source.place(path), _unknown(source.table, path))
+        elif isinstance(value, Mapping):
+            found.update(_leaves(source, value, f"{path}.", complaints))
+        elif value is not None:
+            inside = next(known for known in source.table if known.startswith(f"{path}."))
+            accepted = f"must hold keys of its own, such as {inside}"
+            complaints.add(source.where, source.place(path), accepted, shown(value))
+    return found
+
+
+def _unknown(table: Table, path: str) -> str:
+    """What to say of a key that no table knows. Its value is never shown: it may be a secret in the wrong place."""
+    above, _, last = path.rpartition(".")
+    inside = f"{above}." if above else ""
+    beside = sorted({known.removeprefix(inside).split(".")[0] for known in table if known.startswith(inside)})
+    elsewhere = [known for known in table if known.rpartition(".")[2] == last]
+    near = difflib.get_close_matches(last.lower(), beside, 1)
+    meant = [word for word in (_MEANT.get(last), *near) if word in beside] or elsewhere
+    if meant:
+        return f"is not a known key; did you mean {meant[0]}?"
+    return f"is not a known key; known here are {', '.join(beside)}"
+
+
+def _value(source: Source, key: Key, raw: object) -> object:
+    if source.unexpanded:
+        for part in raw if isinstance(raw, list | tuple) else (raw,):
+            reference = _KEY_REFERENCE.search(part) if isinstance(part, str) else None
+            if reference:
+                raise UnfitError(f"holds {reference[0]}, for which there is no value; {source.unexpanded}")
+    value = key.kind(raw)
+    return _existing_file(source.base, str(value)) if key.is_file else value
+
+
+def _existing_file(base: Path, path: str) -> str:
+    """The whole path of a file, checked to be readable; a relative one starts from `base`."""
+    whole = base / Path(path).expanduser()
+    try:
+        with whole.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnfitError(f"cannot be read at {whole} ({reason}); correct the path or put the file there") from None
+    return str(whole)
+
+
+def from_environment(environ: Mapping[str, str], complaints: Complaints) -> Rung:
+    """What environment variables say; one that is empty counts as not set."""
+    found: dict[str, Found] = {}
+    for key, variables in (
+        (schema.API_URL, ("KANDJI_API_URL", "IRU_API_URL")),
+        (schema.TOKEN_NAME, ("KANDJI_TOKEN_NAME", "IRUPKG_TOKEN_NAME")),
+    ):
+        there = [variable for variable in variables if environ.get(variable, "").strip()]
+        if len({environ[variable].strip() for variable in there}) > 1:
+            complaints.warnings.append(f"{' and '.join(there)} are both set and differ; {there[0]} is used")
+        if there:
+            _one_variable(found, key, there[0], environ, key.kind, complaints)
+    if environ.get("ENV_KEYSTORE", "").strip():
+        first: dict[str, Found] = {}
+        _one_variable(first, schema.ENVIRONMENT, "ENV_KEYSTORE", environ, boolean, complaints)
+        found.update({path: truth for path, truth in first.items() if truth.value})
+    return found
+
+
+def _one_variable(
+    found: dict[str, Found],
+    key: Key,
+    variable: str,
+    environ: Mapping[str, str],
+    kind: Callable[[object], object],
+    complaints: Complaints,
+) -> None:
+    raw = environ[variable].strip()
+    try:
+        found[key.path] = Found(kind(raw), f"environment ({variable})")
+    except UnfitError as unfit:
+        complaints.add("environment", variable, unfit.accepted, None if unfit.secret else shown(raw))
+
+
+def prepared_config(
+    where: str, config: Mapping[str, object], complaints: Complaints, *, url_known: bool
+) -> dict[str, object]:
+    """A config file as read, with the word that an empty type stands for.
+
+    Where the API URL is known from a higher rung (`url_known`), one that was never filled in is left out: KAPPA, kpkg
+    and irupkg ship config files like that, for use with the environment variable.
+    """
+    ready = dict(config)
+    for section in ("kandji", "iru") if url_known else ():
+        inside = ready.get(section)
+        url = inside.get("api_url") if isinstance(inside, Mapping) else None
+        if isinstance(inside, Mapping) and (_blank(url) or hosts.is_placeholder(url)):
+            ready[section] = {part: value for part, value in inside.items() if part != "api_url"}
+    enforcement = ready.get("li_enforcement")
+    if isinstance(enforcement, Mapping) and "type" in enforcement and _blank(enforcement["type"]):
+        complaints.warnings.append(f"{where}: li_enforcement.type is empty; new apps are enforced as install_once")
+        ready["li_enforcement"] = {**enforcement, "type": "install_once"}
+    return ready
+
+
+def _blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def from_map(path: Path, content: Mapping[str, object], complaints: Complaints) -> dict[str, Rung]:
+    """The entries of a map, all of them checked, also those that this run does not use."""
+    found: dict[str, Rung] = {}
+    for entry, values in content.items():
+        if not isinstance(entry, str) or not isinstance(values, Mapping):
+            complaints.add(str(path), str(entry), "must hold keys, such as prod_name: Firefox", shown(values))
+            continue
+        advice = "AutoPkg does not fill in keys in a map; write the value out"
+        source = Source(str(path), f"{path} ({entry})", schema.IN_MAP, path.parent, entry, advice)
+        found[entry] = read(source, values, complaints)
+        complaints.problems += same_names([found[entry]], str(path), f"{entry}: prod_name")
+    return found
+
+
+def same_names(rungs: Sequence[Rung], where: str, key: str) -> list[Problem]:
+    """A problem where one Custom App would be both the production and the test app."""
+    prod, test = (first(rungs, path) for path in ("custom_app.prod_name", "custom_app.test_name"))
+    if prod is None or test is None or prod.value != test.value:
+        return []
+    return [Problem(where, key, shown(prod.value), "is the name of the test app too; give them different names")]
+
+
+def first(rungs: Iterable[Rung], path: str) -> Found | None:
+    """The value on the highest rung that has one."""
+    return next((rung[path] for rung in rungs if path in rung), None)
+
+
+def bare_name(recipe: str) -> str:
+    """A recipe's name without folder and without `.recipe`, `.recipe.yaml` or `.recipe.plist`."""
+    return _RECIPE_SUFFIX.sub("", recipe.rsplit("/", 1)[-1])
+
+
+def recipe_entry(
+    path: Path, entries: Mapping[str, Rung], recipe: str | None, identifier: str | None, complaints: Complaints
+) -> Rung:
+    """The recipe's entry: by its exact name or identifier, never by a part of it; empty where there is none."""
+    by_name: dict[str, list[str]] = {}
+    for entry in entries:
+        by_name.setdefault(bare_name(entry), []).append(entry)
+    meant = by_name.get(bare_name(recipe), []) if recipe else []
+    if identifier and identifier in entries and identifier not in meant:
+        by_name[identifier] = meant = [*meant, identifier]
+    for same in by_name.values():
+        if len(same) > 1:
+            complaints.add(str(path), " and ".join(same), "mean the same recipe; keep one of them")
+    if meant:
+        return entries[meant[0]]
+    if recipe:
+        _tell_near_miss(path, bare_name(recipe), entries, complaints)
+    return {}
+
+
+def _tell_near_miss(path: Path, recipe: str, entries: Iterable[str], complaints: Complaints) -> None:
+    """A warning for a key that KAPPA would have taken, since it was content with a part of the recipe's name."""
+    parts = [entry for entry in entries if entry and entry in recipe]
+    near = parts or difflib.get_close_matches(recipe, [bare_name(entry) for entry in entries], 1, 0.8)
+    if near:
+        complaints.warnings.append(
+            f"{path}: no entry for {recipe}, but one for {near[0]}; a key must be the recipe's whole name or identifier"
+        )
+
+
+def environment_has(environ: Mapping[str, str], secret_name: str) -> bool:
+    """Whether the environment holds a secret of that name, as written or in upper case."""
+    return any(environ.get(name, "").strip() for name in (secret_name, secret_name.upper()))
