@@ -43,7 +43,7 @@ class Request:
     path: Path
     keys: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     keys_from: str = "python"
-    caller: settings.Caller = "python"
+    caller: str = "python"
     given: Given = Given()
     recipe: str | None = None
     recipe_identifier: str | None = None
@@ -126,19 +126,16 @@ def settle(request: Request, source: Source, host: Host) -> Settings:
     Raises:
         SettingsError: all problems of all sources together.
     """
-    ladder = settings.load(
-        request.keys,
-        given_origin=request.keys_from,
-        caller=request.caller,
-        recipe=request.recipe,
-        recipe_identifier=request.recipe_identifier,
-        environ=host.environ,
-        base=request.base,
-    )
+    ladder = _ladder(request, host)
     held = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
     for warning in held.warnings:
         host.warn(warning)
     return held
+
+
+def settle_early(request: Request, host: Host) -> Settings:
+    """The settings before there is an installer, so without the package map. Raises as `settle`."""
+    return _ladder(request, host).settle()
 
 
 def open_tenant(held: Settings, host: Host) -> TenantView:
@@ -151,6 +148,18 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
     tenant = view(held.api_url, token.reveal(), Policy(processing_budget=held.processing_timeout))
     tenant.client.say = host.say
     return tenant
+
+
+def _ladder(request: Request, host: Host) -> settings.Ladder:
+    return settings.load(
+        request.keys,
+        given_origin=request.keys_from,
+        caller=request.caller,
+        recipe=request.recipe,
+        recipe_identifier=request.recipe_identifier,
+        environ=host.environ,
+        base=request.base,
+    )
 
 
 def _facts_for_a_name(request: Request, held: Settings, source: Source) -> AppFacts | None:
