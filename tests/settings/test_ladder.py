@@ -1,0 +1,235 @@
+"""The precedence ladder: who wins, and that the origin tells it."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import settings as tuning
+from hypothesis import strategies as some
+
+from kandji_uploader import settings
+from kandji_uploader.models import Enforcement, Promotion, Stage
+from tests.settings.conftest import House
+
+RECIPE = "Firefox.pkg.recipe"
+
+
+def test_defaults_are_those_of_the_contract(house):
+    held = house.settle()
+    assert held.default_enforcement is Enforcement.AUDIT_ENFORCE
+    assert (held.prod.delay_days, held.test.delay_days) == (5, 0)
+    assert (held.keystore_environment, held.keystore_keychain) == (True, False)
+    assert (held.auto_create_app, held.dry_run, held.dynamic_lookup) == (True, False, False)
+    assert (held.prod.default_category, held.test.default_category) == ("Apps", "Utilities")
+    assert held.unzip_location == "/Applications"
+    assert (held.token_name, held.webhook_name, held.slack_enabled) == ("KANDJI_TOKEN", "SLACK_TOKEN", False)
+    assert not (held.create_new or held.allow_downgrade or held.replace_audit_script or held.unzip_location_given)
+    assert (held.prod.name, held.prod.restart, held.promotion, held.pin_version) == (None, None, None, None)
+    assert (held.arch, held.processing_timeout) == ("arm64", 300)
+    assert held.enforcement_type is None
+    assert held.warnings == ()
+    assert held.config_folder == house.folder
+
+
+@pytest.mark.parametrize(
+    ("caller", "naming"),
+    [
+        ("autopkg", "APPNAME (AutoPkg)"),
+        ("command line", "APPNAME (kandji-uploader)"),
+        ("python", "APPNAME (kandji-uploader)"),
+    ],
+)
+def test_default_naming_tells_who_made_the_app(house, caller, naming):
+    assert house.settle(caller=caller).new_app_naming == naming
+
+
+def everywhere(house, *, given, recipe_map, package_map, config):
+    """A setting that has a place in each source but the environment, given in those that are True."""
+    switches = {"use_recipe_map": True, "use_package_map": True}
+    config_file = {**switches, **({"zz_defaults": {"unzip_location": "/config"}} if config else {})}
+    house.write("config.json", config_file)
+    house.write("recipe_map.json", {"Firefox.pkg": {"unzip_location": "/recipe_map"} if recipe_map else {}})
+    house.write("package_map.json", {"org.mozilla.firefox": {"unzip_location": "/package_map"} if package_map else {}})
+    asked = {"unzip_location": "/given"} if given else {}
+    return house.settle(asked, ["other.id", "org.mozilla.firefox"], caller="autopkg", recipe=RECIPE)
+
+
+@pytest.mark.parametrize("sources", list(itertools.product([True, False], repeat=4)))
+def test_highest_rung_wins_and_origin_tells_it(house, sources):
+    names = ("given", "recipe_map", "package_map", "config")
+    held = everywhere(house, **dict(zip(names, sources, strict=True)))
+    winner = next((name for name, there in zip(names, sources, strict=True) if there), "default")
+    origins = {
+        "given": "the caller",
+        "recipe_map": f"{house.folder / 'recipe_map.json'} (Firefox.pkg)",
+        "package_map": f"{house.folder / 'package_map.json'} (org.mozilla.firefox)",
+        "config": str(house.folder / "config.json"),
+        "default": "default",
+    }
+    assert held.unzip_location == ("/Applications" if winner == "default" else f"/{winner}")
+    assert held.origins["zz_defaults.unzip_location"] == origins[winner]
+    assert held.unzip_location_given == (winner not in ("config", "default"))
+
+
+def test_environment_is_between_map_and_config(house):
+    house.write("config.json", {"kandji": {"api_url": "config.api.kandji.io"}})
+    held = house.settle(environ={"KANDJI_API_URL": "environment.api.kandji.io"})
+    assert held.api_url == "https://environment.api.kandji.io"
+    assert held.origins["kandji.api_url"] == "environment (KANDJI_API_URL)"
+    held = house.settle({"kandji.api_url": "given.api.kandji.io"}, environ={"KANDJI_API_URL": "e.api.kandji.io"})
+    assert held.api_url == "https://given.api.kandji.io"
+    assert house.settle(environ={}).api_url == "https://config.api.kandji.io"
+
+
+def test_values_come_key_by_key_from_different_rungs(house):
+    house.write("config.json", {"use_recipe_map": True, "use_package_map": True})
+    house.write("recipe_map.json", {"Firefox.pkg": {"prod_name": "Firefox", "ss_category": "Browsers"}})
+    house.write("package_map.json", {"org.mozilla.firefox": {"test_name": "Firefox (Test)", "ss_category": "Apps"}})
+    asked = {"custom_app": {"prod_name": "Mozilla Firefox"}}
+    held = house.settle(asked, ["org.mozilla.firefox"], caller="autopkg", recipe=RECIPE)
+    assert (held.prod.name, held.test.name, held.prod.category) == ("Mozilla Firefox", "Firefox (Test)", "Browsers")
+
+
+def test_flat_key_wins_over_dictionary(house):
+    held = house.settle({"custom_app.prod_name": "flat", "custom_app": {"prod_name": "nested", "test_name": "kept"}})
+    assert (held.prod.name, held.test.name) == ("flat", "kept")
+    held = house.settle({"enforcement_delays": {"prod": 1, "test": 2}, "enforcement_delays.prod": "9"})
+    assert (held.prod.delay_days, held.test.delay_days) == (9, 2)
+
+
+def test_none_means_not_given(house):
+    house.write("config.json", {"zz_defaults": {"dry_run": True, "unzip_location": None}, "slack": None})
+    held = house.settle({"dry_run": None, "custom_app": None, "custom_app.prod_name": None})
+    assert (held.dry_run, held.prod.name) == (True, None)
+
+
+def test_key_without_prefix_holds_for_both_stages_and_prefix_wins(house):
+    held = house.settle({"custom_app": {"restart": True, "test_restart": False, "blueprints": ["All"]}})
+    assert (held.prod.restart, held.test.restart) == (True, False)
+    assert held.prod.blueprints == held.test.blueprints == ("All",)
+
+
+def test_key_without_prefix_on_a_higher_rung_wins_over_prefix_below(house):
+    house.write("config.json", {"use_recipe_map": True})
+    house.write("recipe_map.json", {"Firefox.pkg": {"prod_restart": False, "test_restart": False}})
+    held = house.settle({"custom_app.restart": "yes"}, caller="autopkg", recipe=RECIPE)
+    assert (held.prod.restart, held.test.restart) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("section", "delays"),
+    [
+        ({"li_enforcement": {"type": "audit_enforce"}}, (3, 3)),
+        ({"li_enforcement": {"delays": {"prod": 7}}}, (7, 3)),
+        ({"li_enforcement": {"delays": {"prod": 7, "test": 0}}}, (7, 0)),
+        ({"li_enforcement": {"delays": None}}, (3, 3)),
+        ({"li_enforcement": None}, (5, 0)),
+        ({"slack": {}}, (5, 0)),
+    ],
+)
+def test_delay_absent_from_a_config_that_has_the_section_is_three(house, section, delays):
+    house.write("config.json", section)
+    held = house.settle()
+    assert (held.prod.delay_days, held.test.delay_days) == delays
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+def test_empty_enforcement_type_is_install_once_with_a_warning(house, empty):
+    house.write("config.json", {"li_enforcement": {"type": empty, "delays": {"prod": 1, "test": 1}}})
+    held = house.settle()
+    assert held.default_enforcement is Enforcement.INSTALL_ONCE
+    (warning,) = held.warnings
+    assert "li_enforcement.type is empty" in warning
+    assert "install_once" in warning
+
+
+def test_given_enforcement_is_kept_apart_from_the_default(house):
+    house.write("config.json", {"li_enforcement": {"type": "install_once"}})
+    held = house.settle({"enforcement_type": "Continuously_Enforce"})
+    assert (held.enforcement_type, held.default_enforcement) == (Enforcement.AUDIT_ENFORCE, Enforcement.INSTALL_ONCE)
+
+
+def test_same_name_for_prod_and_test_is_a_problem(house):
+    text = house.problem({"custom_app": {"prod_name": "Firefox", "test_name": " Firefox "}})
+    assert text.startswith("the caller: custom_app.prod_name is 'Firefox': is the name of the test app too")
+
+
+def test_same_name_from_two_rungs_is_a_problem(house):
+    house.write("config.json", {"use_package_map": True})
+    house.write("package_map.json", {"org.mozilla.firefox": {"prod_name": "Firefox"}})
+    ladder = house.load({"custom_app.test_name": "Firefox"})
+    assert ladder.use_package_map
+    assert ladder.settle(["something.else"]).test.name == "Firefox"
+    with pytest.raises(settings.SettingsError, match="name of the test app too"):
+        ladder.settle(["org.mozilla.firefox"])
+
+
+def test_promotion_is_read_from_dictionary_map_and_flat_keys(house):
+    house.write("config.json", {"use_recipe_map": True})
+    entry = {"prod_name": "P", "test_name": "T", "promotion": {"after_days": 7, "max_error_percent": "2.5"}}
+    house.write("recipe_map.json", {"Firefox.pkg": entry})
+    held = house.settle({"custom_app.promotion.min_pass": "3"}, caller="autopkg", recipe=RECIPE)
+    assert held.promotion == Promotion(after_days=7, min_pass=3, max_error_percent=2.5, require_status=True)
+    held = house.settle(caller="autopkg", recipe=RECIPE)
+    assert held.promotion == Promotion(after_days=7, max_error_percent=2.5, require_status=False)
+
+
+@pytest.mark.parametrize("names", [{}, {"prod_name": "P"}, {"test_name": "T"}])
+def test_promotion_needs_both_apps(house, names):
+    text = house.problem({"custom_app": {"promotion": {"after_days": 7}, **names}})
+    assert "custom_app.promotion" in text
+    assert "custom_app.test_name" in text
+
+
+def test_category_of_an_app_that_is_not_asked_for_is_told(house):
+    held = house.settle({"custom_app": {"prod_name": "Firefox", "test_category": "Apps"}})
+    assert held.warnings == (
+        "the caller: custom_app.test_category is not used, since there is no custom_app.test_name",
+    )
+    assert house.settle({"custom_app": {"ss_category": "Apps"}}).warnings == ()
+
+
+def test_new_app_name_is_checked(house):
+    held = house.settle(caller="autopkg")
+    assert settings.new_app_name(held, "Firefox") == "Firefox (AutoPkg)"
+    with pytest.raises(settings.SettingsError, match="at most 255"):
+        settings.new_app_name(held, "x" * 250)
+
+
+def test_explain_lists_every_setting_with_its_origin(house):
+    held = house.settle({"custom_app": {"prod_name": "Firefox", "blueprints": "A, B"}, "dry_run": "yes"})
+    rows = {row.key: row for row in settings.explain(held)}
+    assert set(rows) == set(held.origins)
+    assert (rows["custom_app.prod_name"].value, rows["custom_app.prod_name"].origin) == ("Firefox", "the caller")
+    assert rows["zz_defaults.dry_run"].value == "true"
+    assert rows["custom_app.test_blueprints"].value == "A, B"
+    assert rows["li_enforcement.type"].value == "audit_enforce"
+    assert rows["processing_timeout"].value == "300"
+    assert rows["custom_app.test_name"] == settings.Row("custom_app.test_name", "", "default")
+
+
+def test_settings_cannot_be_changed(house):
+    held = house.settle()
+    with pytest.raises(AttributeError):
+        held.dry_run = True
+    with pytest.raises(TypeError):
+        held.origins["dry_run"] = "elsewhere"
+
+
+NAMES = some.text(some.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=255).filter(str.strip)
+
+
+@tuning(max_examples=60, deadline=None)
+@for_all(NAMES)
+def test_any_printable_name_comes_out_of_every_source_as_it_went_in(name):
+    with tempfile.TemporaryDirectory() as folder:
+        house = House(Path(folder))
+        house.write("config.json", {"use_package_map": True})
+        house.write("package_map.json", {"an.id": {"test_name": name}})
+        held = house.settle({"custom_app": {"prod_name": name + "!" if len(name) < 255 else name[:-1] + "!"}}, ["an.id"]) \
+            if "%" not in name and name.strip() + "!" != name.strip() else None
+        assert held is None or held.stage(Stage.TEST).name == name.strip()
