@@ -62,6 +62,14 @@ class InstallerError(KandjiUploaderError):
         super().__init__(f"{self.path}{f' ({place})' if place else ''}: {reason}")
 
 
+class CaskError(KandjiUploaderError):
+    """A Homebrew cask cannot be published: unknown, disabled, without a checksum, or not a .pkg, .dmg or .zip."""
+
+
+class ScheduleError(KandjiUploaderError):
+    """The schedule cannot be installed, removed or asked on this machine."""
+
+
 class AuditScriptError(KandjiUploaderError):
     """The audit script cannot be rendered, or would loop; nothing was uploaded."""
 
