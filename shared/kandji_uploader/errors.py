@@ -78,6 +78,10 @@ class TargetError(KandjiUploaderError):
     """What was asked for does not fit the tenant: a missing category, Blueprint, or app."""
 
 
+class MunkiRepoError(KandjiUploaderError):
+    """A Munki repo cannot be imported: no such folder, no such manifest, or nothing in it that could be mapped."""
+
+
 class LockedError(KandjiUploaderError):
     """Another run on this machine is publishing the same Custom App."""
 
