@@ -108,7 +108,7 @@ class Ladder:
         return _settings(
             (*asked, *below),
             config_folder=self.rungs.folder,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *_idle_categories(asked)),
             environment_first=schema.ENVIRONMENT.path in self.rungs.environment,
             unzip_location_given=first(asked, schema.UNZIP_LOCATION.path) is not None,
         )
@@ -135,6 +135,17 @@ class Ladder:
             advice = f"moves a version from the test app to the prod app; give {' and '.join(paths)}, or drop it"
             problems.append(Problem(self.given_origin, "custom_app.promotion", None, advice))
         return problems
+
+
+def _idle_categories(asked: Sequence[Rung]) -> list[str]:
+    """A warning for the category of an app that this run is not about."""
+    names = {stage: first(asked, f"custom_app.{stage}_name") for stage in ("prod", "test")}
+    targets = [stage for stage, found in names.items() if found] or ["prod"]
+    return [
+        f"{given.origin}: custom_app.{key} is not used, since there is no custom_app.{stage}_name"
+        for stage, key in (("prod", "ss_category"), ("test", "test_category"))
+        if stage not in targets and (given := first(asked, f"custom_app.{key}"))
+    ]
 
 
 def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ _MEANT = {
     "category": "ss_category",
     "self_service_category": "ss_category",
     "test_ss_category": "test_category",
+    "production": "prod",
 }
 
 
@@ -72,7 +75,8 @@ class Source:
 
     def place(self, path: str) -> str:
         """A key path as error texts show it."""
-        return f"{self.entry}: {path}" if self.entry else path
+        whole = f"{self.entry}: {path}" if self.entry else path
+        return whole if whole.isprintable() else repr(whole)
 
 
 def read(source: Source, mapping: Mapping[str, object], complaints: Complaints) -> Rung:
@@ -141,14 +145,15 @@ def _value(source: Source, key: Key, raw: object) -> object:
 
 
 def _existing_file(base: Path, path: str) -> str:
-    """The whole path of a file, checked to be readable; a relative one starts from `base`."""
-    whole = base / Path(path).expanduser()
+    """The whole path of a file, checked to be there and readable; a relative one starts from `base`."""
     try:
-        with whole.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UnfitError(f"cannot be read at {whole} ({reason}); correct the path or put the file there") from None
+        whole = base / Path(path).expanduser()
+        reason = "" if stat.S_ISREG(whole.stat().st_mode) else "it is not a file"
+        reason = reason or ("" if os.access(whole, os.R_OK) else "permission denied")
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of nobody
+        whole, reason = base / path, getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise UnfitError(f"cannot be read at {whole} ({reason}); correct the path or put the file there")
     return str(whole)
 
 

@@ -1,0 +1,148 @@
+"""All sources are read here and handed to the ladder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from kandji_uploader.errors import Problem, SettingsError
+from kandji_uploader.models import Settings
+from kandji_uploader.settings import coercion, schema
+from kandji_uploader.settings.coercion import UnfitError
+from kandji_uploader.settings.ladder import Ladder, Rungs, defaults, value
+from kandji_uploader.settings.places import config_folder
+from kandji_uploader.settings.reading import find_file, read_mapping_file
+from kandji_uploader.settings.sources import (
+    Complaints,
+    Found,
+    Rung,
+    Source,
+    environment_has,
+    from_environment,
+    from_map,
+    prepared_config,
+    read,
+    recipe_entry,
+)
+
+_MISSING_URL = (
+    "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as TENANT.api.kandji.io), "
+    "write it into the config file, or run `kandji-uploader setup`"
+)
+
+
+def load(
+    given: Mapping[str, object],
+    *,
+    given_origin: str,
+    caller: str,
+    recipe: str | None = None,
+    recipe_identifier: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    base: Path | None = None,
+) -> Ladder:
+    """Read and check all sources.
+
+    Args:
+        given: what the caller gave, nested or with flat dotted keys: recipe keys, and any key path of the config
+            file. None means not given.
+        given_origin: how error texts and origins call it, such as `recipe` or `command line`.
+        caller: `autopkg` (a `%KEY%` left over is a problem, and the recipe map counts), `command line` or `python`.
+        recipe: the recipe's name or file name, for the recipe map.
+        recipe_identifier: its identifier, for the recipe map.
+        environ: the environment variables; the process's own by default.
+        folder: where the config file and the maps are; `places.config_folder()` by default.
+        base: the folder that relative paths in `given` start from (the recipe's); the working directory by default.
+
+    Raises:
+        SettingsError: with the problems of all sources.
+    """
+    environ = os.environ if environ is None else environ
+    complaints = Complaints()
+    unexpanded = "define it in the recipe's Input, or write the value out" if caller == "autopkg" else ""
+    source = Source(given_origin, given_origin, schema.IN_GIVEN, base or Path.cwd(), unexpanded=unexpanded)
+    rungs = _rungs(read(source, given, complaints), environ, caller, folder or config_folder(environ), complaints)
+    entry = _recipe_entry(rungs, recipe, recipe_identifier, complaints) if caller == "autopkg" else {}
+    _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
+    ladder = Ladder(
+        rungs,
+        entry,
+        package_map,
+        given_origin=given_origin,
+        problems=tuple(complaints.problems),
+        warnings=tuple(complaints.warnings),
+        use_package_map=bool(value(rungs.fixed, schema.USE_PACKAGE_MAP).value),
+    )
+    ladder.complain()
+    return ladder
+
+
+def _rungs(asked: Rung, environ: Mapping[str, str], caller: str, place: Path, complaints: Complaints) -> Rungs:
+    """All rungs that do not depend on the recipe or the installer."""
+    environment = from_environment(environ, complaints)
+    url_known = any(schema.API_URL.path in rung for rung in (asked, environment))
+    raw, config = _config(place, complaints, url_known=url_known)
+    rungs = (asked, environment, config)
+    if value(rungs, schema.ENVIRONMENT).value:
+        webhook = str(value(rungs, schema.WEBHOOK_NAME).value)
+        if environment_has(environ, webhook):
+            environment = {**environment, schema.SLACK.path: Found(True, f"environment ({webhook})")}
+    return Rungs(asked, environment, config, defaults(caller, raw), place)
+
+
+def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Mapping[str, object], Rung]:
+    """The config file as it is and as checked; both empty where there is none."""
+    try:
+        path = find_file(place, "config")
+        raw = read_mapping_file(path) if path else {}
+    except SettingsError as error:
+        complaints.problems += error.problems
+        return {}, {}
+    found: Rung = {}
+    if path:
+        advice = "nothing fills in keys here; write the value out"
+        source = Source(str(path), str(path), schema.IN_CONFIG, place, unexpanded=advice)
+        found = read(source, prepared_config(str(path), raw, complaints, url_known=url_known), complaints)
+    wrong = any(problem.key.endswith(("api_url", "API_URL")) for problem in complaints.problems)
+    if not (url_known or wrong or schema.API_URL.path in found):
+        complaints.add(str(path or place), schema.API_URL.path, _MISSING_URL)
+    return raw, found
+
+
+def _map(rungs: Rungs, switch: schema.Key, complaints: Complaints) -> tuple[Path, Mapping[str, Rung]]:
+    """The map that a switch (`use_recipe_map`, ...) is for, all entries checked; empty where it is off."""
+    place, stem = rungs.folder, switch.path.removeprefix("use_")
+    on = value(rungs.fixed, switch)
+    try:
+        path = find_file(place, stem)
+        if path is None and on.value:
+            complaints.add(on.origin, switch.path, f"is on, but {place} holds no {stem}.yaml; make one or turn it off")
+        if path and on.value:
+            return path, from_map(path, read_mapping_file(path), complaints)
+    except SettingsError as error:
+        complaints.problems += error.problems if on.value else ()
+        return place, {}
+    if path and on.origin == "default":
+        complaints.warnings.append(f"{path} is not used; write `{switch.path}: true` into the config file to use it")
+    return place, {}
+
+
+def _recipe_entry(rungs: Rungs, recipe: str | None, identifier: str | None, complaints: Complaints) -> Rung:
+    path, entries = _map(rungs, schema.USE_RECIPE_MAP, complaints)
+    return recipe_entry(path, entries, recipe, identifier, complaints) if entries else {}
+
+
+def new_app_name(settings: Settings, app_name: str) -> str:
+    """The name of a new Custom App that nobody named: `new_app_naming` with `APPNAME` replaced.
+
+    Raises:
+        SettingsError: the name that comes out cannot be one, for example because it is too long.
+    """
+    found = settings.new_app_naming.replace("APPNAME", app_name)
+    try:
+        return coercion.name(found)
+    except UnfitError as unfit:
+        where = settings.origins.get(schema.NAMING.path, "default")
+        raise SettingsError([Problem(where, schema.NAMING.path, coercion.shown(found), unfit.accepted)]) from None

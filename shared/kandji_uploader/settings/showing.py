@@ -1,0 +1,80 @@
+"""Settings as an admin sees them: the rows of `kandji-uploader config`, and its commented example file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from kandji_uploader.models import Settings
+from kandji_uploader.settings import hosts, schema
+from kandji_uploader.settings.schema import Key
+
+_HEAD = """\
+# Settings of KandjiUploader. Save this as config.yaml in the folder that `kandji-uploader config` names.
+# Every key may be left out; what stands here is the default. Secrets never go into this file: only the
+# names under which the environment or the keychain keeps them.
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting as `kandji-uploader config` shows it: key path, value as text, and where that came from."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def explain(settings: Settings) -> tuple[Row, ...]:
+    """Every setting, in the order of the documentation. Secrets are no settings and are not among them."""
+    return tuple(
+        Row(key.path, _as_text(_held(settings, key)), settings.origins.get(key.path, "default"))
+        for key in schema.ALL_KEYS
+    )
+
+
+def _held(settings: Settings, key: Key) -> object:
+    held: object = settings
+    for attribute in key.field.split("."):
+        held = getattr(held, attribute, None)
+    return held
+
+
+def _as_text(held: object) -> str:
+    if held is None:
+        return ""
+    if isinstance(held, bool):
+        return str(held).lower()
+    if isinstance(held, Enum):
+        return str(held.value)
+    if isinstance(held, datetime):
+        return held.isoformat()
+    if isinstance(held, tuple):
+        return ", ".join(map(str, held))
+    return f"{held:g}" if isinstance(held, float) else str(held)
+
+
+def example() -> str:
+    """A config file with every key, its purpose and its default; those without one default are commented out."""
+    lines = _HEAD.splitlines()
+    above: list[str] = []
+    for key in schema.CONFIG_KEYS:
+        *sections, leaf = key.path.split(".")
+        if sections[:1] != above[:1]:
+            lines.append("")
+        for depth, section in enumerate(sections):
+            if above[: depth + 1] != sections[: depth + 1]:
+                lines.append(f"{'  ' * depth}{section}:")
+        above = sections
+        indent = "  " * len(sections)
+        lines += [f"{indent}# {key.purpose}", f"{indent}{_setting(key, leaf)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _setting(key: Key, leaf: str) -> str:
+    if key is schema.API_URL:
+        return f"{leaf}: {hosts.PLACEHOLDER}.api.kandji.io"
+    if key is schema.NAMING:
+        return f"# {leaf}: APPNAME (AutoPkg)"
+    return f"# {leaf}:" if key.default is None else f"{leaf}: {_as_text(key.default)}"
