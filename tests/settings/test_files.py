@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 import yaml
+from hypothesis import given as for_all
+from hypothesis import settings as tuning
+from hypothesis import strategies as some
 
 from kandji_uploader import settings
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement
+from kandji_uploader.settings import schema
+from tests.settings.conftest import House
+
+WORDS = sorted({part for path in schema.IN_CONFIG for part in path.split(".")} | set(schema.IN_CONFIG) | {"x", ""})
 
 # As KAPPA and kpkg write it (their key names and values; kpkg has use_package_map, KAPPA use_recipe_map).
 KPKG = {
@@ -118,6 +128,41 @@ def test_key_named_twice_in_json_is_a_problem(house):
 def test_broken_file_is_one_problem_that_names_file_and_line(house, name, content, place):
     house.write(name, content)
     assert house.problem(environ={}).startswith(f"{house.folder}/{place}")
+
+
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def taken_or_told(read):
+    """What was read, or the text of the problems; any other exception is a bug."""
+    try:
+        return read()
+    except SettingsError as error:
+        return str(error)
+
+
+@tuning(max_examples=150, deadline=None)
+@for_all(some.dictionaries(some.sampled_from(WORDS), JSON, max_size=6))
+def test_whatever_a_config_file_holds_is_taken_or_told(content):
+    with tempfile.TemporaryDirectory() as folder:
+        house = House(Path(folder))
+        house.write("config.json", content)
+        outcome = taken_or_told(house.settle)
+        assert not isinstance(outcome, str) or outcome.startswith(str(house.folder))
+
+
+@tuning(max_examples=300, deadline=None)
+@for_all(some.text(some.sampled_from("ab:-[]{}&*!|>'\"%@,#?<= \n\t\x85\ufeff019~")))
+def test_whatever_a_yaml_file_holds_is_read_or_told(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.yaml"
+        path.write_text(content, encoding="utf-8")
+        outcome = taken_or_told(lambda: settings.read_mapping_file(path))
+        assert isinstance(outcome, dict) or outcome.startswith(str(path))
 
 
 def test_file_in_another_encoding_is_a_problem(house):

@@ -83,6 +83,12 @@ def test_secret_in_place_of_the_address_is_not_shown(house, written):
     assert "hunter2" not in text
 
 
+def test_webhook_in_place_of_the_address_is_not_shown(house):
+    text = house.problem(environ={"KANDJI_API_URL": "https://hooks.slack.com/services/T0/B0/xyzzy"})
+    assert "must end after the host name: hooks.slack.com" in text
+    assert "xyzzy" not in text
+
+
 def test_missing_address_says_how_to_set_it(house):
     text = house.problem(environ={})
     assert text.startswith(f"{house.folder}: kandji.api_url: is not set")

@@ -181,6 +181,16 @@ def test_secret_in_place_of_its_name_is_refused_and_not_shown(house, key, secret
     assert secret not in text
 
 
+@pytest.mark.parametrize("key", ["dry_run", "slack.enabled", "enforcement_type", "unzip_location", "custom_app"])
+@pytest.mark.parametrize(
+    "secret", ["0f8fad5b-d9cb-469f-a165-70867728950e", "https://hooks.slack.com/services/T0/B0/xyz"]
+)
+def test_secret_under_any_other_key_is_not_shown_either(house, key, secret):
+    text = house.problem({key: secret})
+    assert "looks like a secret (not shown)" in text
+    assert secret not in text
+
+
 def test_left_over_key_of_autopkg_is_a_problem_that_names_it(house):
     text = house.problem({"custom_app": {"prod_name": "%NAME% (Test)"}}, caller="autopkg")
     assert text.startswith("the caller: custom_app.prod_name is '%NAME% (Test)': holds %NAME%")

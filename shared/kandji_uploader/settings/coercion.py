@@ -47,7 +47,10 @@ class UnfitError(ValueError):
 
 
 def shown(value: object) -> str:
-    """A value as an error text shows it: quoted, one line, cut short; never what is inside a mapping or list."""
+    """A value as an error text shows it: quoted, one line, cut short.
+
+    Never shown is what is inside a mapping or list, nor what looks like a token or webhook in the wrong place.
+    """
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple | set):
@@ -55,7 +58,13 @@ def shown(value: object) -> str:
     if isinstance(value, bytes):
         return "binary data"
     text = repr(value) if isinstance(value, str) else str(value)
+    if _looks_secret(text):
+        return "something that looks like a secret (not shown)"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(str(value))} characters)"
+
+
+def _looks_secret(text: str) -> bool:
+    return bool(_UUID.search(text)) or "hooks.slack.com" in text
 
 
 def boolean(value: object) -> bool:
@@ -137,7 +146,7 @@ def naming(value: object) -> str:
 
 def secret_name(value: object) -> str:
     """The name under which a secret is kept; refuses the secret itself, which some put here, without showing it."""
-    if isinstance(value, str) and (_UUID.search(value) or "://" in value or "hooks.slack.com" in value):
+    if isinstance(value, str) and ("://" in value or _looks_secret(value)):
         raise UnfitError(
             "holds the secret itself (not shown); write the name under which the environment or keychain keeps it, "
             "such as KANDJI_TOKEN, and revoke the secret if others could read this",

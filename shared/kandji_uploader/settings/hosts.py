@@ -32,7 +32,8 @@ def api_url(value: object) -> str:
         raise UnfitError(f"{_ACCEPTED}, without a user name, password or token", secret=True)
     parts, port = _split(found)
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise UnfitError(f"must end after the host name: {parts.hostname or 'TENANT.api.kandji.io'}")
+        # Not shown: what follows the host may be a secret, as in the address of a webhook.
+        raise UnfitError(f"must end after the host name: {parts.hostname or 'TENANT.api.kandji.io'}", secret=True)
     host = parts.hostname or ""
     if is_loopback(host):
         shown_host = f"[{host}]" if ":" in host else host
