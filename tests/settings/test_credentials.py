@@ -184,6 +184,8 @@ def test_missing_keyring_package_says_how_to_install_it():
         (f"{TOKEN}\u00e9", "a character that no token has"),
         (f"{TOKEN}\x07", "a character that no token has"),
         (f'"{TOKEN}"', "has quotes around it"),
+        (f"'{TOKEN}", "has quotes around it"),
+        (f"{TOKEN}'", "has quotes around it"),
     ],
 )
 def test_token_that_no_header_can_carry_is_refused_and_not_shown(token, said):
