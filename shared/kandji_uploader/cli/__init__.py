@@ -26,6 +26,8 @@ COMMANDS = {
     "inspect": ("inspect_installer", "show what an installer is: app, bundle id, version, package id"),
     "audit-script": ("audit_script", "render the audit script from a JSON object on standard input"),
     "config": ("config", "show every setting, its value and where it came from"),
+    "munki": ("munki", "move over from Munki: a recipe map from a Munki repo"),
+    "schedule": ("schedule", "publish a list of Homebrew casks every few hours"),
     "rehearse": ("rehearse", "start the embedded tenant to try things against"),
 }
 

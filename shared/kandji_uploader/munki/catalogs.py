@@ -1,0 +1,68 @@
+"""Which version of an item a manifest gets: its catalogs in order, the first that has a match, the highest in it."""
+
+from __future__ import annotations
+
+from kandji_uploader.munki import names
+from kandji_uploader.munki.repo import Repo
+from kandji_uploader.munki.values import PkgInfo
+
+
+class Shelf:
+    """The catalogs of a repo, indexed by item name."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+        self._known = frozenset(repo.catalog_names())
+        self._index: dict[str, dict[str, list[PkgInfo]]] = {}
+
+    @property
+    def catalogs(self) -> frozenset[str]:
+        """The names of all catalogs."""
+        return self._known
+
+    def items(self) -> frozenset[str]:
+        """The names of all items."""
+        return frozenset(name for catalog in self._known for name in self._catalog(catalog))
+
+    def versions(self, name: str, catalog: str) -> list[PkgInfo]:
+        """Every version of an item in one catalog, the highest first."""
+        return self._catalog(catalog).get(name, [])
+
+    def find(self, name: str, version: str, catalogs: tuple[str, ...]) -> tuple[PkgInfo, str] | None:
+        """The version that Munki takes, and the catalog that has it; None where none has.
+
+        Args:
+            name: the item's name.
+            version: the version asked for; "" for the highest.
+            catalogs: where to look, in order.
+        """
+        for catalog in catalogs:
+            for package in self.versions(name, catalog):
+                if not version or names.same_version(package.version, version):
+                    return package, catalog
+        return None
+
+    def updates_for(self, name: str) -> list[str]:
+        """Items that Munki installs along with this one, since they say `update_for`."""
+        found = set()
+        for catalog in self._known:
+            for packages in self._catalog(catalog).values():
+                found |= {package.name for package in packages if name in _updated(package)}
+        return sorted(found)
+
+    def _catalog(self, name: str) -> dict[str, list[PkgInfo]]:
+        if name not in self._index:
+            index: dict[str, list[PkgInfo]] = {}
+            for package in self._repo.catalog(name):
+                index.setdefault(package.name, []).append(package)
+            for packages in index.values():
+                packages.sort(key=lambda package: names.Order(package.version), reverse=True)
+            self._index[name] = index
+        return self._index[name]
+
+
+def _updated(package: PkgInfo) -> set[str]:
+    """What an item is an update for; one name may stand there without a list."""
+    said = package.fields.get("update_for")
+    written = [said] if isinstance(said, str) else said
+    return {names.split(each)[0] for each in written if isinstance(each, str)} if isinstance(written, list) else set()

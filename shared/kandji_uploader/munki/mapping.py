@@ -1,0 +1,379 @@
+"""All manifests together: one entry of the recipe map per item, and what had to be left out.
+
+An entry describes one pair of Custom Apps, so where manifests want an item in different ways, the weightiest way
+becomes the entry and the others are named as gaps. A Blueprint is written only where every imported manifest of that
+Blueprint wants the item in the entry's way, so that no Mac gets by an assignment what its manifest did not ask for.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kandji_uploader.errors import MunkiRepoError
+from kandji_uploader.models import Enforcement, Stage
+from kandji_uploader.munki import manifests, pkginfo
+from kandji_uploader.munki.catalogs import Shelf
+from kandji_uploader.munki.repo import Repo
+from kandji_uploader.munki.values import Gap, Imported, ItemReport, Mode, Options, PkgInfo, Want, Wish
+from kandji_uploader.munki.wants import settle
+
+_RANK = {mode: rank for rank, mode in enumerate(Mode)}
+_PREFIX = {Stage.PROD: ("prod_name", "ss_category"), Stage.TEST: ("test_name", "test_category")}
+
+
+@dataclass
+class _Draft:
+    """One item under way.
+
+    Attributes:
+        name: the item's name in Munki.
+        wanted: what each device manifest wants.
+        conditional: the lines under conditions.
+        packages: the version of each stage; empty where the item has no entry.
+        chosen: the wants that the entry stands for.
+        values: the entry without the names of the apps.
+    """
+
+    name: str
+    wanted: list[Want] = field(default_factory=list)
+    conditional: list[Wish] = field(default_factory=list)
+    packages: dict[Stage, PkgInfo] = field(default_factory=dict)
+    chosen: list[Want] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    how: list[str] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+    def gap(self, what: str, why: str) -> None:
+        """Note something that the map does not say, once."""
+        if Gap(what, why) not in self.gaps:
+            self.gaps.append(Gap(what, why))
+
+
+def import_repo(repo: Repo, options: Options) -> Imported:
+    """Read the manifests and make a recipe map of them; nothing is written.
+
+    Raises:
+        MunkiRepoError: a manifest that was named does not exist.
+    """
+    devices = _devices(repo, options)
+    shelf = Shelf(repo)
+    members = _members(repo, devices, options)
+    drafts = _drafts(repo, devices, shelf, options)
+    scripts: dict[str, str] = {}
+    for draft in drafts.values():
+        _decide(draft, shelf, options)
+        if draft.packages:
+            scripts.update(_fill(draft, shelf, options))
+            _assign(draft, members)
+    _note_updates(drafts, shelf)
+    names = _app_names(drafts, options)
+    items = tuple(_report(draft, names, options) for _, draft in sorted(drafts.items()))
+    used = {value for item in items for key, value in item.entry.items() if key.endswith("install_script")}
+    return Imported(
+        items,
+        {path: text for path, text in scripts.items() if path in used},
+        tuple(repo.findings),
+        devices,
+        tuple(sorted(shelf.items() - set(drafts))),
+    )
+
+
+def _devices(repo: Repo, options: Options) -> tuple[str, ...]:
+    """The device manifests that are imported."""
+    if not options.manifests:
+        return manifests.device_manifests(repo)
+    found = []
+    for name in options.manifests:
+        path = repo.resolve(name)
+        if path is None:
+            close = difflib.get_close_matches(name, repo.manifest_names(), 1)
+            meant = f"; did you mean {close[0]}?" if close else "; look into its folder `manifests`"
+            raise MunkiRepoError(f"{repo.folder} has no manifest {name}{meant}")
+        if not manifests.texts(repo, path, repo.manifest(path) or {}, "catalogs"):
+            repo.note("no catalogs", path, "a device manifest needs catalogs; none of its items can be looked up")
+        found.append(path)
+    return tuple(dict.fromkeys(found))
+
+
+def _members(repo: Repo, devices: tuple[str, ...], options: Options) -> dict[str, list[str]]:
+    """The device manifests of each Blueprint: named by the mapping, or through the manifests they include."""
+    mapped = {}
+    for name, blueprints in options.blueprints.items():
+        path = repo.resolve(name)
+        if path:
+            mapped[path] = blueprints
+        else:
+            repo.note("unknown manifest", "the mapping to Blueprints", f"names {name!r}, which the repo does not have")
+    members: dict[str, list[str]] = {}
+    for device in devices:
+        found = dict.fromkeys(_blueprints_of(repo, device, mapped, set()))
+        for blueprint in found:
+            members.setdefault(blueprint, []).append(device)
+        if mapped and not found:
+            repo.note("no Blueprint", device, "neither it nor a manifest that it includes is mapped to a Blueprint")
+    return members
+
+
+def _blueprints_of(repo: Repo, name: str, mapped: Mapping[str, tuple[str, ...]], seen: set[str]) -> Iterator[str]:
+    """Its own, else those of what it includes: the mapping nearest to the device says where its Macs are."""
+    if name in mapped:
+        yield from mapped[name]
+    elif name not in seen:
+        seen.add(name)
+        for inner in manifests.included_by(repo, name):
+            yield from _blueprints_of(repo, inner, mapped, seen)
+
+
+def _drafts(repo: Repo, devices: tuple[str, ...], shelf: Shelf, options: Options) -> dict[str, _Draft]:
+    """Every item that a manifest names."""
+    drafts: dict[str, _Draft] = {}
+    for device in devices:
+        wishes = manifests.flatten(repo, device)
+        for wish in wishes:
+            draft = drafts.setdefault(wish.name, _Draft(wish.name))
+            if wish.conditions and wish not in draft.conditional:
+                draft.conditional.append(wish)
+            _check_catalogs(repo, shelf, wish)
+        wants = settle(device, wishes, shelf, options)
+        for name, want in wants.items():
+            drafts[name].wanted.append(want)
+        featured = {wish.name for wish in wishes if wish.key == "featured_items" and not wish.conditions}
+        for name in featured - set(wants):
+            drafts[name].gap(f"featured_items ({device})", "it is in no list that would offer or install it")
+    return drafts
+
+
+def _check_catalogs(repo: Repo, shelf: Shelf, wish: Wish) -> None:
+    for catalog in wish.catalogs:
+        if catalog not in shelf.catalogs:
+            repo.note("unknown catalog", wish.manifest, f"searches {catalog!r}, and the repo has no such catalog")
+
+
+def _decide(draft: _Draft, shelf: Shelf, options: Options) -> None:
+    """Choose what the entry stands for, and name all that it does not."""
+    for wish in draft.conditional:
+        _note_condition(draft, wish)
+    for want in draft.wanted:
+        draft.gaps += [gap for gap in want.gaps if gap not in draft.gaps]
+    _note_removals(draft)
+    wanted = [want for want in draft.wanted if want.mode is not Mode.REMOVE]
+    for want in wanted:
+        if not want.usable:
+            _note_missing(draft, want, shelf)
+    usable = [want for want in wanted if want.usable]
+    why = _impossible(draft.name, usable, options)
+    if why:
+        draft.gap("the whole item", why)
+    elif usable:
+        _choose(draft, usable, shelf, options)
+
+
+def _impossible(name: str, usable: list[Want], options: Options) -> str:
+    """Why an item can be no Custom App at all; "" where it can."""
+    written = (name + options.test_suffix, *(want.wish.version for want in usable))
+    bad = next((said for said in map(pkginfo.bad_name, written) if said), "")
+    if bad:
+        return f"its name or version {bad}"
+    reasons = (pkginfo.unsupported(want.package) for want in usable if want.package)
+    return next((reason for reason in reasons if reason), "")
+
+
+def _choose(draft: _Draft, usable: list[Want], shelf: Shelf, options: Options) -> None:
+    """The weightiest way in which it is wanted, and any version before a pinned one, since that holds others back."""
+    shape = min((want.shape for want in usable), key=lambda shape: (_RANK[shape[0]], bool(shape[1]), shape[1]))
+    draft.chosen = [want for want in usable if want.shape == shape]
+    _note_other_shapes(draft, [want for want in usable if want.shape != shape])
+    for stage in Stage:
+        found = shelf.find(draft.name, shape[1], options.catalogs_of(stage))
+        if found:
+            draft.packages[stage] = found[0]
+
+
+def _note_condition(draft: _Draft, wish: Wish) -> None:
+    conditions = " and if ".join(" ".join(condition.split()) for condition in wish.conditions)
+    draft.gap(
+        f"{wish.key} {wish.written} in {wish.manifest}, if {conditions}",
+        "Kandji does not evaluate Munki's conditions; assign the app in a node of an Assignment Map with that rule",
+    )
+
+
+def _note_removals(draft: _Draft) -> None:
+    removing = [want.manifest for want in draft.wanted if want.mode is Mode.REMOVE]
+    if removing:
+        said = "Kandji does not remove what a Custom App installed; take it out of scope and remove it by Custom Script"
+        draft.gap(f"managed_uninstalls ({_listed(removing)})", said)
+
+
+def _note_missing(draft: _Draft, want: Want, shelf: Shelf) -> None:
+    """Why the version that a manifest asks for is not there."""
+    wish = want.wish
+    what = f"{wish.key} {wish.written} ({want.manifest})"
+    if want.package is not None:
+        said = f"found in catalog {want.catalog}, which stands for neither testing nor production; say which it is"
+    elif wish.version and f"{wish.name}-{wish.version}" in shelf.items():
+        said = f"there is an item {wish.name}-{wish.version}, but Munki reads that as version {wish.version}; rename it"
+    elif wish.name not in shelf.items():
+        close = difflib.get_close_matches(wish.name, sorted(shelf.items()), 1, 0.85)
+        said = "is in no catalog" + (f"; names are case-sensitive, did you mean {close[0]}?" if close else "")
+    else:
+        there = [catalog for catalog in sorted(shelf.catalogs) if shelf.versions(wish.name, catalog)]
+        versions = {package.version for catalog in there for package in shelf.versions(wish.name, catalog)}
+        searched = _listed(wish.catalogs) or "no catalog"
+        said = f"the manifest searches {searched}; {_listed(there)} has {_listed(versions)}"
+    draft.gap(what, said)
+
+
+def _note_other_shapes(draft: _Draft, others: list[Want]) -> None:
+    chosen = draft.chosen[0]
+    stands = f"{chosen.mode.value} {chosen.wish.written} ({_listed(want.manifest for want in draft.chosen)})"
+    by_shape: dict[str, list[str]] = {}
+    for want in others:
+        by_shape.setdefault(f"{want.mode.value} {want.wish.written}", []).append(want.manifest)
+    for what, where in by_shape.items():
+        said = f"the entry stands for {stands}; these Macs need apps of their own: override the recipe, add an entry"
+        draft.gap(f"{what} ({_listed(where)})", said)
+
+
+def _fill(draft: _Draft, shelf: Shelf, options: Options) -> dict[str, str]:
+    """All of the entry but the apps' names and Blueprints; returns the scripts."""
+    chosen = draft.chosen[0]
+    enforcement = chosen.mode.enforcement or Enforcement.SELF_SERVICE
+    draft.values["enforcement_type"] = enforcement.value
+    draft.how.append(f"{chosen.mode.value} ({_listed(w.manifest for w in draft.chosen)}) -> {enforcement.value}")
+    for stage, package in draft.packages.items():
+        draft.how.append(f"{package.version} in {package.source} -> the {stage.value} app")
+        if enforcement is Enforcement.SELF_SERVICE:
+            _category(draft, stage, package)
+    _featured(draft)
+    if chosen.wish.version:
+        draft.values["pin_version"] = chosen.wish.version
+        draft.how.append(f"{chosen.wish.key} {chosen.wish.written} -> pin_version (the highest that is published)")
+    carried = pkginfo.carry(draft.packages, options, audited=enforcement.audited)
+    draft.values.update(carried.values)
+    draft.how += carried.how
+    draft.gaps += [gap for gap in carried.gaps if gap not in draft.gaps]
+    if len(draft.packages) > 1 and options.after_days is not None:
+        draft.values["promotion"] = {"after_days": options.after_days}
+        draft.how.append(f"testing and production -> promotion after {options.after_days:g} days")
+    _note_both(draft, shelf, options)
+    return carried.scripts
+
+
+def _note_updates(drafts: Mapping[str, _Draft], shelf: Shelf) -> None:
+    """Items that Munki installs along with a mapped one and that have no entry themselves."""
+    for draft in drafts.values():
+        for update in shelf.updates_for(draft.name) if draft.packages else ():
+            if update not in drafts or not drafts[update].packages:
+                draft.gap(f"{update} is an update_for it", "Munki installs that along; give it a recipe and an app")
+
+
+def _category(draft: _Draft, stage: Stage, package: PkgInfo) -> None:
+    category = package.text("category")
+    if not category:
+        return
+    if pkginfo.bad_name(category):
+        draft.gap("category", f"it {pkginfo.bad_name(category)}")
+        return
+    key = _PREFIX[stage][1]
+    draft.values[key] = category
+    draft.how.append(f"category of {package.version} -> {key} {category}")
+
+
+def _featured(draft: _Draft) -> None:
+    featured = [want.manifest for want in draft.chosen if want.featured]
+    if featured:
+        draft.values["recommended"] = True
+        draft.how.append(f"featured_items ({_listed(featured)}) -> recommended")
+        others = [want.manifest for want in draft.chosen if not want.featured]
+        if others:
+            draft.gap(f"not featured in {_listed(others)}", "an app is recommended for all Macs or for none")
+
+
+def _note_both(draft: _Draft, shelf: Shelf, options: Options) -> None:
+    """Versions that are in testing and in production at once; Munki takes the highest."""
+    versions = {
+        stage: {found.version for each in options.catalogs_of(stage) for found in shelf.versions(draft.name, each)}
+        for stage in Stage
+    }
+    both = versions[Stage.PROD] & versions[Stage.TEST]
+    if len(both) > 1:
+        taken = draft.packages[Stage.PROD].version
+        draft.how.append(f"{_listed(both)} are in both testing and production; {taken} is what Munki takes")
+
+
+def _assign(draft: _Draft, members: Mapping[str, list[str]]) -> None:
+    """Write the Blueprints whose manifests all want the item in the entry's way."""
+    chosen = {want.manifest: want for want in draft.chosen}
+    wanted = {want.manifest: want for want in draft.wanted}
+    found: dict[Stage, list[str]] = {}
+    for blueprint, devices in sorted(members.items()):
+        if not any(device in chosen for device in devices):
+            continue
+        differing = [device for device in devices if device not in chosen]
+        stages = {stage for device in devices if device in chosen and (stage := chosen[device].stage)}
+        if differing:
+            said = [f"{device} {_says(wanted.get(device))}" for device in differing]
+            draft.gap(f"Blueprint {blueprint}", f"left out: {'; '.join(said)}")
+        elif len(stages) > 1:
+            draft.gap(f"Blueprint {blueprint}", "left out: its manifests get it from testing as well as production")
+        else:
+            found.setdefault(stages.pop(), []).append(blueprint)
+    for stage, blueprints in found.items():
+        draft.values[f"{stage.value}_blueprints"] = blueprints
+        draft.how.append(f"manifests -> {stage.value} app in Blueprint {_listed(blueprints)}")
+
+
+def _says(want: Want | None) -> str:
+    if want is None:
+        return "does not name it"
+    if want.mode is Mode.REMOVE or want.usable:
+        return f"wants {want.mode.value} {want.wish.written}"
+    return f"names it in {want.mode.value}, but gets it from no catalog"
+
+
+def _app_names(drafts: Mapping[str, _Draft], options: Options) -> dict[str, tuple[str, str]]:
+    """The prod app's name by item, and why it is not the display name, if so; no two apps get the same name."""
+    plain = {name: _display_name(draft) for name, draft in drafts.items() if draft.packages}
+    count = Counter(said.casefold() for base in plain.values() for said in (base, base + options.test_suffix))
+    found = {}
+    for name, base in plain.items():
+        longer = f"{base} ({name})"
+        if pkginfo.bad_name(longer + options.test_suffix):
+            found[name] = (name, ", since the display name cannot be the name of an app")
+        elif base != name and any(count[said.casefold()] > 1 for said in (base, base + options.test_suffix)):
+            found[name] = (longer, ", since another item is displayed by that name too")
+        else:
+            found[name] = (base, "")
+    return found
+
+
+def _display_name(draft: _Draft) -> str:
+    shown = (package.text("display_name") for package in draft.packages.values())
+    return next((name for name in shown if name), draft.name)
+
+
+def _report(draft: _Draft, names: Mapping[str, tuple[str, str]], options: Options) -> ItemReport:
+    """The item with its entry, the apps' names first."""
+    if not draft.packages:
+        return ItemReport(draft.name, "", {}, tuple(draft.wanted), tuple(draft.how), tuple(draft.gaps))
+    app, why = names[draft.name]
+    called = {
+        _PREFIX[stage][0]: app + (options.test_suffix if stage is Stage.TEST else "")
+        for stage in Stage
+        if stage in draft.packages
+    }
+    draft.how.insert(1, f"display_name -> {' and '.join(called.values())}{why}")
+    entry = {**called, **draft.values}
+    recipe = f"{draft.name}.{options.recipe_suffix}" if options.recipe_suffix else draft.name
+    return ItemReport(draft.name, recipe, entry, tuple(draft.wanted), tuple(draft.how), tuple(draft.gaps))
+
+
+def _listed(words: Any) -> str:
+    """Words as a person lists them, the first few by name."""
+    several = sorted(set(words))
+    shown = several[:8]
+    return ", ".join(shown) + (f" and {len(several) - len(shown)} more" if len(several) > len(shown) else "")

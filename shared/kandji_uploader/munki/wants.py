@@ -1,0 +1,92 @@
+"""What a device manifest wants of each item, once Munki's precedence is settled.
+
+`managed_installs` over `managed_uninstalls` (Munki never removes what it is to install) over `managed_updates` (an item
+that is to be removed is not updated) over `optional_installs`. Lines under a condition settle nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kandji_uploader.munki.catalogs import Shelf
+from kandji_uploader.munki.values import Gap, Mode, Options, Want, Wish
+
+Lines = dict[str, list[Wish]]
+"""The unconditional lines for one item, by list."""
+
+_MODES = {
+    "managed_installs": Mode.INSTALL,
+    "managed_uninstalls": Mode.REMOVE,
+    "managed_updates": Mode.UPDATE,
+    "optional_installs": Mode.OFFER,
+    "default_installs": Mode.OFFER,
+}
+_OVERRULED = {
+    ("managed_installs", "managed_uninstalls"): "Munki does not remove what it is to install",
+    ("managed_installs", "managed_updates"): "managed_installs keeps it up to date already",
+    ("managed_installs", "optional_installs"): "Munki does not offer what it installs anyway",
+    ("managed_uninstalls", "managed_updates"): "an item that is to be removed is not updated",
+    ("managed_uninstalls", "optional_installs"): "an item that is to be removed is not offered",
+    ("managed_updates", "optional_installs"): "a Custom App is either kept up to date or offered in Self Service; "
+    "give it a second app in Self Service if users should be able to get it",
+}
+
+_DEFAULT_INSTALL = (
+    "Munki would install it once without asking; in Self Service it waits for the user "
+    "(`enforcement_type: install_once` would install it on every Mac in scope)"
+)
+
+
+def settle(device: str, wishes: tuple[Wish, ...], shelf: Shelf, options: Options) -> dict[str, Want]:
+    """What a device manifest wants, by item name; items that are only named under a condition are not among them."""
+    by_name: dict[str, Lines] = {}
+    for wish in wishes:
+        if not wish.conditions:
+            by_name.setdefault(wish.name, {}).setdefault(wish.key, []).append(wish)
+    return {
+        name: _want(device, lines, shelf, options)
+        for name, lines in by_name.items()
+        if any(key in _MODES for key in lines)
+    }
+
+
+def _want(device: str, lines: Lines, shelf: Shelf, options: Options) -> Want:
+    key = next(key for key in _MODES if key in lines)
+    wish = lines[key][0]
+    mode = _MODES[key]
+    found = shelf.find(wish.name, wish.version, wish.catalogs) if mode is not Mode.REMOVE else None
+    package, catalog = found or (None, "")
+    return Want(
+        device,
+        mode,
+        wish,
+        package,
+        catalog,
+        options.stage_of(catalog),
+        featured=mode is Mode.OFFER and "featured_items" in lines and "optional_installs" in lines,
+        gaps=tuple(Gap(f"{what} ({device})", why) for what, why in _passed_over(key, lines)),
+    )
+
+
+def _passed_over(key: str, lines: Lines) -> Iterator[tuple[str, str]]:
+    """What else the manifests say of the item, and why it does not count."""
+    for other in lines:
+        why = _OVERRULED.get((key, other))
+        if why:
+            yield other, f"overruled by {key}: {why}"
+    first = lines[key][0]
+    for later in (each for each in lines[key] if each.version != first.version):
+        yield f"{key} {later.written} in {later.manifest}", f"{first.written} in {first.manifest} comes first"
+    if "featured_items" in lines and key != "optional_installs":
+        yield "featured_items", "has an effect only on items that are offered in optional_installs"
+    if key == "managed_updates" and first.version:
+        yield f"managed_updates {first.written}", "Munki's wiki asks for the name without a version here"
+    if _MODES[key] is Mode.OFFER:
+        yield from _default_install(lines)
+
+
+def _default_install(lines: Lines) -> Iterator[tuple[str, str]]:
+    if "default_installs" in lines:
+        yield "default_installs", _DEFAULT_INSTALL
+        if "optional_installs" not in lines:
+            yield "default_installs without optional_installs", "Munki expects it in both"
