@@ -217,6 +217,10 @@ class Settings:
         replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
         audit_template: path of a custom audit template; None for the bundled one.
         processing_timeout: seconds to wait for `still being processed` before giving up for this run.
+        connect_timeout: seconds to wait for a connection.
+        idle_timeout: seconds without a byte after which a transfer is given up.
+        tries: how often a request that is safe to repeat is sent at the most.
+        first_wait: seconds before the second try.
         arch: which variation of a Homebrew cask is meant, `arm64` or `x86_64`.
         promotion: when test becomes prod; None publishes to both at once.
         pin_version: the highest version that is published; None for no limit.
@@ -249,6 +253,10 @@ class Settings:
     replace_audit_script: bool = False
     audit_template: str | None = None
     processing_timeout: float = 300.0
+    connect_timeout: float = 15.0
+    idle_timeout: float = 60.0
+    tries: int = 5
+    first_wait: float = 0.5
     arch: str = "arm64"
     promotion: Promotion | None = None
     pin_version: str | None = None

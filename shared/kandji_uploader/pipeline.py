@@ -145,7 +145,14 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
         CredentialError: there is no token.
     """
     token = credentials.api_token(held, host.environ)
-    tenant = view(held.api_url, token.reveal(), Policy(processing_budget=held.processing_timeout))
+    policy = Policy(
+        connect_timeout=held.connect_timeout,
+        idle_timeout=held.idle_timeout,
+        tries=held.tries,
+        first_wait=held.first_wait,
+        processing_budget=held.processing_timeout,
+    )
+    tenant = view(held.api_url, token.reveal(), policy)
     tenant.client.say = host.say
     return tenant
 

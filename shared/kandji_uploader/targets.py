@@ -9,6 +9,7 @@ from kandji_uploader import version
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
 from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, StageSettings, Target
 from kandji_uploader.plan import Identity
+from kandji_uploader.settings import new_app_name
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def decide_targets(settings: Settings, app_name: str, scripts: Mapping[str, str]
         scripts: the texts of the pre- and postinstall scripts, by path.
     """
     if not settings.prod.name and not settings.test.name:
-        name = settings.new_app_naming.replace("APPNAME", app_name)
+        name = new_app_name(settings, app_name)
         return (_target(Stage.PROD, name, settings.prod, settings, scripts),)
     return tuple(
         _target(stage, held.name, held, settings, scripts)

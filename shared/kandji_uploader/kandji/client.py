@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
@@ -294,11 +293,6 @@ class Client:
         wait = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         self.say(f"{why}; trying again in {wait:.0f} s (try {number + 1} of {self.policy.tries})")
         self._transport.wait(wait)
-
-
-def patient(policy: Policy, seconds: float) -> Policy:
-    """The same policy with another budget for processing, in seconds."""
-    return replace(policy, processing_budget=seconds)
 
 
 def _form(fields: Mapping[str, FormValue]) -> dict[str, str]:

@@ -1,0 +1,149 @@
+"""Publish a small installer to an embedded tenant three times: new, unchanged, and in a new version.
+
+Nothing leaves this machine: the tenant is a server on loopback that behaves as Kandji's API documentation says.
+With `autopkg` on PATH the demo runs a recipe with it, otherwise it calls the library as the processor would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kandji_uploader import autopkg, pipeline, report
+from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli.console import Console
+from kandji_uploader.rehearsal import RehearsalTenant
+
+_STEPS = (
+    ("A first version: one upload, two Custom Apps", "1.0"),
+    ("The same again, as a nightly run would: nothing changed, so nothing is sent", "1.0"),
+    ("A new version: one upload, both Custom Apps are updated", "1.1"),
+)
+_LENT = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "keyring", "yaml")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One flag: to go without AutoPkg."""
+    parser.add_argument("--without-autopkg", action="store_true", help="call the library even where autopkg is on PATH")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo; 1 if a step failed."""
+    with tempfile.TemporaryDirectory(prefix="kandji-demo-") as name:
+        folder = Path(name)
+        with RehearsalTenant(folder / "tenant") as tenant:
+            environ = {
+                "KANDJI_API_URL": tenant.url,
+                "KANDJI_TOKEN": tenant.token,
+                "KANDJI_UPLOADER_DIR": str(folder / "config"),
+            }
+            publish = _with_autopkg(folder, environ) if _has_autopkg(arguments) else _with_library(environ)
+            return _three_times(publish, tenant)
+
+
+def _three_times(publish: Callable[[str], bool], tenant: RehearsalTenant) -> int:
+    print(f"An embedded tenant is listening at {tenant.url}; open it in a browser to see its Custom Apps.")
+    for number, (title, version) in enumerate(_STEPS, start=1):
+        tenant.reset_requests()
+        print(f"\n== {number}. {title}", flush=True)
+        worked = publish(version)
+        sent = [f"{request.method} {request.path}" for request in tenant.requests]
+        print(f"   {len(sent)} request(s): {', '.join(sent)}")
+        if not worked:
+            return FAILED
+    print("\nThe tenant has stopped. `kandji-uploader rehearse` starts one that stays, to try your own recipes against.")
+    return DONE
+
+
+def _has_autopkg(arguments: argparse.Namespace) -> bool:
+    found = shutil.which("autopkg") if not arguments.without_autopkg and _checkout() is not None else None
+    how = f"`autopkg run` ({found})" if found else "the library, as the processor calls it"
+    why = "" if found or arguments.without_autopkg else " (there is no autopkg on PATH)"
+    print(f"This demo goes through {how}{why}.")
+    return found is not None
+
+
+def _checkout() -> Path | None:
+    """The folder of KandjiUploader.py; None in an installed package."""
+    root = Path(__file__).parents[3]
+    return root if (root / "KandjiUploader.py").is_file() else None
+
+
+def _files() -> Path:
+    """Where the demo's installers are: in the checkout, or in the installed package."""
+    root = _checkout()
+    return root / "examples" / "demo" if root else Path(__file__).parents[1] / "data" / "demo"
+
+
+def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
+    """Publish by calling the library with the environment that AutoPkg would hand to the processor."""
+    console = Console()
+    host = pipeline.Host(say=console.say, warn=console.warn, environ={**os.environ, **environ})
+
+    def publish(version: str) -> bool:
+        names = {"prod_name": "Hello Kandji", "test_name": "Hello Kandji (Test)"}
+        path = str(_files() / f"HelloKandji-{version}.pkg")
+        result = pipeline.run(autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host)
+        print(report.table([result]))
+        return not result.failed
+
+    return publish
+
+
+@dataclass(frozen=True)
+class _Preferences:
+    """AutoPkg preferences of the demo's own, so that the user's cache and overrides stay untouched."""
+
+    folder: Path
+
+    def write(self) -> Path:
+        path = self.folder / "autopkg.json"
+        wanted = {
+            "CACHE_DIR": str(self.folder / "cache"),
+            "RECIPE_SEARCH_DIRS": [str(_files()), str(_checkout())],
+            "RECIPE_OVERRIDE_DIRS": [str(self.folder / "overrides")],
+            "RECIPE_REPO_DIR": str(self.folder / "repos"),
+        }
+        path.write_text(json.dumps(wanted), encoding="utf-8")
+        return path
+
+
+def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], bool]:
+    """Publish with the real AutoPkg, whose Python is lent the packages that it may lack."""
+    preferences = _Preferences(folder).write()
+    surroundings = {**os.environ, **environ, "PYTHONPATH": str(_lend(folder / "packages"))}
+
+    def publish(version: str) -> bool:
+        command = ["autopkg", "run", "-v", "HelloKandji.kandji", "--prefs", str(preferences), "-k", f"RELEASE={version}"]
+        print(f"   $ autopkg run -v HelloKandji.kandji -k RELEASE={version}", flush=True)
+        done = subprocess.run(command, env=surroundings, check=False, capture_output=True, text=True)
+        shown = [line for line in done.stdout.splitlines() if line.strip()]
+        print("\n".join(f"   {line}" for line in [*shown, *_errors(done.stderr)]))
+        return done.returncode == 0
+
+    return publish
+
+
+def _errors(text: str) -> list[str]:
+    """What AutoPkg says on standard error, without its remarks on macOS frameworks that are missing elsewhere."""
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("WARNING: ")]
+
+
+def _lend(folder: Path) -> Path:
+    folder.mkdir()
+    for name in _LENT:
+        found = importlib.util.find_spec(name)
+        if found is not None and found.origin is not None:
+            package = Path(found.origin).parent
+            (folder / name).symlink_to(package)
+            for record in package.parent.glob(f"{name}-*.dist-info"):
+                (folder / record.name).symlink_to(record)
+    return folder
