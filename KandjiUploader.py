@@ -6,14 +6,14 @@ nothing beyond the standard library is imported before `main`, and the library, 
 keeps what must outlive a recipe.
 """
 
-import os
 import sys
+from pathlib import Path
 
 from autopkglib import Processor, ProcessorError  # pylint: disable=import-error
 
 __all__ = ["KandjiUploader"]
 
-_LIBRARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shared")
+_LIBRARY = str(Path(__file__).resolve().parent / "shared")
 
 
 class KandjiUploader(Processor):
@@ -39,13 +39,14 @@ class KandjiUploader(Processor):
             "required": False,
             "description": (
                 "Dict: prod_name, test_name, ss_category, test_category, and preinstall_script, postinstall_script, "
-                "restart, active, recommended, blueprints, each also with the prefix prod_ or test_. "
+                "restart, active, recommended, blueprints, enforcement_deadline, each also with the prefix prod_ or test_; "
+                "promotion, pin_version. "
                 "Also as flat keys: custom_app.prod_name and so on."
             ),
         },
         "enforcement_type": {
             "required": False,
-            "description": "How a new Custom App is enforced: audit_enforce, update_only, self_service or install_once.",
+            "description": "How a new app is enforced: audit_enforce, update_only, self_service or install_once.",
         },
         "enforcement_delays": {
             "required": False,
@@ -67,7 +68,7 @@ class KandjiUploader(Processor):
         "kandji_uploader_changed": {"description": "Whether anything was changed in Kandji."},
     }
 
-    def main(self):
+    def main(self) -> None:
         """Publish; every failure that is expected to happen becomes a ProcessorError."""
         if _LIBRARY not in sys.path:
             sys.path.insert(0, _LIBRARY)
@@ -98,18 +99,18 @@ class KandjiUploader(Processor):
         if result.failed:
             raise ProcessorError(report.failure(result))
 
-    def _warn(self, text):
+    def _warn(self, text: str) -> None:
         self.output(f"WARNING: {text}", 0)
 
 
 class _Tenths:
     """Says how far an upload is, each time another tenth is done."""
 
-    def __init__(self, say):
+    def __init__(self, say) -> None:  # noqa: ANN001 - AutoPkg's own `output`
         self._say = say
         self._told = 0
 
-    def __call__(self, sent, total):
+    def __call__(self, sent: int, total: int) -> None:
         tenth = sent * 10 // total if total else 10
         if sent and tenth < self._told:
             self._told = 0

@@ -266,9 +266,7 @@ def _holds(app: CustomApp, name: str, value: str | bool) -> bool:
     return bool(live == value)
 
 
-def _confirm(
-    before: CustomApp, after: CustomApp, fields: Mapping[str, str | bool], sha256: str, tools: Tools
-) -> None:
+def _confirm(before: CustomApp, after: CustomApp, fields: Mapping[str, str | bool], sha256: str, tools: Tools) -> None:
     """Raise TargetError, with the former file put back, unless Kandji holds the bytes that we sent."""
     answered = _answered_digest(after, tools)
     if answered in ("", sha256):
@@ -315,7 +313,7 @@ def _assign(plan: TargetPlan, app: CustomApp, tools: Tools) -> None:
 
 def _assignment_advice(body: str) -> str:
     if "Must provide assignment_node_id" in body:
-        return "it is an Assignment Map with conditions; name the node as `name:node-id` (hold Option in the map to see it)"
+        return "it is an Assignment Map with conditions; name the node as `name:node-id` (Option shows it)"
     if "cannot be provided" in body:
         return "it is a Classic Blueprint, which has no nodes; drop the `:node-id`"
     return body
@@ -324,7 +322,9 @@ def _assignment_advice(body: str) -> str:
 def _interrupted(plans: Sequence[TargetPlan], outcomes: Sequence[Outcome]) -> str:
     done = [f"{outcome.name}: {outcome.error or outcome.action.value}" for outcome in outcomes]
     left = [plan.target.name for plan in plans[len(outcomes) :]]
-    first = f"; {left[0]!r} may have been under way: run again, which finishes it without doing it twice" if left else ""
+    first = (
+        f"; {left[0]!r} may have been under way: run again, which finishes it without doing it twice" if left else ""
+    )
     return (
         f"interrupted. Done: {'; '.join(done) or 'nothing'}. Not done: {', '.join(map(repr, left)) or 'nothing'}{first}"
     )

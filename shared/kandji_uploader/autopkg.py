@@ -116,11 +116,13 @@ def _munki_info(env: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _munki_app(munki: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one application among a pkginfo's installs items; nothing where there are several, which is not for us to guess."""
+    """The one application among a pkginfo's installs items; where there are several, it is not for us to guess."""
     items = munki.get("installs")
     apps = [
         item
         for item in (items if isinstance(items, list) else [])
-        if isinstance(item, Mapping) and item.get("CFBundleIdentifier") and item.get("type", "application") == "application"
+        if isinstance(item, Mapping)
+        and item.get("CFBundleIdentifier")
+        and item.get("type", "application") == "application"
     ]
     return apps[0] if len(apps) == 1 else {}

@@ -135,5 +135,3 @@ def _at(request: Request, path: Path) -> Request:
     from dataclasses import replace
 
     return replace(request, path=path)
-
-

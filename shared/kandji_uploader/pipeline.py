@@ -1,6 +1,6 @@
 """The product in one screen: an installer and some names come in, Custom Apps come out.
 
-    Request -> Settings -> Installer -> AppFacts -> Targets -> Plan -> Outcomes -> report
+Request -> Settings -> Installer -> AppFacts -> Targets -> Plan -> Outcomes -> report
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Request:
     keys: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     keys_from: str = "python"
     caller: str = "python"
-    given: Given = Given()
+    given: Given = field(default_factory=Given)
     recipe: str | None = None
     recipe_identifier: str | None = None
     base: Path | None = None

@@ -14,7 +14,6 @@ from kandji_uploader import audit, matching, version
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (
     Action,
-    AppFacts,
     Blueprint,
     Category,
     CustomApp,
@@ -169,7 +168,9 @@ def find(target: Target, question: Question) -> matching.Match:
     if question.settings.create_new:
         return _left_behind(target, question)
     wants_self_service = target.enforcement is Enforcement.SELF_SERVICE
-    category = _category(target, question.tenant.categories)[0] if wants_self_service and question.tenant.categories else None
+    category = (
+        _category(target, question.tenant.categories)[0] if wants_self_service and question.tenant.categories else None
+    )
     return matching.find(
         question.tenant.apps,
         target.name,
@@ -183,7 +184,9 @@ def _left_behind(target: Target, question: Question) -> matching.Match:
     """The app that an earlier create_new run made of this very upload before it was interrupted."""
     key = question.installer.file_key if question.installer.unfinished else None
     made = [app for app in matching.by_name(question.tenant.apps, target.name) if key and app.file_key == key]
-    return matching.Match(made[0] if made else None, "made by a run that was interrupted" if made else "create_new is set")
+    return matching.Match(
+        made[0] if made else None, "made by a run that was interrupted" if made else "create_new is set"
+    )
 
 
 def needs_digest(targets: Sequence[Target], question: Question) -> bool:
@@ -263,7 +266,9 @@ def _update(target: Target, app: CustomApp, why: str, question: Question) -> Tar
     wanted, warnings = _wanted(target, app, reading, question)
     if not same_file and app.install_type != installer.type.value:
         wanted["install_type"] = installer.type.value
-    fields = {name: value for name, value in wanted.items() if _differs(getattr(app, name), value, unknown=not same_file)}
+    fields = {
+        name: value for name, value in wanted.items() if _differs(getattr(app, name), value, unknown=not same_file)
+    }
     if same_file and not fields:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
     changed = "the installer differs" if not same_file else f"only {', '.join(fields)} differ"
@@ -332,7 +337,7 @@ def _script(target: Target, question: Question, reading: audit.AuditReading) -> 
     kept = reading.version is not None and version.compare(reading.version, identity.version) == 0
     created = reading.created_at if kept and reading.created_at is not None else question.now
     install_when_missing = reading.install_when_missing if reading.writer else True
-    if target.enforcement_given and target.enforcement.audited or not reading.writer:
+    if (target.enforcement_given and target.enforcement.audited) or not reading.writer:
         install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
     values = audit.AuditValues(
         app_name=identity.app_name,
@@ -398,7 +403,7 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
     missing = f"neither {asked}" if asked else f"the default Self Service category {target.default_category!r} does not"
     listing = ", ".join(sorted(known)) or "none"
     raise TargetError(
-        f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has these Self Service categories: {listing}"
+        f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has: {listing}"
     )
 
 

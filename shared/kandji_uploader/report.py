@@ -102,7 +102,9 @@ def as_json(result: RunResult) -> dict[str, object]:
 
 def failure(result: RunResult) -> str:
     """The text of a run in which a target failed: first what failed and why, then what succeeded."""
-    bad = [f"{outcome.name}: {_DONE[outcome.action]}: {outcome.error}" for outcome in result.outcomes if outcome.action.bad]
+    bad = [
+        f"{outcome.name}: {_DONE[outcome.action]}: {outcome.error}" for outcome in result.outcomes if outcome.action.bad
+    ]
     good = [f"{outcome.name} was {_DONE[outcome.action]}" for outcome in result.outcomes if not outcome.action.bad]
     return "\n".join([*bad, f"The rest is done: {'; '.join(good)}" if good else "Nothing else was changed"])
 
@@ -124,7 +126,9 @@ def _line(outcome: Outcome, *, dry_run: bool) -> str:
 def table(results: Sequence[RunResult]) -> str:
     """The outcomes of one or more runs as a table for people."""
     rows = [row(outcome, dry_run=result.dry_run) for result in results for outcome in result.outcomes]
-    return columns(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], [list(r.values()) for r in rows])
+    return columns(
+        ["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], [list(r.values()) for r in rows]
+    )
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -147,5 +151,3 @@ def width(text: str) -> int:
 
 def _padded(text: str, size: int) -> str:
     return text + " " * (size - width(text))
-
-

@@ -1,4 +1,4 @@
-"""Which Custom Apps a run is about, and what the audit script will look for on a Mac: pure rules (behaviour, part 2)."""
+"""Which Custom Apps a run is about, and what the audit script will look for on a Mac: pure rules."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def _reconciled(given: Given, facts: AppFacts) -> tuple[Given, tuple[str, ...]]:
     apps = {record.bundle_id for record in facts.apps}
     bundle_id = given.bundle_id
     if bundle_id in packages and bundle_id not in apps:
-        notes.append(f"`bundleid` {bundle_id!r} is the package's id, not an app's; the audit goes by what was installed")
+        notes.append(
+            f"`bundleid` {bundle_id!r} is the package's id, not an app's; the audit goes by what was installed"
+        )
         bundle_id = None
     if bundle_id and facts.apps and bundle_id not in apps:
         known = ", ".join(sorted(filter(None, apps))) or "none"
@@ -143,9 +145,11 @@ def _reconciled(given: Given, facts: AppFacts) -> tuple[Given, tuple[str, ...]]:
     if name and names and name not in names:
         if not (bundle_id or facts.bundle_id):
             raise AuditScriptError(
-                f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}). Correct or drop it"
+                f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}). Correct it"
             )
-        notes.append(f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}); it is not used")
+        notes.append(
+            f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}); it is not used"
+        )
         name = None
     return Given(given.name, given.version, bundle_id, name), tuple(notes)
 

@@ -11,7 +11,7 @@ from kandji_uploader.kandji.upload import UploadForm
 
 @pytest.fixture
 def installer(tmp_path):
-    path = tmp_path / "Größe \"1\".pkg"
+    path = tmp_path / 'Größe "1".pkg'
     path.write_bytes(bytes(range(256)) * 9000)
     return path
 

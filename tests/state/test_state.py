@@ -55,7 +55,7 @@ def test_files_are_for_their_owner_only_and_no_partial_file_is_left(tmp_path):
     write_private(folder / "a.json", "text")
     assert stat.S_IMODE((folder / "a.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert os.listdir(folder) == ["a.json"]
+    assert [path.name for path in folder.iterdir()] == ["a.json"]
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -63,7 +63,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_private(tmp_path / "a.json", "\ud800")
     assert (tmp_path / "a.json").read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_history_is_kept_per_app_and_bounded(tmp_path):

@@ -59,7 +59,9 @@ def _three_times(publish: Callable[[str], bool], tenant: RehearsalTenant) -> int
         print(f"   {len(sent)} request(s): {', '.join(sent)}")
         if not worked:
             return FAILED
-    print("\nThe tenant has stopped. `kandji-uploader rehearse` starts one that stays, to try your own recipes against.")
+    print(
+        "\nThe tenant has stopped. `kandji-uploader rehearse` starts one that stays, to try your own recipes against."
+    )
     return DONE
 
 
@@ -122,7 +124,16 @@ def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], b
     surroundings = {**os.environ, **environ, "PYTHONPATH": str(_lend(folder / "packages"))}
 
     def publish(version: str) -> bool:
-        command = ["autopkg", "run", "-v", "HelloKandji.kandji", "--prefs", str(preferences), "-k", f"RELEASE={version}"]
+        command = [
+            "autopkg",
+            "run",
+            "-v",
+            "HelloKandji.kandji",
+            "--prefs",
+            str(preferences),
+            "-k",
+            f"RELEASE={version}",
+        ]
         print(f"   $ autopkg run -v HelloKandji.kandji -k RELEASE={version}", flush=True)
         done = subprocess.run(command, env=surroundings, check=False, capture_output=True, text=True)
         shown = [line for line in done.stdout.splitlines() if line.strip()]

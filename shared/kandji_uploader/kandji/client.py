@@ -162,13 +162,15 @@ class Client:
             RejectedError: the node is missing, or given for a Classic Blueprint.
         """
         try:
-            self._write("POST", f"blueprints/{_segment(blueprint_id)}/assign-library-item", json=_item(item_id, node_id))
+            self._write(
+                "POST", f"blueprints/{_segment(blueprint_id)}/assign-library-item", json=_item(item_id, node_id)
+            )
         except RejectedError as problem:
             if "already exists" not in problem.body:
                 raise
 
     def remove_library_item(self, blueprint_id: str, item_id: str, node_id: str | None = None) -> None:
-        """Remove a Library Item from a Blueprint. (The documentation's address for it is the assigning one, by mistake.)"""
+        """Remove a Library Item from a Blueprint (the documentation prints the assigning address, by mistake)."""
         self._write("POST", f"blueprints/{_segment(blueprint_id)}/remove-library-item", json=_item(item_id, node_id))
 
     # Library Items and inventory
@@ -263,7 +265,9 @@ class Client:
                     "is kept: the next run goes on from there without uploading again",
                     StillProcessingError,
                 )
-            self.say(f"Kandji is still processing; asking again in {wait:.0f} s" if wait >= 1 else "Kandji is processing")
+            self.say(
+                f"Kandji is still processing; asking again in {wait:.0f} s" if wait >= 1 else "Kandji is processing"
+            )
             self._transport.wait(min(wait, left))
             wait = min(wait * 1.6, self.policy.longest_wait)
 
@@ -271,7 +275,7 @@ class Client:
         if answer.status in (_OK, _CREATED, _NO_CONTENT):
             return answer
         if answer.status == _NOT_FOUND:
-            raise answer.error("it is not there. Was it deleted in Kandji, or is the API URL another tenant's?", NotFoundError)
+            raise answer.error("it is not there (any more). Was it deleted in Kandji?", NotFoundError)
         if answer.status == _BAD_REQUEST:
             raise answer.error("the service did not accept the request.", RejectedError)
         if answer.status in _SERVER_TROUBLE:

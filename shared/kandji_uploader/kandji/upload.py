@@ -45,7 +45,7 @@ class UploadForm:
         self._position = 0
         self._digest = hashlib.sha256()
 
-    def __enter__(self) -> UploadForm:
+    def __enter__(self) -> UploadForm:  # noqa: PYI034 - `Self` came with Python 3.11
         self._file = self._path.open("rb", buffering=0)
         self._identity = self._now()
         self._size = os.fstat(self._file.fileno()).st_size

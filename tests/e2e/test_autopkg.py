@@ -1,0 +1,208 @@
+"""What a Mac admin's AutoPkg does with the processor: every way to call it, and what it must never do."""
+
+import json
+import plistlib
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import TOKEN
+from tests.support.autopkg_host import AutoPkg
+
+POST = ("--post", "com.github.kandjiuploader/KandjiUploader")
+
+
+def rows(report, key="kandji_uploader_summary_result"):
+    return report["summary_results"].get(key, {}).get("data_rows", [])
+
+
+def methods(tenant):
+    return [request.method for request in tenant.requests]
+
+
+def override(autopkg, name, parent, **inputs):
+    content = {"Identifier": f"local.{name}", "ParentRecipe": parent, "Input": {"NAME": "Widget", **inputs}}
+    (autopkg.overrides / f"{name}.recipe.yaml").write_text(yaml.safe_dump(content))
+    return name
+
+
+def test_a_step_in_a_recipe_publishes_prod_and_test_from_one_upload(autopkg, tenant, widget):
+    done, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-v")
+    assert sorted(app["name"] for app in tenant.apps()) == ["Widget", "Widget (Test)"]
+    assert len(tenant.uploads()) == 1
+    (row,) = rows(report)
+    assert (row["custom_app"], row["action"], row["version"]) == ("Widget", "created", "1.0")
+    assert rows(report, "kandji_uploader_test_summary_result")[0]["custom_app"] == "Widget (Test)"
+    assert "uploaded 100 %" in done.stdout
+    assert len(tenant.requests) <= 7
+
+
+def test_post_publishes_what_any_recipe_has_produced(autopkg, tenant, widget):
+    _, report = autopkg.run("Widget.pkg", *POST, "-k", f"SOURCE={widget('1.0')}")
+    assert [app["name"] for app in tenant.apps()] == ["Widget (AutoPkg)"]
+    assert rows(report)[0]["action"] == "created"
+
+
+def test_an_override_may_nest_custom_app(autopkg, tenant, widget):
+    name = override(autopkg, "Widget.over", "com.example.kandji.Widget", custom_app={"test_name": "Only Test"})
+    autopkg.run(name, "-k", f"SOURCE={widget('1.0')}")
+    assert [app["name"] for app in tenant.apps()] == ["Only Test"]
+
+
+def test_flat_keys_on_the_command_line_win_over_the_dict(autopkg, tenant, widget):
+    keys = ("-k", "custom_app.prod_name=Renamed", "-k", "enforcement_type=install_once", "-k", "create_new=Yes")
+    autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", *keys)
+    assert sorted(app["name"] for app in tenant.apps()) == ["Renamed", "Widget (Test)"]
+    assert {app["install_enforcement"] for app in tenant.apps()} == {"install_once"}
+
+
+def test_an_unchanged_installer_makes_one_get_and_no_summary_row(autopkg, tenant, widget):
+    source = widget("1.0")
+    autopkg.run("Widget.kandji", "-k", f"SOURCE={source}")
+    before = tenant.snapshot()
+    tenant.reset_requests()
+    _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={source}")
+    assert methods(tenant) == ["GET"]
+    assert not rows(report)
+    assert tenant.snapshot() == before
+
+
+def test_a_dry_run_sends_gets_only_and_says_what_it_would_do(autopkg, tenant, widget):
+    done, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-k", "dry_run=true")
+    assert set(methods(tenant)) == {"GET"}
+    assert "would create" in done.stdout
+    assert tenant.apps() == []
+    assert not rows(report)
+
+
+def test_a_recipe_list_runs_each_and_fetches_the_list_once(autopkg, tenant, widget):
+    names = [
+        override(autopkg, f"App{n}.kandji", "com.example.kandji.Widget", custom_app={"prod_name": f"App {n}"})
+        for n in range(20)
+    ]
+    (autopkg.home / "list.txt").write_text("\n".join(names))
+    _, report = autopkg.run("-l", autopkg.home / "list.txt", "-k", f"SOURCE={widget('1.0')}")
+    assert len(rows(report)) == 20
+    assert len({app["name"] for app in tenant.apps()}) == 20
+    assert [r.path for r in tenant.requests if r.method == "GET"].count("/api/v1/library/custom-apps") == 1
+
+
+def test_a_recipe_that_fails_before_our_step_publishes_nothing(autopkg, tenant):
+    _, report = autopkg.run("Widget.kandji", "-k", "SOURCE=/nowhere/x.pkg", check=70)
+    assert len(report["failures"]) == 1
+    assert tenant.requests == []
+
+
+def test_one_failing_recipe_of_a_list_does_not_stop_the_others(autopkg, tenant, widget):
+    good = override(autopkg, "Good.kandji", "com.example.kandji.Widget", custom_app={"prod_name": "Good"})
+    bad = override(autopkg, "Bad.kandji", "com.example.kandji.Widget", custom_app={"prod_nmae": "Bad"})
+    done, report = autopkg.run(bad, good, "-k", f"SOURCE={widget('1.0')}", check=70)
+    assert [app["name"] for app in tenant.apps()] == ["Good"]
+    assert "prod_name" in report["failures"][0]["message"]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_report_and_receipts_hold_only_what_plists_can_hold(autopkg, tenant, widget):
+    autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-vvvv")
+    (receipt,) = [path for path in autopkg.written() if "receipts" in path.parts]
+    steps = plistlib.loads(receipt.read_bytes())
+    output = steps[-1]["Output"]
+    assert output["kandji_uploader_changed"] is True
+    assert {app["action"] for app in output["kandji_custom_apps"]} == {"created"}
+    assert all(isinstance(value, str) for app in output["kandji_custom_apps"] for value in app.values())
+
+
+def test_the_token_and_the_webhook_are_nowhere(autopkg, tenant, widget):
+    done, _ = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-vvvv")
+    assert len(tenant.slack_messages()) == 1
+    hook = tenant.webhook_url.rsplit("/", 1)[-1]
+    for secret in (TOKEN, hook):
+        assert secret not in done.stdout + done.stderr
+        assert [path for path in autopkg.written() if secret.encode() in path.read_bytes()] == []
+
+
+def test_missing_packages_get_the_line_that_installs_them(launcher, tenant, tmp_path, widget):
+    home = tmp_path / "home"
+    autopkg = AutoPkg(launcher, home, {"KANDJI_API_URL": tenant.url, "KANDJI_TOKEN": TOKEN}, lent=False)
+    done, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", check=70)
+    message = report["failures"][0]["message"]
+    assert "requests" in message
+    assert "-m pip install --upgrade" in message
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_processor_info_works_with_autopkgs_own_packages_only(bare_autopkg):
+    done = bare_autopkg("processor-info", "KandjiUploader", "-r", "com.github.kandjiuploader", check=0)
+    assert "custom_app" in done.stdout
+    assert "ImportError" not in done.stdout + done.stderr
+
+
+def test_list_processors_works_with_autopkgs_own_packages_only(bare_autopkg):
+    assert "URLDownloader" in bare_autopkg("list-processors", check=0).stdout
+
+
+def test_a_second_step_does_not_inherit_the_first_ones_summary(autopkg, tenant, widget):
+    recipe = {
+        "Identifier": "com.example.twice",
+        "ParentRecipe": "com.example.pkg.Widget",
+        "MinimumVersion": "2.3",
+        "Input": {"NAME": "Widget"},
+        "Process": [
+            {
+                "Processor": "com.github.kandjiuploader/KandjiUploader",
+                "Arguments": {"custom_app": {"prod_name": name}},
+            }
+            for name in ("First", "First")
+        ],
+    }
+    folder = autopkg.home / "recipes"
+    folder.mkdir()
+    (folder / "Twice.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    _, report = autopkg.run("Twice", "-k", f"SOURCE={widget('1.0')}")
+    assert len(rows(report)) == 1
+    assert len(tenant.apps()) == 1
+
+
+def test_the_error_names_what_succeeded_when_the_other_target_failed(autopkg, tenant, widget):
+    tenant.seed(name="Widget", file_key="companies/x/Widget-9.0_00000000.pkg", install_enforcement="install_once")
+    _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", check=70)
+    message = report["failures"][0]["message"]
+    assert "Widget: refused: version 9.0 in Kandji is higher than 1.0" in message
+    assert "Widget (Test) was created" in message
+
+
+@pytest.mark.parametrize("name", ['O\'Hara "quoted" $(touch x) `id` %', "\U0001f600 Grüße", "a b  c"])
+def test_names_are_data_all_the_way(autopkg, tenant, widget, name):
+    autopkg.run(
+        override(autopkg, "Odd", "com.example.kandji.Widget", custom_app={"prod_name": name}),
+        "-k",
+        f"SOURCE={widget('1.0')}",
+    )
+    assert [app["name"] for app in tenant.apps()] == [name]
+
+
+def test_after_munki_the_pkginfo_says_what_the_app_is(autopkg, tenant, widget):
+    info = {
+        "name": "Widget",
+        "version": "1.0",
+        "installs": [
+            {"type": "application", "path": "/Applications/Widget.app", "CFBundleIdentifier": "com.example.Widget"}
+        ],
+    }
+    recipe = {
+        "Identifier": "com.example.munki.Widget",
+        "MinimumVersion": "2.3",
+        "Input": {"NAME": "Widget", "munki_info": info, "pathname": str(widget("1.0"))},
+        "Process": [{"Processor": "com.github.kandjiuploader/KandjiUploader"}],
+    }
+    folder = autopkg.home / "recipes"
+    folder.mkdir()
+    (folder / "Widget.munki.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    autopkg.run("Widget.munki")
+    (app,) = tenant.apps()
+    assert "com.example.Widget" in app["audit_script"]
+
+
+def test_the_report_is_json_clean(autopkg, tenant, widget):
+    _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}")
+    assert json.loads(json.dumps(report["summary_results"])) == report["summary_results"]

@@ -1,0 +1,88 @@
+"""The real AutoPkg, where the machine has one: run in a home of its own, with nothing but what a test gives it."""
+
+import json
+import os
+import plistlib
+import shutil
+import site
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+RECIPES = CHECKOUT / "tests" / "fixtures" / "recipes"
+LAUNCHERS = tuple(name for name in ("autopkg", "autopkg-dev") if shutil.which(name))
+"""`autopkg`, and beside it a launcher of its next version where a developer has put one on PATH."""
+
+_LENT = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "keyring", "yaml")
+
+
+def lend_packages(folder):
+    """A folder for PYTHONPATH that holds what the README's pip line installs, and nothing else of this environment."""
+    folder.mkdir()
+    for place in map(Path, [*site.getsitepackages(), *sys.path]):
+        for name in _LENT:
+            for found in [*place.glob(name), *place.glob(f"{name}-*.dist-info")]:
+                link = folder / found.name
+                if not link.exists():
+                    link.symlink_to(found)
+    return folder
+
+
+@dataclass
+class AutoPkg:
+    """One AutoPkg with a home, preferences and a cache of its own.
+
+    Attributes:
+        launcher: the program.
+        home: a folder for all it writes.
+        environ: variables that runs get beside PATH and HOME.
+        lent: whether the packages of the README's pip line are there.
+    """
+
+    launcher: str
+    home: Path
+    environ: dict = field(default_factory=dict)
+    lent: bool = True
+
+    def __post_init__(self):
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.overrides = self.home / "overrides"
+        self.overrides.mkdir(exist_ok=True)
+        self.preferences = self.home / "preferences.json"
+        self.preferences.write_text(
+            json.dumps(
+                {
+                    "CACHE_DIR": str(self.home / "cache"),
+                    "RECIPE_SEARCH_DIRS": [str(self.home / "recipes"), str(RECIPES), str(CHECKOUT)],
+                    "RECIPE_OVERRIDE_DIRS": [str(self.overrides)],
+                    "RECIPE_REPO_DIR": str(self.home / "repos"),
+                }
+            )
+        )
+        self.packages = lend_packages(self.home / "packages") if self.lent else None
+
+    def __call__(self, *words, check=None):
+        """Run `autopkg WORDS`; `check` is the exit code that the test expects, if it does."""
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environ}
+        if self.packages:
+            environ["PYTHONPATH"] = str(self.packages)
+        command = [self.launcher, *map(str, words)]
+        if words[0] in ("run", "processor-info", "list-processors"):
+            command += ["--prefs", str(self.preferences)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
+        if check is not None:
+            assert done.returncode == check, done.stdout + done.stderr
+        return done
+
+    def run(self, *words, check=0):
+        """`autopkg run WORDS` with a report; returns the finished process and the report."""
+        report = self.home / "report.plist"
+        report.unlink(missing_ok=True)
+        done = self("run", *words, "--report-plist", report, check=check)
+        return done, plistlib.loads(report.read_bytes()) if report.exists() else {}
+
+    def written(self):
+        """Every file that AutoPkg and the processor have written."""
+        return [path for path in self.home.rglob("*") if path.is_file() and "packages" not in path.parts]
