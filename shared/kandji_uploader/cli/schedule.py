@@ -1,0 +1,162 @@
+"""Publish a list of Homebrew casks every few hours.
+
+The casks and the hours are in brew_cron.json (or .yaml) in the config folder. On macOS a LaunchAgent starts the
+cycles, on Linux a systemd user timer; in a container `schedule run --loop` does.
+
+Examples:
+  kandji-uploader schedule add firefox google-chrome --every 4
+  kandji-uploader schedule install
+  kandji-uploader schedule status
+  kandji-uploader schedule run --dry
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from kandji_uploader import schedule, settings
+from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli.console import Console
+from kandji_uploader.errors import SettingsError
+from kandji_uploader.schedule import Cron
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One word for each thing that can be done."""
+    words = parser.add_subparsers(dest="word", required=True, metavar="add|remove|install|uninstall|status|run")
+    add = words.add_parser("add", help="add casks to the schedule, and make the file where there is none")
+    _casks(add)
+    _every(add)
+    add.add_argument("--unchecked", action="store_true", help="do not ask Homebrew whether there are such casks")
+    _casks(words.add_parser("remove", help="remove casks from the schedule"))
+    _every(words.add_parser("install", help="let this machine run the schedule"))
+    words.add_parser("uninstall", help="let it run no longer; brew_cron.json stays")
+    words.add_parser("status", help="show the schedule, whether it is installed, and the last cycle")
+    run_word = words.add_parser("run", help="run one cycle now")
+    run_word.add_argument("--loop", action="store_true", help="go on, cycle after cycle, until SIGTERM or Ctrl-C")
+    run_word.add_argument("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    run_word.add_argument("--use-brew", action="store_true", help="download with `brew`")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the word says; 1 where a cask of a cycle failed."""
+    folder = settings.folder()
+    if arguments.word == "add":
+        return _add(folder, arguments)
+    if arguments.word == "remove":
+        return _save(schedule.removed(schedule.read(folder), arguments.casks))
+    if arguments.word == "install":
+        return _install(folder, arguments.every)
+    if arguments.word == "uninstall":
+        print(schedule.for_platform(folder).uninstall())
+        return DONE
+    return _status(folder) if arguments.word == "status" else _run(folder, arguments)
+
+
+def _casks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("casks", metavar="CASK", nargs="+", help="the name of a Homebrew cask")
+
+
+def _every(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--every", metavar="HOURS", type=int, help="hours between two cycles (1 to 168)")
+
+
+def _add(folder: Path, arguments: argparse.Namespace) -> int:
+    path = schedule.find(folder)
+    held = schedule.read(folder) if path else Cron(folder / "brew_cron.json")
+    cron = schedule.added(held, arguments.casks, arguments.every)
+    if not arguments.unchecked:
+        from kandji_uploader import homebrew
+
+        for cask in (cask for cask in cron.casks if cask not in held.casks):
+            for note in homebrew.find(cask).notes:
+                print(f"warning: {note}", file=sys.stderr)
+    return _save(cron)
+
+
+def _save(cron: Cron) -> int:
+    schedule.write(cron)
+    print(f"{cron.path}: {schedule.rhythm(cron.hours)}: {', '.join(cron.casks) or 'no casks'}")
+    _warn_of_other_hours(cron)
+    return DONE
+
+
+def _install(folder: Path, every: int | None) -> int:
+    cron = schedule.added(schedule.read(folder), (), every)
+    if every is not None:
+        schedule.write(cron)
+    print(schedule.for_platform(folder).install(cron.hours))
+    return DONE
+
+
+def _status(folder: Path) -> int:
+    cron = _shown(folder)
+    print(schedule.for_platform(folder).status())
+    last = schedule.last_cycle(folder / "state")
+    if last is None:
+        print("no cycle was run yet")
+    else:
+        print(f"last cycle: {schedule.clock(last.started)} to {schedule.clock(last.ended)}")
+        for cask, action in last.actions.items():
+            print(f"  {cask}: {action}{f': {last.errors[cask]}' if cask in last.errors else ''}")
+    if cron:
+        _warn_of_other_hours(cron)
+    return DONE if cron else FAILED
+
+
+def _shown(folder: Path) -> Cron | None:
+    try:
+        cron = schedule.read(folder)
+    except SettingsError as problem:
+        print(problem)
+        return None
+    print(f"{cron.path}: {schedule.rhythm(cron.hours)}: {', '.join(cron.casks) or 'no casks'}")
+    return cron
+
+
+def _warn_of_other_hours(cron: Cron) -> None:
+    """The hours are in the agent's own file too, which an edit of ours does not change."""
+    installed = schedule.for_platform(cron.path.parent).hours()
+    if installed is not None and installed != cron.hours:
+        hours = f"{schedule.rhythm(installed)}, not {schedule.rhythm(cron.hours)}"
+        advice = "`kandji-uploader schedule install` brings it in line"
+        print(f"warning: what is installed runs {hours}; {advice}", file=sys.stderr)
+
+
+def _run(folder: Path, arguments: argparse.Namespace) -> int:
+    say, state_folder = partial(print, flush=True), folder / "state"
+    if not arguments.loop:
+        cron = schedule.read(folder)
+        return FAILED if schedule.run_cycle(cron, _publisher(arguments), say, state_folder).failed else DONE
+    stop = schedule.Stop()
+    with _handled(stop):
+        schedule.loop(folder, _publisher(arguments), say, state_folder, stop)
+    return DONE
+
+
+def _publisher(arguments: argparse.Namespace) -> schedule.Publish:
+    """The Python API's own, with our messages."""
+    from kandji_uploader import api
+    from kandji_uploader.pipeline import Host
+
+    console = Console()
+    host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
+    return partial(api.process_brew, dry=arguments.dry, use_brew=arguments.use_brew, host=host)
+
+
+@contextmanager
+def _handled(stop: schedule.Stop) -> Iterator[None]:
+    """While it lasts, SIGTERM and Ctrl-C ask to stop."""
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

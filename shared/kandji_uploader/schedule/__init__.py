@@ -1,0 +1,30 @@
+"""Publish a list of Homebrew casks every few hours.
+
+`brew_cron.json` (or `.yaml`) in the config folder names the casks and the hours; a LaunchAgent on macOS, a systemd
+user timer on Linux or `loop` in a container sees to the rest. Whoever publishes a cask is passed in.
+"""
+
+from kandji_uploader.schedule.agents import Agent, LaunchAgent, SystemdTimer, for_platform
+from kandji_uploader.schedule.cron import Cron, added, find, read, removed, rhythm, write
+from kandji_uploader.schedule.cycle import Cycle, Publish, Stop, clock, last_cycle, loop, run_cycle
+
+__all__ = [
+    "Agent",
+    "Cron",
+    "Cycle",
+    "LaunchAgent",
+    "Publish",
+    "Stop",
+    "SystemdTimer",
+    "added",
+    "clock",
+    "find",
+    "for_platform",
+    "last_cycle",
+    "loop",
+    "read",
+    "removed",
+    "rhythm",
+    "run_cycle",
+    "write",
+]

@@ -1,0 +1,155 @@
+"""The file that says what is published and how often: `brew_cron.json`, or `.yaml`, as kpkg has it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kandji_uploader import settings
+from kandji_uploader.errors import Problem, ScheduleError, SettingsError
+from kandji_uploader.files import write_private
+
+STEM = "brew_cron"
+FEWEST_HOURS, MOST_HOURS = 1, 168
+DEFAULT_HOURS = 24
+
+_KEYS = ("brew_casks", "every_n_hours")
+
+
+@dataclass(frozen=True)
+class Cron:
+    """What the file says.
+
+    Attributes:
+        path: the file.
+        casks: names of Homebrew casks, each once, in the order of the file.
+        hours: hours between the starts of two cycles.
+    """
+
+    path: Path
+    casks: tuple[str, ...] = ()
+    hours: int = DEFAULT_HOURS
+
+
+def rhythm(hours: int) -> str:
+    """How often that is, in words."""
+    return "every hour" if hours == 1 else f"every {hours} hours"
+
+
+def find(folder: Path) -> Path | None:
+    """The file in a config folder; None where there is none.
+
+    Raises:
+        SettingsError: there is more than one.
+    """
+    return settings.find_file(folder, STEM)
+
+
+def read(folder: Path) -> Cron:
+    """Read and check the file of a config folder.
+
+    Raises:
+        SettingsError: it is missing or wrong; with all problems.
+    """
+    path = find(folder)
+    if path is None:
+        advice = "is not there; make one with `kandji-uploader schedule add CASK ... --every HOURS`"
+        raise SettingsError([Problem(str(folder / f"{STEM}.json"), "", None, advice)])
+    found = settings.read_mapping_file(path)
+    problems = [_unknown(path, key) for key in found if key not in _KEYS]
+    casks = _casks(path, found, problems)
+    hours = _hours(path, found, problems)
+    if problems:
+        raise SettingsError(problems)
+    return Cron(path, casks, hours)
+
+
+def added(cron: Cron, casks: Iterable[str], hours: int | None = None) -> Cron:
+    """The same with further casks, and other hours where they are given.
+
+    Raises:
+        ScheduleError: hours out of range.
+    """
+    if hours is not None and not FEWEST_HOURS <= hours <= MOST_HOURS:
+        raise ScheduleError(f"every {hours} hours is not possible; give whole hours, {FEWEST_HOURS} to {MOST_HOURS}")
+    return replace(
+        cron, casks=tuple(dict.fromkeys((*cron.casks, *casks))), hours=cron.hours if hours is None else hours
+    )
+
+
+def removed(cron: Cron, casks: Iterable[str]) -> Cron:
+    """The same without these casks.
+
+    Raises:
+        ScheduleError: one of them is not in it.
+    """
+    gone = tuple(casks)
+    missing = [cask for cask in gone if cask not in cron.casks]
+    if missing:
+        held = ", ".join(cron.casks) or "no cask"
+        raise ScheduleError(f"{cron.path} does not hold {', '.join(missing)}; it holds {held}")
+    return replace(cron, casks=tuple(cask for cask in cron.casks if cask not in gone))
+
+
+def write(cron: Cron) -> None:
+    """Write the file, whole or not at all.
+
+    Raises:
+        ScheduleError: it cannot be written, or it is a YAML file with comments, which would be lost.
+    """
+    held = {"brew_casks": list(cron.casks), "every_n_hours": cron.hours}
+    try:
+        if cron.path.suffix.lower() == ".json":
+            write_private(cron.path, json.dumps(held, indent=2, ensure_ascii=False) + "\n")
+        else:
+            _refuse_comments(cron.path)
+            write_private(cron.path, _as_yaml(cron))
+    except OSError as problem:
+        raise ScheduleError(f"{cron.path} cannot be written ({problem.strerror}); correct its permissions") from None
+
+
+def _as_yaml(cron: Cron) -> str:
+    """A quoted JSON string is a YAML string too, so no name can be read as something else."""
+    casks = "".join(f"\n  - {json.dumps(cask)}" for cask in cron.casks) or " []"
+    return f"brew_casks:{casks}\nevery_n_hours: {cron.hours}\n"
+
+
+def _refuse_comments(path: Path) -> None:
+    if path.exists() and "#" in path.read_text(encoding="utf-8", errors="replace"):
+        raise ScheduleError(f"{path} has comments, which would be lost; edit it by hand")
+
+
+def _casks(path: Path, found: Mapping[str, object], problems: list[Problem]) -> tuple[str, ...]:
+    given = found.get("brew_casks")
+    if not isinstance(given, list):
+        problems.append(
+            _problem(path, "brew_casks", given, "must be a list of Homebrew casks, such as [firefox, slack]")
+        )
+        return ()
+    for index, cask in enumerate(given):
+        if not isinstance(cask, str) or not cask.strip():
+            problems.append(_problem(path, f"brew_casks[{index}]", cask, "must be the name of a Homebrew cask"))
+    return tuple(dict.fromkeys(str(cask).strip() for cask in given))
+
+
+def _hours(path: Path, found: Mapping[str, object], problems: list[Problem]) -> int:
+    given = found.get("every_n_hours")
+    text = str(given).strip()
+    if isinstance(given, bool) or not text.isdecimal() or not FEWEST_HOURS <= int(text) <= MOST_HOURS:
+        accepted = f"must be whole hours, {FEWEST_HOURS} to {MOST_HOURS}"
+        problems.append(_problem(path, "every_n_hours", given, accepted))
+        return DEFAULT_HOURS
+    return int(text)
+
+
+def _problem(path: Path, key: str, value: object, accepted: str) -> Problem:
+    return Problem(str(path), key, "missing" if value is None else repr(value)[:100], accepted)
+
+
+def _unknown(path: Path, key: object) -> Problem:
+    near = difflib.get_close_matches(str(key), _KEYS, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"only {' and '.join(_KEYS)} are"
+    return Problem(str(path), str(key)[:100], None, f"is not known; {meant}")

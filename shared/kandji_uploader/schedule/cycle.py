@@ -1,0 +1,170 @@
+"""Run the schedule: one cycle over all casks, or cycle after cycle until told to stop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, SettingsError
+from kandji_uploader.files import write_private
+from kandji_uploader.schedule.cron import DEFAULT_HOURS, Cron, read
+
+_STATE = "schedule.json"
+_HOUR = 3600.0
+
+
+class Outcome(Protocol):
+    """What publishing one cask comes to, as the Python API says it."""
+
+    @property
+    def action(self) -> str:
+        """`succeeded`, `skipped`, `failed` or `dry_run`."""
+
+    @property
+    def error(self) -> str:
+        """What went wrong; "" where nothing did."""
+
+
+Publish = Callable[[str], Outcome]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What became of one cycle.
+
+    Attributes:
+        started: epoch seconds.
+        ended: epoch seconds.
+        actions: per cask, what was done.
+        errors: per cask that failed, why.
+    """
+
+    started: float
+    ended: float
+    actions: dict[str, str]
+    errors: dict[str, str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any cask failed."""
+        return bool(self.errors)
+
+
+class Stop:
+    """Tells a loop to end. A plain flag: the locks of `threading` can deadlock in a signal handler.
+
+    Attributes:
+        asked: whether it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, *_: object) -> None:
+        """A signal handler: what is under way is interrupted as by Ctrl-C, and says itself what was not done."""
+        if not self.asked:
+            self.asked = True
+            raise KeyboardInterrupt
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long; the handler's exception ends it."""
+        if not self.asked:
+            time.sleep(max(seconds, 0.0))
+
+
+def run_cycle(
+    cron: Cron, publish: Publish, say: Say, state_folder: Path, now: Callable[[], float] = time.time
+) -> Cycle:
+    """Publish each cask of the schedule; one that fails, in whatever way, does not keep the others from being tried.
+
+    Args:
+        cron: the schedule.
+        publish: publishes one cask.
+        say: told one line per cask.
+        state_folder: where what became of the cycle is noted for `last_cycle`.
+        now: epoch seconds.
+
+    Raises:
+        InterruptedRunError: SIGINT or SIGTERM.
+    """
+    started = now()
+    actions: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for cask in cron.casks:
+        action, error = _one(cask, publish)
+        actions[cask] = action
+        if action == "failed":
+            errors[cask] = error
+        say(f"{cask}: {action}{f': {error}' if error else ''}")
+    cycle = Cycle(started, now(), actions, errors)
+    _note(cycle, state_folder, say)
+    return cycle
+
+
+def _one(cask: str, publish: Publish) -> tuple[str, str]:
+    try:
+        outcome = publish(cask)
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        return "failed", str(problem)
+    except Exception as problem:  # noqa: BLE001 - a bug that one cask brings out must not stop the others
+        return "failed", f"unexpected {type(problem).__name__}; run `kandji-uploader -b {cask} -d` and report it"
+    return outcome.action, outcome.error
+
+
+def loop(folder: Path, publish: Publish, say: Say, state_folder: Path, stop: Stop) -> None:
+    """Run cycle after cycle until stopped; whatever goes wrong in one, the next one is tried.
+
+    The file is read anew before each cycle, so edits count from the next one on.
+
+    Args:
+        folder: the config folder.
+        publish: publishes one cask.
+        say: told what is being done.
+        state_folder: where each cycle is noted.
+        stop: asked by whoever wants an end.
+    """
+    hours = DEFAULT_HOURS
+    try:
+        while not stop.asked:
+            began = time.time()
+            try:
+                cron = read(folder)
+                hours = cron.hours
+                run_cycle(cron, publish, say, state_folder)
+            except SettingsError as problem:
+                say(f"this cycle was left out: {problem}")
+            next_start = max(began + hours * _HOUR, time.time())
+            say(f"next cycle at {clock(next_start)}")
+            stop.wait(next_start - time.time())
+    except InterruptedRunError as stopped:
+        say(str(stopped))
+    except KeyboardInterrupt:
+        pass
+    say("the schedule was stopped")
+
+
+def last_cycle(state_folder: Path) -> Cycle | None:
+    """What became of the last cycle on this machine; None where there was none."""
+    try:
+        return Cycle(**json.loads((state_folder / _STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _note(cycle: Cycle, state_folder: Path, say: Say) -> None:
+    try:
+        write_private(state_folder / _STATE, json.dumps(asdict(cycle)))
+    except OSError as problem:
+        say(f"what became of this cycle could not be noted in {state_folder} ({problem.strerror})")
+
+
+def clock(epoch: float) -> str:
+    """A time as an admin reads it, in the machine's time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(epoch))

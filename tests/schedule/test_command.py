@@ -1,0 +1,117 @@
+"""`kandji-uploader schedule` as an admin types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kandji_uploader.cli import main
+from tests.support.cask_server import cask_server
+
+
+@pytest.fixture
+def folder(tmp_path, programs, monkeypatch):
+    """The config folder; PATH holds the stand-ins only, and this is a Linux machine."""
+    folder = tmp_path / "config"
+    for name, value in {**programs.environ, "KANDJI_UPLOADER_DIR": str(folder)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    return folder
+
+
+def held(folder):
+    return json.loads((folder / "brew_cron.json").read_text())
+
+
+def test_casks_are_added_and_removed(folder, capsys):
+    assert main(["schedule", "add", "firefox", "slack", "--every", "4", "--unchecked"]) == 0
+    assert held(folder) == {"brew_casks": ["firefox", "slack"], "every_n_hours": 4}
+    assert main(["schedule", "add", "zoom", "--unchecked"]) == 0
+    assert main(["schedule", "remove", "slack"]) == 0
+    assert held(folder) == {"brew_casks": ["firefox", "zoom"], "every_n_hours": 4}
+    assert capsys.readouterr().out.splitlines()[-1].endswith("brew_cron.json: every 4 hours: firefox, zoom")
+    assert main(["schedule", "remove", "slack"]) == 1
+    assert "does not hold slack; it holds firefox, zoom" in capsys.readouterr().err
+
+
+def test_homebrew_is_asked_whether_there_is_such_a_cask(folder, capsys, monkeypatch):
+    with cask_server() as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        server.add("firefox")
+        server.add("old", deprecated=True)
+        assert main(["schedule", "add", "firefox", "old"]) == 0
+        assert "warning: the cask 'old' is deprecated" in capsys.readouterr().err
+        assert main(["schedule", "add", "firefoxx"]) == 1
+        assert "did you mean firefox" in capsys.readouterr().err
+    assert held(folder)["brew_casks"] == ["firefox", "old"]
+
+
+def test_install_status_and_uninstall(folder, programs, capsys):
+    main(["schedule", "add", "firefox", "--every", "4", "--unchecked"])
+    assert main(["schedule", "install"]) == 0
+    assert "a cycle now and every 4 hours" in capsys.readouterr().out
+    assert main(["schedule", "status"]) == 0
+    said = capsys.readouterr().out
+    assert "every 4 hours: firefox" in said
+    assert ".timer is active" in said
+    assert "no cycle was run yet" in said
+    assert main(["schedule", "uninstall"]) == 0
+    assert (folder / "brew_cron.json").exists()
+    assert ["systemctl", "--user", "disable", "--now", "kandji-uploader-schedule.timer"] in programs.calls()
+
+
+def test_other_hours_than_the_installed_ones_are_told(folder, capsys):
+    main(["schedule", "add", "firefox", "--every", "4", "--unchecked"])
+    main(["schedule", "install"])
+    capsys.readouterr()
+    main(["schedule", "add", "slack", "--every", "6", "--unchecked"])
+    assert "runs every 4 hours, not every 6 hours; `kandji-uploader schedule install`" in capsys.readouterr().err
+    assert main(["schedule", "install", "--every", "8"]) == 0
+    assert held(folder)["every_n_hours"] == 8
+    capsys.readouterr()
+    main(["schedule", "status"])
+    assert capsys.readouterr().err == ""
+
+
+def test_the_status_tells_the_last_cycle(folder, capsys):
+    main(["schedule", "add", "firefox", "slack", "--unchecked"])
+    state = {
+        "started": 0.0,
+        "ended": 60.0,
+        "actions": {"firefox": "skipped", "slack": "failed"},
+        "errors": {"slack": "no"},
+    }
+    (folder / "state").mkdir()
+    capsys.readouterr()
+    (folder / "state" / "schedule.json").write_text(json.dumps(state))
+    assert main(["schedule", "status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("last cycle: 19")
+    assert lines[3:] == ["  firefox: skipped", "  slack: failed: no"]
+
+
+@pytest.mark.parametrize("word", ["install", "run", "status"])
+def test_without_a_file_the_advice_is_to_add_a_cask(folder, capsys, word):
+    assert main(["schedule", word]) == 1
+    told = capsys.readouterr()
+    assert "is not there; make one with `kandji-uploader schedule add CASK" in told.out + told.err
+
+
+def test_a_wrong_word_is_a_usage_error(folder, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["schedule", "start"])
+    assert stopped.value.code == 2
+    assert "add|remove|install|uninstall|status|run" in capsys.readouterr().err
+
+
+def test_the_real_python_api_is_called_for_each_cask(folder, capsys):
+    """Without a tenant it fails, but as one sentence per cask and not at the import or the call."""
+    main(["schedule", "add", "firefox", "slack", "--unchecked"])
+    capsys.readouterr()
+    assert main(["schedule", "run"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if line.startswith(("firefox", "slack"))] == ["firefox", "slack"]
+    assert all("kandji.api_url" in line or "KANDJI_API_URL" in line for line in lines), lines
