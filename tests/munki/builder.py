@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plistlib
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 POSTINSTALL = "#!/bin/zsh\n/usr/bin/true\n"
 PREINSTALL = "#!/bin/zsh\n/bin/echo before\n"
 NEW_PREINSTALL = "#!/bin/zsh\n/bin/echo before, in testing\n"
+
+# Plists hold dates without a zone.
+NEXT_DECADE, PAST = datetime(2031, 3, 31, 18, 0), datetime(2020, 12, 31, 18, 0)  # noqa: DTZ001
 
 BOTH, PROD, TEST = ["testing", "production"], ["production"], ["testing"]
 
@@ -52,8 +56,8 @@ ITEMS = [
     pkginfo("Sophos", "10.1", PROD, preinstall_script=PREINSTALL, postinstall_script=POSTINSTALL),
     pkginfo("Sophos", "10.2", TEST, preinstall_script=NEW_PREINSTALL, postinstall_script=POSTINSTALL),
     pkginfo("GlobalProtect", "6.2", BOTH, RestartAction="RequireRestart"),
-    pkginfo("Java", "21", BOTH, force_install_after_date=datetime(2031, 3, 31, 18, 0)),
-    pkginfo("Flash", "32.0", BOTH, force_install_after_date=datetime(2020, 12, 31, 18, 0)),
+    pkginfo("Java", "21", BOTH, force_install_after_date=NEXT_DECADE),
+    pkginfo("Flash", "32.0", BOTH, force_install_after_date=PAST),
     pkginfo("Munkified", "1.0", PROD, preinstall_script="/usr/local/munki/thing\n", RestartAction="RequireLogout"),
     # managed_updates
     pkginfo("Photoshop", "25.1", PROD, display_name="Adobe Photoshop 2024", category="Design"),
@@ -65,8 +69,10 @@ ITEMS = [
     pkginfo("Xcode", "15.3", PROD, category="Development", requires=["XcodeTools"]),
     pkginfo("XcodeTools", "15.3", PROD),
     pkginfo("Figma", "116", PROD, category="Design"),
-    pkginfo("Edge", "124", PROD, display_name="Microsoft Edge", force_install_after_date=datetime(2031, 3, 31, 18, 0)),
+    pkginfo("Edge", "124", PROD, display_name="Microsoft Edge", force_install_after_date=NEXT_DECADE),
     pkginfo("EdgeBeta", "125", TEST, display_name="Microsoft Edge"),
+    pkginfo("Docker", "4.28", PROD, display_name="Docker Desktop", category="Development"),
+    pkginfo("InstallSonoma", "14.4", PROD, installer_type="startosinstall"),
     pkginfo("Rosetta", "1.0", PROD, installer_type="nopkg", OnDemand=True),
     pkginfo("WiFiProfile", "1.0", PROD, installer_type="profile"),
     # removals and conditions
@@ -86,7 +92,7 @@ MANIFESTS: dict[str, dict[str, Any]] = {
         "included_manifests": ["groups/standard_apps"],
         "managed_installs": [
             "Sophos",
-            "Kodály",  # the accent as a Mac's file system spells it
+            unicodedata.normalize("NFD", "Kodály"),  # as a Mac's file system spells it
             "Foo-Bar",
             "Java",
             "Flash",
@@ -102,9 +108,20 @@ MANIFESTS: dict[str, dict[str, Any]] = {
         ],
         "managed_uninstalls": ["Thunderbird", "AdobeReader", "Dropbox", "Skype"],
         "managed_updates": ["Photoshop", "VLC-3.0.20", "Skype", "AdobeReader", "Slack"],
-        "optional_installs": ["Slack", "VLC", "PyCharm", "Xcode", "Edge", "AdobeReader", "Rosetta", "WiFiProfile"],
-        "featured_items": ["PyCharm", "Slack", "VMware"],
-        "default_installs": ["Edge", "Figma"],
+        "optional_installs": [
+            "Slack",
+            "VLC",
+            "PyCharm",
+            "Xcode",
+            "Edge",
+            "AdobeReader",
+            "Rosetta",
+            "WiFiProfile",
+            "Docker",
+            "InstallSonoma",
+        ],
+        "featured_items": ["PyCharm", "Slack", "VMware", "Xcode", "Docker"],
+        "default_installs": ["Edge", "Figma", "Docker"],
         "conditional_items": [
             {
                 "condition": 'machine_type == "laptop"',
@@ -166,6 +183,16 @@ def build(folder: Path, *, catalogs: bool = True) -> Path:
         for catalog in ("testing", "production", "development", "all"):
             inside = [item for item in ITEMS if catalog == "all" or catalog in item["catalogs"]]
             write_plist(folder / "catalogs" / catalog, inside)
+    return folder
+
+
+def small(folder: Path, manifests: dict[str, Any], items: list[dict[str, Any]] | None = None) -> Path:
+    """A repo with these manifests alone, and with items in `pkgsinfo`."""
+    (folder / "pkgsinfo").mkdir(parents=True, exist_ok=True)
+    for name, content in manifests.items():
+        write_plist(folder / "manifests" / name, content)
+    for number, item in enumerate([pkginfo("Firefox", "1.0", PROD)] if items is None else items):
+        write_plist(folder / "pkgsinfo" / f"{number}.plist", item)
     return folder
 
 
