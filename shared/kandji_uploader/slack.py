@@ -49,7 +49,7 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
         raise NetworkError(f"{parts.hostname} was not reached ({type(problem).__name__}). Check the network") from None
     if answer.status_code != 200:  # noqa: PLR2004
         raise NetworkError(
-            f"{parts.hostname} answered HTTP {answer.status_code} ({answer.text[:80]!r}). Make a new webhook if it is gone"
+            f"{parts.hostname} answered HTTP {answer.status_code} ({answer.text[:80]!r}). Make a new one if it is gone"
         )
 
 
