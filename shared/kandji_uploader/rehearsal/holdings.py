@@ -1,0 +1,305 @@
+"""What the tenant holds: Custom Apps, uploads, categories, Blueprints, statuses and Slack messages, in a folder.
+
+    tenant.json/      the tenant itself: its ids, categories, Blueprints and inventory
+    apps/             one JSON document for each Custom App, with its activity
+    uploads/, files/  one document for each upload, and its bytes
+    statuses/         what the Macs report, one document for each Library Item
+    slack/            the messages to Slack
+
+Opened again, the folder gives the same tenant.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import secrets
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kandji_uploader.rehearsal.clock import Clock, stamp
+from kandji_uploader.rehearsal.rules import DEFAULTS
+from kandji_uploader.rehearsal.shelf import Document, Shelf
+
+CATEGORIES = ("Apps", "Productivity", "Utilities", "Security")
+_NAMES = uuid.UUID("5b2d3f3e-6f0e-4c53-9d0b-6c1f0b7a9d11")
+_SELF = "tenant"
+_EMAIL = "rehearsal@example.com"
+_LONGEST_STEM = 150
+
+
+class Holdings:
+    """The tenant's things, kept in a folder; every method may be called from any thread."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.files = folder / "files"
+        self.files.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.apps = Shelf(folder / "apps")
+        self.uploads = Shelf(folder / "uploads")
+        self.statuses = Shelf(folder / "statuses")
+        self.slack = Shelf(folder / "slack")
+        self._self = Shelf(folder / "tenant")
+        if _SELF not in self._self:
+            self._self.put(_SELF, _new_tenant())
+
+    @property
+    def myself(self) -> Document:
+        """The tenant's own document; whoever changes it calls `keep`."""
+        document = self._self.get(_SELF)
+        assert document is not None  # noqa: S101 - made by the constructor
+        return document
+
+    def keep(self) -> None:
+        """Write the tenant's own document."""
+        with self.lock:
+            self._self.put(_SELF, self.myself)
+
+    def clear(self) -> None:
+        """Hold nothing but the tenant itself, its categories and its Blueprints."""
+        with self.lock:
+            for shelf in (self.apps, self.uploads, self.statuses, self.slack):
+                shelf.clear()
+            for path in self.files.iterdir():
+                path.unlink()
+            for blueprint in self.myself["blueprints"]:
+                blueprint["items"] = []
+            self.keep()
+
+    # Uploads
+
+    def new_key(self, file_name: str) -> str:
+        """The key of a new upload: the file's name with 8 hex digits, in the folder that Kandji uses."""
+        name = re.sub(r"[^\w.+ ()@,-]", "_", file_name.replace("\\", "/").rsplit("/", 1)[-1]).strip(". ") or "file"
+        stem, dot, suffix = name.rpartition(".")
+        if not dot or not re.fullmatch("[A-Za-z0-9]{1,10}", suffix):
+            stem, dot, suffix = name, "", ""
+        company = self.myself["company"]
+        while True:
+            digits = secrets.token_hex(4)
+            if digits not in self.uploads:
+                return f"companies/companies/{company}/library/custom_apps/{stem[:_LONGEST_STEM]}_{digits}{dot}{suffix}"
+
+    def file_of(self, file_key: str) -> Path:
+        """Where the bytes of an upload are kept."""
+        return self.files / f"{_digits(file_key)}{Path(file_key).suffix}"
+
+    def put_upload(self, file_key: str, size: int, sha256: str) -> None:
+        """A file has arrived whole; one with the same key is replaced."""
+        with self.lock:
+            now = self.clock.tick()
+            self.uploads.put(
+                _digits(file_key),
+                {"file_key": file_key, "size": size, "sha256": sha256, "uploaded_at": stamp(now), "refusals": 0},
+            )
+
+    def upload(self, file_key: str) -> Document | None:
+        """What is known of an upload; None where nothing was uploaded under that key."""
+        found = self.uploads.get(_digits(file_key))
+        return found if found is not None and found["file_key"] == file_key else None
+
+    def drop_upload(self, file_key: str) -> None:
+        """The file is gone from the store; apps that name it stay as they are."""
+        with self.lock:
+            if self.upload(file_key) is not None:
+                self.uploads.drop(_digits(file_key))
+                self.file_of(file_key).unlink(missing_ok=True)
+
+    # Custom Apps
+
+    def app(self, app_id: str) -> Document | None:
+        """A Custom App as the API shows it; a copy."""
+        found = self.apps.get(app_id)
+        return None if found is None else copy.deepcopy(found["app"])
+
+    def all_apps(self) -> list[Document]:
+        """Every Custom App, the oldest first; copies."""
+        with self.lock:
+            return [copy.deepcopy(document["app"]) for document in self.apps]
+
+    def create(self, fields: Mapping[str, Any]) -> Document:
+        """Keep a new Custom App with fields that were checked; returns it as the API shows it."""
+        with self.lock:
+            now = stamp(self.clock.tick())
+            made = {"id": str(uuid.uuid4()), "created_at": now, "updated_at": now}
+            app = {**DEFAULTS, **made, **self._about_file(fields["file_key"]), **fields}
+            document = {"app": _in_order(app), "activity": []}
+            self._log(document, "library_item_created", None)
+            self.apps.put(app["id"], document)
+            return copy.deepcopy(document["app"])
+
+    def update(self, app_id: str, fields: Mapping[str, Any]) -> Document:
+        """Change fields of a Custom App; `updated_at` moves even where none differs."""
+        with self.lock:
+            document = self.apps.get(app_id)
+            if document is None:
+                raise KeyError(app_id)
+            before = document["app"]
+            after = {**before, "updated_at": stamp(self.clock.tick()), **fields}
+            if after["file_key"] != before["file_key"] and not fields.keys() & {"sha256", "file_size"}:
+                after.update(self._about_file(after["file_key"]))
+            document["app"] = _in_order(after)
+            self._log(document, "library_item_edited", _differences(before, after))
+            self.apps.put(app_id, document)
+            return copy.deepcopy(document["app"])
+
+    def remove(self, app_id: str) -> bool:
+        """Delete a Custom App for good, from Blueprints too; False where it is not there."""
+        with self.lock:
+            for blueprint in self.myself["blueprints"]:
+                blueprint["items"] = [item for item in blueprint["items"] if item["id"] != app_id]
+            self.keep()
+            self.statuses.drop(app_id)
+            return self.apps.drop(app_id) is not None
+
+    def activity(self, app_id: str) -> list[Document]:
+        """What was done to a Custom App, newest first."""
+        document = self.apps.get(app_id)
+        return [] if document is None else list(reversed(document["activity"]))
+
+    def log_assignment(self, app_id: str) -> None:
+        """Note that a Library Item was assigned or removed."""
+        document = self.apps.get(app_id)
+        if document is not None:
+            self._log(document, "library_item_assignment_changed", None)
+            self.apps.put(app_id, document)
+
+    def _about_file(self, file_key: str) -> Document:
+        upload = self.upload(file_key)
+        if upload is None:
+            return {"sha256": None, "file_size": None, "file_updated": None}
+        whole_second = re.sub(r"\.\d+Z", "Z", upload["uploaded_at"])
+        return {"sha256": upload["sha256"], "file_size": upload["size"], "file_updated": whole_second}
+
+    def _log(self, document: Document, kind: str, details: list[str] | None) -> None:
+        document["activity"].append(
+            {
+                "id": len(document["activity"]) + 1,
+                "activity_time": stamp(self.clock.now()),
+                "activity_type": kind,
+                "user_id": self.myself["user"],
+                "user_email": _EMAIL,
+                "details": details,
+            }
+        )
+
+    # Self Service, Blueprints, statuses, Slack
+
+    def set_categories(self, names: Iterable[str]) -> None:
+        """Have these Self Service categories and no others; a name always gets the same id."""
+        with self.lock:
+            self.myself["categories"] = [{"id": name_id("category", name), "name": name} for name in names]
+            self.keep()
+
+    def category_ids(self) -> set[str]:
+        """The ids of the Self Service categories."""
+        return {category["id"] for category in self.myself["categories"]}
+
+    def add_blueprint(self, name: str, kind: str, nodes: Iterable[str]) -> Document:
+        """Add a Blueprint; `nodes` are the ids of an Assignment Map's nodes, none where it has no conditions."""
+        blueprint = {"id": name_id("blueprint", name), "name": name, "type": kind, "nodes": list(nodes), "items": []}
+        with self.lock:
+            self.myself["blueprints"].append(blueprint)
+            self.keep()
+        return copy.deepcopy(blueprint)
+
+    def blueprint(self, blueprint_id: str) -> Document | None:
+        """A Blueprint with its nodes and items."""
+        found = [item for item in self.myself["blueprints"] if item["id"] == blueprint_id]
+        return found[0] if found else None
+
+    def set_statuses(self, app_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Have these Macs report on a Library Item; each row says at least `status`."""
+        with self.lock:
+            kept = [_status(number, row, self.clock.now()) for number, row in enumerate(rows, start=1)]
+            self.statuses.put(app_id, {"rows": kept})
+
+    def status_rows(self, app_id: str) -> list[Document]:
+        """What the Macs report on a Library Item."""
+        document = self.statuses.get(app_id)
+        return [] if document is None else document["rows"]
+
+    def put_slack(self, message: Any) -> None:
+        """A message has arrived at the webhook."""
+        with self.lock:
+            number = f"{len(self.slack) + 1:06}"
+            self.slack.put(number, {"message": message, "at": stamp(self.clock.now())})
+
+
+def name_id(kind: str, name: str) -> str:
+    """An id that follows from a name, so that two tenants can be compared."""
+    return str(uuid.uuid5(_NAMES, f"{kind} {name}"))
+
+
+def each_status(given: Mapping[str, int] | Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """One row for each Mac, from counts (`{"PASS": 7, "ERROR": 2}`) or from rows."""
+    if isinstance(given, Mapping):
+        return [{"status": status} for status, count in given.items() for _ in range(count)]
+    return given
+
+
+def _new_tenant() -> Document:
+    return {
+        "company": str(uuid.uuid4()),
+        "user": str(uuid.uuid4()),
+        "secret": secrets.token_hex(32),
+        "categories": [{"id": name_id("category", name), "name": name} for name in CATEGORIES],
+        "blueprints": [],
+        "inventory": [],
+    }
+
+
+def _digits(file_key: str) -> str:
+    """The 8 hex digits that tell one upload from another; the whole key where it is none of ours."""
+    found = re.search(r"_([0-9a-f]{8})(?:\.[A-Za-z0-9]{1,10})?$", file_key)
+    return found.group(1) if found else re.sub(r"\W", "_", file_key)[-100:]
+
+
+def _status(number: int, row: Mapping[str, Any], now: datetime) -> Document:
+    """A row of `library-items/ID/status`; `mac` and `blueprint` are names, anything else the API's own fields."""
+    given = dict(row)
+    mac, blueprint = given.pop("mac", f"Mac {number:05}"), given.pop("blueprint", "Fleet")
+    reported = stamp(now) if row["status"] != "PENDING" else None
+    return {
+        "id": 13_000 + number,
+        "blueprint": {"id": name_id("blueprint", blueprint), "name": blueprint},
+        "computer": {"id": name_id("mac", mac), "name": mac},
+        "reported_at": reported,
+        "log": None,
+        "last_audit_run": reported,
+        "last_audit_log": None,
+        "control_log": None,
+        "control_reported_at": None,
+        **given,
+    }
+
+
+_ORDER: tuple[str, ...] = (
+    *("id", "name", "file_key", "install_type", "install_enforcement", "audit_script", "unzip_location", "active"),
+    *("restart", "preinstall_script", "postinstall_script", "sha256", "file_size", "file_updated", "created_at"),
+    *("updated_at", "show_in_self_service", "self_service_category_id", "self_service_recommended"),
+)
+
+
+def _in_order(app: Mapping[str, Any]) -> Document:
+    return {name: app[name] for name in _ORDER}
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str] | None:
+    names = [name for name in DEFAULTS if before[name] != after[name]]
+    shown = [f"{_label(name)}: {_short(before[name])} \u2192 {_short(after[name])}" for name in names]
+    return shown or None
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 and "\n" not in text else f"({len(text)} characters)"  # noqa: PLR2004

@@ -1,0 +1,440 @@
+"""The API of the tenant, as its documentation says: a request with its body in, an answer out."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from kandji_uploader.rehearsal import rules, tickets
+from kandji_uploader.rehearsal.clock import Clock
+from kandji_uploader.rehearsal.holdings import Holdings
+from kandji_uploader.rehearsal.messages import Message, Reply, detail, json_reply, not_found
+
+PREFIX = "/api/v1/"
+_ITEM = "([^/]+)"
+_FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
+_EXTRAS = ("sha256", "self_service_category_id", "self_service_recommended")
+_LARGEST_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the tenant behaves where its documentation leaves room.
+
+    Attributes:
+        page_size: rows on a page of a list where the client asks for no other number.
+        list_sha256: whether list and get show `sha256`, `self_service_category_id` and `self_service_recommended`,
+            which the documentation shows in the answers to create and update only.
+        processing_polls: how many creates and updates in all are refused with 503 after each upload.
+        processing_seconds: for how long they are refused after an upload, by the tenant's clock.
+        policy_seconds: how long a leave to upload lasts, by the tenant's clock.
+        keep_files: keep the uploaded bytes; otherwise their size and digest only.
+        longest_name: characters that the name of an app may have; None for any number.
+        rate_limit: how many requests are answered in `rate_seconds` of real time; None for any number.
+        rate_seconds: see `rate_limit`.
+    """
+
+    page_size: int = 300
+    list_sha256: bool = True
+    processing_polls: int = 0
+    processing_seconds: float = 0.0
+    policy_seconds: float = 3600.0
+    keep_files: bool = True
+    longest_name: int | None = None
+    rate_limit: int | None = None
+    rate_seconds: float = 3600.0
+
+
+class Permissions:
+    """What the token may do, by the names of the documented requests."""
+
+    def __init__(self) -> None:
+        self._revoked: set[str] = set()
+
+    def revoke(self, *names: str) -> None:
+        """Have these requests answered with 403.
+
+        Raises:
+            ValueError: no request has such a name.
+        """
+        unknown = set(names) - {route.permission for route in _ROUTES}
+        if unknown:
+            raise ValueError(f"no request is called {sorted(unknown)}")
+        self._revoked.update(names)
+
+    def grant(self, *names: str) -> None:
+        """Allow these requests again; all of them where none is named."""
+        self._revoked.difference_update(names or set(self._revoked))
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self._revoked
+
+
+class Api:
+    """The requests below `/api/v1/`.
+
+    Attributes:
+        options: may be replaced at any time.
+        permissions: what the token may do.
+    """
+
+    def __init__(self, holdings: Holdings, token: str, options: Options, origins: Mapping[str, str]) -> None:
+        self.options = options
+        self.permissions = Permissions()
+        self._holdings = holdings
+        self._token = token
+        self._origins = origins
+        self._rate = _Rate()
+
+    @property
+    def clock(self) -> Clock:
+        """The tenant's clock."""
+        return self._holdings.clock
+
+    def answer(self, message: Message, body: bytes) -> tuple[Reply, Mapping[str, Any]]:
+        """Act on a request; returns the answer and the fields that its body held."""
+        refusal = self._unauthorized(message) or self._throttled()
+        if refusal is not None:
+            return refusal, {}
+        path = message.path.removeprefix(PREFIX)
+        routes = [(route, found) for route in _ROUTES if (found := route.pattern.fullmatch(path))]
+        if not routes:
+            return not_found(), {}
+        for route, found in routes:
+            if route.method == message.method:
+                return self._routed(route, found.groups(), message, body)
+        return detail(405, f'Method "{message.method}" not allowed.'), {}
+
+    def _routed(
+        self, route: Route, arguments: Sequence[str], message: Message, body: bytes
+    ) -> tuple[Reply, Mapping[str, Any]]:
+        if route.permission not in self.permissions:
+            return detail(403, "You do not have permission to perform this action."), {}
+        fields = _fields(message, body)
+        if isinstance(fields, Reply):
+            return fields, {}
+        with self._holdings.lock:
+            return route.act(self, Call(message, arguments, fields)), fields
+
+    def _unauthorized(self, message: Message) -> Reply | None:
+        given = message.headers.get("authorization", "")
+        expected = f"Bearer {self._token}"
+        if hmac.compare_digest(given.encode(), expected.encode()):
+            return None
+        text = "Invalid token." if given else "Authentication credentials were not provided."
+        return detail(401, text, {"WWW-Authenticate": "Bearer"})
+
+    def _throttled(self) -> Reply | None:
+        if self.options.rate_limit is None:
+            return None
+        wait = self._rate.wait(self.options.rate_limit, self.options.rate_seconds)
+        if wait <= 0:
+            return None
+        seconds = math.ceil(wait)
+        text = f"Request was throttled. Expected available in {seconds} seconds."
+        return detail(429, text, {"Retry-After": str(seconds)})
+
+    # Custom Apps
+
+    def list_apps(self, call: Call) -> Reply:
+        """Every Custom App, in pages."""
+        apps = self._holdings.apps
+        return self._page(
+            call, len(apps), lambda start, stop: [self._shown(row["app"]) for row in apps.page(start, stop)]
+        )
+
+    def get_app(self, call: Call) -> Reply:
+        """One Custom App."""
+        app = self._holdings.app(call.arguments[0])
+        return not_found() if app is None else json_reply(200, self._shown(app))
+
+    def request_upload(self, call: Call) -> Reply:
+        """Leave to upload a file."""
+        name = call.fields.get("name")
+        if not isinstance(name, str) or not name.strip():
+            return json_reply(400, {"name": ["This field is required."]})
+        expired = call.message.twist == "expired_policy"
+        ticket = tickets.issue(
+            self._holdings, name, self._origins["outside"], -60.0 if expired else self.options.policy_seconds
+        )
+        return json_reply(201, ticket)
+
+    def create_app(self, call: Call) -> Reply:
+        """Create a Custom App."""
+        return self._written(call, None)
+
+    def update_app(self, call: Call) -> Reply:
+        """Change fields of a Custom App."""
+        app = self._holdings.app(call.arguments[0])
+        return not_found() if app is None else self._written(call, app)
+
+    def delete_app(self, call: Call) -> Reply:
+        """Delete a Custom App for good."""
+        return Reply(204) if self._holdings.remove(call.arguments[0]) else not_found()
+
+    def _written(self, call: Call, live: Mapping[str, Any] | None) -> Reply:
+        fields, errors = rules.checked(
+            call.fields, live, categories=self._holdings.category_ids, longest_name=self.options.longest_name
+        )
+        new_file = "file_key" in call.fields and "file_key" not in errors
+        if new_file and self._holdings.upload(fields["file_key"]) is None:
+            errors["file_key"] = ["No file was uploaded with this key."]
+        if errors:
+            return json_reply(400, errors)
+        if new_file and self._processing(fields["file_key"]):
+            return detail(503, "The upload is still being processed.")
+        if live is None:
+            return json_reply(201, self._with_link(self._holdings.create(fields)))
+        return json_reply(200, self._with_link(self._holdings.update(live["id"], fields)))
+
+    def _processing(self, file_key: str) -> bool:
+        upload = self._holdings.upload(file_key)
+        if upload is None:
+            return False
+        if upload["refusals"] < self.options.processing_polls:
+            upload["refusals"] += 1
+            return True
+        return tickets.age(upload["uploaded_at"], self.clock.now()) < self.options.processing_seconds
+
+    def _shown(self, app: Mapping[str, Any]) -> dict[str, Any]:
+        shown = self._with_link(app)
+        if not self.options.list_sha256:
+            for name in _EXTRAS:
+                shown.pop(name)
+        return shown
+
+    def _with_link(self, app: Mapping[str, Any]) -> dict[str, Any]:
+        return {**app, "file_url": f"{self._origins['outside']}/store/{app['file_key']}?X-Amz-Expires=3600"}
+
+    # Self Service, Blueprints, Library Items, inventory
+
+    def list_categories(self, _: Call) -> Reply:
+        """Every Self Service category; a bare list."""
+        return json_reply(200, self._holdings.myself["categories"])
+
+    def list_blueprints(self, call: Call) -> Reply:
+        """Every Blueprint, in pages."""
+        rows = self._holdings.myself["blueprints"]
+        return self._page(call, len(rows), lambda start, stop: [_blueprint(row) for row in rows[start:stop]])
+
+    def get_blueprint(self, call: Call) -> Reply:
+        """One Blueprint."""
+        found = self._holdings.blueprint(call.arguments[0])
+        return not_found() if found is None else json_reply(200, _blueprint(found))
+
+    def list_blueprint_items(self, call: Call) -> Reply:
+        """The Library Items of a Blueprint, in pages."""
+        found = self._holdings.blueprint(call.arguments[0])
+        if found is None:
+            return not_found()
+        ids = _item_ids(found)
+        names = {item: (self._holdings.app(item) or {}).get("name", "") for item in ids}
+        return self._page(
+            call, len(ids), lambda start, stop: [{"id": item, "name": names[item]} for item in ids[start:stop]]
+        )
+
+    def assign_item(self, call: Call) -> Reply:
+        """Assign a Library Item to a Blueprint or to a node of an Assignment Map."""
+        return self._assignment(call, assign=True)
+
+    def remove_item(self, call: Call) -> Reply:
+        """Remove a Library Item from a Blueprint or from a node."""
+        return self._assignment(call, assign=False)
+
+    def _assignment(self, call: Call, *, assign: bool) -> Reply:
+        blueprint = self._holdings.blueprint(call.arguments[0])
+        item, node = call.fields.get("library_item_id"), call.fields.get("assignment_node_id")
+        if not isinstance(item, str) or not item:
+            return json_reply(400, {"library_item_id": ["This field is required."]})
+        if blueprint is None or item not in self._holdings.apps:
+            return not_found()
+        entry = {"id": item, "node": node or None}
+        refusal = _assignment_refusal(blueprint, entry, assign=assign)
+        if refusal:
+            return json_reply(400, refusal)
+        if assign:
+            blueprint["items"].append(entry)
+        else:
+            blueprint["items"].remove(entry)
+        self._holdings.keep()
+        self._holdings.log_assignment(item)
+        return json_reply(200, _item_ids(blueprint))
+
+    def list_statuses(self, call: Call) -> Reply:
+        """What each Mac reports on a Library Item, in pages."""
+        if call.arguments[0] not in self._holdings.apps:
+            return not_found()
+        rows = self._holdings.status_rows(call.arguments[0])
+        return self._page(call, len(rows), lambda start, stop: rows[start:stop])
+
+    def list_activity(self, call: Call) -> Reply:
+        """What was done to a Library Item, newest first, in pages."""
+        if call.arguments[0] not in self._holdings.apps:
+            return not_found()
+        rows = self._holdings.activity(call.arguments[0])
+        return self._page(call, len(rows), lambda start, stop: rows[start:stop])
+
+    def list_applications(self, call: Call) -> Reply:
+        """The inventory of applications (Prism)."""
+        rows = self._holdings.myself["inventory"]
+        limit, offset = _number(call, "limit", 25, 300), _number(call, "offset", 0, len(rows))
+        data = rows[offset : offset + limit]
+        return json_reply(200, {"offset": offset or None, "limit": limit, "total": len(rows), "data": data})
+
+    # Pages
+
+    def _page(self, call: Call, count: int, rows: Callable[[int, int], list[Any]]) -> Reply:
+        """A page of a list, by `page` or by `limit` and `offset`; links are absolute, as the service's are."""
+        query = call.message.query
+        if "limit" in query or "offset" in query:
+            size, start = (
+                _number(call, "limit", self.options.page_size, _LARGEST_PAGE),
+                _number(call, "offset", 0, count),
+            )
+            turn = {"limit": size}
+        else:
+            size, number = self.options.page_size, _number(call, "page", 1, count)
+            start, turn = (number - 1) * size, {}
+            if start < 0 or (start >= count and number > 1) or not query.get("page", "1").isdigit():
+                return detail(404, "Invalid page.")
+        following = self._link(call, turn, start + size, size) if start + size < count else None
+        previous = self._link(call, turn, max(start - size, 0), size) if start > 0 else None
+        if call.message.twist == "wrong_next":
+            following = self._link(call, turn, start + size, size)
+        page = {"count": count, "next": following, "previous": previous, "results": rows(start, start + size)}
+        return json_reply(200, page)
+
+    def _link(self, call: Call, turn: Mapping[str, int], start: int, size: int) -> str:
+        where = {**turn, "offset": start} if turn else {"page": start // size + 1}
+        return f"{self._origins['api']}{call.message.path}?{urlencode(where)}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was found to be allowed: the message, the ids in its path and the fields of its body."""
+
+    message: Message
+    arguments: Sequence[str]
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A documented request; `permission` is its name."""
+
+    method: str
+    pattern: re.Pattern[str]
+    permission: str
+    act: Callable[[Api, Call], Reply]
+
+
+def _route(method: str, path: str, permission: str, act: Callable[[Api, Call], Reply]) -> Route:
+    return Route(method, re.compile(path.replace("ID", _ITEM)), permission, act)
+
+
+_ROUTES = (
+    _route("POST", "library/custom-apps/upload", "Upload Custom App", Api.request_upload),
+    _route("GET", "library/custom-apps", "List Custom Apps", Api.list_apps),
+    _route("POST", "library/custom-apps", "Create Custom App", Api.create_app),
+    _route("GET", "library/custom-apps/ID", "Get Custom App", Api.get_app),
+    _route("PATCH", "library/custom-apps/ID", "Update Custom App", Api.update_app),
+    _route("DELETE", "library/custom-apps/ID", "Delete Custom App", Api.delete_app),
+    _route("GET", "self-service/categories", "List Self Service Categories", Api.list_categories),
+    _route("GET", "library/library-items/ID/status", "Get Library Item Statuses", Api.list_statuses),
+    _route("GET", "library/library-items/ID/activity", "Get Library Item Activity", Api.list_activity),
+    _route("GET", "blueprints", "List Blueprints", Api.list_blueprints),
+    _route("GET", "blueprints/ID", "Get Blueprint", Api.get_blueprint),
+    _route("GET", "blueprints/ID/list-library-items", "List Library Items", Api.list_blueprint_items),
+    _route("POST", "blueprints/ID/assign-library-item", "Assign Library Item", Api.assign_item),
+    _route("POST", "blueprints/ID/remove-library-item", "Remove Library Item", Api.remove_item),
+    _route("GET", "prism/apps", "Applications", Api.list_applications),
+)
+
+
+class _Rate:
+    """Counts the requests of a window of real time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._start = 0.0
+        self._count = 0
+
+    def wait(self, limit: int, seconds: float) -> float:
+        """Count one request; how many seconds it should have waited, 0 where it is within the limit."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._start >= seconds:
+                self._start, self._count = now, 0
+            self._count += 1
+            return 0.0 if self._count <= limit else self._start + seconds - now
+
+
+def _fields(message: Message, body: bytes) -> Mapping[str, Any] | Reply:
+    """The fields of a body, from a form or from JSON; or the refusal."""
+    if not body:
+        return MappingProxyType({})
+    kind = message.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == _FORM:
+        return MappingProxyType(dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)))
+    if kind != _JSON:
+        return detail(415, f'Unsupported media type "{kind}" in request.')
+    try:
+        data = json.loads(body)
+    except ValueError as problem:
+        return detail(400, f"JSON parse error - {problem}")
+    if not isinstance(data, dict):
+        return json_reply(400, {"non_field_errors": ["Invalid data. Expected a dictionary."]})
+    return MappingProxyType(data)
+
+
+def _number(call: Call, name: str, default: int, most: int) -> int:
+    text = call.message.query.get(name, "")
+    return min(int(text), most) if text.isdigit() and (int(text) or name == "offset") else default
+
+
+def _blueprint(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "icon": "ss-files",
+        "color": "aqua-500",
+        "description": "",
+        "params": {},
+        "computers_count": 0,
+        "enrollment_code": {"code": "000000", "is_active": False},
+        "type": row["type"],
+    }
+
+
+def _item_ids(blueprint: Mapping[str, Any]) -> list[str]:
+    """The ids of a Blueprint's items, each once although it may be in several nodes."""
+    return list(dict.fromkeys(item["id"] for item in blueprint["items"]))
+
+
+def _assignment_refusal(blueprint: Mapping[str, Any], entry: Mapping[str, Any], *, assign: bool) -> str:
+    """The documented error of an assignment or removal; "" where there is none."""
+    if blueprint["type"] == "classic" and entry["node"]:
+        return "assignment_node_id cannot be provided for Classic Blueprint"
+    if blueprint["nodes"] and not entry["node"]:
+        return "Must provide assignment_node_id for Assignment Map Blueprint"
+    if entry["node"] and entry["node"] not in blueprint["nodes"]:
+        return "Assignment Node does not exist on Blueprint"
+    there = entry in blueprint["items"]
+    if there and assign:
+        return f"Library Item already exists {_place(entry)}"
+    if not there and not assign:
+        return f"Library Item does not exist {_place(entry)}"
+    return ""
+
+
+def _place(entry: Mapping[str, Any]) -> str:
+    return "in Assignment Node" if entry["node"] else "on Blueprint"

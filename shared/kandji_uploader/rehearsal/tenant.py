@@ -1,0 +1,429 @@
+"""The embedded tenant as its user sees it: started and stopped, filled and looked at."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+from kandji_uploader.rehearsal import console
+from kandji_uploader.rehearsal.clock import Clock
+from kandji_uploader.rehearsal.faults import Context, Fault, Faults
+from kandji_uploader.rehearsal.holdings import Holdings, each_status, name_id
+from kandji_uploader.rehearsal.messages import Message, Reply, detail, html_reply, not_found
+from kandji_uploader.rehearsal.rules import DEFAULTS
+from kandji_uploader.rehearsal.service import PREFIX, Api, Options, Permissions
+from kandji_uploader.rehearsal.shelf import Document
+from kandji_uploader.rehearsal.store import Store, error
+from kandji_uploader.rehearsal.wire import LOOPBACK, Body, Listener
+
+_APP_PAGE = "/library/custom-apps/"
+_SHOWN_HEADERS = ("content-type", "content-length", "user-agent", "transfer-encoding", "expect")
+_VOLATILE = ("id", "file_key", "file_updated", "created_at", "updated_at")
+_CLOCK_LINE = re.compile(r"^(.*CREATION_TIMESTAMP=).*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One request as the tenant saw it.
+
+    Attributes:
+        method: in capitals.
+        side: `api`, or `outside` for the upload store and Slack.
+        path: without the query.
+        query: as it came.
+        status: of the answer; 0 where there was none.
+        headers: a few of them, by lower-case names; never `authorization`.
+        authorization: "" where there was no such header, else the first 12 hex digits of its sha256.
+        fields: what the body of an API request held.
+        received: bytes of the body that were read.
+        fault: the kind of the scripted fault, "" for none.
+        time: by the tenant's clock.
+        at: by a real, monotonic clock; seconds.
+    """
+
+    method: str
+    side: str
+    path: str
+    query: Mapping[str, str]
+    status: int
+    headers: Mapping[str, str]
+    authorization: str
+    fields: Mapping[str, Any]
+    received: int
+    fault: str
+    time: datetime
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path.removeprefix(PREFIX)}"
+
+
+class RehearsalTenant:
+    """A tenant of Kandji on loopback: a real HTTP server whose state is a folder.
+
+    A context manager; it serves from the start of the `with` block to its end. Opened again on the same folder it
+    goes on where it was. One process at a time may have a folder open.
+
+    Args:
+        folder: where its state is kept; made where missing.
+        port: of the API; 0 for any that is free.
+        token: the API token that it accepts; made up where None.
+        faults: a JSON file of scripted faults.
+        told: called with the record of each request, from the thread that serves it.
+        options: see `Options`, such as `page_size=50` or `processing_polls=2`.
+
+    Attributes:
+        faults: scripted faults.
+        permissions: what the token may do.
+        clock: the tenant's time.
+        token: the API token.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        port: int = 0,
+        token: str | None = None,
+        faults: Path | None = None,
+        told: Callable[[Record], None] | None = None,
+        **options: Any,
+    ) -> None:
+        self.folder = Path(folder)
+        self.token = token or f"rehearsal-{secrets.token_hex(8)}"
+        self.clock = Clock()
+        self.faults = Faults()
+        self.released = threading.Event()
+        self._port = port
+        self._told = told
+        self._holdings = Holdings(self.folder, self.clock)
+        self._origins: dict[str, str] = {}
+        self._api = Api(self._holdings, self.token, Options(**options), self._origins)
+        self._store = Store(self._holdings, lambda: self._api.options.keep_files)
+        self._records: list[Record] = []
+        self._read_fields: dict[int, Mapping[str, Any]] = {}
+        self._lock = threading.Lock()
+        self._listeners: list[Listener] = []
+        if faults is not None:
+            self.faults.load(faults)
+
+    # Serving
+
+    def __enter__(self) -> RehearsalTenant:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Serve.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self.released.clear()
+        api = Listener(self, "api", self._port)
+        self._listeners = [api, Listener(self, "outside", 0)]
+        self._origins.update({listener.side: listener.url for listener in self._listeners})
+
+    def stop(self) -> None:
+        """Serve no more; requests that a fault holds up are let go."""
+        self.released.set()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+
+    @property
+    def url(self) -> str:
+        """The API URL, `http://127.0.0.1:PORT`; the console is there too."""
+        return self._origins["api"]
+
+    @property
+    def outside_url(self) -> str:
+        """The address of what is not Kandji's API: the upload store and Slack."""
+        return self._origins["outside"]
+
+    @property
+    def webhook_url(self) -> str:
+        """Where messages to Slack go."""
+        return f"{self.outside_url}/slack/services/rehearsal"
+
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        """The scripted fault that befalls a request (for the listeners)."""
+        return self.faults.take(method, path)
+
+    def context(self, path: str) -> Context:
+        """What an altered answer may need (for the listeners)."""
+        return Context(self.url, self.outside_url, path)
+
+    def act(self, message: Message, body: Body) -> Reply:
+        """Act on a request (for the listeners)."""
+        if message.side == "outside":
+            return self._outside(message, body)
+        if not message.path.startswith(PREFIX):
+            return self._console(message)
+        reply, fields = self._api.answer(message, body.read())
+        with self._lock:
+            self._read_fields[id(body)] = fields
+        return reply
+
+    def record(self, message: Message, body: Body, status: int, fault: Fault | None) -> None:
+        """Note a request (for the listeners)."""
+        authorization = message.headers.get("authorization", "")
+        record = Record(
+            method=message.method,
+            side=message.side,
+            path=message.path,
+            query=MappingProxyType(dict(message.query)),
+            status=status,
+            headers=MappingProxyType(
+                {name: message.headers[name] for name in _SHOWN_HEADERS if name in message.headers}
+            ),
+            authorization=hashlib.sha256(authorization.encode()).hexdigest()[:12] if authorization else "",
+            fields=self._read_fields.pop(id(body), MappingProxyType({})),
+            received=body.received,
+            fault=fault.kind if fault else "",
+            time=self.clock.now(),
+            at=time.monotonic(),
+        )
+        with self._lock:
+            self._records.append(record)
+        if self._told is not None:
+            self._told(record)
+
+    def _outside(self, message: Message, body: Body) -> Reply:
+        if message.path.startswith("/slack/"):
+            return self._slack(message, body)
+        if message.path != "/store":
+            return error("NoSuchKey", 404, "The specified key does not exist.")
+        if "content-length" not in message.headers or "transfer-encoding" in message.headers:
+            return error("MissingContentLength", 411, "You must provide the Content-Length HTTP header.")
+        return self._store.answer(message, body)
+
+    def _slack(self, message: Message, body: Body) -> Reply:
+        try:
+            text = json.loads(body.read())
+        except ValueError:
+            return Reply(400, b"invalid_payload", "text/html")
+        if message.method != "POST" or not isinstance(text, dict) or not text.keys() & {"text", "blocks"}:
+            return Reply(400, b"no_text", "text/html")
+        self._holdings.put_slack(text)
+        return Reply(200, b"ok", "text/html")
+
+    def _console(self, message: Message) -> Reply:
+        host = message.headers.get("host", "").rpartition(":")[0]
+        if host not in (LOOPBACK, "localhost"):
+            return detail(403, "The console answers to 127.0.0.1 and localhost only.")
+        categories = {category["id"]: category["name"] for category in self.categories}
+        if message.path == "/":
+            return html_reply(200, console.app_list(self.apps(), categories))
+        app = self._holdings.app(message.path.removeprefix(_APP_PAGE)) if message.path.startswith(_APP_PAGE) else None
+        return not_found() if app is None else html_reply(200, console.app_page(app, categories))
+
+    # Looking
+
+    @property
+    def requests(self) -> list[Record]:
+        """Every request so far, in the order in which they were answered."""
+        with self._lock:
+            return list(self._records)
+
+    def reset_requests(self) -> None:
+        """Forget the requests so far."""
+        with self._lock:
+            self._records.clear()
+
+    @property
+    def permissions(self) -> Permissions:
+        """What the token may do; `revoke("Create Custom App")` has that request answered with 403."""
+        return self._api.permissions
+
+    @property
+    def options(self) -> Options:
+        """How it behaves where the documentation leaves room."""
+        return self._api.options
+
+    def configure(self, **options: Any) -> None:
+        """Change options while it serves."""
+        self._api.options = replace(self._api.options, **options)
+
+    def apps(self) -> list[Document]:
+        """Every Custom App with all of the API's fields, the oldest first."""
+        return self._holdings.all_apps()
+
+    def app(self, name: str) -> Document:
+        """The one Custom App of that name.
+
+        Raises:
+            LookupError: there is none, or there are several.
+        """
+        found = [app for app in self.apps() if app["name"] == name]
+        if len(found) != 1:
+            raise LookupError(
+                f"{len(found)} Custom Apps are called {name!r}: {sorted(app['name'] for app in self.apps())}"
+            )
+        return found[0]
+
+    def uploads(self) -> list[Document]:
+        """Every file in the store: file_key, size, sha256, uploaded_at and `used_by`, the names of its apps."""
+        apps = self.apps()
+        with self._holdings.lock:
+            uploads = copy.deepcopy(list(self._holdings.uploads))
+        return [
+            {**item, "used_by": [app["name"] for app in apps if app["file_key"] == item["file_key"]]}
+            for item in uploads
+        ]
+
+    def content(self, file_key: str) -> bytes:
+        """The bytes of an upload.
+
+        Raises:
+            OSError: there is none, or its bytes were not kept.
+        """
+        return self._holdings.file_of(file_key).read_bytes()
+
+    def slack_messages(self) -> list[Any]:
+        """Every message to Slack, the oldest first."""
+        with self._holdings.lock:
+            return [copy.deepcopy(document["message"]) for document in self._holdings.slack]
+
+    @property
+    def categories(self) -> list[Document]:
+        """The Self Service categories; `set_categories` changes them."""
+        return copy.deepcopy(self._holdings.myself["categories"])
+
+    @property
+    def blueprints(self) -> list[Document]:
+        """The Blueprints, with `nodes` and `items`; `add_blueprint` adds one."""
+        return copy.deepcopy(self._holdings.myself["blueprints"])
+
+    def snapshot(self) -> Document:
+        """What two tenants are compared by: all but ids, keys, times and files that no app names."""
+        names = {app["id"]: app["name"] for app in self.apps()}
+        categories = {category["id"]: category["name"] for category in self.categories}
+        apps = [_still(app, categories) for app in self.apps()]
+        blueprints = {
+            blueprint["name"]: sorted((names.get(item["id"], ""), item["node"] or "") for item in blueprint["items"])
+            for blueprint in self.blueprints
+        }
+        apps.sort(key=lambda app: json.dumps(app, sort_keys=True))
+        return {"apps": apps, "blueprints": blueprints, "categories": sorted(categories.values())}
+
+    # Changing, as a person in the console would
+
+    def seed(
+        self,
+        name: str,
+        *,
+        content: bytes | None = None,
+        sha256: str | None = None,
+        size: int | None = None,
+        file_name: str = "Seeded-1.0.pkg",
+        category: str | None = None,
+        **fields: Any,
+    ) -> Document:
+        """Add a Custom App without the API; returns it.
+
+        Args:
+            name: its name.
+            content: the installer's bytes; else `sha256` and `size` say what it is.
+            sha256: hex digest of an installer whose bytes are not there.
+            size: bytes of it.
+            file_name: the installer's name; 8 hex digits are added, as Kandji does.
+            category: name of the Self Service category that it is shown in.
+            fields: further fields of the API, `id`, `created_at` and `updated_at` too; not checked by its rules.
+        """
+        data = content if content is not None else b"an installer" if sha256 is None else None
+        digest = hashlib.sha256(data).hexdigest() if data is not None else str(sha256)
+        with self._holdings.lock:
+            if "file_key" not in fields:
+                fields["file_key"] = self._holdings.new_key(file_name)
+                self._holdings.put_upload(fields["file_key"], len(data) if data is not None else size or 0, digest)
+                if data is not None:
+                    self._holdings.file_of(fields["file_key"]).write_bytes(data)
+            if category is not None:
+                fields |= {"show_in_self_service": True, "self_service_category_id": name_id("category", category)}
+            known = {"name": name, "install_type": "package", "install_enforcement": "install_once"}
+            return self._holdings.create({**known, **_known(fields, "id")})
+
+    def edit(self, app_id: str, **fields: Any) -> Document:
+        """Change a Custom App by hand, which moves `updated_at`; returns it. The API's rules are not applied.
+
+        Raises:
+            KeyError: there is no such app.
+            ValueError: there is no such field.
+        """
+        return self._holdings.update(app_id, _known(fields))
+
+    def remove(self, app_id: str) -> None:
+        """Delete a Custom App.
+
+        Raises:
+            KeyError: there is no such app.
+        """
+        if not self._holdings.remove(app_id):
+            raise KeyError(app_id)
+
+    def remove_upload(self, file_key: str) -> None:
+        """Delete a file from the store; it can no longer be published."""
+        self._holdings.drop_upload(file_key)
+
+    def set_categories(self, names: Iterable[str]) -> None:
+        """Have these Self Service categories and no others."""
+        self._holdings.set_categories(names)
+
+    def add_blueprint(self, name: str, kind: str = "classic", nodes: Iterable[str] = ()) -> Document:
+        """Add a Blueprint, `classic` or `map`; `nodes` are the ids of the nodes of a map with conditions."""
+        return self._holdings.add_blueprint(name, kind, nodes)
+
+    def set_statuses(self, app_id: str, given: Mapping[str, int] | Iterable[Mapping[str, Any]]) -> None:
+        """Have Macs report on a Library Item.
+
+        Args:
+            app_id: the Library Item.
+            given: how many Macs report which status, `{"PASS": 7, "ERROR": 2}`; or a row for each Mac with `status`
+                and, if wanted, `mac` and `blueprint` (names) and any field of the API (`last_audit_log`, ...).
+        """
+        self._holdings.set_statuses(app_id, each_status(given))
+
+    def set_inventory(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Have these applications in the inventory (Prism)."""
+        self._holdings.myself["inventory"] = [dict(row) for row in rows]
+        self._holdings.keep()
+
+    def clear(self) -> None:
+        """As new: no apps, uploads, statuses, messages, faults or requests; categories and Blueprints stay."""
+        self._holdings.clear()
+        self.faults.clear()
+        self.permissions.grant()
+        self.clock.run()
+        self.reset_requests()
+
+
+def _known(fields: Mapping[str, Any], *further: str) -> Mapping[str, Any]:
+    """The fields, if each is one that a Custom App has."""
+    unknown = set(fields) - {*DEFAULTS, "sha256", "file_size", "file_updated", "created_at", "updated_at", *further}
+    if unknown:
+        raise ValueError(f"a Custom App has no field {', '.join(sorted(unknown))}")
+    return fields
+
+
+def _still(app: Mapping[str, Any], categories: Mapping[str, str]) -> Document:
+    """An app without what differs from run to run."""
+    still = {name: value for name, value in app.items() if name not in _VOLATILE}
+    still["self_service_category_id"] = categories.get(str(app["self_service_category_id"]))
+    still["audit_script"] = _CLOCK_LINE.sub(r"\1(time)", str(app["audit_script"]))
+    still["file_name"] = re.sub(r"_[0-9a-f]{8}(?=\.|$)", "", str(app["file_key"]).rsplit("/", 1)[-1])
+    return still

@@ -1,0 +1,289 @@
+"""HTTP/1.1 on loopback, and nothing else: connections that stay open, bodies read in large blocks, and the faults of
+real networks (a real TCP reset, silence, half an answer).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
+from typing import BinaryIO, Protocol, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from kandji_uploader.rehearsal.clock import Clock
+from kandji_uploader.rehearsal.faults import Context, Course, Fault
+from kandji_uploader.rehearsal.messages import Message, Reply, detail
+
+LOOPBACK = "127.0.0.1"
+_BLOCK = 1 << 20
+_NO_BODY = (204, 304)
+_LINGER = 2.0
+"""Seconds in which a client that is still sending may come to read its refusal."""
+
+
+class BrokenOffError(Exception):
+    """A scripted fault ends the request here, with `end` (`reset`, `stall` or `close`)."""
+
+    def __init__(self, end: str) -> None:
+        self.end = end
+        super().__init__(end)
+
+
+class Body:
+    """The body of a request while it arrives."""
+
+    def __init__(self, stream: BinaryIO, length: int, course: Course) -> None:
+        self._stream = stream
+        self._course = course
+        self.length = length
+        self.remaining = length
+        limit = length if course.read is None else length // 2 if course.read < 0 else course.read
+        self._limit = min(limit, length) if course.broken else length
+
+    @property
+    def received(self) -> int:
+        """Bytes that were read."""
+        return self.length - self.remaining
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read some bytes; 0 at the end.
+
+        Raises:
+            ConnectionError: the client stopped before the end.
+            BrokenOffError: a scripted fault.
+        """
+        if self._course.broken and self.received >= self._limit:
+            raise BrokenOffError(self._course.broken)
+        wanted = min(len(buffer), self._limit - self.received)
+        if not wanted:
+            return 0
+        if self._course.pace:
+            wanted = max(1, min(wanted, int(self._course.pace / 10)))
+            time.sleep(wanted / self._course.pace)
+        count = cast("int", self._stream.readinto(buffer[:wanted]))  # type: ignore[attr-defined]
+        if not count:
+            raise ConnectionError("the client stopped before the end of the body")
+        self.remaining -= count
+        return count
+
+    def read(self) -> bytes:
+        """All of it."""
+        whole = bytearray()
+        buffer = memoryview(bytearray(min(_BLOCK, max(self.remaining, 1))))
+        while count := self.read_into(buffer):
+            whole += buffer[:count]
+        return bytes(whole)
+
+    def drain(self) -> None:
+        """Read what is left and forget it."""
+        buffer = memoryview(bytearray(_BLOCK)) if self.remaining or self._course.broken else memoryview(bytearray(1))
+        while self.read_into(buffer):
+            pass
+
+
+class Service(Protocol):
+    """What the listeners serve."""
+
+    clock: Clock
+    released: threading.Event
+
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        """The scripted fault that befalls a request."""
+
+    def context(self, path: str) -> Context:
+        """What an altered answer may need."""
+
+    def act(self, message: Message, body: Body) -> Reply:
+        """Act on a request."""
+
+    def record(self, message: Message, body: Body, status: int, fault: Fault | None) -> None:
+        """Note a request; status 0 where it gets no answer."""
+
+
+class Listener:
+    """One port on loopback; each connection has a thread."""
+
+    def __init__(self, service: Service, side: str, port: int) -> None:
+        self.service = service
+        self.side = side
+        self._stopping = False
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._socket = socket.create_server((LOOPBACK, port), backlog=128)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _BLOCK)
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name=f"rehearsal-{side}", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def close(self) -> None:
+        """Stop, and end every connection."""
+        self._stopping = True
+        with socket.socket() as waker:  # accept() is woken by a last connection; closing a socket does not do so
+            waker.connect((LOOPBACK, self.port))
+        self._thread.join()
+        self._socket.close()
+        with self._lock:
+            for connection in self._connections:
+                _quietly(lambda connection=connection: connection.shutdown(socket.SHUT_RDWR))
+
+    def _accept(self) -> None:
+        while True:
+            connection, address = self._socket.accept()
+            if self._stopping:
+                connection.close()
+                return
+            threading.Thread(target=self._talk, args=(connection, address), daemon=True).start()
+
+    def _talk(self, connection: socket.socket, address: object) -> None:
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            _Conversation(connection, address, self)  # type: ignore[arg-type]
+        except (ConnectionError, TimeoutError, ValueError):
+            pass  # the client has gone, or a scripted fault has cut the line
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            _quietly(connection.close)
+
+
+class _Conversation(BaseHTTPRequestHandler):
+    """The requests of one connection, one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "KandjiUploaderRehearsal"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    server: Listener  # type: ignore[assignment]
+
+    def setup(self) -> None:
+        self.connection: socket.socket = self.request
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self.rfile = self.connection.makefile("rb", -1)
+        self.wfile = self.connection.makefile("wb", 0)
+
+    def serve(self) -> None:
+        """One request."""
+        service = self.server.service
+        message, fault = self._message()
+        course = fault.course() if fault else Course()
+        body = Body(cast("BinaryIO", self.rfile), self._length(), course)
+        if course.call:
+            course.call()
+        try:
+            reply = self._reply(message, body, course)
+        except BrokenOffError as broken:
+            service.record(message, body, 0, fault)
+            self._end(broken.end, course)
+            return
+        service.record(message, body, reply.status, fault)
+        self._send(reply, course)
+        if not self.close_connection and body.remaining:
+            self._linger()
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = serve
+
+    def _message(self) -> tuple[Message, Fault | None]:
+        parts = urlsplit(self.path)
+        fault = self.server.service.fault_for(self.command, parts.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        twist = fault.kind if fault else ""
+        return Message(self.command, self.server.side, parts.path, dict(parse_qsl(parts.query)), headers, twist), fault
+
+    def _length(self) -> int:
+        text = self.headers.get("Content-Length", "0")
+        return int(text) if text.isdigit() else 0
+
+    def _reply(self, message: Message, body: Body, course: Course) -> Reply:
+        if "transfer-encoding" in message.headers or (
+            message.method == "POST" and "content-length" not in message.headers
+        ):
+            self.close_connection = True
+            return self.server.service.act(message, body)
+        if course.effect:
+            reply = self.server.service.act(message, body)
+        else:
+            reply = detail(500, "A scripted fault answers instead.")
+        body.drain()
+        if course.unanswered:
+            raise BrokenOffError(course.unanswered)
+        context = self.server.service.context(message.path)
+        return course.alter(reply, context) if course.alter else reply
+
+    def _send(self, reply: Reply, course: Course) -> None:
+        if course.delay:
+            self.server.service.released.wait(course.delay)
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.content_type and "Content-Type" not in reply.headers:
+            self.send_header("Content-Type", reply.content_type)
+        if reply.status not in _NO_BODY:
+            self.send_header("Content-Length", str(len(reply.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        body = reply.body if self.command != "HEAD" and reply.status not in _NO_BODY else b""
+        self._write(body[: int(len(body) * course.send)], course.pace)
+        if course.ending:
+            self._end(course.ending, course)
+        elif self.close_connection:
+            self._linger()
+
+    def _write(self, body: bytes, pace: float | None) -> None:
+        """The headers together with the body, so that one packet suffices for a small answer."""
+        head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
+        self._headers_buffer = []
+        if not pace:
+            self.connection.sendall(head + body)
+            return
+        self.connection.sendall(head)
+        step = max(1, int(pace / 10))
+        for start in range(0, len(body), step):
+            self.connection.sendall(body[start : start + step])
+            time.sleep(step / pace)
+
+    def _end(self, end: str, course: Course) -> None:
+        """End the connection as a scripted fault wants it."""
+        self.close_connection = True
+        if end == "stall":
+            self.server.service.released.wait(course.seconds)
+        if end in ("reset", "stall"):
+            # With a linger time of 0, closing sends RST instead of FIN, and drops what was not sent.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            _quietly(lambda: self.connection.shutdown(socket.SHUT_WR))
+        os.close(self.connection.detach())
+
+    def _linger(self) -> None:
+        """Let a client that is still sending read its answer: closing at once would reset the connection."""
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER)
+        until = time.monotonic() + _LINGER
+        while time.monotonic() < until and self.connection.recv(_BLOCK):
+            pass
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header tells the tenant's time, so that clients can be tried with clocks that disagree."""
+        del timestamp
+        return format_datetime(self.server.service.clock.now(), usegmt=True)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
+        """Say nothing: the tenant keeps a record."""
+
+
+def _quietly(do: Callable[[], object]) -> None:
+    try:
+        do()
+    except OSError:
+        pass
