@@ -11,10 +11,12 @@ from typing import Protocol
 
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, SettingsError
 from kandji_uploader.files import write_private
-from kandji_uploader.schedule.cron import DEFAULT_HOURS, Cron, read
+from kandji_uploader.schedule.cron import Cron, read
 
 _STATE = "schedule.json"
 _HOUR = 3600.0
+_LOOK_AGAIN = 600.0
+"""Seconds until a schedule that was wrong or missing is read again."""
 
 
 class Outcome(Protocol):
@@ -130,17 +132,17 @@ def loop(folder: Path, publish: Publish, say: Say, state_folder: Path, stop: Sto
         state_folder: where each cycle is noted.
         stop: asked by whoever wants an end.
     """
-    hours = DEFAULT_HOURS
     try:
         while not stop.asked:
             began = time.time()
             try:
                 cron = read(folder)
-                hours = cron.hours
+                pause = cron.hours * _HOUR
                 run_cycle(cron, publish, say, state_folder)
             except SettingsError as problem:
+                pause = _LOOK_AGAIN
                 say(f"this cycle was left out: {problem}")
-            next_start = max(began + hours * _HOUR, time.time())
+            next_start = max(began + pause, time.time())
             say(f"next cycle at {clock(next_start)}")
             stop.wait(next_start - time.time())
     except InterruptedRunError as stopped:

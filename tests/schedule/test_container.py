@@ -1,0 +1,239 @@
+"""What can be shown of the container without building one: its entry point runs here, its files fit their schemas."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kandji_uploader import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRY_POINT = ROOT / "docker" / "entrypoint.sh"
+SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+
+SHOWS = """\
+#!{python}
+import json, os, sys
+names = ("KANDJI_TOKEN", "KANDJI_TOKEN_FILE", "SLACK_TOKEN", "KANDJI_UPLOADER_DIR")
+print(json.dumps([sys.argv[1:], {{name: os.environ[name] for name in names if name in os.environ}}]))
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Folders as in the container, and a `kandji-uploader` that shows how it was called."""
+
+    class Place:
+        data, config, programs = tmp_path / "data", tmp_path / "config", tmp_path / "bin"
+
+        def start(self, *words, shell="sh", **environ):
+            env = {
+                "PATH": f"{self.programs}:/usr/bin:/bin",
+                "KANDJI_UPLOADER_DIR": str(self.data),
+                "KANDJI_UPLOADER_MOUNT": str(self.config),
+                **environ,
+            }
+            command = [shutil.which(shell), str(ENTRY_POINT), *words]
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+        def run(self, *words, **environ):
+            """Words and environment that it was called with."""
+            process = self.start(*words, **environ)
+            said, errors = process.communicate(timeout=20)
+            assert (process.returncode, errors) == (0, "")
+            return json.loads(said)
+
+        def refusal(self, **environ):
+            process = self.start(**environ)
+            said, errors = process.communicate(timeout=20)
+            assert (process.returncode, said) == (2, "")
+            return errors
+
+        def program(self, text):
+            path = self.programs / "kandji-uploader"
+            path.write_text(text)
+            path.chmod(0o755)
+
+    place = Place()
+    for folder in (place.data, place.config, place.programs):
+        folder.mkdir()
+    place.program(SHOWS.format(python=sys.executable))
+    return place
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        ([], ["schedule", "run", "--loop"]),
+        (["-p", "/pkgs/My App.pkg", "-y"], ["-p", "/pkgs/My App.pkg", "-y"]),
+        (["kandji-uploader", "-b", "firefox"], ["-b", "firefox"]),
+        (["upload", "-n", "$(id) `id` *"], ["upload", "-n", "$(id) `id` *"]),
+    ],
+)
+def test_the_words_reach_the_command_as_they_are(place, shell, words, called):
+    assert place.run(*words, shell=shell)[0] == called
+
+
+def test_a_shell_can_be_had(place):
+    process = place.start("sh", "-c", "echo hello")
+    assert process.communicate(timeout=20)[0] == "hello\n"
+
+
+def test_secrets_may_come_as_files(place, tmp_path):
+    (tmp_path / "token").write_text("s3cret $(id)\n")
+    environ = place.run("config", KANDJI_TOKEN="", KANDJI_TOKEN_FILE=str(tmp_path / "token"), SLACK_TOKEN="hook")[1]
+    assert environ["KANDJI_TOKEN"] == "s3cret $(id)"
+    assert "KANDJI_TOKEN_FILE" not in environ
+    assert environ["SLACK_TOKEN"] == "hook"
+
+
+def test_a_secret_that_is_missing_or_empty_stops_the_start(place, tmp_path):
+    assert "KANDJI_TOKEN_FILE names /nowhere" in place.refusal(KANDJI_TOKEN_FILE="/nowhere")
+    (tmp_path / "token").write_text("\n")
+    assert "is empty" in place.refusal(SLACK_TOKEN_FILE=str(tmp_path / "token"))
+
+
+def test_a_folder_that_cannot_be_written_stops_the_start(place):
+    assert "mount a volume there" in place.refusal(KANDJI_UPLOADER_DIR=str(place.data / "none"))
+
+
+def test_what_is_mounted_is_read_and_edits_are_seen(place):
+    (place.config / "brew_cron.json").write_text('{"brew_casks": ["a"], "every_n_hours": 2}')
+    place.run("config")
+    assert settings.read_mapping_file(place.data / "brew_cron.json")["brew_casks"] == ["a"]
+    replacement = place.config / "new"
+    replacement.write_text('{"brew_casks": ["b"], "every_n_hours": 2}')
+    replacement.replace(place.config / "brew_cron.json")
+    assert settings.read_mapping_file(place.data / "brew_cron.json")["brew_casks"] == ["b"]
+
+
+def test_what_is_mounted_no_longer_is_gone_at_the_next_start(place):
+    (place.config / "config.yaml").write_text("")
+    place.run("config")
+    (place.config / "config.yaml").rename(place.config / "config.json")
+    place.run("config")
+    assert sorted(path.name for path in place.data.iterdir()) == ["config.json"]
+
+
+def test_a_file_of_the_volume_is_not_overwritten(place):
+    (place.config / "config.yaml").write_text("")
+    (place.data / "config.yaml").write_text("mine")
+    assert "both" in place.refusal()
+    assert (place.data / "config.yaml").read_text() == "mine"
+
+
+def test_the_schedule_runs_and_sigterm_ends_it(place):
+    place.program(f'#!/bin/sh\nexec "{sys.executable}" -u -m kandji_uploader "$@"\n')
+    process = place.start(PYTHONPATH=str(ROOT / "shared"))
+    assert "brew_cron.json: is not there" in process.stdout.readline()
+    assert process.stdout.readline().startswith("next cycle at")
+    process.send_signal(signal.SIGTERM)
+    said, errors = process.communicate(timeout=10)
+    assert (process.returncode, said, errors) == (0, "the schedule was stopped\n", "")
+
+
+def check(schema, path):
+    """The verdict of check-jsonschema, with the public schema that it ships."""
+    pytest.importorskip("check_jsonschema")
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "spoil"),
+    [
+        ("vendor.compose-spec", "docker-compose.yml", ("restart:", "restarts:")),
+        ("vendor.github-workflows", "examples/github-workflow.yml", ("runs-on:", "run-on:")),
+        ("custom.github-workflows-require-timeout", "examples/github-workflow.yml", ("timeout-minutes", "env")),
+    ],
+)
+def test_the_file_fits_its_public_schema(schema, name, spoil, tmp_path):
+    done = check(schema, ROOT / name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    spoiled = tmp_path / "spoiled.yml"
+    spoiled.write_text((ROOT / name).read_text().replace(*spoil))
+    assert check(schema, spoiled).returncode == 1
+
+
+def read(name):
+    return settings.read_mapping_file(ROOT / name)
+
+
+def test_the_workflow_does_not_run_in_this_repository():
+    assert not (ROOT / ".github" / "workflows").exists() or not [
+        path for path in (ROOT / ".github" / "workflows").iterdir() if "schedule run" in path.read_text()
+    ]
+
+
+def test_the_service_has_no_more_rights_than_it_needs():
+    service = read("docker-compose.yml")["services"]["kandji-uploader"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    workflow = read("examples/github-workflow.yml")
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "KANDJI_TOKEN" not in json.dumps(service)
+
+
+def test_the_image_holds_what_is_needed_and_runs_as_a_user():
+    lines = (ROOT / "Dockerfile").read_text()
+    last = lines.rsplit("\nFROM ", 1)[1]
+    assert re.search(r"^USER uploader$", last, re.MULTILINE)
+    assert re.search(r"apt-get install .*\b7zip\b.*\bzsh\b", last)
+    assert not re.search(r"linuxbrew|brew install|Homebrew/install", lines)
+    assert "-slim" in last.splitlines()[0]
+    assert json.loads(re.search(r"^CMD (.*)$", last, re.MULTILINE)[1]) == ["schedule", "run", "--loop"]
+
+
+def test_what_the_image_copies_is_here_and_not_ignored():
+    copied = [
+        source
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY") and "--from" not in line
+        for source in [word for word in line.split()[1:-1] if not word.startswith("--")]
+    ]
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert source.split("/")[0] in kept, source
+
+
+def test_what_the_wheel_is_made_of_is_copied():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "audit", "shared"):
+        assert re.search(rf"^COPY .*\b{re.escape(name)}\b", dockerfile, re.MULTILINE), name
+
+
+def test_the_example_environment_holds_no_secret_and_only_known_names():
+    lines = [
+        line for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line and not line.startswith("# ")
+    ]
+    values = dict(line.removeprefix("#").split("=", 1) for line in lines)
+    assert values["KANDJI_TOKEN"] == ""
+    assert set(values) == {"KANDJI_API_URL", "KANDJI_TOKEN", "SLACK_TOKEN", "HOMEBREW_API_DOMAIN", "TZ"}
+
+
+def test_the_example_schedule_is_one():
+    from kandji_uploader import schedule
+
+    assert schedule.read(ROOT / "examples").hours == 4
+
+
+def test_the_entry_point_can_be_executed():
+    assert os.access(ENTRY_POINT, os.X_OK)
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="no shellcheck here")
+def test_shellcheck_finds_nothing():
+    done = subprocess.run(["shellcheck", str(ENTRY_POINT)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
