@@ -8,6 +8,7 @@ FROM python:3.13-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md CHANGELOG.md LICENSE NOTICE ./
 COPY audit audit
+COPY examples/demo examples/demo
 COPY shared shared
 RUN pip wheel --no-cache-dir --wheel-dir /wheels .
 
