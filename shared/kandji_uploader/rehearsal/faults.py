@@ -112,7 +112,7 @@ class Fault:
 
 
 class Faults:
-    """The faults of a tenant, in the order in which they were added; of several that befall a request, the first counts."""
+    """The faults of a tenant; of several that befall one request, the one that was added first happens."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -176,7 +176,7 @@ class Faults:
     def hits(self, fault: Fault) -> int:
         """How often a fault has happened."""
         with self._lock:
-            return sum(hits for known, hits in zip(self._faults, self._hits) if known is fault)  # noqa: B905 - 3.10
+            return sum(hits for known, hits in zip(self._faults, self._hits, strict=True) if known is fault)
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -195,7 +195,10 @@ def _check(fault: Fault) -> None:
         raise ValueError(f"{fault.kind} takes {', '.join(_TAKES[kind]) or 'nothing'}, not {', '.join(sorted(unknown))}")
     if fault.nth < 1 or (fault.times is not None and fault.times < 1):
         raise ValueError("nth and times count from 1")
-    fault.course()
+    try:
+        fault.course()
+    except KeyError as missing:
+        raise ValueError(f"{fault.kind} needs {missing.args[0]}") from None
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
@@ -342,7 +345,7 @@ KINDS: Mapping[str, Callable[[Params], Course]] = {
 """Every kind of fault. `effect_then_` before one that answers instead of the service lets the service act first."""
 
 _TAKES: Mapping[str, tuple[str, ...]] = {
-    **{kind: () for kind in KINDS},
+    **dict.fromkeys(KINDS, ()),
     "status": ("code", "body", "headers"),
     "rate_limit": ("retry_after",),
     "html": ("code", "body"),

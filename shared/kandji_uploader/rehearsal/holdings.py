@@ -16,7 +16,7 @@ import re
 import secrets
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Holdings:
         self.clock = clock
         self.files = folder / "files"
         self.files.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _empty(self.files.glob(".*.draft"))  # uploads that were under way when a process was killed
         self.apps = Shelf(folder / "apps")
         self.uploads = Shelf(folder / "uploads")
         self.statuses = Shelf(folder / "statuses")
@@ -65,8 +66,7 @@ class Holdings:
         with self.lock:
             for shelf in (self.apps, self.uploads, self.statuses, self.slack):
                 shelf.clear()
-            for path in self.files.iterdir():
-                path.unlink()
+            _empty(self.files.iterdir())
             for blueprint in self.myself["blueprints"]:
                 blueprint["items"] = []
             self.keep()
@@ -128,7 +128,7 @@ class Holdings:
             now = stamp(self.clock.tick())
             made = {"id": str(uuid.uuid4()), "created_at": now, "updated_at": now}
             app = {**DEFAULTS, **made, **self._about_file(fields["file_key"]), **fields}
-            document = {"app": _in_order(app), "activity": []}
+            document: Document = {"app": _in_order(app), "activity": []}
             self._log(document, "library_item_created", None)
             self.apps.put(app["id"], document)
             return copy.deepcopy(document["app"])
@@ -229,6 +229,11 @@ class Holdings:
         with self.lock:
             number = f"{len(self.slack) + 1:06}"
             self.slack.put(number, {"message": message, "at": stamp(self.clock.now())})
+
+
+def _empty(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        path.unlink()
 
 
 def name_id(kind: str, name: str) -> str:

@@ -31,8 +31,8 @@ DEFAULTS: Mapping[str, Any] = {
 
 _REQUIRED = ("name", "file_key", "install_type", "install_enforcement")
 _CHOICES = {"install_type": INSTALL_TYPES, "install_enforcement": ENFORCEMENTS}
-_TRUE = {True, "true", "True", "TRUE", "1", 1, "yes", "on"}
-_FALSE = {False, "false", "False", "FALSE", "0", 0, "no", "off"}
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
 
 
 def checked(
@@ -75,22 +75,20 @@ def _read(name: str, value: Any) -> tuple[Any, str]:
         return (value or None), "" if value is None or isinstance(value, str) else "Not a valid string."
     if not isinstance(value, str):
         return "", "This field may not be null." if value is None else "Not a valid string."
+    return (value.strip() if name == "name" else value), _text_problem(name, value)
+
+
+def _text_problem(name: str, value: str) -> str:
     if name in _REQUIRED and not value.strip():
-        return value, "This field may not be blank."
+        return "This field may not be blank."
     if name in _CHOICES and value not in _CHOICES[name]:
-        return value, f'"{value}" is not a valid choice.'
-    if "\0" in value:
-        return value, "Null characters are not allowed."
-    return (value.strip() if name == "name" else value), ""
+        return f'"{value}" is not a valid choice.'
+    return "Null characters are not allowed." if "\0" in value else ""
 
 
 def _flag(value: Any) -> tuple[bool, str]:
-    hashable = isinstance(value, (str, bool, int))
-    if hashable and value in _TRUE:
-        return True, ""
-    if hashable and value in _FALSE:
-        return False, ""
-    return False, "Must be a valid boolean."
+    word = str(value).lower()
+    return word in _TRUE, "" if word in (*_TRUE, *_FALSE) else "Must be a valid boolean."
 
 
 def _together(fields: Mapping[str, Any], categories: Callable[[], set[str]]) -> list[tuple[str, str]]:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from kandji_uploader.rehearsal import rules, tickets
-from kandji_uploader.rehearsal.clock import Clock
 from kandji_uploader.rehearsal.holdings import Holdings
 from kandji_uploader.rehearsal.messages import Message, Reply, detail, json_reply, not_found
 
@@ -24,6 +23,7 @@ _ITEM = "([^/]+)"
 _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 _EXTRAS = ("sha256", "self_service_category_id", "self_service_recommended")
 _LARGEST_PAGE = 1000
+_LAST_PAGE = 10**9
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,6 @@ class Api:
         self._token = token
         self._origins = origins
         self._rate = _Rate()
-
-    @property
-    def clock(self) -> Clock:
-        """The tenant's clock."""
-        return self._holdings.clock
 
     def answer(self, message: Message, body: bytes) -> tuple[Reply, Mapping[str, Any]]:
         """Act on a request; returns the answer and the fields that its body held."""
@@ -203,7 +198,7 @@ class Api:
         if upload["refusals"] < self.options.processing_polls:
             upload["refusals"] += 1
             return True
-        return tickets.age(upload["uploaded_at"], self.clock.now()) < self.options.processing_seconds
+        return tickets.age(upload["uploaded_at"], self._holdings.clock.now()) < self.options.processing_seconds
 
     def _shown(self, app: Mapping[str, Any]) -> dict[str, Any]:
         shown = self._with_link(app)
@@ -302,13 +297,13 @@ class Api:
             )
             turn = {"limit": size}
         else:
-            size, number = self.options.page_size, _number(call, "page", 1, count)
+            size, number = self.options.page_size, _number(call, "page", 1, _LAST_PAGE)
             start, turn = (number - 1) * size, {}
-            if start < 0 or (start >= count and number > 1) or not query.get("page", "1").isdigit():
+            if start < 0 or (start >= count and number > 1) or not query.get("page", "1").isdecimal():
                 return detail(404, "Invalid page.")
         following = self._link(call, turn, start + size, size) if start + size < count else None
         previous = self._link(call, turn, max(start - size, 0), size) if start > 0 else None
-        if call.message.twist == "wrong_next":
+        if call.message.twist == "wrong_next":  # even a list of one page then names another
             following = self._link(call, turn, start + size, size)
         page = {"count": count, "next": following, "previous": previous, "results": rows(start, start + size)}
         return json_reply(200, page)
@@ -398,7 +393,7 @@ def _fields(message: Message, body: bytes) -> Mapping[str, Any] | Reply:
 
 def _number(call: Call, name: str, default: int, most: int) -> int:
     text = call.message.query.get(name, "")
-    return min(int(text), most) if text.isdigit() and (int(text) or name == "offset") else default
+    return min(int(text[:9]), most) if text.isdecimal() and (name != "limit" or int(text[:9])) else default
 
 
 def _blueprint(row: Mapping[str, Any]) -> dict[str, Any]:

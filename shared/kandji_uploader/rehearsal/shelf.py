@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from kandji_uploader.errors import KandjiUploaderError
 
 Document = dict[str, Any]
 
@@ -23,8 +24,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
-        found.sort(key=lambda wrapped: int(wrapped["number"]))
+        found = sorted((_read(path) for path in folder.glob("*.json")), key=lambda wrapped: int(wrapped["number"]))
         self._documents: dict[str, Document] = {wrapped["key"]: wrapped["document"] for wrapped in found}
         self._numbers = {wrapped["key"]: int(wrapped["number"]) for wrapped in found}
         self._next = max(self._numbers.values(), default=0) + 1
@@ -43,8 +43,8 @@ class Shelf:
         return self._documents.get(key)
 
     def page(self, start: int, stop: int) -> list[Document]:
-        """Copies of the documents from `start` to before `stop`."""
-        return copy.deepcopy(list(self._documents.values())[start:stop])
+        """The documents from `start` to before `stop`; not copies."""
+        return list(self._documents.values())[start:stop]
 
     def put(self, key: str, document: Document) -> None:
         """Write a document; a new one goes to the end. Keys must be fit to be file names."""
@@ -72,3 +72,13 @@ class Shelf:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"
+
+
+def _read(path: Path) -> Document:
+    try:
+        wrapped = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        wrapped = None
+    if not isinstance(wrapped, dict) or not {"key", "number", "document"} <= wrapped.keys():
+        raise KandjiUploaderError(f"{path}: not written by a rehearsal. Name another folder, or delete the file")
+    return wrapped

@@ -10,7 +10,6 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
@@ -39,13 +38,12 @@ class Incoming(Protocol):
         """Read some bytes; 0 at the end. Raises ConnectionError where the client stops before the end."""
 
 
-@dataclass(frozen=True)
-class _Refused(Exception):
-    """The form is not taken."""
+class _RefusedError(Exception):
+    """The form is not taken; `reply` says why."""
 
-    status: int
-    code: str
-    text: str
+    def __init__(self, status: int, code: str, text: str) -> None:
+        self.reply = error(code, status, text)
+        super().__init__(text)
 
 
 class Store:
@@ -64,24 +62,26 @@ class Store:
         """Take a form or refuse it; what is left of a refused body is for the caller to drain."""
         try:
             return self._take(message, body)
-        except _Refused as refused:
-            return error(refused.code, refused.status, refused.text)
+        except _RefusedError as refused:
+            return refused.reply
 
     def _take(self, message: Message, body: Incoming) -> Reply:
         if message.method != "POST":
-            raise _Refused(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+            raise _RefusedError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if "authorization" in message.headers:
-            raise _Refused(
+            raise _RefusedError(
                 400, "InvalidArgument", "Only one auth mechanism allowed; the form is signed, and a header too."
             )
         boundary = _BOUNDARY.match(message.headers.get("content-type", ""))
         if boundary is None:
-            raise _Refused(412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data.")
+            raise _RefusedError(
+                412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data."
+            )
         form = _Form(body, boundary.group(1).encode())
         fields = form.fields()
         refusal = tickets.refusal(self._holdings, fields)
         if refusal is not None:
-            raise _Refused(*refusal)
+            raise _RefusedError(*refusal)
         with _Sink(self._holdings.files, keep=self._keep_files()) as sink:
             form.file_into(sink)
             sink.keep_as(self._holdings.file_of(fields["key"]))
@@ -102,7 +102,7 @@ class _Form:
         """Every field before the file; leaves the form at the file's first byte.
 
         Raises:
-            _Refused: there is no file, or the fields are too long.
+            _RefusedError: there is no file, or the fields are too long.
         """
         while True:
             fields = self._parsed()
@@ -111,7 +111,7 @@ class _Form:
             block = bytearray(BLOCK // 16)
             count = self._body.read_into(memoryview(block))
             if not count or len(self._head) > _LONGEST_HEAD:
-                raise _Refused(400, "InvalidArgument", "POST requires exactly one file upload per request.")
+                raise _RefusedError(400, "InvalidArgument", "POST requires exactly one file upload per request.")
             self._head += block[:count]
 
     def _parsed(self) -> dict[str, str] | None:
@@ -138,7 +138,7 @@ class _Form:
         """Read the file and the end of the form.
 
         Raises:
-            _Refused: the form does not end as it should, or something follows the file.
+            _RefusedError: the form does not end as it should, or something follows the file.
         """
         buffer = memoryview(bytearray(BLOCK))
         bulk = len(self._head) + self._body.remaining - _TAIL
@@ -151,7 +151,7 @@ class _Form:
             tail += self._next(buffer)
         end = tail.find(self._delimiter)
         if end < 0 or not tail.startswith(b"--", end + len(self._delimiter)):
-            raise _Refused(
+            raise _RefusedError(
                 400, "MalformedPOSTRequest", "The form is not well-formed, or the file is not its last field."
             )
         sink.take(memoryview(tail)[:end])
@@ -168,7 +168,7 @@ class _Form:
 
 
 class _Sink(AbstractContextManager["_Sink"]):
-    """Where the bytes of one file go: to a digest and, if they are kept, to a draft that becomes the file at the end."""
+    """Where the bytes of a file go: to a digest and, if they are kept, to a draft that becomes the file at the end."""
 
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self.size = 0

@@ -112,7 +112,6 @@ class RehearsalTenant:
         self._api = Api(self._holdings, self.token, Options(**options), self._origins)
         self._store = Store(self._holdings, lambda: self._api.options.keep_files)
         self._records: list[Record] = []
-        self._read_fields: dict[int, Mapping[str, Any]] = {}
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         if faults is not None:
@@ -120,7 +119,7 @@ class RehearsalTenant:
 
     # Serving
 
-    def __enter__(self) -> RehearsalTenant:
+    def __enter__(self) -> RehearsalTenant:  # noqa: PYI034 - Self needs Python 3.11
         self.start()
         return self
 
@@ -174,9 +173,7 @@ class RehearsalTenant:
             return self._outside(message, body)
         if not message.path.startswith(PREFIX):
             return self._console(message)
-        reply, fields = self._api.answer(message, body.read())
-        with self._lock:
-            self._read_fields[id(body)] = fields
+        reply, body.fields = self._api.answer(message, body.read())
         return reply
 
     def record(self, message: Message, body: Body, status: int, fault: Fault | None) -> None:
@@ -192,7 +189,7 @@ class RehearsalTenant:
                 {name: message.headers[name] for name in _SHOWN_HEADERS if name in message.headers}
             ),
             authorization=hashlib.sha256(authorization.encode()).hexdigest()[:12] if authorization else "",
-            fields=self._read_fields.pop(id(body), MappingProxyType({})),
+            fields=MappingProxyType(dict(body.fields)),
             received=body.received,
             fault=fault.kind if fault else "",
             time=self.clock.now(),

@@ -1,18 +1,21 @@
-"""HTTP/1.1 on loopback, and nothing else: connections that stay open, bodies read in large blocks, and the faults of
-real networks (a real TCP reset, silence, half an answer).
+"""HTTP/1.1 on loopback, and nothing else.
+
+Connections stay open, bodies are read in large blocks, and the scripted faults of networks are real ones: a TCP reset,
+silence, half an answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from kandji_uploader.rehearsal.clock import Clock
@@ -22,6 +25,7 @@ from kandji_uploader.rehearsal.messages import Message, Reply, detail
 LOOPBACK = "127.0.0.1"
 _BLOCK = 1 << 20
 _NO_BODY = (204, 304)
+_INSTEAD = detail(500, "A scripted fault answers instead.")
 _LINGER = 2.0
 """Seconds in which a client that is still sending may come to read its refusal."""
 
@@ -35,7 +39,13 @@ class BrokenOffError(Exception):
 
 
 class Body:
-    """The body of a request while it arrives."""
+    """The body of a request while it arrives.
+
+    Attributes:
+        length: bytes, as its Content-Length says.
+        remaining: bytes that have not been read yet.
+        fields: what it held, for the record; put there by whoever read it.
+    """
 
     def __init__(self, stream: BinaryIO, length: int, course: Course) -> None:
         self._stream = stream
@@ -44,6 +54,7 @@ class Body:
         self.remaining = length
         limit = length if course.read is None else length // 2 if course.read < 0 else course.read
         self._limit = min(limit, length) if course.broken else length
+        self.fields: Mapping[str, Any] = {}
 
     @property
     def received(self) -> int:
@@ -57,8 +68,7 @@ class Body:
             ConnectionError: the client stopped before the end.
             BrokenOffError: a scripted fault.
         """
-        if self._course.broken and self.received >= self._limit:
-            raise BrokenOffError(self._course.broken)
+        self._break_off()
         wanted = min(len(buffer), self._limit - self.received)
         if not wanted:
             return 0
@@ -69,7 +79,12 @@ class Body:
         if not count:
             raise ConnectionError("the client stopped before the end of the body")
         self.remaining -= count
+        self._break_off()
         return count
+
+    def _break_off(self) -> None:
+        if self._course.broken and self.received >= self._limit:
+            raise BrokenOffError(self._course.broken)
 
     def read(self) -> bytes:
         """All of it."""
@@ -81,7 +96,7 @@ class Body:
 
     def drain(self) -> None:
         """Read what is left and forget it."""
-        buffer = memoryview(bytearray(_BLOCK)) if self.remaining or self._course.broken else memoryview(bytearray(1))
+        buffer = memoryview(bytearray(min(_BLOCK, max(self.remaining, 1))))
         while self.read_into(buffer):
             pass
 
@@ -115,7 +130,6 @@ class Listener:
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._socket = socket.create_server((LOOPBACK, port), backlog=128)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _BLOCK)
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name=f"rehearsal-{side}", daemon=True)
         self._thread.start()
@@ -134,7 +148,7 @@ class Listener:
         self._socket.close()
         with self._lock:
             for connection in self._connections:
-                _quietly(lambda connection=connection: connection.shutdown(socket.SHUT_RDWR))
+                _shut(connection, socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -148,13 +162,12 @@ class Listener:
         with self._lock:
             self._connections.add(connection)
         try:
-            _Conversation(connection, address, self)  # type: ignore[arg-type]
-        except (ConnectionError, TimeoutError, ValueError):
-            pass  # the client has gone, or a scripted fault has cut the line
+            with contextlib.suppress(ConnectionError, TimeoutError):  # the client has gone
+                _Conversation(connection, address, self)  # type: ignore[arg-type]
         finally:
             with self._lock:
                 self._connections.discard(connection)
-            _quietly(connection.close)
+            connection.close()
 
 
 class _Conversation(BaseHTTPRequestHandler):
@@ -165,12 +178,7 @@ class _Conversation(BaseHTTPRequestHandler):
     sys_version = ""
     disable_nagle_algorithm = True
     server: Listener  # type: ignore[assignment]
-
-    def setup(self) -> None:
-        self.connection: socket.socket = self.request
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        self.rfile = self.connection.makefile("rb", -1)
-        self.wfile = self.connection.makefile("wb", 0)
+    _headers_buffer: list[bytes]
 
     def serve(self) -> None:
         """One request."""
@@ -188,10 +196,8 @@ class _Conversation(BaseHTTPRequestHandler):
             return
         service.record(message, body, reply.status, fault)
         self._send(reply, course)
-        if not self.close_connection and body.remaining:
-            self._linger()
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = serve
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = serve  # noqa: N815 - named by http.server
 
     def _message(self) -> tuple[Message, Fault | None]:
         parts = urlsplit(self.path)
@@ -201,19 +207,15 @@ class _Conversation(BaseHTTPRequestHandler):
         return Message(self.command, self.server.side, parts.path, dict(parse_qsl(parts.query)), headers, twist), fault
 
     def _length(self) -> int:
-        text = self.headers.get("Content-Length", "0")
-        return int(text) if text.isdigit() else 0
+        """The length of the body; 0 where it is not told, and then the connection ends with the answer."""
+        text = self.headers.get("Content-Length", "")
+        if "Transfer-Encoding" in self.headers or not text.isdecimal():
+            self.close_connection = self.close_connection or self.command in ("POST", "PATCH", "PUT")
+            return 0
+        return int(text)
 
     def _reply(self, message: Message, body: Body, course: Course) -> Reply:
-        if "transfer-encoding" in message.headers or (
-            message.method == "POST" and "content-length" not in message.headers
-        ):
-            self.close_connection = True
-            return self.server.service.act(message, body)
-        if course.effect:
-            reply = self.server.service.act(message, body)
-        else:
-            reply = detail(500, "A scripted fault answers instead.")
+        reply = self.server.service.act(message, body) if course.effect else _INSTEAD
         body.drain()
         if course.unanswered:
             raise BrokenOffError(course.unanswered)
@@ -240,13 +242,12 @@ class _Conversation(BaseHTTPRequestHandler):
             self._linger()
 
     def _write(self, body: bytes, pace: float | None) -> None:
-        """The headers together with the body, so that one packet suffices for a small answer."""
-        head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
-        self._headers_buffer = []
+        """The body; without a pace it goes out together with the headers, in as few packets as possible."""
         if not pace:
-            self.connection.sendall(head + body)
+            self._headers_buffer += [b"\r\n", body]
+            self.flush_headers()
             return
-        self.connection.sendall(head)
+        self.end_headers()
         step = max(1, int(pace / 10))
         for start in range(0, len(body), step):
             self.connection.sendall(body[start : start + step])
@@ -261,7 +262,7 @@ class _Conversation(BaseHTTPRequestHandler):
             # With a linger time of 0, closing sends RST instead of FIN, and drops what was not sent.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
-            _quietly(lambda: self.connection.shutdown(socket.SHUT_WR))
+            _shut(self.connection, socket.SHUT_WR)
         os.close(self.connection.detach())
 
     def _linger(self) -> None:
@@ -282,8 +283,7 @@ class _Conversation(BaseHTTPRequestHandler):
         """Say nothing: the tenant keeps a record."""
 
 
-def _quietly(do: Callable[[], object]) -> None:
-    try:
-        do()
-    except OSError:
-        pass
+def _shut(connection: socket.socket, how: int) -> None:
+    """Shut a connection down, if the other side has not done so already."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(how)
