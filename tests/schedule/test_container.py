@@ -237,7 +237,7 @@ def test_the_example_environment_holds_no_secret_and_only_known_names():
 def test_the_example_schedule_is_one():
     from kandji_uploader import schedule
 
-    assert schedule.read(ROOT / "examples").hours == 4
+    assert schedule.read(ROOT / "examples", settings).hours == 4
 
 
 def test_the_entry_point_can_be_executed():

@@ -15,24 +15,24 @@ def wrong(folder, content, name="brew_cron.json"):
     """What is said of a file with that content."""
     (folder / name).write_text(content)
     with pytest.raises(SettingsError) as caught:
-        schedule.read(folder)
+        schedule.read(folder, settings)
     return str(caught.value)
 
 
 def test_kpkgs_own_file_works_unchanged(tmp_path):
     (tmp_path / "brew_cron.json").write_text('{"brew_casks" : ["coteditor", "firefox"], "every_n_hours" : 2}')
-    cron = schedule.read(tmp_path)
+    cron = schedule.read(tmp_path, settings)
     assert (cron.casks, cron.hours) == (("coteditor", "firefox"), 2)
 
 
 def test_yaml_says_the_same(tmp_path):
     (tmp_path / "brew_cron.yaml").write_text("brew_casks:\n  - firefox # the browser\n  - slack\nevery_n_hours: 8\n")
-    assert schedule.read(tmp_path) == Cron(tmp_path / "brew_cron.yaml", ("firefox", "slack"), 8)
+    assert schedule.read(tmp_path, settings) == Cron(tmp_path / "brew_cron.yaml", ("firefox", "slack"), 8)
 
 
 def test_a_cask_that_is_named_twice_is_published_once(tmp_path):
     (tmp_path / "brew_cron.json").write_text('{"brew_casks": ["a", "b", " a "], "every_n_hours": "3"}')
-    cron = schedule.read(tmp_path)
+    cron = schedule.read(tmp_path, settings)
     assert (cron.casks, cron.hours) == (("a", "b"), 3)
 
 
@@ -40,14 +40,14 @@ def test_a_missing_file_tells_how_to_make_one(tmp_path):
     with pytest.raises(
         SettingsError, match=r"brew_cron\.json: is not there; make one with `kandji-uploader schedule add"
     ):
-        schedule.read(tmp_path)
+        schedule.read(tmp_path, settings)
 
 
 def test_two_files_are_refused(tmp_path):
     (tmp_path / "brew_cron.json").write_text("{}")
     (tmp_path / "brew_cron.yaml").write_text("")
     with pytest.raises(SettingsError, match="keep one of them"):
-        schedule.read(tmp_path)
+        schedule.read(tmp_path, settings)
 
 
 def test_all_problems_are_told_at_once(tmp_path):
@@ -79,10 +79,10 @@ def test_broken_json_and_yaml_name_the_line(tmp_path):
 def test_what_is_written_reads_back(tmp_path, name):
     cron = Cron(tmp_path / "new" / name, ("firefox", "null", "1.10", "visual-studio-code@insiders"), 4)
     schedule.write(cron)
-    assert schedule.read(tmp_path / "new") == cron
+    assert schedule.read(tmp_path / "new", settings) == cron
     assert cron.path.stat().st_mode & 0o077 == 0
     schedule.write(schedule.removed(cron, cron.casks))
-    assert schedule.read(tmp_path / "new").casks == ()
+    assert schedule.read(tmp_path / "new", settings).casks == ()
 
 
 def test_the_json_that_is_written_is_kpkgs(tmp_path):
@@ -94,7 +94,7 @@ def test_comments_are_not_lost(tmp_path):
     path = tmp_path / "brew_cron.yaml"
     path.write_text("# mine\nbrew_casks: [firefox]\nevery_n_hours: 2\n")
     with pytest.raises(ScheduleError, match="has comments, which would be lost; edit it by hand"):
-        schedule.write(schedule.added(schedule.read(tmp_path), ["slack"]))
+        schedule.write(schedule.added(schedule.read(tmp_path, settings), ["slack"]))
     assert settings.read_mapping_file(path)["brew_casks"] == ["firefox"]
 
 

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.word == "add":
         return _add(folder, arguments)
     if arguments.word == "remove":
-        return _save(schedule.removed(schedule.read(folder), arguments.casks))
+        return _save(schedule.removed(schedule.read(folder, settings), arguments.casks))
     if arguments.word == "install":
         return _install(folder, arguments.every)
     if arguments.word == "uninstall":
@@ -69,8 +69,8 @@ def _every(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(folder: Path, arguments: argparse.Namespace) -> int:
-    path = schedule.find(folder)
-    held = schedule.read(folder) if path else Cron(folder / "brew_cron.json")
+    path = schedule.find(folder, settings)
+    held = schedule.read(folder, settings) if path else Cron(folder / "brew_cron.json")
     cron = schedule.added(held, arguments.casks, arguments.every)
     if not arguments.unchecked:
         from kandji_uploader import homebrew
@@ -89,7 +89,7 @@ def _save(cron: Cron) -> int:
 
 
 def _install(folder: Path, every: int | None) -> int:
-    cron = schedule.added(schedule.read(folder), (), every)
+    cron = schedule.added(schedule.read(folder, settings), (), every)
     if every is not None:
         schedule.write(cron)
     print(schedule.for_platform(folder).install(cron.hours))
@@ -113,7 +113,7 @@ def _status(folder: Path) -> int:
 
 def _shown(folder: Path) -> Cron | None:
     try:
-        cron = schedule.read(folder)
+        cron = schedule.read(folder, settings)
     except SettingsError as problem:
         print(problem)
         return None
@@ -133,11 +133,11 @@ def _warn_of_other_hours(cron: Cron) -> None:
 def _run(folder: Path, arguments: argparse.Namespace) -> int:
     say, state_folder = partial(print, flush=True), folder / "state"
     if not arguments.loop:
-        cron = schedule.read(folder)
+        cron = schedule.read(folder, settings)
         return FAILED if schedule.run_cycle(cron, _publisher(arguments), say, state_folder).failed else DONE
     stop = schedule.Stop()
     with _handled(stop):
-        schedule.loop(folder, _publisher(arguments), say, state_folder, stop)
+        schedule.loop(partial(schedule.read, folder, settings), _publisher(arguments), say, state_folder, stop)
     return DONE
 
 

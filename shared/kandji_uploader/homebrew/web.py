@@ -67,7 +67,7 @@ def with_tries(policy: Policy, attempt: Callable[[], T]) -> T:
     for _ in range(policy.tries - 1):
         try:
             return attempt()
-        except PassingError as problem:  # noqa: PERF203 - trying again is the point
+        except PassingError as problem:
             asked = min(problem.wait, policy.retry_after_cap)
             time.sleep(max(asked, wait * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter, not a secret
             wait = min(wait * 2, policy.longest_wait)

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
-from kandji_uploader import settings
 from kandji_uploader.errors import Problem, ScheduleError, SettingsError
 from kandji_uploader.files import write_private
 
@@ -39,26 +39,36 @@ def rhythm(hours: int) -> str:
     return "every hour" if hours == 1 else f"every {hours} hours"
 
 
-def find(folder: Path) -> Path | None:
+class Reader(Protocol):
+    """Reads YAML and JSON files as all others of the config folder are read: `kandji_uploader.settings` is one."""
+
+    def find_file(self, folder: Path, stem: str) -> Path | None:
+        """The one file of that name with a known suffix."""
+
+    def read_mapping_file(self, path: Path) -> dict[str, Any]:
+        """What it holds."""
+
+
+def find(folder: Path, reader: Reader) -> Path | None:
     """The file in a config folder; None where there is none.
 
     Raises:
         SettingsError: there is more than one.
     """
-    return settings.find_file(folder, STEM)
+    return reader.find_file(folder, STEM)
 
 
-def read(folder: Path) -> Cron:
+def read(folder: Path, reader: Reader) -> Cron:
     """Read and check the file of a config folder.
 
     Raises:
         SettingsError: it is missing or wrong; with all problems.
     """
-    path = find(folder)
+    path = find(folder, reader)
     if path is None:
         advice = "is not there; make one with `kandji-uploader schedule add CASK ... --every HOURS`"
         raise SettingsError([Problem(str(folder / f"{STEM}.json"), "", None, advice)])
-    found = settings.read_mapping_file(path)
+    found = reader.read_mapping_file(path)
     problems = [_unknown(path, key) for key in found if key not in _KEYS]
     casks = _casks(path, found, problems)
     hours = _hours(path, found, problems)

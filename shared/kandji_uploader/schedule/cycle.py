@@ -11,7 +11,7 @@ from typing import Protocol
 
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, SettingsError
 from kandji_uploader.files import write_private
-from kandji_uploader.schedule.cron import Cron, read
+from kandji_uploader.schedule.cron import Cron
 
 _STATE = "schedule.json"
 _HOUR = 3600.0
@@ -120,13 +120,13 @@ def _one(cask: str, publish: Publish) -> tuple[str, str]:
     return outcome.action, outcome.error
 
 
-def loop(folder: Path, publish: Publish, say: Say, state_folder: Path, stop: Stop) -> None:
+def loop(read: Callable[[], Cron], publish: Publish, say: Say, state_folder: Path, stop: Stop) -> None:
     """Run cycle after cycle until stopped; whatever goes wrong in one, the next one is tried.
 
     The file is read anew before each cycle, so edits count from the next one on.
 
     Args:
-        folder: the config folder.
+        read: reads the schedule, or raises `SettingsError`.
         publish: publishes one cask.
         say: told what is being done.
         state_folder: where each cycle is noted.
@@ -136,7 +136,7 @@ def loop(folder: Path, publish: Publish, say: Say, state_folder: Path, stop: Sto
         while not stop.asked:
             began = time.time()
             try:
-                cron = read(folder)
+                cron = read()
                 pause = cron.hours * _HOUR
                 run_cycle(cron, publish, say, state_folder)
             except SettingsError as problem:
