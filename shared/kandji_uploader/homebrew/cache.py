@@ -17,7 +17,7 @@ from kandji_uploader.homebrew.cask import Cask
 from kandji_uploader.homebrew.web import BLOCK
 
 DAY = 24 * 3600.0
-MOST_BYTES = 20 * 1024**3
+MOST_BYTES = 20_000_000_000
 MOST_DAYS = 30.0
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from kandji_uploader import __version__
 from kandji_uploader.errors import CaskError
@@ -88,11 +88,11 @@ def read(data: Mapping[str, Any], *, arch: str, allow_no_checksum: bool = False,
     artifacts = tuple(_artifacts(held))
     name = name_in(url)
     _refuse_unpublishable(token, held, [kind for kind, _ in artifacts], name)
-    names = held.get("name") or [token]
+    names = _listed(held.get("name")) or [token]
     version = str(held.get("version") or "")
     return Cask(
         token=token,
-        name=str(names[0] if isinstance(names, list) else names),
+        name=str(names[0]),
         version=version,
         url=url,
         sha256=_sha256(token, held, allow_no_checksum=allow_no_checksum),
@@ -100,14 +100,15 @@ def read(data: Mapping[str, Any], *, arch: str, allow_no_checksum: bool = False,
         artifacts=tuple(dict.fromkeys(kind for kind, _ in artifacts)),
         app_names=tuple(_app_names(artifacts)),
         file_name=name if suffix_of(name) in SUFFIXES else tidy(f"{token.rsplit('/', 1)[-1]}-{version}"),
-        headers=_headers(token, held.get("url_specs") or {}),
+        headers=_headers(token, _mapping(held.get("url_specs"))),
         notes=tuple(_notes(token, held, artifacts)),
     )
 
 
 def name_in(url: str) -> str:
     """The last part of an address's path as a file name; "" where it has none."""
-    return tidy(unquote(urlsplit(url).path.rsplit("/", 1)[-1]))
+    path = url.partition("#")[0].partition("?")[0].partition("://")[2]
+    return tidy(unquote(path.rpartition("/")[2])) if "/" in path else ""
 
 
 def tidy(name: str) -> str:
@@ -124,10 +125,18 @@ def suffix_of(name: str) -> str:
 
 def _variation(data: Mapping[str, Any], arch: str, tag: str | None) -> Mapping[str, Any]:
     """The cask as it is on the Macs that are meant."""
-    variations = data.get("variations")
-    wanted = tag or (LAST_INTEL_MACOS if arch == INTEL else None)
-    differing = variations.get(wanted) if isinstance(variations, dict) and wanted else None
-    return {**data, **differing} if isinstance(differing, dict) else data
+    wanted = tag or (LAST_INTEL_MACOS if arch == INTEL else "")
+    return {**data, **_mapping(_mapping(data.get("variations")).get(wanted))}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """A mapping; an empty one where the answer holds something else, most often null."""
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: object) -> list[Any]:
+    """A list; a single value is a list of one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _refuse_disabled(token: str, held: Mapping[str, Any]) -> None:
@@ -137,11 +146,10 @@ def _refuse_disabled(token: str, held: Mapping[str, Any]) -> None:
 
 
 def _refuse_platform(token: str, held: Mapping[str, Any], arch: str) -> None:
-    needs = held.get("depends_on")
-    needs = needs if isinstance(needs, dict) else {}
+    needs = _mapping(held.get("depends_on"))
     if "linux" in needs:
         raise CaskError(f"the cask {token!r} is for Linux only; Kandji manages Macs")
-    kinds = {str(each.get("type", "")) if isinstance(each, dict) else str(each) for each in needs.get("arch") or ()}
+    kinds = {str(each.get("type", "")) if isinstance(each, dict) else str(each) for each in _listed(needs.get("arch"))}
     runs_on = {INTEL if kind.strip(":") in ("intel", INTEL) else ARM for kind in kinds}
     if runs_on and arch not in runs_on:
         other = next(iter(runs_on))
@@ -149,8 +157,8 @@ def _refuse_platform(token: str, held: Mapping[str, Any], arch: str) -> None:
 
 
 def _url(token: str, held: Mapping[str, Any]) -> str:
-    url, specs = held.get("url"), held.get("url_specs") or {}
-    if not url:
+    url, specs = held.get("url"), _mapping(held.get("url_specs"))
+    if not url or not isinstance(url, str):
         raise CaskError(f"the cask {token!r} names no download for these Macs; look at `--arch`, or publish a file")
     unusual = [
         key for key in ("using", "data", "branch", "tag", "revision", "revisions", "only_path") if specs.get(key)
@@ -160,7 +168,7 @@ def _url(token: str, held: Mapping[str, Any]) -> str:
             f"the cask {token!r} is not a plain download (its `url` has `{unusual[0]}`); "
             "try `--use-brew`, or download the installer yourself and publish the file"
         )
-    return str(url)
+    return url
 
 
 def _sha256(token: str, held: Mapping[str, Any], *, allow_no_checksum: bool) -> str | None:
@@ -180,9 +188,8 @@ def _sha256(token: str, held: Mapping[str, Any], *, allow_no_checksum: bool) -> 
 
 def _artifacts(held: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Kind and content of each thing that the cask installs, uninstalls or runs."""
-    for entry in held.get("artifacts") or ():
-        if isinstance(entry, dict):
-            yield from ((str(kind), content) for kind, content in entry.items() if kind != "target")
+    for entry in _listed(held.get("artifacts")):
+        yield from ((str(kind), content) for kind, content in _mapping(entry).items() if kind != "target")
 
 
 def _app_names(artifacts: Sequence[tuple[str, Any]]) -> Iterator[str]:
@@ -193,11 +200,11 @@ def _app_names(artifacts: Sequence[tuple[str, Any]]) -> Iterator[str]:
 
 def _refuse_unpublishable(token: str, held: Mapping[str, Any], kinds: Sequence[str], name: str) -> None:
     """Refuse what Kandji could upload but not install, with the reason."""
-    container = held.get("container")
+    nested = _mapping(held.get("container")).get("nested")
     suffix = suffix_of(name)
     reason = ""
-    if isinstance(container, dict) and container.get("nested"):
-        reason = f"its installer lies inside another archive ({str(container['nested'])[:100]!r})"
+    if nested:
+        reason = f"its installer lies inside another archive ({str(nested)[:100]!r})"
     elif suffix in _OTHER_ARCHIVES:
         reason = f"it downloads a {suffix} file ({name!r})"
     elif "installer" in kinds:
@@ -219,11 +226,10 @@ def _headers(token: str, specs: Mapping[str, Any]) -> tuple[tuple[str, str], ...
     found = {"User-Agent": _BROWSER if agent.strip(":") in ("fake", "browser") else agent}
     if specs.get("referer"):
         found["Referer"] = str(specs["referer"])
-    cookies = specs.get("cookies")
-    if isinstance(cookies, dict) and cookies:
+    cookies = _mapping(specs.get("cookies"))
+    if cookies:
         found["Cookie"] = "; ".join(f"{key}={value}" for key, value in cookies.items())
-    lines = specs.get("headers") or specs.get("header") or ()
-    for line in [lines] if isinstance(lines, str) else lines:
+    for line in _listed(specs.get("headers") or specs.get("header")):
         key, colon, value = str(line).partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", key.strip()):
             raise CaskError(f"the cask {token!r} asks for a header that is none: {str(line)[:60]!r}; try `--use-brew`")
@@ -240,8 +246,8 @@ def _notes(token: str, held: Mapping[str, Any], artifacts: Sequence[tuple[str, A
         yield f"Homebrew would also see to {kinds} of the cask {token!r}; Kandji does not"
     if any(kind == "pkg" and isinstance(content, list) and len(content) > 1 for kind, content in artifacts):
         yield f"Homebrew installs the .pkg of {token!r} with choices of its own; Kandji installs its default choices"
-    needs = held.get("depends_on")
-    others = [str(each) for key in ("cask", "formula") for each in (needs or {}).get(key) or ()] if needs else []
+    needs = _mapping(held.get("depends_on"))
+    others = [str(each) for key in ("cask", "formula") for each in _listed(needs.get(key))]
     if others:
         yield f"the cask {token!r} needs {', '.join(others)}, which Kandji does not install along with it"
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from kandji_uploader import __version__
 from kandji_uploader.errors import CaskError, NetworkError
@@ -88,15 +88,14 @@ def get(url: str, headers: Mapping[str, str], policy: Policy) -> Iterator[reques
 
     with requests.Session() as session:
         session.trust_env = not _is_loopback(url)
-        first = urlsplit(url).netloc
+        first = _checked_host(url)
         for _ in range(policy.redirects + 1):
-            _require_https(url)
-            kept = headers if urlsplit(url).netloc == first else _for_other_hosts(headers)
+            kept = headers if _checked_host(url) == first else _for_other_hosts(headers)
             response = _send(session, url, kept, policy)
             if response.status_code not in _REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
-            url = urljoin(url, response.headers["Location"])
+            url = _joined(url, response.headers["Location"])
         else:
             raise CaskError(f"{_shown(url)}: more than {policy.redirects} redirects; the address leads in circles")
         with response:
@@ -175,7 +174,7 @@ def _send(session: requests.Session, url: str, headers: Mapping[str, str], polic
             f"{_shown(url)} was not reached ({type(problem).__name__}); check the network, and HTTPS_PROXY where a "
             "proxy is needed"
         ) from None
-    except requests.RequestException as problem:
+    except (requests.RequestException, ValueError) as problem:  # ValueError: a redirect to what is no address
         raise CaskError(f"{_shown(url)} cannot be asked for ({type(problem).__name__})") from None
 
 
@@ -184,8 +183,13 @@ def _anonymous(request: Any) -> Any:
     return request
 
 
-def _require_https(url: str) -> None:
-    parts = urlsplit(url)
+def _checked_host(url: str) -> str:
+    """Host and port of an address that may be asked.
+
+    Raises:
+        CaskError: it is none, has a login in it, or is neither https nor loopback.
+    """
+    parts = _split(url)
     if not parts.hostname or parts.username or parts.password:
         raise CaskError(
             f"{_shown(url)} is no address that is downloaded from; it must be https://HOST/... without a login"
@@ -195,10 +199,25 @@ def _require_https(url: str) -> None:
             f"{_shown(url)} is not https; it is not downloaded from. Download the installer yourself, check it and "
             "publish the file"
         )
+    return parts.netloc
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
 
 
 def _is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in _LOOPBACK
+    return _split(url).hostname in _LOOPBACK
 
 
 def _for_other_hosts(headers: Mapping[str, str]) -> dict[str, str]:
@@ -213,6 +232,6 @@ def _retry_after(response: requests.Response) -> float:
 
 def _shown(url: str | None) -> str:
     """An address as error texts show it: without a login or a query, either of which may hold a secret."""
-    parts = urlsplit(url or "")
+    parts = _split(url or "")
     host = parts.netloc.rsplit("@", 1)[-1]
     return f"{parts.scheme}://{host}{parts.path}" if host else str(url)[:100]
