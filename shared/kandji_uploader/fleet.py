@@ -67,7 +67,7 @@ def summarise(statuses: Iterable[StatusRecord], now: datetime, listed: int = LIS
     """
     tally = _Tally(listed)
     for record in statuses:
-        tally.add(_read(record), now)
+        tally.add(read(record), now)
     return tally.figures()
 
 
@@ -132,7 +132,8 @@ def _age(reported: datetime | None, now: datetime) -> str:
     return next(age for age, limit in AGES.items() if limit is None or now - reported <= limit)
 
 
-def _read(record: StatusRecord) -> MacState:
+def read(record: StatusRecord) -> MacState:
+    """What one record says: its status in capitals, the version that its log tells, when it last reported, and why."""
     status = " ".join(record.status.upper().split())[:_LONGEST_WORD] or "(no status)"
     return MacState(
         name=record.mac_name,
