@@ -350,6 +350,7 @@ class Target:
         active: None leaves what the app has.
         recommended: None leaves what the app has.
         blueprints: what a created app is assigned to.
+        enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
     """
 
     stage: Stage
@@ -365,6 +366,7 @@ class Target:
     active: bool | None = None
     recommended: bool | None = None
     blueprints: tuple[str, ...] = ()
+    enforcement_deadline: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -469,6 +471,11 @@ class Action(str, Enum):
     CREATE = "create"
     UPDATE = "update"
     UNCHANGED = "unchanged"
+    PROMOTE = "promote"
+    """The prod app gets what has soaked in the test app; nothing is uploaded."""
+    HELD = "held"
+    """Nothing is done, for a reason that time or an admin resolves; that is no failure."""
+    PINNED = "pinned"
     CONFLICT = "conflict"
     REFUSED = "refused"
     FAILED = "failed"
@@ -476,7 +483,7 @@ class Action(str, Enum):
     @property
     def writes(self) -> bool:
         """Whether carrying it out changes the tenant."""
-        return self in (Action.CREATE, Action.UPDATE)
+        return self in (Action.CREATE, Action.UPDATE, Action.PROMOTE)
 
     @property
     def bad(self) -> bool:
@@ -528,6 +535,7 @@ class RunResult:
         facts: what was read of the installer; None where that was not needed.
         app_name: what the run calls the software.
         sha256: hex digest of the installer; "" where it was not needed.
+        news: whether people want to hear of it although nothing changed.
     """
 
     source: str
@@ -536,6 +544,7 @@ class RunResult:
     facts: AppFacts | None = None
     app_name: str = ""
     sha256: str = ""
+    news: bool = False
 
     @property
     def changed(self) -> bool:

@@ -25,12 +25,16 @@ _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.UNCHANGED: "unchanged",
+    Action.PROMOTE: "promoted",
+    Action.HELD: "held",
+    Action.PINNED: "pinned",
     Action.CONFLICT: "conflict",
     Action.REFUSED: "refused",
     Action.FAILED: "failed",
 }
 
-_WOULD = {Action.CREATE: "would create", Action.UPDATE: "would update"}
+_WOULD = {Action.CREATE: "would create", Action.UPDATE: "would update", Action.PROMOTE: "would promote"}
+_TELLING = (Action.PROMOTE, Action.HELD, Action.PINNED)
 
 
 def word(outcome: Outcome, *, dry_run: bool = False) -> str:
@@ -118,7 +122,9 @@ def _line(outcome: Outcome, *, dry_run: bool) -> str:
     told = f"{outcome.name}: {word(outcome, dry_run=dry_run)}"
     if outcome.changes:
         told += f" ({', '.join(outcome.changes)})"
-    if dry_run and outcome.reason:
+    if outcome.reason and outcome.action in _TELLING:
+        told += f": {outcome.reason}"
+    elif dry_run and outcome.reason:
         told += f" because {outcome.reason}"
     return f"{told} {outcome.link}".rstrip()
 

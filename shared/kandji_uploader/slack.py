@@ -13,10 +13,15 @@ _MARKS = {
     Action.CREATE: ":new: created",
     Action.UPDATE: ":white_check_mark: updated",
     Action.UNCHANGED: "unchanged",
+    Action.PROMOTE: ":rocket: promoted",
+    Action.HELD: ":hourglass: held",
+    Action.PINNED: ":pushpin: pinned",
     Action.CONFLICT: ":warning: conflict",
     Action.REFUSED: ":warning: refused",
     Action.FAILED: ":x: failed",
 }
+_TELLING = (Action.PROMOTE, Action.HELD, Action.PINNED)
+"""Whose reason people want to read."""
 _LONGEST = 2900
 """A section of Slack's blocks holds 3,000 characters."""
 
@@ -24,6 +29,8 @@ _LONGEST = 2900
 def message(result: RunResult) -> Mapping[str, object]:
     """What to tell of a run that changed something or in which a target failed."""
     head = "KandjiUploader failed" if result.failed else "KandjiUploader published"
+    if not (result.failed or result.changed):
+        head = "KandjiUploader holds back"
     return _blocks(f"{head}: {_escaped(result.app_name or result.source)}", [_of(item) for item in result.outcomes])
 
 
@@ -59,7 +66,8 @@ def _of(outcome: Outcome) -> str:
     version = f" {_escaped(outcome.version)}" if outcome.version else ""
     what = f"{linked}{version}: {_MARKS[outcome.action]}"
     details = [_escaped(text) for text in (outcome.installer, outcome.enforcement) if text]
-    return "\n".join(filter(None, [what, " - ".join(details), _escaped(outcome.error)]))
+    reason = _escaped(outcome.reason) if outcome.action in _TELLING else ""
+    return "\n".join(filter(None, [what, " - ".join(details), reason, _escaped(outcome.error)]))
 
 
 def _blocks(head: str, sections: list[str]) -> Mapping[str, object]:

@@ -79,6 +79,7 @@ def _target(
         active=held.active,
         recommended=held.recommended,
         blueprints=held.blueprints,
+        enforcement_deadline=held.enforcement_deadline,
     )
 
 
