@@ -85,13 +85,13 @@ a { color: var(--link); }
 .filters label { display: grid; gap: 3px; font-size: .8rem; color: var(--soft); }
 .filters input { min-width: 240px; }
 input, select, button { font: inherit; color: inherit; }
-input, select { height: 36px; padding: 0 9px; border: 1px solid var(--line); border-radius: 7px; background: var(--card);
-  max-width: 260px; }
+input, select { height: 36px; max-width: 260px; padding: 0 9px; border: 1px solid var(--line);
+  border-radius: 7px; background: var(--card); }
 .filters output { margin-left: auto; color: var(--soft); }
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; padding: 7px 12px; vertical-align: top; }
-td { border-top: 1px solid var(--line); overflow-wrap: anywhere; min-width: 115px;
+td { border-top: 1px solid var(--line); overflow-wrap: anywhere; min-width: 125px;
   max-width: 220px; }
 td.name { min-width: 150px; max-width: 300px; } td.reason { min-width: 240px; max-width: 380px; }
 td.keep { white-space: nowrap; overflow-wrap: normal; }
@@ -148,7 +148,7 @@ _JS = """
   });
   for (const name of ["text", "app", "status"]) field(name).addEventListener("input", filter);
   field("filters").hidden = false;
-  filter();
+  addEventListener("pageshow", filter);  // also after a reload, which keeps what was typed
 })();
 """
 
