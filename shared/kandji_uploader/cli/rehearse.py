@@ -3,7 +3,7 @@
 It serves this machine only, until Ctrl-C. In another window, paste the lines that it prints and publish as usual;
 the page at its address shows what is there.
 
-examples:
+Examples:
   kandji-uploader rehearse
   kandji-uploader rehearse --folder ~/rehearsal --port 8642
   kandji-uploader rehearse --faults faults.json --for 600
@@ -79,8 +79,8 @@ def _tenant(folder: Path, arguments: argparse.Namespace) -> RehearsalTenant:
         tenant.start()
     except OSError as problem:
         raise KandjiUploaderError(
-            f"the rehearsal cannot start: {problem.strerror or problem}. Is port {arguments.port or 'any'} in use, or the "
-            "folder read-only? Name others with --port and --folder"
+            f"the rehearsal cannot start: {problem.strerror or problem}. Is the port in use, or the folder read-only? "
+            "Name others with --port and --folder"
         ) from None
     return tenant
 
