@@ -157,6 +157,13 @@ def test_a_cask_that_kandji_cannot_install_is_refused_before_the_download(brew):
     assert [call[0] for call in brew.calls()] == ["info"]
 
 
+def test_a_folder_that_cannot_be_written_is_one_sentence(brew, tmp_path):
+    (tmp_path / "file").write_text("")
+    cask = homebrew.find_with_brew("app", environ=brew.environ, platform="darwin")
+    with pytest.raises(CaskError, match="cannot take the cask 'app'"):
+        homebrew.fetch_with_brew(cask, tmp_path / "file" / "cache", environ=brew.environ, platform="darwin")
+
+
 def test_brews_own_file_is_left_as_it_is(brew, tmp_path):
     cask = homebrew.find_with_brew("app", environ=brew.environ, platform="darwin")
     path = homebrew.fetch_with_brew(cask, tmp_path / "cache", environ=brew.environ, platform="darwin")

@@ -6,6 +6,7 @@ so the file is checked here all the same. It is started without a shell and with
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from kandji_uploader.errors import CaskError
 from kandji_uploader.files import private_folder
-from kandji_uploader.homebrew.cache import cached, digest, keep
+from kandji_uploader.homebrew.cache import cached, digest, keep, prune
 from kandji_uploader.homebrew.cask import ARM, INTEL, LAST_INTEL_MACOS, SUFFIXES, Cask, read, suffix_of, tidy
 from kandji_uploader.homebrew.catalogue import api_address, check_arch
 from kandji_uploader.homebrew.download import Progress
@@ -105,14 +106,20 @@ def _adopt(cask: Cask, held: Path, folder: Path) -> Path:
             "It is not published; run `brew update`, then `brew fetch --force --cask` for it, and try again"
         )
     name = tidy(_CACHE_NAME.sub("", held.resolve().name))
+    arrived = folder / f"{sha256}.part"
     try:
-        arrived = private_folder(folder) / f"{sha256}.part"
+        private_folder(folder)
         arrived.unlink(missing_ok=True)
         _link_or_copy(held.resolve(), arrived)
-        return keep(arrived, folder, sha256, name if suffix_of(name) in SUFFIXES else cask.file_name)
+        path = keep(arrived, folder, sha256, name if suffix_of(name) in SUFFIXES else cask.file_name)
+        prune(folder, spare=path)
     except OSError as problem:
-        arrived.unlink(missing_ok=True)
-        raise CaskError(f"{folder} cannot take the cask {cask.token!r} ({problem.strerror}); make room") from None
+        with contextlib.suppress(OSError):
+            arrived.unlink(missing_ok=True)
+        raise CaskError(
+            f"{folder} cannot take the cask {cask.token!r} ({problem.strerror}); make room, or correct its permissions"
+        ) from None
+    return path
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
