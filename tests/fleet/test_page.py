@@ -167,7 +167,7 @@ class TestInTheBrowser:
             "const f = document.getElementById('text'); f.value = 'lab'; const t = performance.now();"
             "f.dispatchEvent(new Event('input')); return performance.now() - t"
         )
-        assert took < 500
+        assert took < 1500, "milliseconds"
         assert find(driver, "footer")[0].text.startswith("27,000 more rows left out")
 
 

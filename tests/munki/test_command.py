@@ -177,6 +177,14 @@ def test_a_place_that_cannot_be_written(whole_repo, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("out", "report"), [("map.json", "r.md"), ("map", "r.md"), ("m.yaml", "m.yaml"), ("m.yml", "r.json")]
+)
+def test_map_and_reports_have_names_of_their_own(whole_repo, tmp_path, out, report):
+    assert run(whole_repo, tmp_path / out, "--report", tmp_path / report) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_every_text_reads_back_from_yaml(text):
     assert yaml.safe_load(f"key: {recipe_map.quoted(text)}") == {"key": text}

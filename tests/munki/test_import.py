@@ -9,14 +9,37 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from kandji_uploader import settings
 from kandji_uploader.errors import MunkiRepoError
 from kandji_uploader.munki import Repo, names, report
+from kandji_uploader.munki.manifests import LISTS
 from tests.munki import builder
 from tests.munki.builder import BOTH, PROD, TEST, pkginfo, small
 from tests.munki.conftest import BLUEPRINTS, run
 from tests.munki.expected import EXPECTED
+
+KEYS = (*LISTS, "catalogs", "included_manifests", "conditional_items", "condition", "note")
+FIELDS = [
+    *("name", "version", "catalogs", "display_name", "category", "preinstall_script", "postinstall_script"),
+    *("force_install_after_date", "requires", "RestartAction", "installer_type", "blocking_applications"),
+    *("minimum_os_version", "update_for", "items_to_copy", "OnDemand"),
+]
+WORDS = st.sampled_from(["Firefox", "site", "odd", "production", "Other-1.0", "a--1", "", "../x", "nopkg", "(null)"])
+ANYTHING = st.recursive(
+    WORDS
+    | st.text("ab\n\t|<`é", max_size=5)
+    | st.integers(-5, 5)
+    | st.booleans()
+    | st.floats(0, 9)
+    | st.binary(max_size=3)
+    | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def item(found, name):
@@ -232,6 +255,20 @@ class TestCatalogs:
         found = only(tmp_path, manifests)
         assert [(finding.kind, finding.where) for finding in found.findings] == [("unknown catalog", "site")]
         assert found.entries
+
+    def test_a_catalog_that_was_never_made_is_not_made_up(self, tmp_path):
+        repo = small(tmp_path / "repo", {"site": {"catalogs": TEST, "managed_installs": ["Firefox"]}}, [])
+        builder.write_plist(repo / "pkgsinfo" / "new.plist", pkginfo("Firefox", "1.0", TEST))
+        builder.write_plist(repo / "catalogs" / "production", [])
+        found = run(repo)
+        assert not found.entries
+        assert [finding.kind for finding in found.findings] == ["unknown catalog"]
+
+    def test_the_catalog_of_all_items_is_no_stage_unless_named(self, tmp_path):
+        repo = small(tmp_path / "repo", {"site": {"catalogs": ["all"], "managed_installs": ["Firefox"]}}, [])
+        builder.write_plist(repo / "catalogs" / "all", [pkginfo("Firefox", "1.0", TEST)])
+        assert "found in catalog all" in item(run(repo), "Firefox").gaps[0].why
+        assert run(repo, production=("all",)).entries
 
     def test_two_versions_in_both_catalogs_are_told_and_the_higher_counts(self, tmp_path):
         items = [pkginfo("Firefox", version, BOTH) for version in ("1.9", "1.10")]
@@ -454,6 +491,19 @@ class TestBadInput:
         found = run(repo)
         assert item(found, "Firefox").wanted[0].package.version == "1.10"
         assert item(found, "Numbers").entry["pin_version"] == "12"
+
+    @given(
+        manifest=st.dictionaries(st.sampled_from(KEYS), ANYTHING),
+        fields=st.dictionaries(st.sampled_from(FIELDS), ANYTHING),
+    )
+    @hypothesis_settings(max_examples=150, deadline=None)
+    def test_whatever_stands_there_the_import_goes_on(self, tmp_path_factory, manifest, fields):
+        items = [pkginfo("Other", "1.0", PROD), {**pkginfo("Firefox", "1.0", PROD), **fields}]
+        manifests = {"odd": manifest, "site": device(managed_installs=["Other", "Firefox"], included_manifests=["odd"])}
+        found = run(small(tmp_path_factory.mktemp("odd"), manifests, items))
+        assert found.entries["Other.pkg"]["enforcement_type"] == "audit_enforce"
+        assert report.as_markdown(found)
+        assert json.loads(report.as_json(found))["mapped"] == len(found.entries)
 
     def test_the_import_changes_nothing_in_the_repo(self, tmp_path, whole_repo):
         copy = tmp_path / "copy"

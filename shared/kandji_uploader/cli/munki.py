@@ -52,14 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Import; 1 where nothing could be mapped."""
     out = arguments.out
     written = arguments.report or out.with_name("munki_import.md")
-    _check_places(arguments.repo, out, written, force=arguments.force)
+    if out.suffix.lower() not in (".yaml", ".yml"):
+        raise MunkiRepoError(f"{out}: the map is YAML; give --out a name that ends in .yaml")
+    _check_places(arguments.repo, out, written, written.with_suffix(".json"), force=arguments.force)
     repo = Repo(arguments.repo, settings.read_yaml)
     found = import_repo(repo, _options(arguments))
     _check_places(arguments.repo, *(out.parent / path for path in found.scripts), force=True)
     as_json = report.as_json(found)
     try:
         files.write_private(written, report.as_markdown(found))
-        files.write_private(written.with_name(f"{written.stem}.json"), as_json)
+        files.write_private(written.with_suffix(".json"), as_json)
         if not found.entries:
             raise MunkiRepoError(f"{repo.folder}: no item could be mapped, no map was written; {written} tells why")
         _write_map(out, found)
@@ -141,6 +143,8 @@ def _check_places(repo: Path, *targets: Path, force: bool) -> None:
         MunkiRepoError: a target is inside the repo, or there already.
     """
     inside = repo.resolve()
+    if len({target.resolve() for target in targets}) < len(targets):
+        raise MunkiRepoError(f"{targets[0]}: map and report need names of their own; choose another --report")
     for target in targets:
         if target.resolve().is_relative_to(inside):
             raise MunkiRepoError(f"{target} is inside the Munki repo {repo}, which is only read; choose another place")

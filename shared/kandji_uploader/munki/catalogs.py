@@ -6,6 +6,9 @@ from kandji_uploader.munki import names
 from kandji_uploader.munki.repo import Repo
 from kandji_uploader.munki.values import PkgInfo
 
+ALL = "all"
+"""The catalog that makecatalogs writes for Munki's own tools."""
+
 
 class Shelf:
     """The catalogs of a repo, indexed by item name."""
@@ -13,6 +16,7 @@ class Shelf:
     def __init__(self, repo: Repo) -> None:
         self._repo = repo
         self._known = frozenset(repo.catalog_names())
+        self._searched = sorted(self._known - {ALL})
         self._index: dict[str, dict[str, list[PkgInfo]]] = {}
 
     @property
@@ -22,7 +26,11 @@ class Shelf:
 
     def items(self) -> frozenset[str]:
         """The names of all items."""
-        return frozenset(name for catalog in self._known for name in self._catalog(catalog))
+        return frozenset(name for catalog in self._searched for name in self._catalog(catalog))
+
+    def catalogs_with(self, name: str) -> list[str]:
+        """The catalogs that have an item."""
+        return [catalog for catalog in self._searched if self.versions(name, catalog)]
 
     def versions(self, name: str, catalog: str) -> list[PkgInfo]:
         """Every version of an item in one catalog, the highest first."""
@@ -45,7 +53,7 @@ class Shelf:
     def updates_for(self, name: str) -> list[str]:
         """Items that Munki installs along with this one, since they say `update_for`."""
         found = set()
-        for catalog in self._known:
+        for catalog in self._searched:
             for packages in self._catalog(catalog).values():
                 found |= {package.name for package in packages if name in _updated(package)}
         return sorted(found)

@@ -220,7 +220,7 @@ def _note_missing(draft: _Draft, want: Want, shelf: Shelf) -> None:
         close = difflib.get_close_matches(wish.name, sorted(shelf.items()), 1, 0.85)
         said = "is in no catalog" + (f"; names are case-sensitive, did you mean {close[0]}?" if close else "")
     else:
-        there = [catalog for catalog in sorted(shelf.catalogs) if shelf.versions(wish.name, catalog)]
+        there = shelf.catalogs_with(wish.name)
         versions = {package.version for catalog in there for package in shelf.versions(wish.name, catalog)}
         searched = _listed(wish.catalogs) or "no catalog"
         said = f"the manifest searches {searched}; {_listed(there)} has {_listed(versions)}"

@@ -91,31 +91,33 @@ class Repo:
         return found
 
     def catalog(self, name: str) -> tuple[PkgInfo, ...]:
-        """The items of a catalog; where its file is missing or broken, those that `pkgsinfo` puts into it."""
+        """The items of a catalog; where its file is broken or the repo has none, those that `pkgsinfo` puts into it."""
         if name not in self._catalogs:
             self._catalogs[name] = self._load_catalog(name)
         return self._catalogs[name]
 
     def catalog_names(self) -> tuple[str, ...]:
-        """Every catalog that has a file or that `pkgsinfo` names; `all` is a list for Munki's tools, not a catalog."""
+        """Every catalog that has a file, or that `pkgsinfo` names where there are no files."""
+        files = self._catalog_files()
+        named = set(files) or {each for package in self._packages() for each in _texts(package.fields.get("catalogs"))}
+        return tuple(sorted(named))
+
+    def _catalog_files(self) -> dict[str, Path]:
         top = self.folder / "catalogs"
-        files = {path.relative_to(top).as_posix() for path in _files(top)} if top.is_dir() else set()
-        named = {_bare(name) for name in files}
-        if not named:
-            named = {each for package in self._packages() for each in _texts(package.fields.get("catalogs"))}
-        return tuple(sorted(named - {"all"}))
+        return {_bare(path.relative_to(top).as_posix()): path for path in _files(top)}
 
     def _load_catalog(self, name: str) -> tuple[PkgInfo, ...]:
-        top = self.folder / "catalogs"
-        spelled = (name, *(f"{name}{suffix}" for suffix in _YAML_SUFFIXES)) if _inside(name) else ()
-        path = next((top / each for each in spelled if (top / each).is_file()), None)
-        found = self._load(path) if path else None
-        if isinstance(found, list):
-            return tuple(self._as_packages(found, f"catalogs/{name}"))
-        if path and found is not None:
-            self.note("broken file", f"catalogs/{name}", f"holds {_kind(found)}, not a list of items")
+        files = self._catalog_files()
+        if name in files:
+            found = self._load(files[name])
+            if isinstance(found, list):
+                return tuple(self._as_packages(found, f"catalogs/{name}"))
+            if found is not None:
+                self.note("broken file", f"catalogs/{name}", f"holds {_kind(found)}, not a list of items")
+        elif files:
+            return ()  # A Mac does not find it either until makecatalogs has been run.
         made = tuple(package for package in self._packages() if name in _texts(package.fields.get("catalogs")))
-        if path or (made and top.is_dir()):
+        if name in files:
             self.note("catalog from pkgsinfo", f"catalogs/{name}", f"its {len(made)} items were taken from pkgsinfo")
         return made
 
@@ -198,10 +200,6 @@ def _is_plist(content: bytes) -> bool:
 
 def _bare(name: str) -> str:
     return next((name.removesuffix(suffix) for suffix in _YAML_SUFFIXES if name.endswith(suffix)), name)
-
-
-def _inside(name: str) -> bool:
-    return bool(name) and not name.startswith("/") and ".." not in name.split("/")
 
 
 def _texts(value: object) -> tuple[str, ...]:
