@@ -114,6 +114,13 @@ def test_the_length_of_names_can_be_limited(api, tenant):
     assert api.create("n" * 255).status_code == 201
 
 
+@pytest.mark.parametrize(("trims", "kept"), [(False, "\necho\n"), (True, "echo")])
+def test_texts_can_lose_the_white_space_around_them(api, tenant, trims, kept):
+    tenant.configure(trims_texts=trims)
+    app = api.create(" Fox ", preinstall_script="\necho\n").json()
+    assert (app["name"], app["preinstall_script"]) == ("Fox", kept)
+
+
 def test_an_update_changes_only_what_it_names_and_moves_updated_at(api):
     app = api.create(postinstall_script="echo").json()
     after = api.patch(f"{APPS}/{app['id']}", data={"name": "Fox 2"}).json()

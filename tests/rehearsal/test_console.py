@@ -61,7 +61,7 @@ def test_a_page_of_another_host_name_gets_nothing(tenant):
     [
         ("VERSION=1.2", "1.2"),
         ("#!/bin/zsh\nreadonly ENFORCED_VERSION='1.2 beta'\n", "1.2 beta"),
-        ("typeset -r APP_VERSION=\"3\"\n", "3"),
+        ('typeset -r APP_VERSION="3"\n', "3"),
         ("# VERSION=1\nexit 0", ""),
         ("", ""),
     ],

@@ -186,7 +186,8 @@ def test_a_truncated_body_stores_nothing(api, tenant):
     body = form(ticket["post_data"], b"x" * 2_000_000)
     parts = urlsplit(ticket["post_url"])
     with socket.create_connection((parts.hostname, parts.port)) as line:
-        head = f"POST /store HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B0undary\r\nContent-Length: {len(body)}\r\n\r\n"
+        kind = "Content-Type: multipart/form-data; boundary=B0undary"
+        head = f"POST /store HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         line.sendall(head.encode() + body[:1_500_000])
         line.shutdown(socket.SHUT_WR)
         assert line.recv(100) == b""

@@ -129,7 +129,7 @@ class Faults:
             ValueError: there is no such kind, or it does not take such a parameter.
         """
         first, count = (1, None) if nth == "every" else (int(nth), times)
-        fault = Fault(method.upper(), path, kind, first, count, MappingProxyType(params))
+        fault = Fault(str(method).upper(), path, kind, first, count, MappingProxyType(params))
         _check(fault)
         with self._lock:
             self._faults.append(fault)
@@ -186,6 +186,8 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _check(fault: Fault) -> None:
+    if not all(isinstance(text, str) for text in (fault.method, fault.path, fault.kind)):
+        raise ValueError("method, path and kind are texts")
     base = fault.kind.removeprefix("effect_then_")
     if fault.kind not in KINDS and base not in KINDS:
         raise ValueError(f"no fault is called {fault.kind!r}; there are {', '.join(sorted(KINDS))}")
@@ -268,8 +270,16 @@ def _stall(params: Params) -> Course:
 
 
 def _slow(params: Params) -> Course:
-    pace = params.get("bytes_per_second")
-    return Course(pace=None if pace is None else float(pace), delay=float(params.get("delay", 0.0)))
+    pace = float(params["bytes_per_second"]) if "bytes_per_second" in params else None
+    if pace is not None and pace <= 0:
+        raise ValueError("bytes_per_second is above 0")
+    return Course(pace=pace, delay=float(params.get("delay", 0.0)))
+
+
+def _call(params: Params) -> Course:
+    if not callable(params["do"]):
+        raise ValueError("do is a function")  # noqa: TRY004 - all mistakes in a fault are told alike
+    return Course(call=params["do"])
 
 
 def _missing_field(params: Params) -> Course:
@@ -340,7 +350,7 @@ KINDS: Mapping[str, Callable[[Params], Course]] = {
     "wrong_sha256": _wrong_sha256,
     "wrong_next": _wrong_next,
     "expired_policy": lambda _: Course(),
-    "call": lambda params: Course(call=params["do"]),
+    "call": _call,
 }
 """Every kind of fault. `effect_then_` before one that answers instead of the service lets the service act first."""
 

@@ -40,7 +40,8 @@ def checked(
     live: Mapping[str, Any] | None,
     *,
     categories: Callable[[], set[str]],
-    longest_name: int | None,
+    longest_name: int | None = None,
+    trims_texts: bool = False,
 ) -> tuple[dict[str, Any], Errors]:
     """The writable fields as they would be after a create (`live` is None) or an update, and what is wrong with them.
 
@@ -49,6 +50,7 @@ def checked(
         live: the app as it is.
         categories: the ids of the Self Service categories.
         longest_name: characters that a name may have; None for any number.
+        trims_texts: take white space off both ends of every text, not of the name only.
     """
     errors: Errors = {}
     fields = dict(DEFAULTS) if live is None else {name: live[name] for name in DEFAULTS}
@@ -57,7 +59,8 @@ def checked(
     for name in DEFAULTS:
         if name in given:
             value, problem = _read(name, given[name])
-            fields[name] = value
+            trims = isinstance(value, str) and (trims_texts or name == "name")
+            fields[name] = value.strip() if trims else value
             if problem:
                 errors[name] = [problem]
     if longest_name is not None and len(fields["name"] or "") > longest_name:
@@ -75,7 +78,7 @@ def _read(name: str, value: Any) -> tuple[Any, str]:
         return (value or None), "" if value is None or isinstance(value, str) else "Not a valid string."
     if not isinstance(value, str):
         return "", "This field may not be null." if value is None else "Not a valid string."
-    return (value.strip() if name == "name" else value), _text_problem(name, value)
+    return value, _text_problem(name, value)
 
 
 def _text_problem(name: str, value: str) -> str:

@@ -39,6 +39,8 @@ class Options:
         policy_seconds: how long a leave to upload lasts, by the tenant's clock.
         keep_files: keep the uploaded bytes; otherwise their size and digest only.
         longest_name: characters that the name of an app may have; None for any number.
+        trims_texts: take white space off both ends of every text that is written, as the Django REST framework does
+            unless told otherwise; of names it is always taken.
         rate_limit: how many requests are answered in `rate_seconds` of real time; None for any number.
         rate_seconds: see `rate_limit`.
     """
@@ -50,6 +52,7 @@ class Options:
     policy_seconds: float = 3600.0
     keep_files: bool = True
     longest_name: int | None = None
+    trims_texts: bool = False
     rate_limit: int | None = None
     rate_seconds: float = 3600.0
 
@@ -178,7 +181,11 @@ class Api:
 
     def _written(self, call: Call, live: Mapping[str, Any] | None) -> Reply:
         fields, errors = rules.checked(
-            call.fields, live, categories=self._holdings.category_ids, longest_name=self.options.longest_name
+            call.fields,
+            live,
+            categories=self._holdings.category_ids,
+            longest_name=self.options.longest_name,
+            trims_texts=self.options.trims_texts,
         )
         new_file = "file_key" in call.fields and "file_key" not in errors
         if new_file and self._holdings.upload(fields["file_key"]) is None:
