@@ -206,6 +206,16 @@ def test_a_lost_answer_of_the_store_leaves_the_file_there(api, tenant):
     assert [upload["sha256"] for upload in tenant.uploads()] == [hashlib.sha256(b"installer").hexdigest()]
 
 
+@pytest.mark.parametrize("kind", ["reset_mid_answer", "truncated", "stall_mid_answer"])
+@pytest.mark.parametrize("turn", range(5))
+def test_an_answer_without_a_body_is_cut_in_its_status_line(api, tenant, kind, turn):
+    """Were it cut later, some would take it for whole, and whether it arrived would be a matter of luck."""
+    tenant.faults.add("POST", "/store", kind=kind, **({"seconds": 0.2} if "stall" in kind else {}))
+    with pytest.raises(requests.ConnectionError):
+        api.put(api.ticket())
+    assert len(tenant.uploads()) == 1
+
+
 def test_slow_is_slow_in_both_directions(api, tenant):
     for number in range(10):
         tenant.seed(f"App {number}")

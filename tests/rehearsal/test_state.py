@@ -1,6 +1,8 @@
 """The tenant's state is a folder: it can be opened again, compared and looked at."""
 
+import contextlib
 import threading
+import time
 
 import pytest
 import requests
@@ -166,6 +168,24 @@ def test_many_clients_at_once_lose_nothing(tenant):
 def test_only_loopback_is_served(tenant):
     for listener in tenant._listeners:
         assert listener._socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_nothing_is_acted_upon_after_stop(tmp_path):
+    tenant = RehearsalTenant(tmp_path)
+    tenant.start()
+    tenant.faults.add("POST", "/slack/**", kind="slow", bytes_per_second=100_000)
+
+    def send():
+        with contextlib.suppress(requests.ConnectionError):
+            requests.post(tenant.webhook_url, json={"text": "x" * 1_000_000}, timeout=30)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    time.sleep(0.3)  # it is under way; the whole of it would take ten seconds
+    tenant.stop()
+    held = tenant.slack_messages()
+    sending.join()
+    assert held == tenant.slack_messages() == []
 
 
 def test_stop_ends_open_connections_and_frees_the_port(tmp_path):

@@ -128,10 +128,7 @@ class _Form:
                 del self._head[: end + 4]
                 return fields
             at = self._head.find(self._delimiter, end + 2)
-            if at >= 0:
-                fields[name.group(1).decode("utf-8", "replace")] = bytes(self._head[end + 4 : at]).decode(
-                    "utf-8", "replace"
-                )
+            fields[name.group(1).decode("utf-8", "replace")] = self._head[end + 4 : at].decode("utf-8", "replace")
         return None
 
     def file_into(self, sink: _Sink) -> None:
@@ -174,7 +171,7 @@ class _Sink(AbstractContextManager["_Sink"]):
         self.size = 0
         self._digest = hashlib.sha256()
         self._draft = folder / f".{uuid.uuid4().hex}.draft"
-        self._file: BinaryIO | None = self._draft.open("wb", buffering=0) if keep else None
+        self._file: BinaryIO | None = self._draft.open("wb") if keep else None
 
     @property
     def digest(self) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any, BinaryIO, Protocol, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from kandji_uploader.rehearsal.clock import Clock
 from kandji_uploader.rehearsal.faults import Context, Course, Fault
@@ -26,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 _BLOCK = 1 << 20
 _NO_BODY = (204, 304)
 _INSTEAD = detail(500, "A scripted fault answers instead.")
+_CUT = len("HTTP/")
 _LINGER = 2.0
 """Seconds in which a client that is still sending may come to read its refusal."""
 
@@ -127,7 +128,7 @@ class Listener:
         self.service = service
         self.side = side
         self._stopping = False
-        self._connections: set[socket.socket] = set()
+        self._conversations: dict[threading.Thread, socket.socket] = {}
         self._lock = threading.Lock()
         self._socket = socket.create_server((LOOPBACK, port), backlog=128)
         self.port: int = self._socket.getsockname()[1]
@@ -147,8 +148,12 @@ class Listener:
         self._thread.join()
         self._socket.close()
         with self._lock:
-            for connection in self._connections:
-                _shut(connection, socket.SHUT_RDWR)
+            conversations = list(self._conversations.items())
+        for _, connection in conversations:
+            _shut(connection, socket.SHUT_RDWR)
+        for thread, _ in conversations:
+            if thread is not threading.current_thread():
+                thread.join(_LINGER)
 
     def _accept(self) -> None:
         while True:
@@ -156,17 +161,18 @@ class Listener:
             if self._stopping:
                 connection.close()
                 return
-            threading.Thread(target=self._talk, args=(connection, address), daemon=True).start()
+            thread = threading.Thread(target=self._talk, args=(connection, address), daemon=True)
+            with self._lock:
+                self._conversations[thread] = connection
+            thread.start()
 
     def _talk(self, connection: socket.socket, address: object) -> None:
-        with self._lock:
-            self._connections.add(connection)
         try:
             with contextlib.suppress(ConnectionError, TimeoutError):  # the client has gone
                 _Conversation(connection, address, self)  # type: ignore[arg-type]
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                self._conversations.pop(threading.current_thread())
             connection.close()
 
 
@@ -200,11 +206,11 @@ class _Conversation(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = serve  # noqa: N815 - named by http.server
 
     def _message(self) -> tuple[Message, Fault | None]:
-        parts = urlsplit(self.path)
-        fault = self.server.service.fault_for(self.command, parts.path)
+        path, _, query = self.path.partition("?")
+        fault = self.server.service.fault_for(self.command, path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         twist = fault.kind if fault else ""
-        return Message(self.command, self.server.side, parts.path, dict(parse_qsl(parts.query)), headers, twist), fault
+        return Message(self.command, self.server.side, path, dict(parse_qsl(query)), headers, twist), fault
 
     def _length(self) -> int:
         """The length of the body; 0 where it is not told, and then the connection ends with the answer."""
@@ -228,30 +234,37 @@ class _Conversation(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if reply.content_type and "Content-Type" not in reply.headers:
-            self.send_header("Content-Type", reply.content_type)
         if reply.status not in _NO_BODY:
             self.send_header("Content-Length", str(len(reply.body)))
+            if "Content-Type" not in reply.headers:
+                self.send_header("Content-Type", reply.content_type)
         if self.close_connection:
             self.send_header("Connection", "close")
         body = reply.body if self.command != "HEAD" and reply.status not in _NO_BODY else b""
-        self._write(body[: int(len(body) * course.send)], course.pace)
+        self._write(body, course)
         if course.ending:
             self._end(course.ending, course)
         elif self.close_connection:
             self._linger()
 
-    def _write(self, body: bytes, pace: float | None) -> None:
-        """The body; without a pace it goes out together with the headers, in as few packets as possible."""
-        if not pace:
-            self._headers_buffer += [b"\r\n", body]
-            self.flush_headers()
+    def _write(self, body: bytes, course: Course) -> None:
+        """Headers and body, in as few packets as possible.
+
+        An answer that is cut loses a part of its body. One without a body is cut in its status line: many clients take
+        headers that break off for whole ones.
+        """
+        head = b"".join(self._headers_buffer) + b"\r\n"
+        self._headers_buffer = []
+        whole = head + body
+        if course.send < 1:
+            whole = whole[: len(head) + int(len(body) * course.send) if body else _CUT]
+        if not course.pace:
+            self.connection.sendall(whole)
             return
-        self.end_headers()
-        step = max(1, int(pace / 10))
-        for start in range(0, len(body), step):
-            self.connection.sendall(body[start : start + step])
-            time.sleep(step / pace)
+        step = max(1, int(course.pace / 10))
+        for start in range(0, len(whole), step):
+            self.connection.sendall(whole[start : start + step])
+            time.sleep(step / course.pace)
 
     def _end(self, end: str, course: Course) -> None:
         """End the connection as a scripted fault wants it."""
@@ -267,8 +280,7 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def _linger(self) -> None:
         """Let a client that is still sending read its answer: closing at once would reset the connection."""
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_WR)
+        _shut(self.connection, socket.SHUT_WR)
         self.connection.settimeout(_LINGER)
         until = time.monotonic() + _LINGER
         while time.monotonic() < until and self.connection.recv(_BLOCK):
