@@ -185,6 +185,17 @@ def test_map_and_reports_have_names_of_their_own(whole_repo, tmp_path, out, repo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_map_beside_it_is_told(whole_repo, tmp_path, capsys):
+    (tmp_path / "recipe_map.json").write_text("{}")
+    assert run(whole_repo, tmp_path / "recipe_map.yaml") == 0
+    assert "holds recipe_map.json too; keep one of them" in capsys.readouterr().err
+
+
+def test_a_map_of_another_name_is_told_to_be_renamed(whole_repo, tmp_path, capsys):
+    assert run(whole_repo, tmp_path / "from_munki.yaml") == 0
+    assert "once it is called recipe_map.yaml" in capsys.readouterr().err
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_every_text_reads_back_from_yaml(text):
     assert yaml.safe_load(f"key: {recipe_map.quoted(text)}") == {"key": text}

@@ -324,6 +324,25 @@ class TestSeveralManifests:
         assert item(found, "Firefox").entry["prod_blueprints"] == ["Lab"]
         assert "prod_blueprints" not in item(found, "Extra").entry
 
+    def test_manifests_without_a_blueprint_and_mappings_without_a_manifest_are_told(self, tmp_path):
+        found = only(tmp_path, self.MANIFESTS, blueprints={"a": ("Staff",), "z": ("Nobody",)})
+        told = [(finding.kind, finding.where) for finding in found.findings]
+        assert told == [("unknown manifest", "the mapping to Blueprints"), *(("no Blueprint", name) for name in "bcde")]
+
+    def test_featured_in_some_manifests_is_recommended_in_all_and_told(self, tmp_path):
+        manifests = {
+            "a": device(optional_installs=["Firefox"], featured_items=["Firefox"]),
+            "b": device(optional_installs=["Firefox"]),
+        }
+        found = only(tmp_path, manifests)
+        assert item(found, "Firefox").entry["recommended"] is True
+        assert whats(found, "Firefox") == ["not featured in b"]
+
+    def test_a_chosen_manifest_without_catalogs_is_told(self, tmp_path):
+        found = run(small(tmp_path / "repo", {"base": {"managed_installs": ["Firefox"]}}), manifests=("base",))
+        assert [finding.kind for finding in found.findings] == ["no catalogs"]
+        assert whats(found, "Firefox") == ["managed_installs Firefox (base)"]
+
     def test_two_items_with_one_display_name_get_two_apps(self, tmp_path):
         items = [
             pkginfo("Firefox", "1.0", PROD, display_name="Firefox"),
@@ -504,6 +523,16 @@ class TestBadInput:
         assert found.entries["Other.pkg"]["enforcement_type"] == "audit_enforce"
         assert report.as_markdown(found)
         assert json.loads(report.as_json(found))["mapped"] == len(found.entries)
+
+    @given(data=st.data(), form=st.sampled_from([plistlib.FMT_BINARY, plistlib.FMT_XML]))
+    @hypothesis_settings(max_examples=150, deadline=None)
+    def test_a_damaged_plist_never_stops_the_import(self, tmp_path_factory, data, form):
+        repo = small(tmp_path_factory.mktemp("damaged"), {"site": device(managed_installs=["Firefox"])})
+        content = bytearray(plistlib.dumps(builder.MANIFESTS["site_default"], fmt=form))
+        for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=8)):
+            content[place] = data.draw(st.integers(0, 255))
+        (repo / "manifests" / "damaged").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        assert "Firefox.pkg" in run(repo).entries
 
     def test_the_import_changes_nothing_in_the_repo(self, tmp_path, whole_repo):
         copy = tmp_path / "copy"

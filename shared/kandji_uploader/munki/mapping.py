@@ -229,10 +229,10 @@ def _note_missing(draft: _Draft, want: Want, shelf: Shelf) -> None:
 
 def _note_other_shapes(draft: _Draft, others: list[Want]) -> None:
     chosen = draft.chosen[0]
-    stands = f"{chosen.mode.value} {chosen.wish.written} ({_listed(want.manifest for want in draft.chosen)})"
+    stands = f"{chosen.wish.key} {chosen.wish.written} ({_listed(want.manifest for want in draft.chosen)})"
     by_shape: dict[str, list[str]] = {}
     for want in others:
-        by_shape.setdefault(f"{want.mode.value} {want.wish.written}", []).append(want.manifest)
+        by_shape.setdefault(f"{want.wish.key} {want.wish.written}", []).append(want.manifest)
     for what, where in by_shape.items():
         said = f"the entry stands for {stands}; these Macs need apps of their own: override the recipe, add an entry"
         draft.gap(f"{what} ({_listed(where)})", said)
@@ -243,7 +243,8 @@ def _fill(draft: _Draft, shelf: Shelf, options: Options) -> dict[str, str]:
     chosen = draft.chosen[0]
     enforcement = chosen.mode.enforcement or Enforcement.SELF_SERVICE
     draft.values["enforcement_type"] = enforcement.value
-    draft.how.append(f"{chosen.mode.value} ({_listed(w.manifest for w in draft.chosen)}) -> {enforcement.value}")
+    lists = " and ".join(sorted({want.wish.key for want in draft.chosen}))
+    draft.how.append(f"{lists} ({_listed(want.manifest for want in draft.chosen)}) -> {enforcement.value}")
     for stage, package in draft.packages.items():
         draft.how.append(f"{package.version} in {package.source} -> the {stage.value} app")
         if enforcement is Enforcement.SELF_SERVICE:
@@ -331,12 +332,15 @@ def _says(want: Want | None) -> str:
     if want is None:
         return "does not name it"
     if want.mode is Mode.REMOVE or want.usable:
-        return f"wants {want.mode.value} {want.wish.written}"
-    return f"names it in {want.mode.value}, but gets it from no catalog"
+        return f"wants {want.wish.key} {want.wish.written}"
+    return f"names it in {want.wish.key}, but gets it from no catalog"
 
 
 def _app_names(drafts: Mapping[str, _Draft], options: Options) -> dict[str, tuple[str, str]]:
-    """The prod app's name by item, and why it is not the display name, if so; no two apps get the same name."""
+    """The prod app's name by item, and why it is not the display name, if so.
+
+    Where items share a display name, each has its own name behind it, so that no two recipes publish to one app.
+    """
     plain = {name: _display_name(draft) for name, draft in drafts.items() if draft.packages}
     count = Counter(said.casefold() for base in plain.values() for said in (base, base + options.test_suffix))
     found = {}
