@@ -139,3 +139,7 @@ class RunFailedError(KandjiUploaderError):
 
 class InterruptedRunError(KandjiUploaderError):
     """SIGINT or SIGTERM: the text says what was and what was not done."""
+
+
+class ToolMissingError(InstallerError):
+    """A program that is needed to read the installer is not on this machine; the text says what to install."""
