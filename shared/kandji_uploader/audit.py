@@ -1,0 +1,334 @@
+"""The audit script of a Custom App: rendered from a template, and read back from what is live in Kandji.
+
+The Kandji agent runs the script as root on every Mac in scope. What an installer or a recipe calls itself is data
+there: every value stands at the top of the script as one quoted literal on one line, from which zsh reads exactly the
+value again, whatever it holds. Everything here is pure, in memory, but `load_template`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from kandji_uploader.errors import AuditScriptError
+
+DEFAULT_VERSION_KEY = "CFBundleShortVersionString"
+VERSION_KEYS = (DEFAULT_VERSION_KEY, "CFBundleVersion")
+
+TEMPLATE_NAME = "audit_app_and_version.zsh"
+_MARK = "# kandji-uploader:"
+_BODY_NOTE = "body"
+
+_NEEDED = (
+    "APP_NAME",
+    "BUNDLE_ID",
+    "PKG_ID",
+    "MINIMUM_ENFORCED_VERSION",
+    "CREATION_TIMESTAMP",
+    "DAYS_UNTIL_ENFORCEMENT",
+)
+# A template may do without these as long as nobody asks for anything but the default.
+_OPTIONAL = {"VERSION_KEY": DEFAULT_VERSION_KEY, "INSTALL_WHEN_MISSING": "true"}
+
+_ASSIGNMENT = re.compile(rf"^({'|'.join((*_NEEDED, *_OPTIONAL))})=(.*)$", re.MULTILINE)
+_NOTE = re.compile(rf"^{_MARK}([a-z][a-z0-9_-]*) (.*)\n?", re.MULTILINE)
+_NOTE_KEY = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_LARGEST_TIME = 2**40  # Seconds; zsh and date of a Mac count further than that, and no calendar is meant.
+_LARGEST_DELAY = 36_500  # Days, a hundred years.
+_LONGEST_SCRIPT = 2_000_000
+
+
+@dataclass(frozen=True)
+class AuditValues:
+    """What an audit script looks for and enforces.
+
+    Attributes:
+        app_name: bundle name, such as `Firefox.app`; None where it is not known.
+        bundle_id: its `CFBundleIdentifier`.
+        pkg_id: the id of the package receipt; counts only where there is neither bundle id nor name.
+        version: the lowest version that passes once the deadline is over.
+        created_at: when this version was published, in seconds since 1970; the delay counts from there.
+        days: days until the version is enforced; 0 enforces at once.
+        version_key: the Info.plist key that `version` is compared with.
+        install_when_missing: whether a Mac without the app installs it; False only updates it.
+    """
+
+    app_name: str | None
+    bundle_id: str | None
+    pkg_id: str | None
+    version: str
+    created_at: int
+    days: int
+    version_key: str = DEFAULT_VERSION_KEY
+    install_when_missing: bool = True
+
+
+@dataclass(frozen=True)
+class AuditReading:
+    """What a live audit script says; the attributes are those of `AuditValues`, None where it does not say.
+
+    Attributes:
+        writer: `ours`, `kappa` or `kpkg` (irupkg, too), by whoever rendered it; None where none of those did, and
+            then nothing else is filled in.
+        edited: whether a script of ours was changed after it was rendered, its values aside.
+        notes: what `render` was given to carry along.
+        body: digest of the script without its values and notes.
+    """
+
+    version: str | None = None
+    created_at: int | None = None
+    days: int | None = None
+    app_name: str | None = None
+    bundle_id: str | None = None
+    pkg_id: str | None = None
+    install_when_missing: bool = True
+    version_key: str = DEFAULT_VERSION_KEY
+    writer: str | None = None
+    edited: bool = False
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    body: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether this tool, KAPPA or kpkg wrote the script."""
+        return self.writer is not None
+
+    def is_current(self, template: str) -> bool:
+        """Whether all but the values and notes is what `render` makes of this template today."""
+        return self.body == _digest(template)
+
+
+def bundled_template() -> Path:
+    """Where the template lies: in the installed package, or in a checkout beside `shared`."""
+    installed = Path(__file__).with_name("data") / TEMPLATE_NAME
+    return installed if installed.is_file() else Path(__file__).resolve().parents[2] / "audit" / TEMPLATE_NAME
+
+
+def load_template(path: str | Path | None = None) -> str:
+    """The text of a template; the bundled one where no path is given.
+
+    Raises:
+        AuditScriptError: it cannot be read, or lacks variables; the text names all that are missing.
+    """
+    place = bundled_template() if path is None else Path(path).expanduser()
+    try:
+        template = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as problem:
+        raise AuditScriptError(
+            f"the audit template {str(place)!r} cannot be read ({problem}). Correct `audit_template`"
+        ) from None
+    _check_template(template, str(place))
+    return template
+
+
+def render(values: AuditValues, template: str, notes: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The audit script: the template with every variable set to its value, as a literal on one line.
+
+    Args:
+        values: what to enforce.
+        template: as `load_template` gives it.
+        notes: carried along as comment lines `# kandji-uploader:KEY VALUE`, the value as a JSON string.
+
+    Raises:
+        AuditScriptError: nothing identifies the app, a value cannot be in a script, or the template lacks a variable.
+    """
+    _check_values(values)
+    _check_template(template, "in use")
+    texts = _texts(values)
+    held = {name for name, _ in _ASSIGNMENT.findall(template)}
+    for name, default in _OPTIONAL.items():
+        if name not in held and texts[name] != default:
+            raise AuditScriptError(
+                f"the audit template lacks the variable {name}, which is needed for {name}={texts[name]}. "
+                f"Add a line `{name}={default}` at its top"
+            )
+    script = _ASSIGNMENT.sub(lambda found: f"{found[1]}={_quote(texts[found[1]])}", template)
+    lines = _note_lines({**notes, _BODY_NOTE: _digest(template)})
+    first = _ASSIGNMENT.search(script)
+    at = first.start() if first else 0
+    return script[:at] + lines + script[at:]
+
+
+def read(script: str) -> AuditReading:
+    """Read a live script back, ours or an incumbent's. Any text is accepted; nothing of it is ever run."""
+    script = script[:_LONGEST_SCRIPT].replace("\r\n", "\n")
+    literals = _first_of_each(script)
+    if not all(name in literals for name in _NEEDED):
+        return AuditReading()
+    notes = _read_notes(script)
+    writer = _writer(script, notes)
+    if writer is None:
+        return AuditReading()
+    unquote = _unquote if writer == "ours" else _bare
+    texts = {name: unquote(literal.strip()) for name, literal in literals.items()}
+    body = _digest(script)
+    return AuditReading(
+        version=texts["MINIMUM_ENFORCED_VERSION"] or None,
+        created_at=_number(texts["CREATION_TIMESTAMP"]),
+        days=_number(texts["DAYS_UNTIL_ENFORCEMENT"]),
+        app_name=texts["APP_NAME"] or None,
+        bundle_id=texts["BUNDLE_ID"] or None,
+        pkg_id=texts["PKG_ID"] or None,
+        install_when_missing=texts.get("INSTALL_WHEN_MISSING") != "false",
+        version_key=texts.get("VERSION_KEY") or DEFAULT_VERSION_KEY,
+        writer=writer,
+        edited=writer == "ours" and notes.get(_BODY_NOTE) != body,
+        notes=MappingProxyType({key: value for key, value in notes.items() if key != _BODY_NOTE}),
+        body=body,
+    )
+
+
+def _texts(values: AuditValues) -> dict[str, str]:
+    return {
+        "APP_NAME": values.app_name or "",
+        "BUNDLE_ID": values.bundle_id or "",
+        "PKG_ID": values.pkg_id or "",
+        "MINIMUM_ENFORCED_VERSION": values.version,
+        "CREATION_TIMESTAMP": str(values.created_at),
+        "DAYS_UNTIL_ENFORCEMENT": str(values.days),
+        "VERSION_KEY": values.version_key,
+        "INSTALL_WHEN_MISSING": "true" if values.install_when_missing else "false",
+    }
+
+
+def _check_values(values: AuditValues) -> None:
+    if not any((text or "").strip() for text in (values.app_name, values.bundle_id, values.pkg_id)):
+        raise AuditScriptError(
+            "nothing identifies the app: no app name, bundle id or package id is known, and an audit script without "
+            "one would say nothing. Give `app_name` or `bundleid` in the recipe, or use another enforcement_type"
+        )
+    if not values.version.strip():
+        raise AuditScriptError("there is no version to enforce. Give `version` in the recipe")
+    if not 0 <= values.created_at <= _LARGEST_TIME:
+        raise AuditScriptError(f"{values.created_at} is no time in seconds since 1970. Check the clock of this machine")
+    if not 0 <= values.days <= _LARGEST_DELAY:
+        raise AuditScriptError(f"a delay of {values.days} days is not accepted: 0 to {_LARGEST_DELAY} days are")
+    if values.version_key not in VERSION_KEYS:
+        raise AuditScriptError(f"the version key {values.version_key!r} is not one of {', '.join(VERSION_KEYS)}")
+    for name, text in _texts(values).items():
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise AuditScriptError(f"{name} is {text!r}, which holds characters that no file name or plist can hold")
+
+
+def _check_template(template: str, place: str) -> None:
+    names = [name for name, _ in _ASSIGNMENT.findall(template)]
+    missing = [name for name in _NEEDED if name not in names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if missing:
+        raise AuditScriptError(
+            f"the audit template {place} lacks {', '.join(missing)}; it needs a line `NAME=''` for each of "
+            f"{', '.join(_NEEDED)}"
+        )
+    if twice:
+        raise AuditScriptError(f"the audit template {place} sets {', '.join(twice)} more than once; keep one line each")
+
+
+def _quote(text: str) -> str:
+    """A zsh literal for a text, on one line: '...', or $'...' where a character would break or disguise the line."""
+    if not any(_unprintable(letter) for letter in text):
+        return "'" + text.replace("'", "'\\''") + "'"
+    return "$'" + "".join(_escaped(letter) for letter in text) + "'"
+
+
+def _unprintable(letter: str) -> bool:
+    """Control and format characters, line and paragraph separators."""
+    return unicodedata.category(letter) in {"Cc", "Cf", "Zl", "Zp"}
+
+
+def _escaped(letter: str) -> str:
+    if letter in "\\'":
+        return "\\" + letter
+    if _unprintable(letter):
+        return "".join(f"\\x{byte:02x}" for byte in letter.encode())
+    return letter
+
+
+_PIECE = re.compile(r"'((?:[^'\n])*)'|\$'((?:[^'\\\n]|\\.)*)'|\\(.)")
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))")
+_BY_HAND = re.compile(r'"([^"$`\\]*)"|([\w.+-]*)')
+
+
+def _unquote(literal: str) -> str:
+    """What zsh reads from a literal of `_quote`, or from a plain one typed by hand; "" for anything else."""
+    plain = _BY_HAND.fullmatch(literal)
+    if plain:
+        return plain[1] or plain[2] or ""
+    text: list[str] = []
+    at = 0
+    while at < len(literal):
+        piece = _PIECE.match(literal, at)
+        if piece is None:
+            return ""
+        quoted, dollar, single = piece.groups()
+        text.append(_unescape(dollar) if dollar is not None else quoted if quoted is not None else single)
+        at = piece.end()
+    return "".join(text)
+
+
+def _unescape(text: str) -> str:
+    def letter(found: re.Match[bytes]) -> bytes:
+        return bytes([int(found[1], 16)]) if found[1] else found[2]
+
+    return _ESCAPE.sub(letter, text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _bare(literal: str) -> str:
+    """What KAPPA and kpkg wrote between double quotes, without escapes of any kind, or as a bare number."""
+    if len(literal) > 1 and literal[0] == literal[-1] and literal[0] in "\"'":
+        return literal[1:-1]
+    return literal
+
+
+def _number(text: str) -> int | None:
+    """A number that the script can mean; None for any other text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,13}", text) else None
+
+
+def _first_of_each(script: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, literal in _ASSIGNMENT.findall(script):
+        found.setdefault(name, literal)
+    return found
+
+
+def _writer(script: str, notes: Mapping[str, str]) -> str | None:
+    if _BODY_NOTE in notes:
+        return "ours"
+    comments = "\n".join(line for line in script.splitlines() if line.startswith("#"))
+    if re.search(r"\bKAPPA\b", comments):
+        return "kappa"
+    if re.search(r"\b(kpkg|irupkg)\b", comments):
+        return "kpkg"
+    return None
+
+
+def _digest(script: str) -> str:
+    """Digest of a script or template without values and notes; the service may trim its end."""
+    bare = _ASSIGNMENT.sub(lambda found: f"{found[1]}=", _NOTE.sub("", script))
+    return hashlib.sha256(bare.replace("\r\n", "\n").strip().encode("utf-8", "replace")).hexdigest()
+
+
+def _note_lines(notes: Mapping[str, str]) -> str:
+    for key in notes:
+        if not _NOTE_KEY.match(key):
+            raise AuditScriptError(f"the note {key!r} must be lower-case letters, digits, `-` and `_`")
+    return "".join(f"{_MARK}{key} {json.dumps(value)}\n" for key, value in notes.items())
+
+
+def _read_notes(script: str) -> dict[str, str]:
+    """The notes of a script; those that are no JSON string are not ours."""
+    notes = {}
+    for key, text in _NOTE.findall(script):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, str):
+            notes[key] = value
+    return notes
