@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from kandji_uploader.munki import names
 from kandji_uploader.munki.repo import Repo
 from kandji_uploader.munki.values import PkgInfo
@@ -52,11 +54,16 @@ class Shelf:
 
     def updates_for(self, name: str) -> list[str]:
         """Items that Munki installs along with this one, since they say `update_for`."""
-        found = set()
-        for catalog in self._searched:
-            for packages in self._catalog(catalog).values():
-                found |= {package.name for package in packages if name in _updated(package)}
-        return sorted(found)
+        return sorted(self._updates.get(name, ()))
+
+    @cached_property
+    def _updates(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        every = (package for catalog in self._searched for package in self._repo.catalog(catalog))
+        for package in every:
+            for updated in _updated(package):
+                found.setdefault(updated, set()).add(package.name)
+        return found
 
     def _catalog(self, name: str) -> dict[str, list[PkgInfo]]:
         if name not in self._index:
