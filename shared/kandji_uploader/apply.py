@@ -39,6 +39,7 @@ class Tools:
         outcome: makes the outcome of a plan; the report's words are not decided here.
         say: told what is being done, one line each.
         progress: told the bytes sent.
+        gone: what to say if the store has lost a file that is not on this machine; "" where there is one to upload.
     """
 
     tenant: TenantView
@@ -49,6 +50,7 @@ class Tools:
     outcome: Callable[[TargetPlan, CustomApp | None, str], Outcome]
     say: Callable[[str], None]
     progress: Progress | None = None
+    gone: str = ""
 
 
 def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...], str]:
@@ -109,7 +111,13 @@ class _Upload:
         return self.file_key
 
     def send_anew(self) -> bool:
-        """After a key was rejected: whether it was an old one, which is forgotten so that `key` uploads anew."""
+        """After a key was rejected: whether it was an old one, which is forgotten so that `key` uploads anew.
+
+        Raises:
+            TargetError: there is nothing to upload.
+        """
+        if self._tools.gone:
+            raise TargetError(self._tools.gone)
         if not self._reused:
             return False
         self._tools.store.forget_upload(self.sha256)

@@ -147,12 +147,13 @@ def gather(wanted: Sequence[Target], source: Source, place: Place) -> Question:
         settings=settings,
         template="",
         now=int(place.now),
+        remembered=place.store.remembered(),
     )
     if plan.needs_categories(wanted, question.tenant, settings):
         question = _with_tenant(question, categories=tenant.categories())
     if any(target.blueprints for target in wanted):
         question = _with_tenant(question, blueprints=tenant.blueprints())
-    if plan.needs_audit(wanted, question):
+    if plan.needs_audit(wanted, question) or plan.needs_version(wanted, question):
         question = _with_identity(question, source, place)
     question = _with_details(wanted, question, place)
     return _with_digest(wanted, question, source, place)
@@ -173,14 +174,24 @@ def _with_details(wanted: Sequence[Target], question: Question, place: Place) ->
     """Fill in the sha256 of the apps that are meant where the list leaves it out."""
     for target in wanted:
         app = plan.find(target, question).app
-        if app is None or app.sha256 is not None or app.file_size not in (None, question.installer.size):
+        soaks = place.settings.promotion is not None
+        if app is None or (app.file_size not in (None, question.installer.size) and not soaks):
             continue
-        known = place.tenant.client.get_custom_app(app.id)
-        if known.sha256 is None:
-            known = replace(known, sha256=_published_digest(known, place.store))
-        place.tenant.put(known)
-        question = _with_tenant(question, apps=place.tenant.apps())
+        if app.sha256 is None:
+            with_digest(app, place)
+            question = _with_tenant(question, apps=place.tenant.apps())
     return question
+
+
+def with_digest(app: CustomApp, place: Place) -> CustomApp:
+    """An app with the sha256 of its installer, asked for where the list leaves it out; None where nobody tells."""
+    if app.sha256 is not None:
+        return app
+    known = place.tenant.client.get_custom_app(app.id)
+    if known.sha256 is None:
+        known = replace(known, sha256=_published_digest(known, place.store))
+    place.tenant.put(known)
+    return known
 
 
 def _published_digest(app: CustomApp, store: Store) -> str | None:
@@ -194,7 +205,7 @@ def _published_digest(app: CustomApp, store: Store) -> str | None:
 def _with_digest(wanted: Sequence[Target], question: Question, source: Source, place: Place) -> Question:
     """Add the sha256, and the key of an upload of the same bytes that is in the store already."""
     pending = {entry.sha256: entry.file_key for entry in place.store.uploads(place.now) if entry.size == source.size}
-    if not pending and not plan.needs_digest(wanted, question):
+    if not pending and place.settings.promotion is None and not plan.needs_digest(wanted, question):
         return question
     digest = source.digest(DigestCache(place.settings.state_folder))
     found = replace(question.installer, sha256=digest)

@@ -473,6 +473,8 @@ class Action(str, Enum):
     UNCHANGED = "unchanged"
     PROMOTE = "promote"
     """The prod app gets what has soaked in the test app; nothing is uploaded."""
+    ROLL_BACK = "roll back"
+    """An app gets a former installer, which is in Kandji's store still."""
     HELD = "held"
     """Nothing is done, for a reason that time or an admin resolves; that is no failure."""
     PINNED = "pinned"
@@ -483,7 +485,7 @@ class Action(str, Enum):
     @property
     def writes(self) -> bool:
         """Whether carrying it out changes the tenant."""
-        return self in (Action.CREATE, Action.UPDATE, Action.PROMOTE)
+        return self in (Action.CREATE, Action.UPDATE, Action.PROMOTE, Action.ROLL_BACK)
 
     @property
     def bad(self) -> bool:

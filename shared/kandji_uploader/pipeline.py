@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from kandji_uploader import audit, audit_check, credentials, settings, slack
+from kandji_uploader import audit, audit_check, candidates, credentials, promotion, settings, slack
 from kandji_uploader.apply import Tools, apply
-from kandji_uploader.errors import KandjiUploaderError
+from kandji_uploader.errors import KandjiUploaderError, Problem, SettingsError
 from kandji_uploader.gather import OnDisk, Place, Source, gather
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
-from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings
+from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
 from kandji_uploader.state import Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
@@ -91,8 +91,7 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
     except KandjiUploaderError as problem:
         _tell_slack(held, host, slack.failure(request.path.name, str(problem)))
         raise
-    if not result.dry_run and (result.changed or result.failed):
-        _tell_slack(held, host, slack.message(result))
+    announce(result, held, host)
     return result
 
 
@@ -100,24 +99,96 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
     source.kind()
     tenant = open_tenant(held, host)
     name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
-    targets = decide_targets(held, name, _scripts(held))
+    targets = decide_targets(held, name, scripts(held))
     store = Store(held.state_folder, held.api_url)
     with store.lock(tuple(target.name for target in targets), request.lock_patience, host.say) as waited:
         if waited:
             tenant.forget_apps()
         place = Place(tenant, store, held, host.now(), request.given, host.warn)
-        question = gather(targets, source, place)
-        plans = make_plan(targets, question)
-        _check_scripts(plans, host)
-        sha256 = question.installer.sha256 or ""
-        if held.dry_run:
-            outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
-        else:
-            outcomes, sha256 = apply(plans, _tools(question, tenant, store, source, host))
-            _remember(outcomes, sha256, place, request)
+        outcomes, sha256 = _deliver(targets, source, place, host, request)
+        news = False
+        if held.promotion is not None:
+            further, step = promote(targets, place, host)
+            outcomes, news = (*outcomes, further), step.news
+    return RunResult(str(request.path), outcomes, held.dry_run, source.facts_if_read(), name, sha256, news)
+
+
+def _deliver(
+    targets: tuple[Target, ...], source: Source, place: Place, host: Host, request: Request
+) -> tuple[tuple[Outcome, ...], str]:
+    """Publish the installer: to every target, or with promotion to the test app only."""
+    wanted = targets
+    if place.settings.promotion is not None:
+        wanted = tuple(target for target in targets if target.stage is Stage.TEST)
+    question = gather(wanted, source, place)
+    plans = make_plan(wanted, question)
+    if wanted != targets:
+        question = candidates.entering(question, plans, targets[-1], place)
+        plans = make_plan(wanted, question)
+    return carry_out(plans, question, place, host, Job(source.path, request.recipe or request.path.name))
+
+
+def promote(
+    targets: tuple[Target, ...], place: Place, host: Host, *, at_once: bool = False, force: bool = False
+) -> tuple[Outcome, candidates.Step]:
+    """Move the prod app to the newest release that has soaked in the test app and is healthy, if there is one.
+
+    Args:
+        targets: the test app and the prod app.
+        place: where; its settings hold the rules.
+        host: who is told.
+        at_once: do not wait for `after_days`.
+        force: also over a file that somebody else has put into the prod app.
+
+    Returns:
+        What became of the prod app, and how that was decided.
+    """
+    test, prod = targets
+    step = candidates.step(prod, test, place, at_once=at_once, force=force)
+    gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
+    job = Job(Path(step.question.installer.name), f"promoted from {test.name}", gone)
+    (outcome,), _ = carry_out((step.plan,), step.question, place, host, job)
+    if outcome.action.writes:
+        outcome = replace(outcome, action=Action.PROMOTE)
+    if not place.settings.dry_run:
+        candidates.remember(prod, step, place)
+    return outcome, step
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be said of a plan that is carried out.
+
+    Attributes:
+        path: the installer.
+        by: who publishes, for the history.
+        gone: for an installer that is in Kandji only: what to say if it is not there any more; "" for one on disk.
+    """
+
+    path: Path
+    by: str
+    gone: str = ""
+
+
+def carry_out(
+    plans: Sequence[TargetPlan], question: Question, place: Place, host: Host, job: Job
+) -> tuple[tuple[Outcome, ...], str]:
+    """Make it so, and remember it; in a dry run, tell it. Returns the outcomes and the installer's sha256.
+
+    Raises:
+        AuditScriptError: an audit script would reinstall for ever; nothing has been changed.
+        InterruptedRunError: as `apply`.
+    """
+    _check_scripts(plans, host)
+    sha256 = question.installer.sha256 or ""
+    if place.settings.dry_run:
+        outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
+    else:
+        outcomes, sha256 = apply(plans, _tools(question, place, host, job))
+        _remember(plans, outcomes, sha256, question, place, job)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):
         host.warn(warning)
-    return RunResult(str(request.path), outcomes, held.dry_run, source.facts_if_read(), name, sha256)
+    return outcomes, sha256
 
 
 def settle(request: Request, source: Source, host: Host) -> Settings:
@@ -130,6 +201,9 @@ def settle(request: Request, source: Source, host: Host) -> Settings:
     held = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
     for warning in held.warnings:
         host.warn(warning)
+    if held.promotion is not None and held.create_new:
+        text = "makes another app with each run, and promotion moves versions between two; drop one of them"
+        raise SettingsError([Problem(request.keys_from, "create_new", "true", text)])
     return held
 
 
@@ -175,8 +249,12 @@ def _facts_for_a_name(request: Request, held: Settings, source: Source) -> AppFa
     return source.facts_if_read() if named else source.facts()
 
 
-def _scripts(held: Settings) -> Mapping[str, str]:
-    """The texts of the pre- and postinstall scripts, by path."""
+def scripts(held: Settings) -> Mapping[str, str]:
+    """The texts of the pre- and postinstall scripts, by path.
+
+    Raises:
+        SettingsError: one cannot be read.
+    """
     texts: dict[str, str] = {}
     for stage in (held.prod, held.test):
         for path in filter(None, (stage.preinstall_script, stage.postinstall_script)):
@@ -194,20 +272,25 @@ def _check_scripts(plans: Sequence[TargetPlan], host: Host) -> None:
             host.say(line)
 
 
-def _tools(question: Question, tenant: TenantView, store: Store, source: Source, host: Host) -> Tools:
+def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
     def replan(plan: TargetPlan, live: CustomApp) -> TargetPlan:
+        if job.gone and plan.app is not None and live.file_key != plan.app.file_key:
+            # What was decided, was decided about another file.
+            text = "somebody else has just put another file there; run again"
+            return replace(plan, action=Action.REFUSED, reason=text, app=live)
         apps = tuple(live if app.id == live.id else app for app in question.tenant.apps)
         return plan_target(plan.target, replace(question, tenant=replace(question.tenant, apps=apps)))
 
     return Tools(
-        tenant=tenant,
-        store=store,
-        path=source.path,
+        tenant=place.tenant,
+        store=place.store,
+        path=job.path,
         installer=question.installer,
         replan=replan,
         outcome=lambda plan, app, error: _outcome(question, plan, app, error),
         say=host.say,
         progress=host.progress,
+        gone=job.gone,
     )
 
 
@@ -239,14 +322,37 @@ def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error:
     )
 
 
-def _remember(outcomes: Sequence[Outcome], sha256: str, place: Place, request: Request) -> None:
-    """Add what was published to the history of each app."""
-    published = [item for item in outcomes if item.action.writes and "file_key" in item.changes]
+def _remember(
+    plans: Sequence[TargetPlan],
+    outcomes: Sequence[Outcome],
+    sha256: str,
+    question: Question,
+    place: Place,
+    job: Job,
+) -> None:
+    """Add what was published to the history of each app, and before it what was there if nobody noted that."""
+    published = [pair for pair in zip(plans, outcomes, strict=True) if pair[1].action.writes]
+    published = [pair for pair in published if "file_key" in pair[1].changes]
     keys = {app.id: app.file_key for app in place.tenant.apps()} if published else {}
-    for item in published:
-        recipe = request.recipe or request.path.name
+    for plan, item in published:
+        before = plan.app
+        history = place.store.history(before.id) if before else ()
+        if before is not None and all(entry.file_key != before.file_key for entry in history):
+            live = candidates.live_release(before, promotion.Ledger(), place.now)
+            place.store.note_published(_entry(item, live.version, live.sha256, before.file_key, live.at, ""))
         key = keys.get(item.app_id, "")
-        place.store.note_published(Published(item.app_id, item.name, item.version, sha256, key, place.now, recipe))
+        place.store.note_published(_entry(item, item.version, sha256, key, place.now, job.by))
+        place.store.remember(item.app_id, promotion.with_key(question.notes.get(item.stage, {}), key))
+
+
+def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Published:
+    return Published(item.app_id, item.name, version, sha256, key, at, by)
+
+
+def announce(result: RunResult, held: Settings, host: Host) -> None:
+    """Tell Slack of a run that changed something, failed, or holds a version back for a new reason."""
+    if not result.dry_run and (result.changed or result.failed or result.news):
+        _tell_slack(held, host, slack.message(result))
 
 
 def _tell_slack(held: Settings, host: Host, message: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from kandji_uploader import audit, matching, version
+from kandji_uploader import audit, matching, promotion, version
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (
     Action,
@@ -20,6 +20,7 @@ from kandji_uploader.models import (
     Enforcement,
     InstallType,
     Settings,
+    Stage,
     Target,
 )
 
@@ -113,7 +114,19 @@ class TargetPlan:
 
 @dataclass(frozen=True)
 class Question:
-    """All that a plan is made from, beside the target itself."""
+    """All that a plan is made from, beside the target itself.
+
+    Attributes:
+        installer: the file on disk.
+        identity: what it is.
+        tenant: what the tenant holds.
+        settings: what holds.
+        template: the audit script's template; "" where none is needed.
+        now: epoch seconds.
+        notes: per stage, what the audit script is to remember with a new installer (see `promotion`).
+        remembered: per app id, what this machine remembers of it.
+        by_hand: an admin asked for this very release: no pin, no rollback and no higher version stands against it.
+    """
 
     installer: Installer
     identity: Identity
@@ -121,6 +134,9 @@ class Question:
     settings: Settings
     template: str
     now: int
+    notes: Mapping[Stage, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    remembered: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    by_hand: bool = False
 
 
 def make_plan(targets: Sequence[Target], question: Question) -> tuple[TargetPlan, ...]:
@@ -208,6 +224,15 @@ def needs_audit(targets: Sequence[Target], question: Question) -> bool:
     return False
 
 
+def needs_version(targets: Sequence[Target], question: Question) -> bool:
+    """Whether the plan asks for the version even where there is no audit script: for a pin, promotion or rollback."""
+    settings = question.settings
+    if settings.pin_version or settings.promotion is not None:
+        return True
+    apps = [find(target, question).app for target in targets]
+    return any(app is not None and ledger(app, question.remembered).rolled_back is not None for app in apps)
+
+
 def _is_audited(app: CustomApp) -> bool:
     return app.install_enforcement == Enforcement.AUDIT_ENFORCE.api_value
 
@@ -228,6 +253,9 @@ def needs_categories(targets: Sequence[Target], tenant: Tenant, settings: Settin
 
 def _create(target: Target, question: Question, why: str) -> TargetPlan:
     installer, settings = question.installer, question.settings
+    withheld = _withheld(None, question)
+    if withheld is not None:
+        return TargetPlan(target, *withheld, enforcement=target.enforcement.value)
     fields: dict[str, str | bool] = {
         "name": target.name,
         "install_type": installer.type.value,
@@ -241,7 +269,8 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
         fields["show_in_self_service"] = True
         fields["self_service_category_id"] = category.id
     if target.enforcement.audited:
-        fields["audit_script"] = _script(target, question, audit.read(""))
+        fields["audit_script"] = _script(target, question, audit.read(""), anew=True)
+        warnings = (*warnings, *_past_deadline(target, question))
     fields |= _extras(target)
     return TargetPlan(
         target,
@@ -259,11 +288,11 @@ def _update(target: Target, app: CustomApp, why: str, question: Question) -> Tar
     reading = audit.read(app.audit_script)
     same_file = app.sha256 is not None and app.sha256 == installer.sha256
     enforcement = enforcement_of(app)
-    if not same_file:
-        lower = _downgrade(app, reading, question)
-        if lower and not question.settings.allow_downgrade:
-            return TargetPlan(target, Action.REFUSED, lower, app=app, enforcement=enforcement)
-    wanted, warnings = _wanted(target, app, reading, question)
+    free = same_file or question.by_hand
+    withheld = None if free else _withheld(app, question) or _downgrade(reading, app, question)
+    if withheld is not None:
+        return TargetPlan(target, *withheld, app=app, enforcement=enforcement)
+    wanted, warnings = _wanted(target, app, reading, question, anew=not same_file)
     if not same_file and app.install_type != installer.type.value:
         wanted["install_type"] = installer.type.value
     fields = {
@@ -285,9 +314,12 @@ def _update(target: Target, app: CustomApp, why: str, question: Question) -> Tar
 
 
 def _wanted(
-    target: Target, app: CustomApp, reading: audit.AuditReading, question: Question
+    target: Target, app: CustomApp, reading: audit.AuditReading, question: Question, *, anew: bool
 ) -> tuple[dict[str, str | bool], tuple[str, ...]]:
-    """The fields that an existing app should have; those that nobody asked for are left out."""
+    """The fields that an existing app should have; those that nobody asked for are left out.
+
+    `anew` tells whether it gets another installer.
+    """
     settings, installer = question.settings, question.installer
     wanted: dict[str, str | bool] = _extras(target)
     warnings: tuple[str, ...] = ()
@@ -304,7 +336,8 @@ def _wanted(
             )
             warnings = (*warnings, text)
         else:
-            wanted["audit_script"] = _script(target, question, reading)
+            wanted["audit_script"] = _script(target, question, reading, anew=anew)
+            warnings = (*warnings, *(_past_deadline(target, question) if anew else ()))
     return wanted, warnings
 
 
@@ -323,10 +356,11 @@ def enforcement_of(app: CustomApp) -> str:
     return app.install_enforcement
 
 
-def _script(target: Target, question: Question, reading: audit.AuditReading) -> str:
+def _script(target: Target, question: Question, reading: audit.AuditReading, *, anew: bool) -> str:
     """The audit script that the target should have, given what the live one says.
 
     The clock restarts only when the enforced version changes: re-running a recipe daily must not push the deadline.
+    Its notes change only with the installer (`anew`), so that a run without news writes nothing.
     """
     identity = question.identity
     if not identity.version:
@@ -334,8 +368,7 @@ def _script(target: Target, question: Question, reading: audit.AuditReading) -> 
             f"the version of {question.installer.name!r} is not known, so {target.name!r} cannot be enforced. "
             "Let the recipe set `version`, or use another enforcement_type"
         )
-    kept = reading.version is not None and version.compare(reading.version, identity.version) == 0
-    created = reading.created_at if kept and reading.created_at is not None else question.now
+    created, days = _clock(target, reading, question)
     install_when_missing = reading.install_when_missing if reading.writer else True
     if (target.enforcement_given and target.enforcement.audited) or not reading.writer:
         install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
@@ -345,20 +378,74 @@ def _script(target: Target, question: Question, reading: audit.AuditReading) -> 
         pkg_id=identity.package_id,
         version=identity.version,
         created_at=created,
-        days=target.delay_days,
+        days=days,
         version_key=identity.version_key,
         install_when_missing=install_when_missing,
     )
-    return audit.render(values, question.template)
+    return audit.render(values, question.template, question.notes.get(target.stage, {}) if anew else reading.notes)
 
 
-def _downgrade(app: CustomApp, reading: audit.AuditReading, question: Question) -> str | None:
-    """Why publishing would go backwards; None where it does not, or where that cannot be told."""
-    ours = question.identity.version or matching.version_in(question.installer.name)
-    live = reading.version or matching.version_in(app.file_name)
-    if not ours or not live or version.compare(ours, live) >= 0:
+def _clock(target: Target, reading: audit.AuditReading, question: Question) -> tuple[int, int]:
+    """From when the days until enforcement count, and how many.
+
+    A deadline is a clock that has run down at that moment. A clock that starts in the future was such a deadline,
+    which nobody asks for any more.
+    """
+    if target.enforcement_deadline is not None:
+        return int(target.enforcement_deadline.timestamp()), 0
+    kept = reading.version is not None and version.compare(reading.version, question.identity.version or "") == 0
+    created = reading.created_at if kept and reading.created_at is not None else question.now
+    return min(created, question.now), target.delay_days
+
+
+def _past_deadline(target: Target, question: Question) -> tuple[str, ...]:
+    """A warning for a new version whose deadline is over before it comes."""
+    deadline = target.enforcement_deadline
+    if deadline is None or deadline.timestamp() > question.now:
+        return ()
+    return (f"the enforcement_deadline of {target.name!r} ({deadline.isoformat()}) is over; it is enforced at once",)
+
+
+def _withheld(app: CustomApp | None, question: Question) -> tuple[Action, str] | None:
+    """Why a version is not published although it is a new one: it is above the pin, or was rolled back."""
+    ours = published_version(question)
+    pin = question.settings.pin_version
+    if pin and not ours:
+        unknown = f"the version of {question.installer.name!r} is not known; let the recipe set it"
+        return Action.REFUSED, f"pin_version is {pin}, and {unknown}"
+    if promotion.above_pin(ours, pin):
+        return Action.PINNED, f"version {ours} is above pin_version {pin}"
+    if app is None:
         return None
-    return f"version {live} in Kandji is higher than {ours}. Set allow_downgrade to publish it all the same"
+    mark = ledger(app, question.remembered).rolled_back
+    if promotion.taken_back(ours, question.installer.sha256 or "", mark):
+        return Action.HELD, f"version {mark} was rolled back; {ours} is not published, a newer one will be"
+    return None
+
+
+def published_version(question: Question) -> str:
+    """What the run calls the version; "" where that is not known."""
+    return question.identity.version or matching.version_in(question.installer.name) or ""
+
+
+def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> promotion.Ledger:
+    """What is known of the releases of an app: from its audit script, and from this machine's memory by app id."""
+    reading = audit.read(app.audit_script)
+    script = promotion.from_notes(reading.notes)
+    state = promotion.from_notes(remembered.get(app.id, {}))
+    # A script that another run has written since knows better than this machine what the app has now.
+    stale = state.current is not None and not state.current.held_by(app.sha256, app.file_key)
+    return promotion.merge(script, state, stale=stale and reading.writer is not None)
+
+
+def _downgrade(reading: audit.AuditReading, app: CustomApp, question: Question) -> tuple[Action, str] | None:
+    """Why publishing would go backwards; None where it does not or may, or where that cannot be told."""
+    ours = published_version(question)
+    live = reading.version or matching.version_in(app.file_name)
+    if question.settings.allow_downgrade or not ours or not live or version.compare(ours, live) >= 0:
+        return None
+    text = f"version {live} in Kandji is higher than {ours}. Set allow_downgrade to publish it all the same"
+    return Action.REFUSED, text
 
 
 def _extras(target: Target) -> dict[str, str | bool]:
@@ -402,9 +489,7 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
     asked = f"{target.category!r} nor the default {target.default_category!r}" if target.category else None
     missing = f"neither {asked}" if asked else f"the default Self Service category {target.default_category!r} does not"
     listing = ", ".join(sorted(known)) or "none"
-    raise TargetError(
-        f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has: {listing}"
-    )
+    raise TargetError(f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has: {listing}")
 
 
 def check_blueprints(target: Target, blueprints: Sequence[Blueprint]) -> None:

@@ -92,6 +92,15 @@ class Release:
         """What tells it from others: its bytes, else its place in the store."""
         return self.sha256 or self.file_key
 
+    def held_by(self, sha256: str | None, file_key: str) -> bool:
+        """Whether an app with that installer still has this release; what neither side tells is taken on trust.
+
+        (The answer to every update is held against the sha256 that was meant, so that trust can do no harm.)
+        """
+        if sha256 and self.sha256:
+            return sha256 == self.sha256
+        return not self.file_key or file_key == self.file_key
+
     @property
     def identified(self) -> bool:
         """Whether an audit script could look for it."""
@@ -119,6 +128,7 @@ class Ledger:
 class Kind(str, Enum):
     """What became of the question whether a release moves on."""
 
+    NO_TEST = "no test app"
     PROMOTE = "promote"
     CURRENT = "current"
     PINNED = "pinned"
@@ -341,6 +351,11 @@ def _compare(one: str, other: str) -> int:
     return version.compare(one, other)
 
 
+def highest_version(versions: Iterable[str]) -> str:
+    """The highest of the versions that are known; "" where none is."""
+    return max(versions, key=functools.cmp_to_key(_compare), default="")
+
+
 def _order(one: Release, other: Release) -> int:
     return _compare(one.version, other.version) or (one.at > other.at) - (one.at < other.at)
 
@@ -348,24 +363,52 @@ def _order(one: Release, other: Release) -> int:
 # What is remembered
 
 
-def merge(script: Ledger, state: Ledger) -> Ledger:
+def merge(script: Ledger, state: Ledger, *, stale: bool = False) -> Ledger:
     """One ledger from what the audit script says and what this machine remembers; the script is the newer of the two.
 
-    Of a release that both know, the earlier time and the later health count.
+    Of a release that both know, the earlier time and the later health count. What this machine takes for the current
+    one is a former one where the script names another, or where it is known to be `stale`.
     """
     known: dict[str, Release] = {}
-    stray = [state.current] if script.current is not None and state.current is not None else []
+    stray = (state.current,) if state.current is not None and (stale or script.current is not None) else ()
     for release in (*script.former, *state.former, *stray):
         other = known.get(release.mark)
         known[release.mark] = release if other is None else _both(other, release)
-    current = script.current or state.current
+    current = script.current or (None if stale else state.current)
     if current is not None and current.mark in known:
         there = known.pop(current.mark)
         current = current if current.file_key else replace(current, file_key=there.file_key)
     former = sorted((item for item in known.values() if item.file_key), key=lambda item: item.at)
-    marks = [mark for mark in (script.rolled_back, state.rolled_back) if mark is not None]
-    mark = max(marks, key=functools.cmp_to_key(_order)) if marks else None
-    return Ledger(current, tuple(former), mark)
+    return Ledger(current, tuple(former), _highest(script.rolled_back, state.rolled_back))
+
+
+def _highest(*marks: Release | None) -> Release | None:
+    known = [mark for mark in marks if mark is not None]
+    return max(known, key=functools.cmp_to_key(_order)) if known else None
+
+
+def former_release(live: Release, ledger: Ledger, to: str | None) -> Release | None:
+    """The release to go back to: that version, or by default what was there last and is not higher; None for none."""
+    former = [item for item in ledger.former if item.mark != live.mark and item.file_key != live.file_key]
+    if to is not None:
+        fitting = [item for item in former if item.version and version.compare(item.version, to) == 0]
+    else:
+        given_up = ledger.rolled_back.mark if ledger.rolled_back else ""
+        fitting = [item for item in former if item.mark != given_up and _compare(item.version, live.version) <= 0]
+    return max(fitting, key=lambda item: item.at, default=None)
+
+
+def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
+    """The ledger once an admin has put `back_to` in the place of `live`: what was given up is marked.
+
+    The other way round, forward to what was once given up, lifts the mark.
+    """
+    after = replaced(ledger, live, back_to, keep=KEPT_CANDIDATES)
+    given_up = live if _compare(back_to.version, live.version) <= 0 else None
+    before = ledger.rolled_back
+    if before is not None and _compare(before.version, back_to.version) <= 0:
+        before = None
+    return replace(after, rolled_back=_highest(before, given_up))
 
 
 def _both(one: Release, other: Release) -> Release:
@@ -431,6 +474,12 @@ def to_notes(ledger: Ledger) -> dict[str, str]:
     if ledger.rolled_back is not None:
         notes["rolled_back"] = _json(_row(ledger.rolled_back))
     return notes
+
+
+def with_key(notes: Mapping[str, str], file_key: str) -> dict[str, str]:
+    """The notes for the state folder: the key of the current release is known once it is there."""
+    known = from_notes(notes)
+    return to_notes(replace(known, current=known.current and replace(known.current, file_key=file_key)))
 
 
 def from_notes(notes: Mapping[str, str]) -> Ledger:

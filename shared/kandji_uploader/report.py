@@ -26,6 +26,7 @@ _DONE = {
     Action.UPDATE: "updated",
     Action.UNCHANGED: "unchanged",
     Action.PROMOTE: "promoted",
+    Action.ROLL_BACK: "rolled back",
     Action.HELD: "held",
     Action.PINNED: "pinned",
     Action.CONFLICT: "conflict",
@@ -33,8 +34,8 @@ _DONE = {
     Action.FAILED: "failed",
 }
 
-_WOULD = {Action.CREATE: "would create", Action.UPDATE: "would update", Action.PROMOTE: "would promote"}
-_TELLING = (Action.PROMOTE, Action.HELD, Action.PINNED)
+_WOULD = {action: f"would {action.value}" for action in Action if action.writes}
+_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED)
 
 
 def word(outcome: Outcome, *, dry_run: bool = False) -> str:

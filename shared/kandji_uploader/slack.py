@@ -14,13 +14,14 @@ _MARKS = {
     Action.UPDATE: ":white_check_mark: updated",
     Action.UNCHANGED: "unchanged",
     Action.PROMOTE: ":rocket: promoted",
+    Action.ROLL_BACK: ":rewind: rolled back",
     Action.HELD: ":hourglass: held",
     Action.PINNED: ":pushpin: pinned",
     Action.CONFLICT: ":warning: conflict",
     Action.REFUSED: ":warning: refused",
     Action.FAILED: ":x: failed",
 }
-_TELLING = (Action.PROMOTE, Action.HELD, Action.PINNED)
+_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED)
 """Whose reason people want to read."""
 _LONGEST = 2900
 """A section of Slack's blocks holds 3,000 characters."""

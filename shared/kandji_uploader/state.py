@@ -3,6 +3,7 @@
 - the journal: uploads that no Custom App names yet (`sha256 -> file_key`), so that the next run does not upload again,
   and assignments to Blueprints that are still owed to a created app
 - the digest cache: sha256 of files that have not changed since, so that an unchanged installer is not read again
+- notes: what a Custom App held, for promotion and rollback, where its audit script cannot tell
 - locks: one run at a time for a Custom App of a tenant, on this machine
 
 A broken or unreadable file counts as empty: at worst, work is done twice.
@@ -139,6 +140,24 @@ class Store:
         of_app = [row for row in rows if row.get("app_id") == entry.app_id]
         others = [row for row in rows if row.get("app_id") != entry.app_id]
         self._write("history.json", [*others, *of_app[-_KEEP_HISTORY:], asdict(entry)])
+
+    # what else is remembered of an app: its releases, and why one was held
+
+    def remembered(self) -> dict[str, dict[str, str]]:
+        """Notes by the id of the Custom App; see `promotion`."""
+        found = {}
+        for row in self._rows("notes.json"):
+            notes = row.get("notes")
+            if isinstance(notes, dict):
+                found[str(row.get("app_id"))] = {key: str(text) for key, text in notes.items()}
+        return found
+
+    def remember(self, app_id: str, notes: Mapping[str, str]) -> None:
+        """Remember these notes of an app, and no others; nothing is written where it knows them already."""
+        known = self.remembered()
+        if known.get(app_id, {}) != dict(notes):
+            known[app_id] = dict(notes)
+            self._write("notes.json", [{"app_id": each, "notes": kept} for each, kept in known.items() if kept])
 
     # locks
 

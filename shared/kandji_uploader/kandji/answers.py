@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kandji_uploader.models import Blueprint, Category, CustomApp
+from kandji_uploader.models import Blueprint, Category, CustomApp, StatusRecord
 
 if TYPE_CHECKING:
     from kandji_uploader.kandji.transport import Answer
@@ -147,3 +147,18 @@ def category(fields: Fields) -> Category:
 def blueprint(fields: Fields) -> Blueprint:
     """One Blueprint."""
     return Blueprint(fields.text("id"), fields.text("name"), fields.text_or("type", "classic"))
+
+
+def status_record(fields: Fields) -> StatusRecord:
+    """The status of a Library Item on one Mac."""
+    computer, blueprint = fields.maybe_object("computer"), fields.maybe_object("blueprint")
+    return StatusRecord(
+        mac_name=computer.text_or("name", "") if computer else "",
+        mac_id=computer.text_or("id", "") if computer else "",
+        blueprint=blueprint.text_or("name", "") if blueprint else "",
+        status=fields.text_or("status", ""),
+        reported_at=fields.text_or("reported_at", ""),
+        log=fields.text_or("log", ""),
+        last_audit_log=fields.text_or("last_audit_log", ""),
+        last_audit_run=fields.text_or("last_audit_run", ""),
+    )

@@ -1,0 +1,331 @@
+"""The releases in the test app: what they are, what their Macs say, and the plan that moves one on to the prod app.
+
+The rules are in `promotion`; here they are given what they ask for, and no more: the Macs' status is read (every page)
+only where a rule asks for it and the release has soaked, or is about to be replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kandji_uploader import audit, fleet, matching, plan, promotion
+from kandji_uploader.errors import ApiError, NetworkError
+from kandji_uploader.gather import Place, gather, with_digest
+from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Stage, Target
+from kandji_uploader.plan import Identity, Installer, Question, TargetPlan, Tenant
+from kandji_uploader.promotion import Decision, Kind, Ledger, Release, Standing
+from kandji_uploader.state import DigestCache
+from kandji_uploader.targets import Given
+
+_SUFFIX = re.compile(r"_[0-9a-f]{8}(?=\.[^.]*$|$)")
+_QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
+"""What nobody needs a message of: it was promoted (which is told anyway), or waiting is all there is to do."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A release as an installer that is in Kandji's store: nothing of it is on this machine.
+
+    Attributes:
+        release: what is known of it.
+        fallback: what the app that gets it looks for, where the release itself does not say.
+    """
+
+    release: Release
+    fallback: audit.AuditReading
+
+    @property
+    def path(self) -> Path:
+        """What the file was called when it was uploaded."""
+        return Path(_SUFFIX.sub("", self.release.file_key.rsplit("/", 1)[-1]))
+
+    @property
+    def size(self) -> int:
+        """Not known, and not needed: its sha256 is."""
+        return 0
+
+    def kind(self) -> InstallType:
+        """Package, image or zip."""
+        return self.release.install_type
+
+    def facts(self) -> AppFacts | None:
+        """What it is, as the audit script of the app that had it says; None where nothing identifies it."""
+        one: Release | audit.AuditReading = self.release if self.release.identified else self.fallback
+        package_id = one.package_id if isinstance(one, Release) else one.pkg_id
+        has_app = bool(one.app_name or one.bundle_id)
+        if not has_app and not package_id:
+            return None
+        return AppFacts(
+            type=self.kind(),
+            size=self.size,
+            app_name=one.app_name,
+            bundle_id=one.bundle_id,
+            version=self.release.version or None if has_app else None,
+            version_key=one.version_key if has_app else None,
+            package_id=package_id,
+            package_version=None if has_app else self.release.version or None,
+        )
+
+    def facts_if_read(self) -> AppFacts | None:
+        """As `facts`; there is nothing to read."""
+        return self.facts()
+
+    def digest(self, cache: DigestCache) -> str:  # noqa: ARG002 - a file would be looked up there
+        """Its sha256."""
+        return self.release.sha256
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the promotion of one prod app comes to.
+
+    Attributes:
+        plan: what is to become of the prod app.
+        question: what the plan was made from.
+        decision: the rules' verdict.
+        news: whether it is held for another reason than at the run before.
+    """
+
+    plan: TargetPlan
+    question: Question
+    decision: Decision
+    news: bool = False
+
+
+# Before the test app gets another installer
+
+
+def entering(question: Question, plans: Sequence[TargetPlan], prod: Target, place: Place) -> Question:
+    """The question with what the test app's audit script is to remember, if the test app gets another installer.
+
+    The Macs are asked about the release that is about to be replaced, since its health cannot be told afterwards.
+    """
+    for each in plans:
+        if each.target.stage is Stage.TEST and each.needs_file:
+            ledger, live = Ledger(), None
+            if each.app is not None:
+                ledger = plan.ledger(each.app, question.remembered)
+                live = _asked(live_release(each.app, ledger, place.now), each.app, place)
+            in_prod = _meant(prod, place, question.installer.name).app
+            above = _standing(in_prod, question, Ledger(), place).version if in_prod else ""
+            coming = _coming(question, place)
+            after = promotion.replaced(ledger, live, coming, keep=promotion.KEPT_CANDIDATES, above=above)
+            return replace(question, notes={Stage.TEST: promotion.to_notes(after)})
+    return question
+
+
+def _coming(question: Question, place: Place) -> Release:
+    identity, installer = question.identity, question.installer
+    return Release(
+        version=plan.published_version(question),
+        sha256=installer.sha256 or "",
+        at=place.now,
+        install_type=installer.type,
+        app_name=identity.app_name,
+        bundle_id=identity.bundle_id,
+        package_id=identity.package_id,
+        version_key=identity.version_key,
+    )
+
+
+def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
+    """What an app has now.
+
+    Where somebody else has put another file there, the audit script tells nothing about it: then its file name and
+    Kandji's `file_updated` have to do. Nothing at all to go by means that it came just `now`.
+    """
+    current = ledger.current
+    if current is not None and current.held_by(app.sha256, app.file_key):
+        return replace(current, file_key=app.file_key)
+    reading = audit.read(app.audit_script if current is None else "")
+    updated = fleet.moment(app.file_updated or "")
+    known = app.install_type in {kind.value for kind in InstallType}
+    return Release(
+        version=reading.version or matching.version_in(app.file_name) or "",
+        sha256=app.sha256 or "",
+        at=updated.timestamp() if updated else float(reading.created_at or now),
+        file_key=app.file_key,
+        install_type=InstallType(app.install_type) if known else InstallType.PACKAGE,
+        app_name=reading.app_name,
+        bundle_id=reading.bundle_id,
+        package_id=reading.pkg_id,
+        version_key=reading.version_key,
+    )
+
+
+def _asked(release: Release, app: CustomApp, place: Place) -> Release:
+    """The release with what its Macs say now; without, where no rule asks or the status cannot be read."""
+    rules = place.settings.promotion
+    if rules is None or not promotion.asks_macs(rules):
+        return release
+    updated = fleet.moment(app.file_updated or "")
+    since = max(release.at, updated.timestamp()) if updated else release.at
+    try:
+        statuses = place.tenant.client.library_item_statuses(app.id)
+        return replace(release, health=promotion.weigh(statuses, release.version, since, place.now))
+    except (ApiError, NetworkError) as problem:
+        place.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
+        return release
+
+
+# Moving on
+
+
+def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, force: bool = False) -> Step:
+    """What is to become of the prod app, given what the test app has and had.
+
+    Args:
+        prod: the prod app.
+        test: the test app.
+        place: where; its settings hold the rules.
+        at_once: do not wait for `after_days`.
+        force: also over a file that somebody else has put into the prod app.
+
+    Raises:
+        TargetError: a category or Blueprint of an app that is to be created does not exist.
+        AuditScriptError: nothing tells what the prod app's audit script should look for.
+        NetworkError, ApiError: the tenant could not be read.
+    """
+    rules = place.settings.promotion
+    assert rules is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
+    source, question = _meant(test, place), _bare(place)
+    if source.app is None:
+        text = f"there is no test app to promote from: {source.why} ({test.name!r})"
+        return Step(TargetPlan(prod, Action.HELD, text), question, Decision(Kind.NO_TEST, text))
+    match = _meant(prod, place, source.app.file_name)
+    if match.candidates:
+        return Step(plan.plan_target(prod, replace(question, installer=_named(source.app))), question, _UNDECIDED)
+    test_app = with_digest(source.app, place)
+    app = with_digest(match.app, place) if match.app else None
+    ledger = plan.ledger(app, question.remembered) if app else Ledger()
+    soaking = plan.ledger(test_app, question.remembered)
+    standing = _standing(app, question, soaking, place)
+    live = live_release(test_app, soaking, place.now)
+    if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, place.now)):
+        live = _asked(live, test_app, place)
+    decision = promotion.decide(live, soaking.former, rules, standing, place.now, at_once=at_once)
+    if decision.release is None:
+        return _waiting(prod, app, decision, standing, question)
+    if app is not None and not force and ledger.current and not ledger.current.held_by(app.sha256, app.file_key):
+        return _edited(prod, app, decision, question)
+    return _moving(prod, app, ledger, decision, decision.release, place)
+
+
+_UNDECIDED = Decision(Kind.UNKNOWN, "")
+
+
+def _bare(place: Place) -> Question:
+    """A question without an installer, to find apps with."""
+    return Question(
+        installer=Installer("", InstallType.PACKAGE, 0),
+        identity=Identity(),
+        tenant=Tenant(place.tenant.apps()),
+        settings=replace(place.settings, create_new=False),
+        template="",
+        now=int(place.now),
+        remembered=place.store.remembered(),
+    )
+
+
+def _named(app: CustomApp) -> Installer:
+    return Installer(_SUFFIX.sub("", app.file_name), InstallType.PACKAGE, 0)
+
+
+def _meant(target: Target, place: Place, file_name: str = "") -> matching.Match:
+    question = replace(_bare(place), installer=Installer(_SUFFIX.sub("", file_name), InstallType.PACKAGE, 0))
+    if plan.needs_categories((target,), question.tenant, question.settings):
+        question = replace(question, tenant=replace(question.tenant, categories=place.tenant.categories()))
+    return plan.find(target, question)
+
+
+def _standing(app: CustomApp | None, question: Question, soaking: Ledger, place: Place) -> Standing:
+    """Where the prod app stands; the higher of what its file and its audit script say, so as never to go backwards."""
+    pin, withdrawn = place.settings.pin_version, soaking.rolled_back
+    if app is None:
+        return Standing(pin=pin, withdrawn=withdrawn)
+    ledger = plan.ledger(app, question.remembered)
+    reading = audit.read(app.audit_script)
+    live = live_release(app, ledger, place.now)
+    known = [live, *(replace(live, version=text) for text in [reading.version] if text)]
+    known += [item for item in soaking.former if item.sha256 and item.sha256 == live.sha256]
+    return Standing(
+        exists=True,
+        version=promotion.highest_version(item.version for item in known),
+        sha256=live.sha256,
+        former=frozenset(item.sha256 for item in ledger.former),
+        rolled_back=ledger.rolled_back,
+        withdrawn=withdrawn,
+        pin=pin,
+    )
+
+
+def _waiting(prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, question: Question) -> Step:
+    """Nothing moves; whether that is news, the state folder tells."""
+    actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED}
+    found = TargetPlan(
+        prod,
+        actions.get(decision.kind, Action.HELD),
+        decision.reason,
+        app=app,
+        enforcement=plan.enforcement_of(app) if app else "",
+    )
+    question = replace(question, identity=Identity(version=standing.version or None))
+    if app is not None:
+        question = replace(question, installer=_named(app))
+    before = question.remembered.get(_held_key(prod), {}).get("held")
+    return Step(found, question, decision, news=decision.kind not in _QUIET and before != decision.kind.value)
+
+
+def remember(prod: Target, step: Step, place: Place) -> None:
+    """Note why the prod app is held, so that the next run tells it only if the reason is another one."""
+    place.store.remember(_held_key(prod), {} if step.plan.action.writes else {"held": step.decision.kind.value})
+
+
+def _held_key(prod: Target) -> str:
+    return f"held {prod.name}"
+
+
+def _edited(prod: Target, app: CustomApp, decision: Decision, question: Question) -> Step:
+    text = (
+        f"{app.name!r} holds {app.file_name}, which this tool did not put there, so {decision.release} is not put "
+        "over it. If it may be: kandji-uploader promote --force"
+    )
+    question = replace(question, installer=_named(app))
+    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), question, decision)
+
+
+def _moving(
+    prod: Target, app: CustomApp | None, ledger: Ledger, decision: Decision, release: Release, place: Place
+) -> Step:
+    live = live_release(app, ledger, place.now) if app else None
+    after = promotion.replaced(ledger, live, replace(release, at=place.now, health=None), keep=promotion.KEPT_FORMER)
+    question = put_question(prod, app, release, after, place)
+    found = plan.plan_target(prod, question)
+    reason = decision.reason if found.action.writes else found.reason
+    return Step(replace(found, reason=reason), question, decision)
+
+
+def put_question(
+    target: Target, app: CustomApp | None, release: Release, after: Ledger, place: Place, *, by_hand: bool = False
+) -> Question:
+    """All that a plan needs that puts a release, which is in the store already, into an app.
+
+    Args:
+        target: the app.
+        app: the app as it is; None where it is to be created.
+        release: what it is to have.
+        after: what its audit script is to remember then.
+        place: where.
+        by_hand: whether an admin asked for this very release; see `Question`.
+
+    Raises: as `gather`.
+    """
+    settings = replace(place.settings, create_new=False)
+    source = Held(release, audit.read(app.audit_script if app else ""))
+    question = gather((target,), source, replace(place, given=Given(), settings=settings))
+    installer = replace(question.installer, sha256=release.sha256 or None, file_key=release.file_key, unfinished=False)
+    notes = {target.stage: promotion.to_notes(after)}
+    return replace(question, installer=installer, notes=notes, by_hand=by_hand)

@@ -1,0 +1,269 @@
+"""Promotion and rollback as commands of their own: flows over the pipeline's pieces.
+
+Which test app belongs to which prod app, and the rules, are in the entries of the recipe map and the package map that
+hold `promotion`; or the caller names the pair. A recipe that holds `promotion` in its own Input promotes when it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kandji_uploader import audit, candidates, matching, pipeline, plan, promotion, settings
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, TargetError
+from kandji_uploader.gather import Place, with_digest
+from kandji_uploader.kandji.tenant import TenantView
+from kandji_uploader.models import (
+    Action,
+    CustomApp,
+    Enforcement,
+    Outcome,
+    Promotion,
+    RunResult,
+    Settings,
+    Stage,
+    Target,
+)
+from kandji_uploader.pipeline import Host, Job
+from kandji_uploader.promotion import Kind, Ledger, Release
+from kandji_uploader.settings import sources
+from kandji_uploader.state import Store
+from kandji_uploader.targets import Given, decide_targets
+
+_PATIENCE = 900.0
+_HOLDS = "custom_app.promotion."
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A test app and its prod app.
+
+    Attributes:
+        entry: the entry of a map that holds the rules; "" for a pair that the caller named.
+        settings: what holds for them; `promotion` is never None.
+    """
+
+    entry: str
+    settings: Settings
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By what a person may call it."""
+        named = (self.entry, sources.bare_name(self.entry), self.settings.prod.name, self.settings.test.name)
+        return tuple(name for name in named if name)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of one call, in place of those of the maps; None leaves what they say."""
+
+    after_days: float | None = None
+    min_pass: int | None = None
+    max_error_percent: float | None = None
+
+    def over(self, rules: Promotion) -> Promotion:
+        """The rules with these in their place; a minimum asks for the status, unless the maps say that it need not."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(rules, **given, require_status=rules.require_status or self.min_pass is not None)
+
+
+# Which apps belong together
+
+
+def pairs(host: Host, keys: Mapping[str, object] | None = None) -> tuple[Pair, ...]:
+    """The pairs of both maps, in their order.
+
+    Args:
+        host: whose environment names the config folder.
+        keys: settings of this call, such as `dry_run`.
+
+    Raises:
+        SettingsError: all problems of config file and maps.
+    """
+    ladder = settings.load(keys or {}, given_origin="command line", caller="autopkg", environ=host.environ)
+    base = ladder.settle()
+    for warning in base.warnings:
+        host.warn(warning)
+    found: dict[tuple[str | None, str | None], Pair] = {}
+    for stem, used in (("recipe_map", base.use_recipe_map), ("package_map", base.use_package_map)):
+        path = settings.find_file(base.config_folder, stem) if used else None
+        content = settings.read_mapping_file(path) if path else {}
+        for entry, rung in (sources.from_map(path, content, sources.Complaints()) if path else {}).items():
+            if any(key.startswith(_HOLDS) for key in rung):
+                held = replace(ladder, recipe_entry=rung).settle()
+                found.setdefault((held.test.name, held.prod.name), Pair(entry, held))
+    return tuple(found.values())
+
+
+def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | None = None) -> Pair:
+    """A pair that the caller names; without rules, what is in test moves on at once.
+
+    Raises:
+        SettingsError: the names or the config file are wrong.
+    """
+    given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_HOLDS}after_days": 0, **(keys or {})}
+    return Pair(
+        "", settings.load(given, given_origin="command line", caller="command line", environ=host.environ).settle()
+    )
+
+
+def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
+    """The pairs that are meant; all of them where no name is given.
+
+    Raises:
+        TargetError: a name is not known, or there is no pair at all.
+    """
+    if not known:
+        raise TargetError(
+            "no entry of recipe_map or package_map holds `promotion` (or the maps are not in use: use_recipe_map, "
+            "use_package_map). Name the pair with --test and --prod"
+        )
+    for name in names:
+        if not any(name in pair.names for pair in known):
+            every = [each for pair in known for each in pair.names]
+            near = difflib.get_close_matches(name, every, 1)
+            listing = ", ".join(repr(pair.settings.prod.name) for pair in known)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise TargetError(f"no entry with `promotion` is called {name!r}; {meant}There are {listing}")
+    return tuple(pair for pair in known if not names or any(name in pair.names for name in names))
+
+
+# Promotion
+
+
+def promote(
+    wanted: Sequence[Pair], host: Host, *, rules: Rules | None = None, at_once: bool = False, force: bool = False
+) -> list[RunResult]:
+    """Promote each pair for itself; one that fails does not keep the others from being tried.
+
+    Args:
+        wanted: the pairs.
+        host: who is told.
+        rules: rules of this call.
+        at_once: do not wait for `after_days`; the Macs' health counts all the same.
+        force: also over a file that somebody else has put into the prod app.
+
+    Raises:
+        InterruptedRunError: SIGINT or SIGTERM.
+    """
+    results = []
+    for pair in wanted:
+        held = pair.settings
+        if rules is not None and held.promotion is not None:
+            held = replace(held, promotion=rules.over(held.promotion))
+        name = held.prod.name or ""
+        try:
+            outcome, news = _promote(held, host, at_once=at_once, force=force)
+        except InterruptedRunError:
+            raise
+        except KandjiUploaderError as problem:
+            outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
+        result = RunResult(pair.entry or name, (outcome,), held.dry_run, app_name=name, news=news)
+        pipeline.announce(result, held, host)
+        results.append(result)
+    return results
+
+
+def _promote(held: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
+    targets = decide_targets(held, "", pipeline.scripts(held))
+    with open_place(held, tuple(target.name for target in targets), host) as place:
+        outcome, step = pipeline.promote(targets, place, host, at_once=at_once, force=force)
+    if step.decision.kind is Kind.NO_TEST:
+        raise TargetError(step.decision.reason)
+    return outcome, step.news
+
+
+@contextlib.contextmanager
+def open_place(held: Settings, names: tuple[str, ...], host: Host) -> Iterator[Place]:
+    """Where a command takes place, with the Custom Apps of these names locked for its time.
+
+    Raises:
+        CredentialError: there is no token.
+        LockedError: another run is publishing one of them.
+    """
+    tenant = pipeline.open_tenant(held, host)
+    store = Store(held.state_folder, held.api_url)
+    with store.lock(names, _PATIENCE, host.say) as waited:
+        if waited:
+            tenant.forget_apps()
+        yield Place(tenant, store, held, host.now(), Given(), host.warn)
+
+
+# Rollback
+
+
+def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str, object] | None = None) -> RunResult:
+    """Put a former installer back into a Custom App, and with it the version that is enforced.
+
+    Args:
+        name: the Custom App.
+        host: who is told.
+        to: the version to go back to; the one before the present one by default.
+        keys: settings of this call, such as `dry_run`.
+
+    Raises:
+        TargetError: there is no such app, or nothing is known that it had before.
+        KandjiUploaderError: nothing was changed.
+    """
+    held = settings.load(keys or {}, given_origin="command line", caller="command line", environ=host.environ).settle()
+    with open_place(held, (name,), host) as place:
+        app = with_digest(app_named(name, place.tenant), place)
+        ledger = _everything_known(app, place)
+        live = candidates.live_release(app, ledger, place.now)
+        release = promotion.former_release(live, ledger, to)
+        if release is None:
+            raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
+        outcome = _put_back(app, live, release, ledger, place, host)
+    result = RunResult(name, (outcome,), held.dry_run, app_name=name)
+    pipeline.announce(result, held, host)
+    return result
+
+
+def app_named(name: str, tenant: TenantView) -> CustomApp:
+    """The one Custom App of that name.
+
+    Raises:
+        TargetError: there is none, or there are several.
+    """
+    found = matching.by_name(tenant.apps(), name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise TargetError(
+            f"{len(found)} Custom Apps are called {name!r}; rename or delete all but one of them in Kandji"
+        )
+    near = difflib.get_close_matches(name, [app.name for app in tenant.apps()], 1)
+    meant = f"did you mean {near[0]!r}?" if near else "name it as it is in Kandji"
+    raise TargetError(f"no Custom App is called {name!r}; {meant}")
+
+
+def _everything_known(app: CustomApp, place: Place) -> Ledger:
+    """The releases of an app from its audit script, the state folder and the history of this machine."""
+    history = place.store.history(app.id)
+    published = tuple(Release(item.version, item.sha256, item.at, item.file_key) for item in history if item.file_key)
+    return promotion.merge(plan.ledger(app, place.store.remembered()), Ledger(former=published))
+
+
+def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: str | None) -> str:
+    known = ", ".join(dict.fromkeys(str(item) for item in ledger.former if item.mark != live.mark)) or "none"
+    asked = (
+        f"version {to} of {app.name!r} is not known here" if to else f"nothing is known that {app.name!r} had before"
+    )
+    return f"{asked}. It has {live}; known former versions: {known}. Publish the installer with allow_downgrade instead"
+
+
+def _put_back(app: CustomApp, live: Release, release: Release, ledger: Ledger, place: Place, host: Host) -> Outcome:
+    days = audit.read(app.audit_script).days
+    delay = place.settings.prod.delay_days if days is None else days
+    target = Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay)
+    after = promotion.taken(ledger, live, replace(release, at=place.now, health=None))
+    question = candidates.put_question(target, app, release, after, place, by_hand=True)
+    why = f"from {live} back to {release}"
+    found = replace(plan.plan_target(target, question), reason=why)
+    gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"
+    job = Job(Path(question.installer.name), "rollback", gone)
+    (outcome,), _ = pipeline.carry_out((found,), question, place, host, job)
+    return replace(outcome, action=Action.ROLL_BACK) if outcome.action.writes else outcome
