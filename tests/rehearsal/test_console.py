@@ -63,6 +63,7 @@ def test_a_page_of_another_host_name_gets_nothing(tenant):
         ("#!/bin/zsh\nreadonly ENFORCED_VERSION='1.2 beta'\n", "1.2 beta"),
         ('typeset -r APP_VERSION="3"\n', "3"),
         ("# VERSION=1\nexit 0", ""),
+        ("VERSION_KEY=CFBundleVersion\nMINIMUM_ENFORCED_VERSION='4.5'\n", "4.5"),
         ("", ""),
     ],
 )

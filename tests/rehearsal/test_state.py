@@ -44,7 +44,9 @@ def test_two_runs_that_did_the_same_have_equal_snapshots(tmp_path):
     snapshots = []
     for number in (1, 2):
         with RehearsalTenant(tmp_path / str(number)) as tenant:
-            tenant.seed("Fox", category="Apps", audit_script=f"CREATION_TIMESTAMP={number}00\nVERSION=1\n")
+            key = tenant.seed("Wolf", content=b"wolf")["file_key"]
+            script = f"CREATION_TIMESTAMP='{number}00'\n# 2030-01-0{number}T00:00:00Z 180000000{number}.5 {key}\n"
+            tenant.seed("Fox", category="Apps", audit_script=script)
             snapshots.append(tenant.snapshot())
             assert tenant.snapshot()["apps"][0]["file_name"] == "Seeded-1.0.pkg"
             tenant.edit(tenant.app("Fox")["id"], restart=True)

@@ -18,7 +18,7 @@ pre { border: 1px solid #8884; overflow: auto; padding: .6rem; }
 dt { font-weight: 600; margin-top: .6rem; }
 """
 _VERSION = re.compile(
-    r"""^\s*(?:readonly\s+|typeset\s+(?:-\w+\s+)*)?\w*VERSION\w*=(['"]?)([^'"\n]+)\1\s*$""", re.MULTILINE
+    r"""^\s*(?:readonly\s+|typeset\s+(?:-\w+\s+)*)?\w*VERSION=(['"]?)([^'"\n]+)\1\s*$""", re.MULTILINE
 )
 
 

@@ -30,7 +30,13 @@ from kandji_uploader.rehearsal.wire import LOOPBACK, Body, Listener
 _APP_PAGE = "/library/custom-apps/"
 _SHOWN_HEADERS = ("content-type", "content-length", "user-agent", "transfer-encoding", "expect")
 _VOLATILE = ("id", "file_key", "file_updated", "created_at", "updated_at")
-_CLOCK_LINE = re.compile(r"^(.*CREATION_TIMESTAMP=).*$", re.MULTILINE)
+_VARIES_IN_SCRIPTS = (
+    (re.compile(r"companies/companies/[^/\s]+/library/custom_apps/"), ""),
+    (re.compile(r"(?<=_)[0-9a-f]{8}(?=\.[A-Za-z0-9]+\b)"), "(key)"),
+    (re.compile(r"(?<=CREATION_TIMESTAMP=).*"), "(time)"),
+    (re.compile(r"\b[0-9]{10}(\.[0-9]+)?\b|\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)?"), "(time)"),
+)
+"""What differs from run to run in scripts that were rendered from the same: keys of uploads and times."""
 
 
 @dataclass(frozen=True)
@@ -421,6 +427,7 @@ def _still(app: Mapping[str, Any], categories: Mapping[str, str]) -> Document:
     """An app without what differs from run to run."""
     still = {name: value for name, value in app.items() if name not in _VOLATILE}
     still["self_service_category_id"] = categories.get(str(app["self_service_category_id"]))
-    still["audit_script"] = _CLOCK_LINE.sub(r"\1(time)", str(app["audit_script"]))
+    for pattern, instead in _VARIES_IN_SCRIPTS:
+        still["audit_script"] = pattern.sub(instead, still["audit_script"])
     still["file_name"] = re.sub(r"_[0-9a-f]{8}(?=\.|$)", "", str(app["file_key"]).rsplit("/", 1)[-1])
     return still
