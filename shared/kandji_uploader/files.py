@@ -11,6 +11,16 @@ import tempfile
 from pathlib import Path
 
 
+def identity(path: Path) -> tuple[int, ...]:
+    """What tells a file from another one of its name, or from itself rewritten.
+
+    Raises:
+        OSError: it is not there.
+    """
+    status = path.stat()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 def private_folder(folder: Path) -> Path:
     """Make a folder (and its parents) that only its owner can enter, mode 0700; an existing one is left as it is."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

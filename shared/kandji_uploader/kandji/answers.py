@@ -6,6 +6,7 @@ somewhere later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +16,9 @@ from kandji_uploader.models import Blueprint, Category, CustomApp, StatusRecord
 
 if TYPE_CHECKING:
     from kandji_uploader.kandji.transport import Answer
+
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,13 @@ class Fields:
         value = self._data.get(name)
         if not isinstance(value, str) or not value:
             raise self._wrong(name, "a text", value)
+        return _whole(value)
+
+    def id(self) -> str:
+        """The `id`, fit to stand in an address."""
+        value = self.text("id")
+        if not _ID.fullmatch(value):
+            raise self._answer.error("its field 'id' should be of letters, digits and dashes")
         return value
 
     def text_or(self, name: str, default: str) -> str:
@@ -50,7 +61,7 @@ class Fields:
             return default
         if not isinstance(value, str):
             raise self._wrong(name, "a text", value)
-        return value
+        return _whole(value)
 
     def maybe_text(self, name: str) -> str | None:
         """A text; None where it is absent, null or empty."""
@@ -83,7 +94,7 @@ class Fields:
         value = self._data.get(name)
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise self._wrong(name, "an object of texts", value)
-        return MappingProxyType(dict(value))
+        return MappingProxyType({_whole(key): _whole(item) for key, item in value.items()})
 
     def objects(self, name: str) -> list[Fields]:
         """A list of objects."""
@@ -104,10 +115,15 @@ def _kind(value: Any) -> str:
     return "missing or null" if value is None else "empty" if value == "" else type(value).__name__
 
 
+def _whole(text: str) -> str:
+    """A text that can be written and sent: half of a UTF-16 pair, which JSON allows, is no character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def custom_app(fields: Fields) -> CustomApp:
     """A Custom App of a list or of an answer to get, create or update."""
     return CustomApp(
-        id=fields.text("id"),
+        id=fields.id(),
         name=fields.text("name"),
         file_key=fields.text_or("file_key", ""),
         install_type=fields.text_or("install_type", ""),
@@ -141,12 +157,12 @@ def upload_ticket(fields: Fields) -> UploadTicket:
 
 def category(fields: Fields) -> Category:
     """One Self Service category."""
-    return Category(fields.text("id"), fields.text("name"))
+    return Category(fields.id(), fields.text("name"))
 
 
 def blueprint(fields: Fields) -> Blueprint:
     """One Blueprint."""
-    return Blueprint(fields.text("id"), fields.text("name"), fields.text_or("type", "classic"))
+    return Blueprint(fields.id(), fields.text("name"), fields.text_or("type", "classic"))
 
 
 def status_record(fields: Fields) -> StatusRecord:

@@ -12,22 +12,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from kandji_uploader.errors import ApiError, NetworkError, StillProcessingError
 from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
-from kandji_uploader.kandji.transport import LOOPBACK, Answer, LostAnswerError, Policy, Transport
+from kandji_uploader.kandji.transport import Answer, LostAnswerError, Policy, Transport, safe_address
 from kandji_uploader.kandji.upload import Progress, UploadForm
-from kandji_uploader.models import Blueprint, Category, CustomApp
+from kandji_uploader.models import Blueprint, Category, CustomApp, StatusRecord
 
 Value = TypeVar("Value")
 FormValue = str | bool
 
 _APPS = "library/custom-apps"
 _OK, _CREATED, _NO_CONTENT, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 201, 204, 400, 404, 503
-_SERVER_TROUBLE = (500, 502, 504)
+_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS, _SERVER_TROUBLE = 408, 429, 500
 _MAX_PAGES = 10_000
+_LISTINGS = 2
 
 
 class NotFoundError(ApiError):
@@ -62,8 +63,17 @@ class Client:
     # Custom Apps
 
     def list_custom_apps(self) -> tuple[CustomApp, ...]:
-        """Every Custom App of the tenant, all pages."""
-        return tuple(self._pages(_APPS, answers.custom_app))
+        """Every Custom App of the tenant, all pages, each once.
+
+        An app that is deleted while the pages are read moves another one from an unread page to one that was read;
+        the service's own count then does not fit, and the list is read once more.
+        """
+        for _ in range(_LISTINGS):
+            counts: list[int | None] = []
+            apps = {app.id: app for app in self._pages(_APPS, answers.custom_app, counts)}
+            if set(counts) <= {len(apps), None}:
+                break
+        return tuple(apps.values())
 
     def get_custom_app(self, app_id: str) -> CustomApp:
         """One Custom App.
@@ -75,9 +85,9 @@ class Client:
 
     def request_upload(self, name: str) -> UploadTicket:
         """Leave to upload a file of that name; nothing changes in the tenant until an app names its key."""
-        answer = self._write("POST", f"{_APPS}/upload", fields={"name": name})
+        answer = self._ask("POST", f"{_APPS}/upload", fields={"name": name})
         ticket = answers.upload_ticket(Fields(answer, answer.json()))
-        if urlsplit(ticket.post_url).scheme != "https" and urlsplit(ticket.post_url).hostname not in LOOPBACK:
+        if not safe_address(ticket.post_url):
             raise answer.error("the store to upload to is not an https address; nothing was uploaded")
         return ticket
 
@@ -86,7 +96,8 @@ class Client:
 
         Raises:
             UploadExpiredError: the ticket is too old.
-            InstallerError: the file changed meanwhile.
+            InstallerError: the file cannot be read, or changed meanwhile.
+            ApiError: the store refused it.
             NetworkError: the tries are spent; nothing changed in the tenant.
         """
         with UploadForm(path, ticket.post_data, progress) as form:
@@ -98,7 +109,7 @@ class Client:
                     form.check_unchanged()
                     if number == self.policy.tries:
                         raise
-                    self._pause(number, str(problem).split(". ", maxsplit=1)[0])
+                    self._pause(number, _first_sentence(problem))
                     continue
                 if answer.status in (_OK, _CREATED, _NO_CONTENT):
                     form.check_unchanged()
@@ -134,7 +145,7 @@ class Client:
 
     def list_categories(self) -> tuple[Category, ...]:
         """Every Self Service category."""
-        answer = self._get("self-service/categories")
+        answer = self._ask("GET", "self-service/categories")
         rows = answer.json()
         if not isinstance(rows, list):
             raise answer.error("a list of categories was expected")
@@ -175,9 +186,9 @@ class Client:
 
     # Library Items and inventory
 
-    def library_item_statuses(self, item_id: str) -> Iterator[Fields]:
+    def library_item_statuses(self, item_id: str) -> Iterator[StatusRecord]:
         """The status of a Library Item on each Mac, page by page."""
-        return self._pages(f"library/library-items/{_segment(item_id)}/status", lambda row: row)
+        return self._pages(f"library/library-items/{_segment(item_id)}/status", answers.status_record)
 
     def library_item_activity(self, item_id: str) -> Iterator[Fields]:
         """What was done to a Library Item, newest first, page by page."""
@@ -187,7 +198,7 @@ class Client:
         """The applications of the inventory (Prism), one per Mac and app, page by page."""
         offset = 0
         while True:
-            answer = self._get("prism/apps", params={"limit": str(limit), "offset": str(offset)})
+            answer = self._ask("GET", "prism/apps", params={"limit": str(limit), "offset": str(offset)})
             rows = Fields(answer, answer.json()).objects("data")
             yield from rows
             offset += len(rows)
@@ -197,33 +208,54 @@ class Client:
     # How it is done
 
     def _read(self, address: str, parse: Callable[[Fields], Value]) -> Value:
-        answer = self._get(address)
+        answer = self._ask("GET", address)
         return parse(Fields(answer, answer.json()))
 
-    def _pages(self, address: str, parse: Callable[[Fields], Value]) -> Iterator[Value]:
-        for _ in range(_MAX_PAGES):
-            answer = self._get(address)
+    def _pages(
+        self, address: str, parse: Callable[[Fields], Value], counts: list[int | None] | None = None
+    ) -> Iterator[Value]:
+        """The rows of every page; the `count` that each page tells goes to `counts`."""
+        seen: set[str] = set()
+        while True:
+            answer = self._ask("GET", address)
             page = Fields(answer, answer.json())
             yield from map(parse, page.objects("results"))
+            if counts is not None:
+                counts.append(page.maybe_number("count"))
             following = page.maybe_text("next")
             if following is None:
                 return
+            seen.add(address)
+            if following in seen or len(seen) == _MAX_PAGES:
+                raise answer.error("the `next` links of the list go round in a circle. Run again later")
             address = following
-        raise answer.error(f"the list has more than {_MAX_PAGES} pages: its `next` links go round in a circle")
 
-    def _get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
-        """One GET whose answer is JSON; an answer that arrived broken is asked for once more."""
-        for last in (False, True):
+    def _ask(
+        self,
+        method: str,
+        address: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """A request that is safe to repeat and is answered in JSON; an answer that arrived broken is asked for again.
+
+        The transport has repeated what was not answered at all; here it is about answers cut short, or replaced by
+        the page of some proxy.
+        """
+        number = 1
+        while True:
             try:
-                answer = self._patiently(lambda: self._transport.request("GET", address, params=params))
-                if answer.status == _OK:
-                    answer.json()
-                return self._expect(answer)
+                answer = self._patiently(lambda: self._transport.request(method, address, fields=fields, params=params))
+                self._expect(answer).json()
             except (LostAnswerError, ApiError) as problem:
-                broken = isinstance(problem, LostAnswerError) or problem.status == _OK
-                if last or not broken:
+                spent = problem.spent if isinstance(problem, LostAnswerError) else problem.status not in (_OK, _CREATED)
+                if spent or number == self.policy.tries:
                     raise
-        raise AssertionError("the second try returns or raises")
+                self._pause(number, _first_sentence(problem))
+                number += 1
+            else:
+                return answer
 
     def _write(
         self,
@@ -234,20 +266,19 @@ class Client:
         json: Mapping[str, str] | None = None,
         repeat: bool = True,
     ) -> Answer:
-        answer = self._patiently(
-            lambda: self._transport.request(method, address, fields=fields, json=json, repeat=repeat)
+        return self._expect(
+            self._patiently(lambda: self._transport.request(method, address, fields=fields, json=json, repeat=repeat))
         )
-        return self._expect(answer)
 
     def _written(self, answer: Answer) -> CustomApp:
         """The app that a create or update answered with; an unreadable answer counts as lost."""
         try:
             return answers.custom_app(Fields(answer, answer.json()))
         except ApiError as problem:
-            raise LostAnswerError(str(problem)) from None
+            raise LostAnswerError(str(problem), spent=True) from None
 
     def _patiently(self, send: Callable[[], Answer]) -> Answer:
-        """Send, and while the service says 503 (still being processed) ask again with growing waits.
+        """Send, and while the service says 503 (documented: an upload is still being processed) ask again.
 
         Raises:
             StillProcessingError: the budget is spent.
@@ -256,7 +287,7 @@ class Client:
         wait = self.policy.first_wait
         while True:
             answer = send()
-            if answer.status != _UNAVAILABLE:
+            if answer.status != _UNAVAILABLE or answer.is_page:
                 return answer
             left = until - time.monotonic()
             if left <= 0:
@@ -265,37 +296,48 @@ class Client:
                     "is kept: the next run goes on from there without uploading again",
                     StillProcessingError,
                 )
-            self.say(
-                f"Kandji is still processing; asking again in {wait:.0f} s" if wait >= 1 else "Kandji is processing"
-            )
+            self.say(f"Kandji is still processing; asking again in {_seconds(min(wait, left))}")
             self._transport.wait(min(wait, left))
             wait = min(wait * 1.6, self.policy.longest_wait)
 
     def _expect(self, answer: Answer) -> Answer:
-        if answer.status in (_OK, _CREATED, _NO_CONTENT):
+        """The answer, if it says that the request was done.
+
+        Raises:
+            LostAnswerError: it may have been done all the same, for this is what a gateway says of a service that
+                has not answered it.
+            ApiError: it was not done.
+        """
+        status = answer.status
+        if status in (_OK, _CREATED, _NO_CONTENT):
             return answer
-        if answer.status == _NOT_FOUND:
+        if status == _NOT_FOUND:
             raise answer.error("it is not there (any more). Was it deleted in Kandji?", NotFoundError)
-        if answer.status == _BAD_REQUEST:
+        if status == _BAD_REQUEST:
             raise answer.error("the service did not accept the request.", RejectedError)
-        if answer.status in _SERVER_TROUBLE:
-            problem = answer.error("the service has a problem. Run again later; nothing is lost")
-            raise LostAnswerError(str(problem))
-        raise answer.error("an answer that its documentation does not name. Run again later")
+        if status == _TOO_MANY_REQUESTS:
+            raise answer.error("too many requests, and waiting did not help. Run again later")
+        if _REQUEST_TIMEOUT < status < _SERVER_TROUBLE:
+            raise answer.error("an answer that its documentation does not name. Run again later")
+        problem = answer.error("the service has a problem. Run again later; nothing is lost")
+        raise LostAnswerError(str(problem), spent=status != _UNAVAILABLE)
 
     def _store_refused(self, answer: Answer, *, last: bool) -> None:
         """Raise unless sending the same form again makes sense."""
         if "expired" in answer.text.lower():
-            raise answer.error("the leave to upload has expired", UploadExpiredError)
+            raise answer.error(
+                "the leave to upload has expired, more than once. Is the line too slow for the file? Run again",
+                UploadExpiredError,
+            )
         if answer.status < 500 and answer.status != 429 and "RequestTimeout" not in answer.text:  # noqa: PLR2004
             raise answer.error("the upload store refused the file; nothing was published")
         if last:
             raise answer.error("the upload store has a problem; nothing was published. Run again later")
 
     def _pause(self, number: int, why: str) -> None:
-        longest = min(self.policy.first_wait * 2**number, self.policy.longest_wait)
+        longest = min(self.policy.first_wait * 2 ** (number - 1), self.policy.longest_wait)
         wait = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
-        self.say(f"{why}; trying again in {wait:.0f} s (try {number + 1} of {self.policy.tries})")
+        self.say(f"{why}; trying again in {_seconds(wait)} (try {number + 1} of {self.policy.tries})")
         self._transport.wait(wait)
 
 
@@ -306,6 +348,14 @@ def _form(fields: Mapping[str, FormValue]) -> dict[str, str]:
 def _item(item_id: str, node_id: str | None) -> dict[str, str]:
     node = {} if node_id is None else {"assignment_node_id": node_id}
     return {"library_item_id": item_id, **node}
+
+
+def _first_sentence(problem: Exception) -> str:
+    return str(problem).split(". ", maxsplit=1)[0]
+
+
+def _seconds(wait: float) -> str:
+    return f"{wait:.0f} s" if wait >= 1 else "a moment"
 
 
 def _segment(value: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from dataclasses import replace
 
 from kandji_uploader.kandji.client import Client
@@ -21,6 +22,7 @@ class TenantView:
         self.client = client
         self._lock = threading.RLock()
         self._apps: dict[str, CustomApp] | None = None
+        self._fetched = 0.0
         self._categories: tuple[Category, ...] | None = None
         self._blueprints: tuple[Blueprint, ...] | None = None
 
@@ -28,6 +30,7 @@ class TenantView:
         """Every Custom App."""
         with self._lock:
             if self._apps is None:
+                self._fetched = time.time()
                 self._apps = {app.id: app for app in self.client.list_custom_apps()}
             return tuple(self._apps.values())
 
@@ -45,10 +48,15 @@ class TenantView:
                 self._blueprints = self.client.list_blueprints()
             return self._blueprints
 
-    def forget_apps(self) -> None:
-        """The list is to be fetched again: a write of ours has an unknown end, or another run has written."""
+    def forget_apps(self, before: float | None = None) -> None:
+        """The list is to be fetched again: a write of ours has an unknown end, or another run has written.
+
+        Args:
+            before: forget it only if it was fetched before that time (epoch seconds).
+        """
         with self._lock:
-            self._apps = None
+            if before is None or self._fetched <= before:
+                self._apps = None
 
     def put(self, app: CustomApp) -> None:
         """Take what the service answered to a write (or a get) into the list."""
@@ -67,17 +75,24 @@ class TenantView:
                 self._apps.pop(app_id, None)
 
 
-_views: dict[tuple[str, str, Policy], TenantView] = {}
+_views: dict[tuple[str, str], TenantView] = {}
 _views_lock = threading.Lock()
 
 
 def view(api_url: str, token: str, policy: Policy) -> TenantView:
-    """The view of a tenant, shared by all runs of this process with that token and policy."""
-    key = (api_url, hashlib.sha256(token.encode()).hexdigest(), policy)
+    """The view of a tenant, shared by all runs of this process with that token.
+
+    There is one list of a tenant, whatever the policies of its runs, or one would not see what another has written;
+    the policy of the latest run holds.
+    """
+    key = (api_url, hashlib.sha256(token.encode()).hexdigest())
     with _views_lock:
-        if key not in _views:
-            _views[key] = TenantView(Client(api_url, token, policy))
-        return _views[key]
+        known = _views.get(key)
+        if known is None:
+            known = _views[key] = TenantView(Client(api_url, token, policy))
+        elif known.client.policy != policy:
+            known.client = Client(api_url, token, policy)
+        return known
 
 
 def forget_all() -> None:

@@ -2,18 +2,24 @@
 
 - The bearer token goes only to the configured host, over https (or loopback). It is put on by an authenticator that
   looks at each request's address, so that neither a redirect nor a `next` link can carry it elsewhere.
-- No redirect is followed. TLS is always verified; the usual variables (`REQUESTS_CA_BUNDLE`) name a custom CA.
+- No redirect is followed. TLS is always verified; the usual variables (`REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`,
+  `SSL_CERT_FILE`) name a custom CA, and nothing turns the verification off.
 - A request that is safe to repeat is repeated by urllib3's `Retry`. A create is not: see `client.create_custom_app`.
-- Time-outs are for the connection and for silence, never for the whole of a slow but moving transfer.
+- Time-outs are for the connection and for silence in either direction, never for the whole of a slow but moving
+  transfer.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import random
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from kandji_uploader import __version__
 from kandji_uploader.errors import (
@@ -29,7 +35,10 @@ if TYPE_CHECKING:
     import requests
     from urllib3.util import Retry
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_PIECE = 1 << 14
+"""Bytes that are given to the wire at a time: a TLS record, so that a slow line is seen to move."""
+_HIDDEN = "(token)"
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Policy:
     tries: int = 5
     first_wait: float = 0.5
     longest_wait: float = 20.0
-    retry_after_cap: float = 120.0
+    retry_after_cap: int = 120
     processing_budget: float = 300.0
 
 
@@ -71,6 +80,11 @@ class Answer:
     text: str
     request_id: str | None = None
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page for people, as a gateway or proxy writes where the service itself did not answer."""
+        return self.text.lstrip()[:1] == "<"
+
     def json(self) -> Any:
         """The body as JSON.
 
@@ -81,7 +95,7 @@ class Answer:
 
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.error("the answer is not JSON. Is a proxy or a captive portal in between?") from None
 
     def error(self, advice: str, kind: type[ApiError] = ApiError) -> ApiError:
@@ -90,7 +104,15 @@ class Answer:
 
 
 class LostAnswerError(NetworkError):
-    """The request may have been acted upon, but its answer did not arrive whole."""
+    """The request may have been acted upon, but its answer did not arrive whole.
+
+    Attributes:
+        spent: whether it was sent as often as the policy allows.
+    """
+
+    def __init__(self, text: str, *, spent: bool = False) -> None:
+        self.spent = spent
+        super().__init__(text)
 
 
 class Transport:
@@ -100,24 +122,26 @@ class Transport:
         api_url: `https://HOST`, or `http://` on loopback.
         token: the bearer token; kept in the authenticator only.
         policy: time-outs and tries.
+
+    Raises:
+        KandjiUploaderError: the token would leave this machine unencrypted.
     """
 
     def __init__(self, api_url: str, token: str, policy: Policy | None = None) -> None:
         import requests
 
         self.api_url = api_url.rstrip("/")
+        if not safe_address(self.api_url):
+            raise KandjiUploaderError(f"{self.api_url} is not an https address; the token is sent to those only")
         self.policy = policy or Policy()
         self._token = token
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"KandjiUploader/{__version__}"
-        _mount(self._session, self._retry(repeat=True))
-        self._once = requests.Session()
-        self._once.headers.update(self._session.headers)
-        _mount(self._once, self._retry(repeat=False))
-        self._store = requests.Session()
-        _mount(self._store, _no_retry())
+        self._session, self._once, self._store = requests.Session(), requests.Session(), requests.Session()
+        _mount(self._session, self._retry(repeat=True), self.policy)
+        _mount(self._once, self._retry(repeat=False), self.policy)
+        _mount(self._store, _no_retry(), self.policy)
         for session in (self._session, self._once, self._store):
-            session.trust_env = not _is_loopback(urlsplit(self.api_url).hostname)
+            session.headers["User-Agent"] = f"KandjiUploader/{__version__}"
+            session.trust_env = not is_loopback(urlsplit(self.api_url).hostname)
 
     def __repr__(self) -> str:
         return f"Transport({self.api_url})"
@@ -171,58 +195,60 @@ class Transport:
             InstallerError: the file changed while it was sent.
         """
         headers = {"Content-Type": form.content_type}
-        return self._send(
+        answer = self._send(
             "POST to the upload store", self._store, method="POST", url=url, data=form, headers=headers, auth=_anonymous
         )
+        return replace(answer, text=_in_short(answer.text))
 
     def wait(self, seconds: float) -> None:
         """Wait; a place of its own so that every pause of the client is found here."""
         time.sleep(seconds)
 
     def _absolute(self, address: str) -> str:
-        if "://" not in address:
-            return f"{self.api_url}/api/v1/{address}"
-        if _origin(address) != _origin(self.api_url):
+        """The address in full: a path below `/api/v1/`, or a `next` link, which may be absolute."""
+        try:
+            url = urljoin(f"{self.api_url}/api/v1/", address)
+            elsewhere = _origin(url) != _origin(self.api_url)
+        except ValueError:
+            elsewhere = True
+        if elsewhere:
             raise ApiError(
                 f"GET {self.api_url}",
                 None,
-                f"the link to the next page names another host, {urlsplit(address).hostname!r}; "
-                "it was not followed, so that the token stays here",
+                f"the link to the next page names another host ({address[:100]!r}); it was not followed, so that the "
+                "token stays here. Check the API URL (kandji.api_url)",
             )
-        return address
+        return url
 
     def _send(self, name: str, session: requests.Session, **request: Any) -> Answer:
         import requests
 
         timeout = (self.policy.connect_timeout, self.policy.idle_timeout)
         try:
-            response = session.request(timeout=timeout, allow_redirects=False, **request)
+            response = session.request(timeout=timeout, allow_redirects=False, verify=_authorities(), **request)
         except requests.RequestException as problem:
             raise _network_error(name, request["url"], problem) from None
-        text = response.content.decode("utf-8", "replace")
+        except OSError as problem:  # what `requests` raises for a bundle of certificates that is not there
+            raise _bad_authorities(problem) from None
+        text = response.content.decode("utf-8", "replace").replace(self._token, _HIDDEN)
         return Answer(name, response.status_code, text, _request_id(response.headers))
 
     def _retry(self, *, repeat: bool) -> Retry:
         """The policy as urllib3 knows it.
 
         A request that must not be repeated is still sent again where it cannot have been acted upon: no connection
-        was made, or the answer was 429.
+        was made, or the answer was 429. 503 is left to the client, which knows what is being processed.
         """
-        from urllib3.util import Retry
-
         tries = self.policy.tries - 1
-        return Retry(
-            total=tries * 2,
-            connect=tries,
-            read=tries if repeat else 0,
-            other=tries if repeat else 0,
-            status=tries,
+        return _patience()(
+            total=tries,
+            read=None if repeat else 0,
+            other=None if repeat else 0,
             redirect=0,
             allowed_methods=None,
-            status_forcelist=(429, 500, 502, 504) if repeat else (429,),
+            status_forcelist=(429, *(code for code in range(500, 600) if repeat and code != 503)),  # noqa: PLR2004
             backoff_factor=self.policy.first_wait,
             backoff_max=self.policy.longest_wait,
-            backoff_jitter=self.policy.first_wait,
             retry_after_max=self.policy.retry_after_cap,
             raise_on_status=False,
         )
@@ -247,24 +273,92 @@ def _anonymous(request: Any) -> Any:
     return request
 
 
-def _mount(session: requests.Session, retry: Retry) -> None:
+def _patience() -> type[Retry]:
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    class Patience(Retry):
+        """urllib3's policy with waits as `Policy` promises them: before the second try too, and all with jitter."""
+
+        RETRY_AFTER_STATUS_CODES = frozenset({429})
+
+        def get_backoff_time(self) -> float:
+            longest: float = min(self.backoff_factor * 2 ** (len(self.history) - 1), self.backoff_max)
+            return longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
+
+        def parse_retry_after(self, retry_after: str) -> float:
+            try:
+                return super().parse_retry_after(retry_after)
+            except (InvalidHeader, ValueError, OverflowError):
+                return 0.0  # which stands for "not said"
+
+    return Patience
+
+
+def _mount(session: requests.Session, retry: Retry, policy: Policy) -> None:
     from requests.adapters import HTTPAdapter
 
-    class LargeBlocks(HTTPAdapter):
-        """Sends bodies in large blocks: at 16 KiB, urllib3's own size, Python is slower than the wire."""
+    class Adapter(HTTPAdapter):
+        """Reads bodies in large blocks: at 16 KiB, urllib3's own size, Python is slower than the wire."""
 
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, blocksize=BLOCK, **options)  # type: ignore[no-untyped-call]
+            super().init_poolmanager(*args, blocksize=BLOCK, **options)
+            self.poolmanager.pool_classes_by_scheme = _pools(policy.idle_timeout)
 
-    adapter = LargeBlocks(max_retries=retry)
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            manager = super().proxy_manager_for(proxy, blocksize=BLOCK, **options)
+            if not proxy.lower().startswith("socks"):  # which has pools of its own
+                manager.pool_classes_by_scheme = _pools(policy.idle_timeout)
+            return manager
+
+    adapter = Adapter(max_retries=retry)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+
+
+def _pools(idle_timeout: float) -> dict[str, Any]:
+    """urllib3's pools, with connections that give up sending only where nothing moves for `idle_timeout` seconds.
+
+    urllib3 sends a block under the time-out for connecting, and `sendall` counts that for the block as a whole: a
+    slow line that moves would be given up, and one that stands still told apart from it by chance.
+    """
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    def send(connection: HTTPConnection, data: Any) -> None:
+        if connection.sock is None:
+            connection.connect()
+        connection.sock.settimeout(idle_timeout)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[connection.sock.send(rest[:_PIECE]) :]
+
+    plain = type("Plain", (HTTPConnection,), {"send": send})
+    secure = type("Secure", (HTTPSConnection,), {"send": send})
+    return {
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+    }
 
 
 def _no_retry() -> Retry:
     from urllib3.util import Retry
 
     return Retry(total=0, redirect=0, raise_on_status=False, respect_retry_after_header=False)
+
+
+def _authorities() -> str | bool:
+    """The file of certificate authorities that the environment names; True for the usual ones, never False."""
+    return next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
+
+
+def _bad_authorities(problem: OSError) -> NetworkError:
+    named = next((name for name in _CA_VARIABLES if os.environ.get(name)), None)
+    if named is None:
+        return NetworkError(f"the system refused the connection ({problem}). Run again")
+    return NetworkError(
+        f"{named} names {os.environ[named]!r}, which is not a file of certificates. Correct it or unset it"
+    )
 
 
 def _checked(answer: Answer) -> Answer:
@@ -313,20 +407,34 @@ def permission_for(request: str) -> str:
 def _network_error(name: str, url: str, problem: requests.RequestException) -> NetworkError:
     """What to tell of a connection that failed; `LostAnswerError` unless it surely never reached the service."""
     import requests
+    from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError
 
     host = urlsplit(url).hostname
-    text = str(problem)
+    cause = problem.args[0] if problem.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(problem, requests.exceptions.SSLError):
-        advice = "its certificate was not accepted. Name your own CA with REQUESTS_CA_BUNDLE if a proxy inspects TLS"
-        return NetworkError(f"{name}: {host}: {advice}")
-    if "NameResolutionError" in text or "getaddrinfo failed" in text or "Name or service not known" in text:
+        return NetworkError(f"{name}: {host}: {_tls_advice(str(problem))}")
+    if isinstance(reason, NameResolutionError):
         return NetworkError(f"{name}: the host {host!r} does not exist (DNS). Check kandji.api_url (KANDJI_API_URL)")
-    if isinstance(problem, requests.exceptions.ConnectTimeout) or "NewConnectionError" in text:
-        return NetworkError(f"{name}: {host} was not reached. Check the network and kandji.api_url, then run again")
     if isinstance(problem, requests.exceptions.ProxyError):
         return NetworkError(f"{name}: the proxy did not connect to {host}. Check HTTPS_PROXY and NO_PROXY")
-    reason = "no answer in time" if "timed out" in text else "the connection broke"
-    return LostAnswerError(f"{name}: {host}: {reason}. Run again when the network is well")
+    if isinstance(problem, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
+        return NetworkError(f"{name}: {host} was not reached. Check the network and kandji.api_url, then run again")
+    if isinstance(problem, requests.exceptions.InvalidURL):
+        return NetworkError(f"{name}: {host!r} is not a host. Check kandji.api_url (KANDJI_API_URL)")
+    told = "no answer in time" if "timed out" in str(problem) else "the connection broke"
+    return LostAnswerError(
+        f"{name}: {host}: {told}. Run again when the network is well", spent=isinstance(cause, MaxRetryError)
+    )
+
+
+def _tls_advice(text: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text or "Hostname mismatch" in text:
+        return (
+            "its TLS certificate was not accepted. If a proxy inspects TLS, name its CA's file with "
+            f"{_CA_VARIABLES[0]}; the verification cannot be turned off"
+        )
+    return "no TLS connection could be made. Check kandji.api_url, and any proxy in between"
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
@@ -341,8 +449,31 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
-def _is_loopback(host: str | None) -> bool:
-    return host in LOOPBACK or (host or "").startswith("127.")
+def safe_address(url: str) -> bool:
+    """Whether what is sent to an address cannot be read on the way: https, or this machine."""
+    try:
+        parts = urlsplit(url)
+        return (
+            bool(parts.hostname)
+            and parts.port != 0
+            and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)))
+        )
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _in_short(text: str) -> str:
+    """What S3 says went wrong, without what it repeats of the signed form."""
+    said = re.findall(r"<(?:Code|Message)>([^<]*)<", text) if "<Error>" in text else []
+    return ": ".join(said) or text
 
 
 def _oneline(text: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kandji_uploader.errors import InstallerError
+from kandji_uploader.files import identity
 
 BLOCK = 1 << 20
 """Bytes read and sent at a time: large enough for the wire, small enough for memory."""
@@ -29,8 +30,8 @@ class UploadForm:
     Used as a context manager, which opens and closes the file. After it was read to its end, `sha256` is the hex
     digest of the file's bytes as they were sent.
 
-    Raises (while being read):
-        InstallerError: the file became shorter or longer than it was when it was opened.
+    Raises (on entering and while being read):
+        InstallerError: the file cannot be read, or became shorter than it was when it was opened.
     """
 
     def __init__(self, path: Path, fields: Mapping[str, str], progress: Progress | None = None) -> None:
@@ -46,8 +47,11 @@ class UploadForm:
         self._digest = hashlib.sha256()
 
     def __enter__(self) -> UploadForm:  # noqa: PYI034 - `Self` came with Python 3.11
-        self._file = self._path.open("rb", buffering=0)
-        self._identity = self._now()
+        try:
+            self._file = self._path.open("rb", buffering=0)
+            self._identity = identity(self._path)
+        except OSError as problem:
+            raise self._unreadable(problem) from None
         self._size = os.fstat(self._file.fileno()).st_size
         return self
 
@@ -65,10 +69,15 @@ class UploadForm:
         """Hex digest of the file bytes sent since the last rewind."""
         return self._digest.hexdigest()
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._size
+
     def check_unchanged(self) -> None:
         """Raise InstallerError if the file on disk is no longer the one that was opened."""
         try:
-            same = self._now() == self._identity
+            same = identity(self._path) == self._identity
         except OSError:
             same = False
         if not same:
@@ -110,7 +119,10 @@ class UploadForm:
         return self._tail[self._position - end : self._position - end + limit]
 
     def _file_block(self, limit: int) -> bytes:
-        block = self._opened().read(limit)
+        try:
+            block = self._opened().read(limit)
+        except OSError as problem:
+            raise self._unreadable(problem) from None
         if not block:
             raise self._changed()
         self._digest.update(block)
@@ -123,16 +135,14 @@ class UploadForm:
             raise ValueError("the upload form is used outside of its `with` block")
         return self._file
 
-    def _now(self) -> tuple[int, ...]:
-        """What identifies the file on disk: another file of that name, or a rewritten one, differs in it."""
-        status = self._path.stat()
-        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
     def _changed(self) -> InstallerError:
         return InstallerError(
             self._path,
             "the file changed while it was being uploaded; nothing was published. Run again when it is complete",
         )
+
+    def _unreadable(self, problem: OSError) -> InstallerError:
+        return InstallerError(self._path, f"it cannot be read ({problem.strerror}); nothing was published")
 
     def _field_parts(self, fields: Mapping[str, str]) -> bytes:
         parts = []
