@@ -188,7 +188,7 @@ def test_another_kind_of_installer_changes_the_install_type():
 
 
 def test_without_a_version_an_audited_app_is_not_published():
-    with pytest.raises(TargetError, match="version of 'Widget-2.0.pkg' is not known"):
+    with pytest.raises(TargetError, match=r"version of 'Widget-2\.0\.pkg' is not known"):
         plan(identity=Identity("Widget.app"))
 
 
@@ -211,7 +211,7 @@ def test_dynamic_lookup_never_gives_one_app_to_two_targets():
 
 
 def test_a_missing_blueprint_is_an_error_before_anything_is_sent():
-    with pytest.raises(TargetError, match="no Blueprint 'Nope'.*Macs"):
+    with pytest.raises(TargetError, match=r"no Blueprint 'Nope'.*Macs"):
         plan(of=target(blueprints=("Nope",)), blueprints=[Blueprint("b", "Macs")])
 
 

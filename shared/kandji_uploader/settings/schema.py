@@ -228,7 +228,7 @@ CONFIG_KEYS = (
     Key(
         "idle_timeout",
         kinds.number(0.1, 3600, "seconds"),
-        "Seconds without a byte after which a transfer is given up; a slow one that moves may take as long as it takes.",
+        "Seconds without a byte before a transfer is given up; a slow one that moves may take its time.",
         config="network.idle_timeout",
         default=60.0,
     ),
