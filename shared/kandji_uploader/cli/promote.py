@@ -1,0 +1,105 @@
+"""Move what has soaked in a test app to its prod app, without uploading anything.
+
+The pairs and their rules are the entries of recipe_map and package_map that hold `promotion`; or name a pair.
+
+Examples:
+  kandji-uploader promote --all -y
+  kandji-uploader promote Firefox --now
+  kandji-uploader promote --test "Firefox (Test)" --prod Firefox --after-days 7 --max-error-percent 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from kandji_uploader import promote, report
+from kandji_uploader.cli import DONE, FAILED, USAGE
+from kandji_uploader.cli.console import Console
+from kandji_uploader.models import RunResult
+from kandji_uploader.pipeline import Host
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which pairs, by which rules, and what may stand in the way."""
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="a prod app, a test app or an entry of a map")
+    add("--all", action="store_true", help="every pair of the maps")
+    add("--test", metavar="APP", help="a test app that is in no map")
+    add("--prod", metavar="APP", help="its prod app")
+    add("--after-days", type=_number(3650), metavar="N", help="days in the test app, instead of the map's rule")
+    add("--min-pass", type=_macs, metavar="N", help="Macs that must report PASS, instead of the map's rule")
+    add(
+        "--max-error-percent",
+        type=_number(100),
+        metavar="N",
+        help="Macs that may be in ERROR, per cent of those that report",
+    )
+    add("--now", action="store_true", help="do not wait for the days; the Macs' health counts all the same")
+    add("--force", action="store_true", help="also over a file that somebody else has put into the prod app")
+    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    add("--json", action="store_true", help="the outcome as JSON on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Promote; 1 if a pair failed or was refused. What is held or pinned is no failure."""
+    problem = _misuse(arguments)
+    if problem:
+        print(f"kandji-uploader promote: {problem}", file=sys.stderr)
+        return USAGE
+    console = Console(quiet=arguments.json)
+    host = Host(say=console.say, warn=console.warn, environ=os.environ)
+    keys = {"dry_run": True} if arguments.dry else {}
+    if arguments.prod:
+        wanted: Sequence[promote.Pair] = [promote.named_pair(arguments.prod, arguments.test, host, keys)]
+    else:
+        wanted = promote.chosen(promote.pairs(host, keys), arguments.names)
+    rules = promote.Rules(arguments.after_days, arguments.min_pass, arguments.max_error_percent)
+    results = promote.promote(wanted, host, rules=rules, at_once=arguments.now, force=arguments.force)
+    tell(results, console, as_json=arguments.json)
+    return FAILED if any(result.failed for result in results) else DONE
+
+
+def _misuse(arguments: argparse.Namespace) -> str:
+    if bool(arguments.test) != bool(arguments.prod):
+        return "--test and --prod go together"
+    ways = [bool(arguments.names), arguments.all, bool(arguments.prod)]
+    return "" if sum(ways) == 1 else "name the apps, or give --all, or a pair with --test and --prod"
+
+
+def tell(results: Sequence[RunResult], console: Console, *, as_json: bool) -> None:
+    """What became of each app, and why."""
+    if as_json:
+        print(json.dumps([report.as_json(result) for result in results], indent=2, ensure_ascii=False))
+        return
+    rows = []
+    for result in results:
+        for outcome in result.outcomes:
+            done = report.word(outcome, dry_run=result.dry_run)
+            rows.append(
+                [outcome.name, done, outcome.version, outcome.reason if not outcome.error else "", outcome.link]
+            )
+    print(report.columns(["Custom App", "Action", "Version", "Why", "Link"], rows))
+    for result in results:
+        if result.failed:
+            console.fail(report.failure(result))
+
+
+def _number(highest: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not 0 <= value <= highest:
+            raise ValueError
+        return value
+
+    return number
+
+
+def _macs(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value

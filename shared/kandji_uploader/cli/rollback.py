@@ -1,0 +1,39 @@
+"""Put the former installer back into a Custom App, and with it the version that is enforced.
+
+The version that is given up is not published or promoted again until a newer one comes. An audit script enforces a
+lowest version: a Mac that has the newer one keeps it until it is removed there.
+
+Examples:
+  kandji-uploader rollback Firefox -y
+  kandji-uploader rollback Firefox --to 128.0
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from kandji_uploader import promote
+from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.promote import tell
+from kandji_uploader.pipeline import Host
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which app, and to what."""
+    add = parser.add_argument
+    add("name", metavar="NAME", help="the Custom App")
+    add("--to", metavar="VERSION", help="the version to go back to (default: the one before)")
+    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    add("--json", action="store_true", help="the outcome as JSON on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Roll back; 1 if that failed."""
+    console = Console(quiet=arguments.json)
+    host = Host(say=console.say, warn=console.warn, environ=os.environ)
+    keys = {"dry_run": True} if arguments.dry else {}
+    result = promote.rollback(arguments.name, host, to=arguments.to, keys=keys)
+    tell([result], console, as_json=arguments.json)
+    return FAILED if result.failed else DONE

@@ -1,0 +1,104 @@
+"""Show what the Macs say of Custom Apps: outcomes, versions, reasons of failure, age of the reports.
+
+Examples:
+  kandji-uploader status Firefox "Firefox (Test)"
+  kandji-uploader status Firefox --html firefox.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from kandji_uploader import files, fleet, fleet_page, fleet_status, report
+from kandji_uploader.cli import DONE
+from kandji_uploader.cli.console import Console
+from kandji_uploader.errors import TargetError
+from kandji_uploader.models import FleetApp
+from kandji_uploader.pipeline import Host
+
+_TOP = 5
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which apps, and how they are shown."""
+    add = parser.add_argument
+    add(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="a Custom App, or an entry of a map with `promotion` for both of its apps",
+    )
+    add("--json", action="store_true", help="the figures as JSON on standard output")
+    add("--html", type=Path, metavar="FILE", help="write one self-contained page")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show it."""
+    console = Console(quiet=arguments.json)
+    host = Host(say=console.say, warn=console.warn, environ=os.environ)
+    apps = fleet_status.statuses(arguments.names, host)
+    now = fleet_status.moment_of(host)
+    if arguments.html:
+        _write(arguments.html, fleet_page.render(apps, now))
+        console.say(f"wrote {arguments.html}")
+    if arguments.json:
+        print(json.dumps(fleet_status.as_json(apps), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join([_table(apps, now), *(line for app in apps for line in _details(app))]))
+    return DONE
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        files.write_private(path, page)
+    except OSError as problem:
+        raise TargetError(f"{path}: cannot be written ({problem.strerror}); choose another place") from None
+
+
+def _table(apps: Sequence[FleetApp], now: datetime) -> str:
+    words = sorted({word for app in apps for word in app.figures.statuses}, key=_first_failing)
+    rows = [
+        [
+            app.name,
+            app.stage.value if app.stage else "",
+            app.version,
+            str(app.figures.macs),
+            *(str(app.figures.statuses.get(word, 0)) for word in words),
+            _age(app.figures.newest_report, now),
+        ]
+        for app in apps
+    ]
+    return report.columns(["Custom App", "Stage", "Version", "Macs", *words, "Last report"], rows)
+
+
+def _first_failing(word: str) -> tuple[int, str]:
+    return (0 if word in fleet.FAILING else 1 if word in fleet.PASSING else 2), word
+
+
+def _details(app: FleetApp) -> list[str]:
+    """Versions, reasons and ages of one app, where there are any."""
+    parts = (
+        ("installed", app.figures.versions),
+        ("reasons of failure", app.figures.reasons),
+        ("last report", {age: macs for age, macs in app.figures.ages.items() if macs}),
+    )
+    found = [line for title, counts in parts for line in _counts(title, counts)]
+    return ["", report.visible(app.name), *found] if found else []
+
+
+def _counts(title: str, counts: Mapping[str, int]) -> list[str]:
+    shown = [f"    {macs:6} {report.visible(word)}" for word, macs in list(counts.items())[:_TOP]]
+    more = len(counts) - len(shown)
+    return [f"  {title}", *shown, *([f"           and {more} more"] if more > 0 else [])] if shown else []
+
+
+def _age(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    hours = max((now - moment).total_seconds(), 0) / 3600
+    return f"{hours / 24:.0f} days ago" if hours >= 48 else f"{hours:.0f} hours ago"  # noqa: PLR2004 - two days

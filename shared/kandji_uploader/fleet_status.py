@@ -1,0 +1,75 @@
+"""The fleet's status of Custom Apps, as a flow: which apps, what they enforce, and what their Macs say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+from kandji_uploader import candidates, fleet, pipeline, plan, settings
+from kandji_uploader.models import CustomApp, FleetApp, Settings, Stage
+from kandji_uploader.pipeline import Host
+from kandji_uploader.promote import Pair, app_named, pairs
+from kandji_uploader.state import Store
+
+
+def statuses(names: Sequence[str], host: Host) -> tuple[FleetApp, ...]:
+    """The apps of these names, each with its figures.
+
+    Args:
+        names: Custom Apps; or entries of a map with `promotion`, which stand for their test and prod app.
+        host: who is told.
+
+    Raises:
+        TargetError: there is no such app, or there are several.
+        KandjiUploaderError: the tenant could not be read.
+    """
+    held = settings.load({}, given_origin="command line", caller="command line", environ=host.environ).settle()
+    known = pairs(host)
+    tenant = pipeline.open_tenant(held, host)
+    wanted = {app: stage for name in names for app, stage in _apps(name, known)}
+    return tuple(_of(app_named(name, tenant), stage, held, host) for name, stage in wanted.items())
+
+
+def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
+    """The Custom Apps that a name stands for, with their stages where a map tells."""
+    for pair in known:
+        both = [(app, stage) for stage in (Stage.TEST, Stage.PROD) if (app := pair.settings.stage(stage).name)]
+        if name in (app for app, _ in both):
+            return [(app, stage) for app, stage in both if app == name]
+        if name in pair.names:
+            return [*both]
+    return [(name, None)]
+
+
+def _of(app: CustomApp, stage: Stage | None, held: Settings, host: Host) -> FleetApp:
+    tenant = pipeline.open_tenant(held, host)
+    remembered = Store(held.state_folder, held.api_url).remembered()
+    release = candidates.live_release(app, plan.ledger(app, remembered), host.now())
+    return FleetApp(
+        name=app.name,
+        figures=fleet.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
+        stage=stage,
+        version=release.version,
+        link=settings.console_link(held.api_url, app.id),
+    )
+
+
+def moment_of(host: Host) -> datetime:
+    """The present, with a time zone."""
+    return datetime.fromtimestamp(host.now(), timezone.utc)
+
+
+def as_json(apps: Sequence[FleetApp]) -> list[object]:
+    """The figures for machines; times in ISO 8601."""
+    return [_plain(asdict(app)) for app in apps]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(inside) for key, inside in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inside) for inside in value]
+    return value
