@@ -1,0 +1,52 @@
+"""What comes back: texts only for AutoPkg, aligned columns for people, nothing that a terminal would obey."""
+
+import json
+
+from kandji_uploader import report
+from kandji_uploader.models import Action, Outcome, RunResult, Stage
+
+CREATED = Outcome(Stage.PROD, "Widget", Action.CREATE, "id", "https://link", "1.0", "audit_enforce", "W.pkg", ("name",))
+FAILED = Outcome(Stage.TEST, "Widget (Test)", Action.FAILED, error="the token lacks a permission")
+
+
+def result(*outcomes, **others):
+    return RunResult("/W.pkg", outcomes, **others)
+
+
+def test_a_summary_is_one_row_of_texts_per_stage_that_changed():
+    found = report.summaries(result(CREATED, FAILED))
+    assert list(found) == ["kandji_uploader_summary_result"]
+    data = found["kandji_uploader_summary_result"]["data"]
+    assert list(data) == found["kandji_uploader_summary_result"]["report_fields"]
+    assert all(isinstance(value, str) for value in data.values())
+
+
+def test_a_dry_run_and_an_unchanged_run_have_no_summary():
+    unchanged = Outcome(Stage.PROD, "Widget", Action.UNCHANGED)
+    assert report.summaries(result(CREATED, dry_run=True)) == {}
+    assert report.summaries(result(unchanged)) == {}
+
+
+def test_a_failure_says_what_failed_and_what_did_not():
+    text = report.failure(result(FAILED, CREATED))
+    assert text.splitlines() == [
+        "Widget (Test): failed: the token lacks a permission",
+        "The rest is done: Widget was created",
+    ]
+
+
+def test_wide_letters_keep_the_columns_aligned():
+    lines = report.columns(["A", "B"], [["日本語", "x"], ["e\u0301", "x"], ["abc", "x"]]).splitlines()
+    assert {report.width(line[: line.index("x")]) for line in lines[2:]} == {8}
+
+
+def test_control_characters_of_a_tenant_are_shown_and_not_obeyed():
+    evil = Outcome(Stage.PROD, "W\x1b[2J\x07\u202e", Action.CREATE)
+    assert "\x1b" not in report.table([result(evil)])
+    assert "\\x1b[2J\\x07\\u202e" in report.table([result(evil)])
+
+
+def test_the_json_of_a_result_is_plain_json():
+    found = json.loads(json.dumps(report.as_json(result(CREATED, FAILED))))
+    assert [app["action"] for app in found["custom_apps"]] == ["created", "failed"]
+    assert found["failed"] is True
