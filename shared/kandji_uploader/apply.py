@@ -1,8 +1,8 @@
 """Make it so: carry out a plan, each target for itself, so that every Custom App ends as it was or as planned.
 
 There are no rules here about what should be; those are the plan's. What is here is what may go wrong on the way:
-a create whose answer was lost is looked for before it is sent again; an update is confirmed by reading the app;
-the sha256 that the service answers must be the installer's, or the former file is put back.
+a create whose answer was lost is looked for before it is sent again; an update whose answer was lost is confirmed by
+reading the app; the sha256 that the service answers must be the installer's, or the former file is put back.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, NetworkError, TargetError
-from kandji_uploader.kandji.client import RejectedError, UploadExpiredError
+from kandji_uploader.errors import (
+    ApiError,
+    InstallerError,
+    InterruptedRunError,
+    KandjiUploaderError,
+    NetworkError,
+    TargetError,
+)
+from kandji_uploader.kandji.client import NotFoundError, RejectedError, UploadExpiredError
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import LostAnswerError
 from kandji_uploader.kandji.upload import Progress
@@ -21,9 +28,11 @@ from kandji_uploader.models import Action, CustomApp, Outcome
 from kandji_uploader.plan import Installer, TargetPlan, resolve_blueprint
 from kandji_uploader.state import JournalEntry, Store
 
-_LOOKS = 3
+_LOOKS = 4
 _TICKETS = 3
 _REPLANS = 2
+_FRESH = 600.0
+"""Seconds for which the list is believed that an app is missing: a run of AutoPkg takes hours, and people work too."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...
             tools.say(f"{plan.target.name}: {plan.action.value} ({plan.reason})")
             outcomes.append(_one(plan, upload, tools))
     except KeyboardInterrupt:
+        tools.tenant.forget_apps()
         raise InterruptedRunError(_interrupted(plans, outcomes)) from None
     if all(not outcome.action.bad for outcome in outcomes):
         upload.done()
@@ -75,8 +85,8 @@ def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...
 
 
 def _one(plan: TargetPlan, upload: _Upload, tools: Tools) -> Outcome:
+    app = plan.app
     try:
-        app = plan.app
         if plan.action is Action.CREATE:
             app = _create(plan, upload, tools)
         elif plan.action is Action.UPDATE:
@@ -84,7 +94,7 @@ def _one(plan: TargetPlan, upload: _Upload, tools: Tools) -> Outcome:
         if app is not None and not plan.action.bad:
             _assign(plan, app, tools)
     except KandjiUploaderError as problem:
-        return replace(tools.outcome(plan, plan.app, str(problem)), action=Action.FAILED)
+        return replace(tools.outcome(plan, app, str(problem)), action=Action.FAILED)
     return tools.outcome(plan, app, "")
 
 
@@ -124,6 +134,11 @@ class _Upload:
         self.file_key, self._reused = None, False
         return True
 
+    def distrust(self, problem: KandjiUploaderError) -> None:
+        """The service holds other bytes under this key: it is given to no other target, and not to the next run."""
+        self._tools.store.forget_upload(self.sha256)
+        self._failure = problem
+
     def done(self) -> None:
         """Every target is as planned: the journal need not remember the upload any more."""
         if self.sha256:
@@ -131,6 +146,7 @@ class _Upload:
 
     def _send(self) -> str:
         tools, client = self._tools, self._tools.tenant.client
+        self._check(same=self._size() == tools.installer.size)
         for number in range(1, _TICKETS + 1):
             ticket = client.request_upload(tools.installer.name)
             try:
@@ -140,14 +156,20 @@ class _Upload:
                 if number == _TICKETS:
                     raise
                 tools.say("the leave to upload has expired; asking for a new one")
-        self._check(sha256)
+        self._check(same=tools.installer.sha256 in (None, sha256))
         self.sha256 = sha256
         tools.store.note_upload(JournalEntry(sha256, ticket.file_key, tools.installer.size, time.time()))
         return ticket.file_key
 
-    def _check(self, sha256: str) -> None:
-        planned = self._tools.installer.sha256
-        if planned is not None and planned != sha256:
+    def _size(self) -> int:
+        try:
+            return self._tools.path.stat().st_size
+        except OSError as problem:
+            text = f"it cannot be read ({problem.strerror}); nothing was published"
+            raise InstallerError(self._tools.path, text) from None
+
+    def _check(self, *, same: bool) -> None:
+        if not same:
             raise TargetError(
                 f"{self._tools.path} changed between planning and uploading; nothing was published. "
                 "Run again when it is complete"
@@ -156,53 +178,115 @@ class _Upload:
 
 def _create(plan: TargetPlan, upload: _Upload, tools: Tools) -> CustomApp:
     key = upload.key()
-    if plan.target.blueprints:
-        tools.store.owe_blueprints(plan.target.name, plan.target.blueprints)
+    _check_missing(plan, tools)
     try:
-        app = _create_once({**plan.fields, "file_key": key}, tools)
+        app = _create_once(plan, key, tools)
     except RejectedError as problem:
         if "file_key" not in problem.body or not upload.send_anew():
             raise
-        app = _create_once({**plan.fields, "file_key": upload.key()}, tools)
+        app = _create_once(plan, upload.key(), tools)
     tools.tenant.put(app)
-    answered = _answered_digest(app, tools)
-    if answered not in ("", upload.sha256):
-        raise TargetError(
-            f"{app.name!r} was created, but Kandji holds other bytes (sha256 {answered[:12]}...) than the installer "
-            f"({upload.sha256[:12]}...). It is assigned to no Blueprint; run again to put the right file into it"
-        )
+    answered = _other_digest(app, upload.sha256, tools)
+    if answered:
+        upload.distrust(_wrong_bytes(app, answered, upload.sha256, "nothing was done with it"))
+        raise _wrong_bytes(app, answered, upload.sha256, _deleted_again(app, tools))
     return app
 
 
-def _create_once(fields: Mapping[str, str | bool], tools: Tools) -> CustomApp:
-    """Create an app exactly once: a lost answer is settled by looking for what we asked for."""
-    client = tools.tenant.client
+def _check_missing(plan: TargetPlan, tools: Tools) -> None:
+    """Raise TargetError if somebody has made an app of that name since the list was fetched."""
     known = {app.id for app in tools.tenant.apps()}
+    tools.tenant.forget_apps(before=time.time() - _FRESH)
+    if any(app.name == plan.target.name and app.id not in known for app in tools.tenant.apps()):
+        raise TargetError(
+            f"{plan.target.name!r} was created in Kandji by someone else meanwhile; it was left as it is. "
+            "Run again, which updates it"
+        )
+
+
+def _create_once(plan: TargetPlan, key: str, tools: Tools) -> CustomApp:
+    """Create an app exactly once: a lost answer is settled by looking for what we asked for."""
+    client, name = tools.tenant.client, plan.target.name
+    fields = {**plan.fields, "file_key": key}
+    known = frozenset(app.id for app in tools.tenant.apps())
+    if plan.target.blueprints:
+        tools.store.owe_blueprints(name, key, plan.target.blueprints)
     for number in range(1, client.policy.tries + 1):
         try:
-            return client.create_custom_app(fields)
+            app = client.create_custom_app(fields)
         except LostAnswerError as lost:
-            tools.say(f"the answer to creating {fields['name']!r} was lost; looking whether it was created")
-            found = _look_for(fields, known, tools)
-            if found is not None:
-                return found
-            if number == client.policy.tries:
-                raise TargetError(
-                    f"{lost} {fields['name']!r} was not created; the upload is kept for the next run"
-                ) from None
-    raise AssertionError("the last try returns or raises")
+            tools.say(f"the answer to creating {name!r} was lost; looking whether it was created")
+            found = _look_for(fields, known, lost, tools)
+        except KandjiUploaderError:
+            tools.store.forget_blueprints(name)
+            raise
+        else:
+            found = [app] if _ours(app, fields, known) else _look_for(fields, known, None, tools)
+        if found:
+            return found[0] if number == 1 else _without_twin(found[0], fields, known, tools)
+    raise TargetError(
+        f"{name!r} was not created: no answer to {client.policy.tries} tries, and it is not in Kandji's list. "
+        "The upload is kept for the next run; run again when the network is well"
+    )
 
 
-def _look_for(fields: Mapping[str, str | bool], known: set[str], tools: Tools) -> CustomApp | None:
-    """The app that a create of ours has made; looked for more than once, since the service may still be at it."""
+def _ours(app: CustomApp, fields: Mapping[str, str | bool], known: frozenset[str]) -> bool:
+    """Whether an app is one that our create has made; the key of an upload is given out once."""
+    return app.id not in known and app.name == fields["name"] and app.file_key == fields["file_key"]
+
+
+def _look_for(
+    fields: Mapping[str, str | bool], known: frozenset[str], lost: LostAnswerError | None, tools: Tools
+) -> list[CustomApp]:
+    """The apps that a create of ours has made; looked for more than once, since the service may still be at it.
+
+    Raises:
+        TargetError: the list cannot be read, so that it is not known.
+    """
     policy = tools.tenant.client.policy
-    for look in range(_LOOKS):
-        tools.tenant.client.wait(min(policy.first_wait * 2**look, policy.longest_wait))
+    try:
+        for look in range(_LOOKS):
+            tools.tenant.client.wait(min(policy.first_wait * 2**look, policy.longest_wait))
+            tools.tenant.forget_apps()
+            found = [app for app in tools.tenant.apps() if _ours(app, fields, known)]
+            if found:
+                return found
+    except KandjiUploaderError as problem:
+        raise TargetError(
+            f"whether {fields['name']!r} was created is not known ({lost or 'the answer was about another app'}), "
+            f"and the list could not be read: {problem}. Run again, which finds it if it is there"
+        ) from None
+    return []
+
+
+def _without_twin(app: CustomApp, fields: Mapping[str, str | bool], known: frozenset[str], tools: Tools) -> CustomApp:
+    """The app, after a create was sent twice; what the first one has made too late to be found is deleted again."""
+    try:
         tools.tenant.forget_apps()
-        for app in tools.tenant.apps():
-            if app.id not in known and app.name == fields["name"] and app.file_key == fields["file_key"]:
-                return app
-    return None
+        for twin in tools.tenant.apps():
+            if twin.id != app.id and _ours(twin, fields, known):
+                tools.say(f"{app.name!r} was created twice, since the first answer came late; deleting one of the two")
+                tools.tenant.client.delete_custom_app(twin.id)
+                tools.tenant.drop(twin.id)
+    except KandjiUploaderError as problem:
+        tools.tenant.forget_apps()
+        raise TargetError(
+            f"{app.name!r} was created, perhaps twice, which could not be put right: {problem}. "
+            "Look in Kandji, and delete one if there are two"
+        ) from None
+    return app
+
+
+def _deleted_again(app: CustomApp, tools: Tools) -> str:
+    """What became of an app that was created with the wrong bytes."""
+    try:
+        tools.tenant.client.delete_custom_app(app.id)
+    except KandjiUploaderError as problem:
+        tools.tenant.forget_apps()
+        return f"it was just created, is assigned to no Blueprint, and could not be deleted again ({problem})"
+    tools.tenant.drop(app.id)
+    tools.store.forget_blueprints(app.name)
+    return "it was just created, and was deleted again"
 
 
 def _update(plan: TargetPlan, upload: _Upload, tools: Tools) -> tuple[TargetPlan, CustomApp]:
@@ -222,7 +306,7 @@ def _update(plan: TargetPlan, upload: _Upload, tools: Tools) -> tuple[TargetPlan
         after = _update_surely(before, {**fields, "file_key": upload.key()}, tools)
     tools.tenant.put(after)
     if plan.needs_file:
-        _confirm(before, after, fields, upload.sha256, tools)
+        _confirm(before, after, fields, upload, tools)
     return plan, after
 
 
@@ -236,7 +320,7 @@ def _as_it_is_now(plan: TargetPlan, tools: Tools) -> TargetPlan:
         planned = plan.app
         if planned is None:
             return plan
-        live = tools.tenant.client.get_custom_app(planned.id)
+        live = _get(planned, tools)
         if live.updated_at == planned.updated_at:
             return plan
         tools.tenant.put(live)
@@ -252,33 +336,64 @@ def _gone(plan: TargetPlan) -> CustomApp:
     raise TargetError(f"{plan.target.name!r} changed in Kandji meanwhile: {plan.reason}")
 
 
+def _get(planned: CustomApp, tools: Tools) -> CustomApp:
+    try:
+        return tools.tenant.client.get_custom_app(planned.id)
+    except NotFoundError:
+        tools.tenant.drop(planned.id)
+        raise TargetError(f"{planned.name!r} was deleted in Kandji meanwhile. Run again, which plans anew") from None
+
+
 def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], tools: Tools) -> CustomApp:
-    """Send an update; where its answer was lost, read the app to see whether it is there, else send it once more."""
-    client = tools.tenant.client
-    for last in (False, True):
+    """Send an update; where its answer was lost, read the app to see whether it is there, else send it once more.
+
+    Raises:
+        TargetError: the app is as it was, or that is not known; the text says which.
+    """
+    lost = "the answer was about another app"
+    for _ in range(2):
         try:
-            return client.update_custom_app(before.id, fields)
-        except LostAnswerError:
-            live = client.get_custom_app(before.id)
-            if all(_holds(live, name, value) for name, value in fields.items()):
-                return live
-            if last:
-                raise
-    raise AssertionError("the second try returns or raises")
+            after = tools.tenant.client.update_custom_app(before.id, fields)
+            if after.id == before.id and after.file_key == fields.get("file_key", after.file_key):
+                return after
+        except NetworkError as problem:
+            lost = str(problem)
+        live = _look_at(before, lost, tools)
+        if all(_holds(before, live, name, value) for name, value in fields.items()):
+            return live
+    raise TargetError(f"{before.name!r} was not changed: {lost}")
 
 
-def _holds(app: CustomApp, name: str, value: str | bool) -> bool:
-    live = getattr(app, name)
-    if isinstance(live, str) and isinstance(value, str):
-        return live.strip() == value.strip()
-    return bool(live == value)
+def _look_at(before: CustomApp, lost: str, tools: Tools) -> CustomApp:
+    tools.tenant.forget_apps()
+    try:
+        return _get(before, tools)
+    except (NetworkError, ApiError) as problem:
+        raise TargetError(
+            f"whether {before.name!r} was changed is not known ({lost}), and it could not be read: {problem}. "
+            "Run again, which finishes it"
+        ) from None
 
 
-def _confirm(before: CustomApp, after: CustomApp, fields: Mapping[str, str | bool], sha256: str, tools: Tools) -> None:
+def _holds(before: CustomApp, live: CustomApp, name: str, value: str | bool) -> bool:
+    """Whether the live app has a field as we sent it; of one that the service does not tell, that anything changed."""
+    told = getattr(live, name)
+    if told is None:
+        return live.updated_at != before.updated_at
+    if isinstance(told, str) and isinstance(value, str):
+        return told.replace("\r\n", "\n").strip() == value.replace("\r\n", "\n").strip()
+    return bool(told == value)
+
+
+def _confirm(
+    before: CustomApp, after: CustomApp, fields: Mapping[str, str | bool], upload: _Upload, tools: Tools
+) -> None:
     """Raise TargetError, with the former file put back, unless Kandji holds the bytes that we sent."""
-    answered = _answered_digest(after, tools)
-    if answered in ("", sha256):
+    answered = _other_digest(after, upload.sha256, tools)
+    if not answered:
         return
+    # First of all the journal forgets the key: should we be killed before all is put back, the next run uploads anew.
+    upload.distrust(_wrong_bytes(before, answered, upload.sha256, "that upload is not used again"))
     former = {name: value for name in fields if (value := getattr(before, name)) is not None}
     try:
         tools.tenant.put(_update_surely(before, former, tools))
@@ -286,37 +401,51 @@ def _confirm(before: CustomApp, after: CustomApp, fields: Mapping[str, str | boo
     except KandjiUploaderError as problem:
         tools.tenant.forget_apps()
         ending = f"putting the former installer back failed, too ({problem}); do it in Kandji"
-    tools.store.forget_upload(sha256)
-    raise TargetError(
-        f"Kandji holds other bytes (sha256 {answered[:12]}...) of {before.name!r} than the installer "
-        f"({sha256[:12]}...); {ending}"
+    raise _wrong_bytes(before, answered, upload.sha256, ending)
+
+
+def _wrong_bytes(app: CustomApp, answered: str, sha256: str, ending: str) -> TargetError:
+    return TargetError(
+        f"Kandji holds other bytes (sha256 {answered[:12]}...) of {app.name!r} than the installer "
+        f"({sha256[:12]}...); {ending}. Run again, which uploads anew"
     )
 
 
-def _answered_digest(app: CustomApp, tools: Tools) -> str:
-    """The sha256 that the service has for an app's installer; "" where it does not tell."""
-    if app.sha256:
-        return app.sha256
-    try:
-        return tools.tenant.client.get_custom_app(app.id).sha256 or ""
-    except NetworkError:
+def _other_digest(app: CustomApp, sha256: str, tools: Tools) -> str:
+    """The sha256 that the service has for an app's installer where it is not ours; "" where it is, or is not told.
+
+    The app is read once more before anything is undone on the word of one answer.
+    """
+    if app.sha256 == sha256:
         return ""
+    told = app.sha256
+    try:
+        live = tools.tenant.client.get_custom_app(app.id)
+        tools.tenant.put(live)
+        told = live.sha256
+    except (NetworkError, ApiError) as problem:
+        tools.say(f"{app.name!r} could not be read to confirm its sha256: {problem}")
+    return "" if told in (None, sha256) else str(told)
 
 
 def _assign(plan: TargetPlan, app: CustomApp, tools: Tools) -> None:
     """Assign a created app to its Blueprints, or one whose earlier run was interrupted before it could."""
-    owed = tools.store.owed_blueprints(plan.target.name)
+    keys = (app.file_key, plan.app.file_key if plan.app else "")
+    owed = tools.store.owed_blueprints(plan.target.name, keys)
     for wanted in owed:
+        if wanted not in plan.target.blueprints:  # nobody wants it any more
+            continue
         blueprint, node = resolve_blueprint(wanted, tools.tenant.blueprints())
         try:
             tools.tenant.client.assign_library_item(blueprint.id, app.id, node)
-        except RejectedError as problem:
+        except (ApiError, NetworkError) as problem:
+            told = _assignment_advice(problem.body) if isinstance(problem, RejectedError) else str(problem)
             raise TargetError(
-                f"{app.name!r} is in Kandji, but could not be assigned to the Blueprint {wanted!r}: "
-                f"{_assignment_advice(problem.body)}"
+                f"{app.name!r} is in Kandji, but could not be assigned to the Blueprint {wanted!r}: {told}. "
+                "The next run tries that again"
             ) from None
     if owed:
-        tools.store.owe_blueprints(plan.target.name, ())
+        tools.store.forget_blueprints(plan.target.name)
 
 
 def _assignment_advice(body: str) -> str:

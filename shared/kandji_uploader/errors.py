@@ -86,6 +86,17 @@ class LockedError(KandjiUploaderError):
     """Another run on this machine is publishing the same Custom App."""
 
 
+class StateError(KandjiUploaderError):
+    """The state folder cannot be written, and what must be remembered there comes before anything is done."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} cannot be written: {reason}. Make room or give access to it, or name another config folder "
+            "with KANDJI_UPLOADER_DIR"
+        )
+
+
 class NetworkError(KandjiUploaderError):
     """The service was not reached, or the connection broke and the budget of retries is spent."""
 

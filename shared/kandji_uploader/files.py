@@ -6,9 +6,16 @@ written after a power cut or a kill, and none can be read by other accounts of t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+_DRAFT = ".kandji-draft"
+_PATIENCE = 10.0
+"""Seconds to wait for another process that writes to the same folder, which takes it milliseconds."""
 
 
 def identity(path: Path) -> tuple[int, ...]:
@@ -36,8 +43,29 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         OSError: the folder cannot be written; no partial file is left.
     """
+    change_private(path, lambda: text)
+
+
+def change_private(path: Path, change: Callable[[], str | None]) -> None:
+    """Write what `change` makes of the file as it is; None leaves it so. Processes take turns.
+
+    Drafts that a killed process has left in the folder are removed: while it is our turn, nobody has one.
+
+    Raises:
+        OSError: as `write_private`.
+    """
     private_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with _our_turn(path.parent) as ours:
+        if ours:
+            for draft in path.parent.glob(f".*{_DRAFT}"):
+                draft.unlink(missing_ok=True)
+        text = change()
+        if text is not None:
+            _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_DRAFT, dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -47,3 +75,31 @@ def write_private(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _our_turn(folder: Path) -> Iterator[bool]:
+    """Hold a folder; yields False where that cannot be had (some network volumes have no locks) or takes too long."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        until = time.monotonic() + _PATIENCE
+        held = lock(handle)
+        while held is False and time.monotonic() < until:
+            time.sleep(0.005)
+            held = lock(handle)
+        yield held is True
+    finally:
+        os.close(handle)  # which ends the lock, too
+
+
+def lock(handle: int) -> bool | None:
+    """Lock an open file or folder for as long as it is open; False where another process has it, None for no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -14,8 +14,9 @@ from types import MappingProxyType
 
 from kandji_uploader import audit, audit_check, candidates, credentials, promotion, settings, slack
 from kandji_uploader.apply import Tools, apply
-from kandji_uploader.errors import KandjiUploaderError, Problem, SettingsError
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
 from kandji_uploader.gather import OnDisk, Place, Source, gather
+from kandji_uploader.interrupts import sigterm_too
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings, Stage, Target
@@ -85,6 +86,16 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
     """
     host = host or Host()
     source = source or OnDisk(request.path, request.given, host.warn)
+    try:
+        with sigterm_too():
+            return _run(request, source, host)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted while nothing was being changed: every Custom App is as it was or as planned. Run again"
+        ) from None
+
+
+def _run(request: Request, source: Source, host: Host) -> RunResult:
     held = settle(request, source, host)
     try:
         result = _publish(request, held, source, host)
@@ -101,9 +112,8 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
     name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
     targets = decide_targets(held, name, scripts(held))
     store = Store(held.state_folder, held.api_url)
-    with store.lock(tuple(target.name for target in targets), request.lock_patience, host.say) as waited:
-        if waited:
-            tenant.forget_apps()
+    with store.lock(tuple(target.name for target in targets), request.lock_patience, host.say) as changed:
+        tenant.forget_apps(before=changed)
         place = Place(tenant, store, held, host.now(), request.given, host.warn)
         outcomes, sha256 = _deliver(targets, source, place, host, request)
         news = False

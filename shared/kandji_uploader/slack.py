@@ -53,7 +53,7 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
         raise NetworkError("the webhook is not an https address; set it to one from Slack's incoming webhooks")
     try:
         answer = requests.post(webhook, json=dict(payload), timeout=_TIMEOUT, allow_redirects=False)
-    except requests.RequestException as problem:
+    except OSError as problem:  # requests' own errors are some, and that of a missing CA bundle is one
         raise NetworkError(f"{parts.hostname} was not reached ({type(problem).__name__}). Check the network") from None
     if answer.status_code != 200:  # noqa: PLR2004
         raise NetworkError(

@@ -6,7 +6,8 @@
 - notes: what a Custom App held, for promotion and rollback, where its audit script cannot tell
 - locks: one run at a time for a Custom App of a tenant, on this machine
 
-A broken or unreadable file counts as empty: at worst, work is done twice.
+A broken or unreadable file counts as empty: at worst, work is done twice. What must be remembered before something is
+done in the tenant raises where it cannot be written; what is noted afterwards does not, since the work is done.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from kandji_uploader.errors import LockedError
-from kandji_uploader.files import private_folder, write_private
+from kandji_uploader import files
+from kandji_uploader.errors import LockedError, StateError
+
+Rows = list[dict[str, Any]]
 
 _DAY = 86_400.0
 _KEEP_UPLOADS = 7 * _DAY
@@ -86,42 +89,44 @@ class Store:
 
     def uploads(self, now: float) -> tuple[JournalEntry, ...]:
         """The uploads that may still be in the store, no older than a week."""
-        entries = []
-        for row in self._rows("uploads.json"):
-            with contextlib.suppress(TypeError, ValueError):
-                entry = JournalEntry(**row)
-                if 0 <= now - entry.at < _KEEP_UPLOADS:
-                    entries.append(entry)
-        return tuple(entries)
+        entries = (_journal_entry(row) for row in self._rows("uploads.json"))
+        return tuple(entry for entry in entries if entry is not None and 0 <= now - entry.at < _KEEP_UPLOADS)
 
     def note_upload(self, entry: JournalEntry) -> None:
-        """Remember an upload until its targets are done."""
-        kept = [row for row in self._rows("uploads.json") if row.get("sha256") != entry.sha256]
-        self._write("uploads.json", [*kept, asdict(entry)])
+        """Remember an upload until its targets are done.
+
+        Raises:
+            StateError: the folder cannot be written.
+        """
+        self._change("uploads.json", lambda rows: [*_without(rows, "sha256", entry.sha256), asdict(entry)])
 
     def forget_upload(self, sha256: str) -> None:
         """The targets are done, or the store no longer has it."""
-        rows = self._rows("uploads.json")
-        kept = [row for row in rows if row.get("sha256") != sha256]
-        if len(kept) != len(rows):
-            self._write("uploads.json", kept)
+        with contextlib.suppress(StateError):
+            self._change("uploads.json", lambda rows: _without(rows, "sha256", sha256))
 
     # assignments that are owed
 
-    def owed_blueprints(self, name: str) -> tuple[str, ...]:
-        """Blueprints that an app of that name was to be assigned to when its run was interrupted."""
+    def owed_blueprints(self, name: str, file_keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Blueprints that the app of that name and file was to be assigned to when its run was interrupted."""
         for row in self._rows("assignments.json"):
-            if row.get("name") == name and isinstance(row.get("blueprints"), list):
+            if row.get("name") == name and row.get("file_key") in file_keys and isinstance(row.get("blueprints"), list):
                 return tuple(str(blueprint) for blueprint in row["blueprints"])
         return ()
 
-    def owe_blueprints(self, name: str, blueprints: tuple[str, ...]) -> None:
-        """Remember (or, with none, forget) what a created app is still to be assigned to."""
-        rows = self._rows("assignments.json")
-        kept = [row for row in rows if row.get("name") != name]
-        added = [{"name": name, "blueprints": list(blueprints)}] if blueprints else []
-        if kept + added != rows:
-            self._write("assignments.json", kept + added)
+    def owe_blueprints(self, name: str, file_key: str, blueprints: tuple[str, ...]) -> None:
+        """Remember, before it is made, what an app is to be assigned to.
+
+        Raises:
+            StateError: the folder cannot be written.
+        """
+        owed = {"name": name, "file_key": file_key, "blueprints": list(blueprints)}
+        self._change("assignments.json", lambda rows: [*_without(rows, "name", name), owed])
+
+    def forget_blueprints(self, name: str) -> None:
+        """The app is assigned, or was not made."""
+        with contextlib.suppress(StateError):
+            self._change("assignments.json", lambda rows: _without(rows, "name", name))
 
     # what was published
 
@@ -136,10 +141,13 @@ class Store:
 
     def note_published(self, entry: Published) -> None:
         """Remember a publication."""
-        rows = self._rows("history.json")
-        of_app = [row for row in rows if row.get("app_id") == entry.app_id]
-        others = [row for row in rows if row.get("app_id") != entry.app_id]
-        self._write("history.json", [*others, *of_app[-_KEEP_HISTORY:], asdict(entry)])
+
+        def added(rows: Rows) -> Rows:
+            of_app = [row for row in rows if row.get("app_id") == entry.app_id]
+            return [*_without(rows, "app_id", entry.app_id), *of_app[-_KEEP_HISTORY:], asdict(entry)]
+
+        with contextlib.suppress(StateError):
+            self._change("history.json", added)
 
     # what else is remembered of an app: its releases, and why one was held
 
@@ -154,16 +162,22 @@ class Store:
 
     def remember(self, app_id: str, notes: Mapping[str, str]) -> None:
         """Remember these notes of an app, and no others; nothing is written where it knows them already."""
-        known = self.remembered()
-        if known.get(app_id, {}) != dict(notes):
-            known[app_id] = dict(notes)
-            self._write("notes.json", [{"app_id": each, "notes": kept} for each, kept in known.items() if kept])
+
+        def changed(rows: Rows) -> Rows:
+            mine = [{"app_id": app_id, "notes": dict(notes)}] if notes else []
+            return rows if mine and mine[0] in rows else [*_without(rows, "app_id", app_id), *mine]
+
+        with contextlib.suppress(StateError):
+            self._change("notes.json", changed)
 
     # locks
 
     @contextlib.contextmanager
-    def lock(self, names: tuple[str, ...], patience: float, waiting: Callable[[str], None]) -> Iterator[bool]:
-        """Hold the Custom Apps of these names for the time of a run; yields whether it had to wait for it.
+    def lock(self, names: tuple[str, ...], patience: float, waiting: Callable[[str], None]) -> Iterator[float]:
+        """Hold the Custom Apps of these names for the time of a run.
+
+        Yields when another process may last have changed one of them, in epoch seconds, 0.0 for never: a list of the
+        tenant that was fetched before that is out of date.
 
         Args:
             names: Custom App names of one tenant.
@@ -172,14 +186,15 @@ class Store:
 
         Raises:
             LockedError: the other run is still at it.
+            StateError: the folder cannot be written.
         """
         with contextlib.ExitStack() as held:
-            waited = False
+            changed = 0.0
             for name in sorted(set(names)):
                 token = hashlib.sha256(f"{self._tenant}\n{name}".encode()).hexdigest()[:24]
-                path = private_folder(self._folder / "locks") / f"{token}.lock"
-                waited |= held.enter_context(_locked(path, name, patience, waiting))
-            yield waited
+                path = self._folder / "locks" / f"{token}.lock"
+                changed = max(changed, held.enter_context(_locked(path, name, patience, waiting)))
+            yield changed
 
     # how it is kept
 
@@ -187,11 +202,11 @@ class Store:
         tenant = hashlib.sha256(self._tenant.encode()).hexdigest()[:12]
         return self._folder / tenant / name
 
-    def _rows(self, name: str) -> list[dict[str, Any]]:
+    def _rows(self, name: str) -> Rows:
         return _read_rows(self._path(name))
 
-    def _write(self, name: str, rows: list[dict[str, Any]]) -> None:
-        write_private(self._path(name), json.dumps(rows, indent=1))
+    def _change(self, name: str, change: Callable[[Rows], Rows]) -> None:
+        _change_rows(self._path(name), change)
 
 
 class DigestCache:
@@ -202,7 +217,10 @@ class DigestCache:
 
     def get(self, path: Path) -> str | None:
         """The digest of a file that has not changed since it was put; None where that is not known."""
-        wanted = _identity(path)
+        try:
+            wanted = _identity(path)
+        except OSError:
+            return None
         for row in _read_rows(self._path):
             if row.get("file") == wanted and isinstance(row.get("sha256"), str):
                 return str(row["sha256"])
@@ -216,17 +234,17 @@ class DigestCache:
             sha256: its hex digest.
             identity: what `identity` said before it was read; if it differs now, nothing is remembered.
         """
-        now = _identity(path)
-        if identity is not None and dict(identity) != now:
-            return
-        kept = [row for row in _read_rows(self._path) if row.get("file", {}).get("path") != now["path"]]
-        rows = [*kept[-_KEEP_DIGESTS:], {"file": now, "sha256": sha256}]
-        with contextlib.suppress(OSError):
-            write_private(self._path, json.dumps(rows))
+        with contextlib.suppress(OSError, StateError):
+            now = _identity(path)
+            if identity is None or dict(identity) == now:
+                _change_rows(self._path, lambda rows: _with_digest(rows, now, sha256))
 
     def identity(self, path: Path) -> Mapping[str, Any]:
-        """What identifies the state of a file; ask before reading it."""
-        return _identity(path)
+        """What identifies the state of a file; ask before reading it. Nothing does where it is not there."""
+        try:
+            return _identity(path)
+        except OSError:
+            return {}
 
 
 def _identity(path: Path) -> dict[str, Any]:
@@ -240,45 +258,100 @@ def _identity(path: Path) -> dict[str, Any]:
     }
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def _with_digest(rows: Rows, file: Mapping[str, Any], sha256: str) -> Rows:
+    kept = [row for row in rows if not isinstance(row.get("file"), dict) or row["file"].get("path") != file["path"]]
+    return [*kept[-_KEEP_DIGESTS:], {"file": dict(file), "sha256": sha256}]
+
+
+def _journal_entry(row: Mapping[str, Any]) -> JournalEntry | None:
+    texts = [row.get("sha256"), row.get("file_key")]
+    numbers = [row.get("size"), row.get("at")]
+    if all(isinstance(text, str) for text in texts) and all(isinstance(number, (int, float)) for number in numbers):
+        return JournalEntry(row["sha256"], row["file_key"], row["size"], row["at"])
+    return None
+
+
+def _without(rows: Rows, key: str, value: str) -> Rows:
+    return [row for row in rows if row.get(key) != value]
+
+
+def _read_rows(path: Path) -> Rows:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
+def _change_rows(path: Path, change: Callable[[Rows], Rows]) -> None:
+    """Change the rows of a file while no other process does; nothing is written where nothing changes.
+
+    Raises:
+        StateError: the folder cannot be written.
+    """
+
+    def text() -> str | None:
+        rows = _read_rows(path)
+        changed = change(rows)
+        return None if changed == rows else json.dumps(changed, indent=1)
+
+    try:
+        files.change_private(path, text)
+    except OSError as problem:
+        raise StateError(path, problem.strerror or str(problem)) from None
+
+
 @contextlib.contextmanager
-def _locked(path: Path, name: str, patience: float, waiting: Callable[[str], None]) -> Iterator[bool]:
-    import fcntl
-
-    with path.open("a+", encoding="utf-8") as file:
-        until, waited = time.monotonic() + patience, False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= until:
-                    raise LockedError(
-                        f"another run (process {_holder(file)}) is publishing the Custom App {name!r} and was not done "
-                        f"after {patience:.0f} seconds. Nothing was changed; run again when it has ended"
-                    ) from None
-                if not waited:
-                    waiting(f"waiting for another run (process {_holder(file)}) that is publishing {name!r}")
-                waited = True
-                time.sleep(0.1)
-        path.chmod(0o600)
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
+def _locked(path: Path, name: str, patience: float, waiting: Callable[[str], None]) -> Iterator[float]:
+    try:
+        files.private_folder(path.parent)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as problem:
+        raise StateError(path, problem.strerror or str(problem)) from None
+    try:
+        _wait_for(handle, name, patience, waiting)
+        changed = _last_change(handle)
+        _sign(handle, f"{os.getpid()}")
         try:
-            yield waited
+            yield changed
         finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
+            _sign(handle, f"{os.getpid()} {time.time()}")
+    finally:
+        os.close(handle)  # which ends the lock, too
 
 
-def _holder(file: TextIO) -> str:
-    file.seek(0)
-    return file.read(20).strip() or "unknown"
+def _wait_for(handle: int, name: str, patience: float, waiting: Callable[[str], None]) -> None:
+    until, told = time.monotonic() + patience, False
+    while files.lock(handle) is False:
+        holder = (_signed(handle) or ["unknown"])[0]
+        if time.monotonic() >= until:
+            raise LockedError(
+                f"another run (process {holder}) is publishing the Custom App {name!r} and was not done "
+                f"after {patience:.0f} seconds. Nothing was changed; run again when it has ended"
+            )
+        if not told:
+            waiting(f"waiting for another run (process {holder}) that is publishing {name!r}")
+        told = True
+        time.sleep(0.1)
+
+
+def _last_change(handle: int) -> float:
+    """When another process last held the lock; one that was killed while it did has left its number only."""
+    signed = _signed(handle)
+    if not signed or signed[0] == str(os.getpid()):
+        return 0.0
+    try:
+        return float(signed[1])
+    except (IndexError, ValueError):
+        return time.time()
+
+
+def _signed(handle: int) -> list[str]:
+    return os.pread(handle, 60, 0).decode("ascii", "replace").split()
+
+
+def _sign(handle: int, text: str) -> None:
+    """Write who holds the lock, or until when; a full disk is no reason to fail here."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, text.encode(), 0)

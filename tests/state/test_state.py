@@ -1,15 +1,19 @@
 """What is remembered between runs: whole or not at all, private, and never in the way."""
 
+import errno
+import fcntl
 import json
 import os
 import stat
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import pytest
 
-from kandji_uploader.errors import LockedError
+from kandji_uploader.errors import LockedError, StateError
 from kandji_uploader.files import write_private
 from kandji_uploader.state import DigestCache, JournalEntry, Published, Store
 
@@ -76,13 +80,14 @@ def test_history_is_kept_per_app_and_bounded(tmp_path):
     assert len(store.history("one")) < 40
 
 
-def test_owed_blueprints_are_paid_once(tmp_path):
+def test_owed_blueprints_are_paid_once_and_to_the_app_of_that_upload_only(tmp_path):
     store = Store(tmp_path, TENANT)
-    store.owe_blueprints("App", ("Macs", "Map:node"))
-    assert store.owed_blueprints("App") == ("Macs", "Map:node")
-    assert store.owed_blueprints("Other") == ()
-    store.owe_blueprints("App", ())
-    assert store.owed_blueprints("App") == ()
+    store.owe_blueprints("App", "key", ("Macs", "Map:node"))
+    assert store.owed_blueprints("App", ("other", "key")) == ("Macs", "Map:node")
+    assert store.owed_blueprints("App", ("other",)) == ()
+    assert store.owed_blueprints("Other", ("key",)) == ()
+    store.forget_blueprints("App")
+    assert store.owed_blueprints("App", ("key",)) == ()
 
 
 def test_a_digest_is_known_until_the_file_changes(tmp_path):
@@ -103,38 +108,145 @@ def test_a_digest_of_a_file_that_changed_while_it_was_read_is_not_kept(tmp_path)
     assert cache.get(file) is None
 
 
-def test_two_runs_for_the_same_app_do_not_run_at_once(tmp_path):
-    program = textwrap.dedent(f"""
-        import sys
-        from pathlib import Path
-        from kandji_uploader.state import Store
-        with Store(Path({str(tmp_path)!r}), {TENANT!r}).lock(("App",), 5, print):
-            print("held", flush=True)
-            sys.stdin.read()
-    """)
-    other = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True)
-    assert other.stdout.readline() == "held\n"
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from kandji_uploader.state import Store
+with Store(Path(sys.argv[1]), sys.argv[2]).lock(("App",), 5, print):
+    print("held", flush=True)
+    if sys.stdin.read(1) == "k":
+        os._exit(9)
+print(time.time(), flush=True)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of App until it reads from its standard input; `k` kills it first."""
+    arguments = [sys.executable, "-c", HOLDER, str(tmp_path), TENANT]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=0) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_two_runs_for_the_same_app_do_not_run_at_once(tmp_path, holder):
     told = []
     store = Store(tmp_path, TENANT)
-    with pytest.raises(LockedError, match=f"process {other.pid}.*'App'"), store.lock(("App",), 0.3, told.append):
+    with pytest.raises(LockedError, match=f"process {holder.pid}"), store.lock(("App",), 0.3, told.append):
         raise AssertionError("both hold it")
     assert len(told) == 1
-    with store.lock(("Another",), 0.3, told.append) as waited:
-        assert not waited
-    other.stdin.close()
-    other.wait(10)
-    with store.lock(("App",), 5, told.append) as waited:
-        assert not waited
+    with store.lock(("Another",), 0.3, told.append) as changed:
+        assert changed == 0.0
+    assert len(told) == 1
 
 
-def test_a_lock_outlives_no_process(tmp_path):
-    program = (
-        "import os; from pathlib import Path; from kandji_uploader.state import Store\n"
-        f"with Store(Path({str(tmp_path)!r}), {TENANT!r}).lock(('App',), 5, print): os._exit(9)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
-    with Store(tmp_path, TENANT).lock(("App",), 0, print) as waited:
-        assert not waited
+def test_the_second_run_goes_on_when_the_first_is_done_and_learns_when_that_was(tmp_path, holder):
+    started = time.time()
+    threading.Timer(0.2, holder.stdin.write, ("x",)).start()
+    with Store(tmp_path, TENANT).lock(("App",), 5, lambda _: None) as changed:
+        assert started < changed <= float(holder.stdout.readline())
+
+
+def test_a_run_that_came_after_the_other_learns_of_it_too(tmp_path, holder):
+    holder.stdin.write("x")
+    holder.wait(5)
+    with Store(tmp_path, TENANT).lock(("App",), 0, print) as changed:
+        assert 0 < changed <= time.time()
+    with Store(tmp_path, TENANT).lock(("App",), 0, print) as changed:
+        assert changed == 0.0, "nobody but ourselves since"
+
+
+def test_a_lock_outlives_no_process_and_what_a_killed_one_did_is_not_known(tmp_path, holder):
+    holder.stdin.write("k")
+    holder.wait(5)
+    before = time.time()
+    with Store(tmp_path, TENANT).lock(("App",), 0, print) as changed:
+        assert before <= changed
+
+
+def test_a_volume_without_locks_is_no_reason_to_fail(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Store(tmp_path, TENANT).lock(("App",), 0, print):
+        Store(tmp_path, TENANT).note_upload(entry())
+    assert Store(tmp_path, TENANT).uploads(1001) == (entry(),)
+
+
+def test_no_entry_is_lost_when_many_processes_write_at_once(tmp_path):
+    program = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from kandji_uploader.state import JournalEntry, Store
+        store, own = Store(Path(sys.argv[1]), sys.argv[2]), sys.argv[3]
+        for number in range(25):
+            store.note_upload(JournalEntry(f"{own}-{number}", "key", 10, 1000.0))
+    """)
+    writers = [subprocess.Popen([sys.executable, "-c", program, tmp_path, TENANT, str(own)]) for own in range(4)]
+    assert [writer.wait(30) for writer in writers] == [0, 0, 0, 0]
+    assert len(Store(tmp_path, TENANT).uploads(1001)) == 100
+
+
+def test_a_draft_that_a_killed_process_left_is_removed_at_the_next_write(tmp_path):
+    program = textwrap.dedent("""
+        import os, sys
+        from pathlib import Path
+        os.fsync = lambda handle: os.kill(os.getpid(), 9)
+        from kandji_uploader.files import write_private
+        write_private(Path(sys.argv[1]) / "config.yaml", "half")
+    """)
+    assert subprocess.run([sys.executable, "-c", program, tmp_path], check=False).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1, "the draft of the killed process"
+    (tmp_path / ".mine.draft").write_text("somebody else's")
+    write_private(tmp_path / "config.yaml", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.draft", "config.yaml"]
+
+
+def test_everything_is_private_whatever_the_umask(tmp_path):
+    program = textwrap.dedent("""
+        import os, sys
+        os.umask(0)
+        from pathlib import Path
+        from kandji_uploader.state import DigestCache, JournalEntry, Published, Store
+        folder = Path(sys.argv[1]) / "config" / "state"
+        store = Store(folder, sys.argv[2])
+        with store.lock(("App",), 5, print):
+            store.note_upload(JournalEntry("a", "key", 1, 1.0))
+            store.owe_blueprints("App", "key", ("Macs",))
+            store.note_published(Published("id", "App", "1", "a", "key", 1.0))
+            store.remember("id", {"note": "text"})
+            DigestCache(folder).put(Path(sys.executable), "digest")
+    """)
+    subprocess.run([sys.executable, "-c", program, tmp_path, TENANT], check=True)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "config").rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert len([path for path in modes if path.is_file()]) == 6
+
+
+def test_what_must_be_remembered_first_raises_and_what_is_noted_afterwards_does_not(tmp_path):
+    (tmp_path / "file").write_text("in the way of the folder")
+    store = Store(tmp_path / "file", TENANT)
+    with pytest.raises(StateError, match="cannot be written"):
+        store.note_upload(entry())
+    with pytest.raises(StateError, match="cannot be written"):
+        store.owe_blueprints("App", "key", ("Macs",))
+    with pytest.raises(StateError, match="cannot be written"), store.lock(("App",), 0, print):
+        pass
+    store.forget_upload("a" * 64)
+    store.forget_blueprints("App")
+    store.note_published(Published("one", "One", "1", "s", "k", 0.0))
+    store.remember("one", {"note": "text"})
+    assert store.uploads(1001) == ()
+    assert store.history("one") == ()
+
+
+def test_a_digest_of_a_file_that_is_gone_is_not_known(tmp_path):
+    cache = DigestCache(tmp_path / "state")
+    cache.put(tmp_path / "gone", "digest")
+    assert cache.get(tmp_path / "gone") is None
 
 
 def test_the_journal_is_json_that_a_person_can_read(tmp_path):

@@ -207,6 +207,10 @@ class Client:
 
     # How it is done
 
+    def wait(self, seconds: float) -> None:
+        """Wait."""
+        self._transport.wait(seconds)
+
     def _read(self, address: str, parse: Callable[[Fields], Value]) -> Value:
         answer = self._ask("GET", address)
         return parse(Fields(answer, answer.json()))
