@@ -395,10 +395,11 @@ list_running() {
 
 # Whether the app runs in the foreground; sets DISPLAY_NAME and RUNNING.
 in_foreground() {
-    local copy name
+    local copy kind name
     list_running
     for copy in $RUNNING; do
-        [[ $($LSAPPINFO info "$copy" -only ApplicationType 2>/dev/null) == *'"ApplicationType"="Foreground"'* ]] || continue
+        kind=$($LSAPPINFO info "$copy" -only ApplicationType 2>/dev/null)
+        [[ $kind == *'"ApplicationType"="Foreground"'* ]] || continue
         name=$($LSAPPINFO info "$copy" -only LSDisplayName 2>/dev/null)
         if [[ $name == (#b)*'"LSDisplayName"="'([^$'\n']##)\"* ]]; then
             DISPLAY_NAME=$match[1]
@@ -415,12 +416,13 @@ in_foreground() {
 show_dialog() {
     $OSASCRIPT \
         -e 'on run argv' \
-        -e 'set {dialogText, dialogTitle, secondsShown, delayButton} to argv' \
-        -e 'set dialogButtons to {"Quit"}' \
-        -e 'if delayButton is not "no delay" then set dialogButtons to {delayButton, "Quit"}' \
+        -e 'set {question, heading, timeText, delayButton} to argv' \
+        -e 'set choices to {"Quit"}' \
+        -e 'if delayButton is not "no delay" then set choices to {delayButton, "Quit"}' \
+        -e 'set limit to timeText as integer' \
         -e 'tell application "System Events"' \
         -e 'activate' \
-        -e 'display dialog dialogText with title dialogTitle buttons dialogButtons default button "Quit" with icon caution giving up after (secondsShown as integer)' \
+        -e 'display dialog question with title heading buttons choices default button "Quit" giving up after limit' \
         -e 'end tell' \
         -e 'end run' \
         "$1" "Update of $DISPLAY_NAME" $DIALOG_SECONDS "${2:-no delay}" 2>&1

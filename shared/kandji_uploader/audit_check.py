@@ -1,11 +1,247 @@
-"""The audit script, tried before upload."""
+"""The audit script, tried before upload: on a Mac with the very installer it must pass, or it would install for ever.
+
+The script runs under zsh on a simulated Mac: a temporary folder with the apps and receipts in question and with small
+stand-ins for the macOS tools. The folder is written into the line `PREFIX=''` of the text that runs here; the script
+that goes to the Macs keeps it empty, and nothing in an agent's environment can set it.
+"""
 
 from __future__ import annotations
 
-from kandji_uploader.audit import AuditReading, AuditValues
+import plistlib
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kandji_uploader import version
+from kandji_uploader.audit import DEFAULT_VERSION_KEY, AuditReading, AuditValues
+from kandji_uploader.errors import AuditScriptError
 from kandji_uploader.models import AppFacts
 
+INSTALL, PASS = 1, 0
+"""The exit codes of an audit script, in what the agent does about them."""
 
-def check(script: str, values: AuditValues | AuditReading, facts: AppFacts | None = None) -> tuple[str, ...]:
-    """Syntax and simulation under zsh; returns a line for each check that was skipped."""
-    return ("the audit script was not tried",)
+_SEAM = re.compile(r"^PREFIX=''$", re.MULTILINE)
+_LOWEST, _HIGHEST = "0.dev", "9" * 20
+_TIMEOUT = 20.0  # Seconds for one run, which takes some hundredths; a custom template may hang.
+
+# Spotlight is off, nothing runs, and the clock stands just after the deadline. Data is read from files, never quoted.
+_TOOLS = {
+    "bin/date": 'case $1 in +%s) exec cat "${0%/bin/date}/now" ;; *) echo deadline ;; esac',
+    "bin/sleep": "exit 0",
+    "usr/bin/lsappinfo": "exit 0",
+    "usr/bin/mdfind": "exit 0",
+    "usr/bin/osascript": "exit 1",
+    "usr/bin/plutil": 'exec cat "${0%/usr/bin/plutil}/receipt.version"',
+    "usr/libexec/PlistBuddy": 'test -f "$3.${2#Print :}" && exec cat "$3.${2#Print :}"',
+    "usr/sbin/pkgutil": 'at=${0%/usr/sbin/pkgutil}; test "$2" = "$(cat "$at/receipt.id" 2>/dev/null)" && echo plist',
+}
+
+
+@dataclass(frozen=True)
+class _App:
+    """An app of the simulated Mac: where it lies, and what its Info.plist says."""
+
+    path: str
+    info: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Mac:
+    """What a simulated Mac has; the receipt is a package id and its version."""
+
+    what: str
+    expected: int
+    apps: tuple[_App, ...] = ()
+    receipt: tuple[str, str] | None = None
+
+
+def check(
+    script: str, values: AuditValues | AuditReading, facts: AppFacts | None = None, *, app_folder: str = "/Applications"
+) -> tuple[str, ...]:
+    """Check a rendered script for syntax, and simulate it for its own installer.
+
+    Args:
+        script: as `audit.render` gives it.
+        values: what it was rendered from, or `audit.read` of it.
+        facts: what the installer really holds; then the Mac that has just installed it is made of that, and of the
+            values otherwise.
+        app_folder: where apps go that bring no place of their own: those of a disk image, or the unzip location.
+
+    Returns:
+        A line for each check that could not be done on this machine.
+
+    Raises:
+        AuditScriptError: the script is no zsh, or would not do on a Mac what it is for; the text says which and why.
+    """
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        return ("no zsh on this machine: the audit script was neither checked for syntax nor tried",)
+    with TemporaryDirectory(prefix="kandji-uploader-") as folder:
+        root = Path(folder).resolve()
+        _check_syntax(zsh, script, root)
+        tried = with_prefix(script, root / "mac")
+        if tried is None:
+            return ("the audit template has no line PREFIX='': its script was checked for syntax, but not tried",)
+        if not _tools_run(root):
+            return (f"programs cannot be run in {root.parent}: the audit script was checked for syntax, but not tried",)
+        (root / "script").write_text(tried, encoding="utf-8")
+        for mac in _macs(values, facts, app_folder):
+            _try(zsh, root, mac, values)
+    return ()
+
+
+def with_prefix(script: str, root: Path) -> str | None:
+    """The script as it runs on a simulated Mac below `root`; None where it has no line for that."""
+    if len(_SEAM.findall(script)) != 1:
+        return None
+    return _SEAM.sub(lambda _: f"PREFIX={shlex.quote(str(root))}", script)
+
+
+def _check_syntax(zsh: str, script: str, root: Path) -> None:
+    place = root / "audit.zsh"
+    place.write_text(script, encoding="utf-8")
+    done = _run([zsh, "-fn", str(place)], root)
+    if done.returncode != 0:
+        said = done.stderr.replace(f"{place}:", "line ").strip()
+        raise AuditScriptError(f"the audit script is no valid zsh ({said}). Correct the template of `audit_template`")
+
+
+def _tools_run(root: Path) -> bool:
+    """Lay out the stand-ins; whether they can be run there (a temporary folder may be mounted without that right)."""
+    for name, body in _TOOLS.items():
+        place = root / "tools" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+        place.chmod(0o700)
+    try:
+        return _run([str(root / "tools/bin/sleep")], root).returncode == 0
+    except OSError:
+        return False
+
+
+def _macs(values: AuditValues | AuditReading, facts: AppFacts | None, app_folder: str) -> list[_Mac]:
+    """The Macs that a script must be right on."""
+    enforced = values.version or ""
+    missing = INSTALL if values.install_when_missing else PASS
+    macs = [
+        _Mac("without the software", missing),
+        _mac(f"with version {enforced}", PASS, values, enforced, app_folder),
+    ]
+    if version.compare(_LOWEST, enforced) < 0:
+        macs.append(_mac("with an older version", INSTALL, values, _LOWEST, app_folder))
+    if version.compare(_HIGHEST, enforced) > 0:
+        macs.append(_mac("with a newer version", PASS, values, _HIGHEST, app_folder))
+    if facts is not None and (facts.apps or facts.packages):
+        macs.append(_installed(values, facts, app_folder))
+    return macs
+
+
+def _mac(what: str, expected: int, values: AuditValues | AuditReading, held: str, app_folder: str) -> _Mac:
+    """A Mac with the software as the script's own values describe it."""
+    if not values.app_name and not values.bundle_id:
+        return _Mac(what, expected, receipt=(values.pkg_id or "", held))
+    info = {values.version_key: held}
+    if values.bundle_id:
+        info["CFBundleIdentifier"] = values.bundle_id
+    # Only a bundle id matters then; an app may be called anything.
+    name = values.app_name or "Software.app"
+    return _Mac(what, expected, (_App(f"{app_folder}/{_bundle_name(name)}", info),))
+
+
+def _installed(values: AuditValues | AuditReading, facts: AppFacts, app_folder: str) -> _Mac:
+    """A Mac that has just installed this installer."""
+    apps = []
+    for record in facts.apps:
+        info = {
+            "CFBundleIdentifier": record.bundle_id,
+            DEFAULT_VERSION_KEY: record.short_version,
+            "CFBundleVersion": record.bundle_version,
+        }
+        path = record.install_path or f"{app_folder}/{record.name}"
+        apps.append(_App(path, {key: value for key, value in info.items() if value}))
+    receipts = [(record.id, record.version or "") for record in facts.packages if record.id == values.pkg_id]
+    return _Mac("that has just installed this installer", PASS, tuple(apps), receipts[0] if receipts else None)
+
+
+def _bundle_name(name: str) -> str:
+    """How a file of that name is called on disk, where no name holds a slash."""
+    return (name if name.endswith(".app") else f"{name}.app").replace("/", ":")
+
+
+def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) -> None:
+    place = root / "mac"
+    shutil.copytree(root / "tools", place)
+    try:
+        _furnish(place, mac, now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
+        done = _run([zsh, "-f", str(root / "script")], root)
+    except (OSError, ValueError) as problem:
+        raise AuditScriptError(f"no Mac can have an app of that name or place ({problem}). Correct it") from None
+    finally:
+        shutil.rmtree(place)
+    if done.returncode == mac.expected:
+        return
+    said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:] or ["nothing"]
+    effect = _effect(mac, done.returncode)
+    raise AuditScriptError(
+        f"the audit script is refused: on a Mac {mac.what} it exits {done.returncode} instead of {mac.expected}, so "
+        f"the Mac would {effect}. Its last line: {said[0][:300]!r}. Compare app name, bundle id, package id and "
+        "version with what `kandji-uploader inspect` shows of the installer"
+    )
+
+
+def _effect(mac: _Mac, code: int) -> str:
+    if mac.expected == INSTALL:
+        return "never get the software"
+    return "install it again and again" if code == INSTALL else "report an error"
+
+
+def _furnish(place: Path, mac: _Mac, now: int) -> None:
+    """Write the apps, the receipt and the clock of a simulated Mac."""
+    (place / "now").write_text(str(now), encoding="utf-8")
+    for app in mac.apps:
+        _write_app(_inside(place, app.path), app.info)
+    if mac.receipt:
+        (place / "receipt.id").write_text(mac.receipt[0], encoding="utf-8")
+        (place / "receipt.version").write_text(mac.receipt[1], encoding="utf-8")
+
+
+def _inside(place: Path, path: str) -> Path:
+    """A path of the Mac below its folder; an installer may call its parts anything, even `..`."""
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise ValueError(path)
+    return place.joinpath(*parts)
+
+
+def _write_app(bundle: Path, info: dict[str, str]) -> None:
+    plist = bundle / "Contents" / "Info.plist"
+    plist.parent.mkdir(parents=True, exist_ok=True)
+    # A plist cannot hold control characters as text; the stand-in reads the values from files of their own.
+    plain = {key: re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f]", "?", value) for key, value in info.items()}
+    plist.write_bytes(plistlib.dumps(plain))
+    for key, value in info.items():
+        plist.with_name(f"{plist.name}.{key}").write_text(value, encoding="utf-8")
+
+
+def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise AuditScriptError(
+            f"the audit script does not end: it ran for {_TIMEOUT:.0f} s. Correct the template of `audit_template`"
+        ) from None
