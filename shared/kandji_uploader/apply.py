@@ -211,9 +211,11 @@ def _create_once(plan: TargetPlan, key: str, tools: Tools) -> CustomApp:
     known = frozenset(app.id for app in tools.tenant.apps())
     if plan.target.blueprints:
         tools.store.owe_blueprints(name, key, plan.target.blueprints)
-    for number in range(1, client.policy.tries + 1):
+    sent = 0
+    for _ in range(client.policy.tries):
+        sent += 1
         try:
-            app = client.create_custom_app(fields)
+            made = client.create_custom_app(fields)
         except LostAnswerError as lost:
             tools.say(f"the answer to creating {name!r} was lost; looking whether it was created")
             found = _look_for(fields, known, lost, tools)
@@ -221,9 +223,10 @@ def _create_once(plan: TargetPlan, key: str, tools: Tools) -> CustomApp:
             tools.store.forget_blueprints(name)
             raise
         else:
-            found = [app] if _ours(app, fields, known) else _look_for(fields, known, None, tools)
+            sent += made.sent - 1
+            found = [made.app] if _ours(made.app, fields, known) else _look_for(fields, known, None, tools)
         if found:
-            return found[0] if number == 1 else _without_twin(found[0], fields, known, tools)
+            return found[0] if sent == 1 else _without_twin(found[0], fields, known, tools)
     raise TargetError(
         f"{name!r} was not created: no answer to {client.policy.tries} tries, and it is not in Kandji's list. "
         "The upload is kept for the next run; run again when the network is well"
@@ -441,8 +444,8 @@ def _assign(plan: TargetPlan, app: CustomApp, tools: Tools) -> None:
         except (ApiError, NetworkError) as problem:
             told = _assignment_advice(problem.body) if isinstance(problem, RejectedError) else str(problem)
             raise TargetError(
-                f"{app.name!r} is in Kandji, but could not be assigned to the Blueprint {wanted!r}: {told}. "
-                "The next run tries that again"
+                f"{app.name!r} is in Kandji, but is not known to be assigned to the Blueprint {wanted!r}: {told}. "
+                "The next run assigns it"
             ) from None
     if owed:
         tools.store.forget_blueprints(plan.target.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -41,6 +42,19 @@ class UploadExpiredError(ApiError):
 
 class RejectedError(ApiError):
     """400: the service did not accept a field; its text says which."""
+
+
+@dataclass(frozen=True)
+class Creation:
+    """An app that was created.
+
+    Attributes:
+        app: what the service answered.
+        sent: how often it was asked to; more than once where it answered that it was not ready.
+    """
+
+    app: CustomApp
+    sent: int
 
 
 class Client:
@@ -118,28 +132,38 @@ class Client:
                 self._pause(number, f"the upload store answered HTTP {answer.status}")
         raise AssertionError("the last try returns or raises")
 
-    def create_custom_app(self, fields: Mapping[str, FormValue]) -> CustomApp:
-        """Create a Custom App; sent once.
+    def create_custom_app(self, fields: Mapping[str, FormValue]) -> Creation:
+        """Create a Custom App; sent once, and again only where the service says that it was not acted upon.
 
         Raises:
             LostAnswerError: it may or may not exist now. List again and look for the `file_key`.
             RejectedError: a field was not accepted.
             StillProcessingError: the upload was still being processed when the budget was spent.
         """
-        answer = self._write("POST", _APPS, fields=_form(fields), repeat=False)
-        return self._written(answer)
+        sent = 0
+
+        def send() -> Answer:
+            nonlocal sent
+            sent += 1
+            return self._transport.request("POST", _APPS, fields=_form(fields), repeat=False)
+
+        app = self._written(self._expect(self._patiently(send)))
+        return Creation(app, sent)
 
     def update_custom_app(self, app_id: str, fields: Mapping[str, FormValue]) -> CustomApp:
         """Change fields of a Custom App; the same change sent twice is the same change.
 
         Raises: as `create_custom_app`, and NotFoundError.
         """
-        answer = self._write("PATCH", f"{_APPS}/{_segment(app_id)}", fields=_form(fields))
-        return self._written(answer)
+        address = f"{_APPS}/{_segment(app_id)}"
+        answer = self._patiently(lambda: self._transport.request("PATCH", address, fields=_form(fields)))
+        return self._written(self._expect(answer))
 
     def delete_custom_app(self, app_id: str) -> None:
         """Delete a Custom App for good."""
-        self._write("DELETE", f"{_APPS}/{_segment(app_id)}")
+        answer = self._expect(self._transport.request("DELETE", f"{_APPS}/{_segment(app_id)}"))
+        if answer.is_page:
+            raise answer.error("a page answered in place of the service. Is a proxy or a captive portal in between?")
 
     # Self Service
 
@@ -172,17 +196,21 @@ class Client:
         Raises:
             RejectedError: the node is missing, or given for a Classic Blueprint.
         """
+        address = f"blueprints/{_segment(blueprint_id)}/assign-library-item"
         try:
-            self._write(
-                "POST", f"blueprints/{_segment(blueprint_id)}/assign-library-item", json=_item(item_id, node_id)
-            )
+            answer = self._ask("POST", address, json=_item(item_id, node_id))
         except RejectedError as problem:
             if "already exists" not in problem.body:
                 raise
+        else:
+            assigned = answer.json()
+            if isinstance(assigned, list) and item_id not in assigned:
+                raise answer.error("the Blueprint's items, which it lists, lack the one that was assigned. Run again")
 
     def remove_library_item(self, blueprint_id: str, item_id: str, node_id: str | None = None) -> None:
         """Remove a Library Item from a Blueprint (the documentation prints the assigning address, by mistake)."""
-        self._write("POST", f"blueprints/{_segment(blueprint_id)}/remove-library-item", json=_item(item_id, node_id))
+        address = f"blueprints/{_segment(blueprint_id)}/remove-library-item"
+        self._ask("POST", address, json=_item(item_id, node_id))
 
     # Library Items and inventory
 
@@ -197,7 +225,7 @@ class Client:
     def list_applications(self, limit: int = 300) -> Iterator[Fields]:
         """The applications of the inventory (Prism), one per Mac and app, page by page."""
         offset = 0
-        while True:
+        for _ in range(_MAX_PAGES):
             answer = self._ask("GET", "prism/apps", params={"limit": str(limit), "offset": str(offset)})
             rows = Fields(answer, answer.json()).objects("data")
             yield from rows
@@ -240,6 +268,7 @@ class Client:
         address: str,
         *,
         fields: Mapping[str, str] | None = None,
+        json: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Answer:
         """A request that is safe to repeat and is answered in JSON; an answer that arrived broken is asked for again.
@@ -250,7 +279,9 @@ class Client:
         number = 1
         while True:
             try:
-                answer = self._patiently(lambda: self._transport.request(method, address, fields=fields, params=params))
+                answer = self._patiently(
+                    lambda: self._transport.request(method, address, fields=fields, json=json, params=params)
+                )
                 self._expect(answer).json()
             except (LostAnswerError, ApiError) as problem:
                 spent = problem.spent if isinstance(problem, LostAnswerError) else problem.status not in (_OK, _CREATED)
@@ -260,19 +291,6 @@ class Client:
                 number += 1
             else:
                 return answer
-
-    def _write(
-        self,
-        method: str,
-        address: str,
-        *,
-        fields: Mapping[str, str] | None = None,
-        json: Mapping[str, str] | None = None,
-        repeat: bool = True,
-    ) -> Answer:
-        return self._expect(
-            self._patiently(lambda: self._transport.request(method, address, fields=fields, json=json, repeat=repeat))
-        )
 
     def _written(self, answer: Answer) -> CustomApp:
         """The app that a create or update answered with; an unreadable answer counts as lost."""
