@@ -1,0 +1,77 @@
+"""Small real installers for tests and for the demo: a flat component package with one app, as `pkgbuild` makes them."""
+
+import gzip
+import hashlib
+import plistlib
+import struct
+import zlib
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+
+def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0", package_id=None, content=b"#!/bin/sh\n"):
+    """Write a package that installs `/Applications/NAME.app`; returns its path. The same words give the same bytes."""
+    plist = plistlib.dumps(
+        {
+            "CFBundleExecutable": name,
+            "CFBundleIdentifier": bundle_id,
+            "CFBundleName": name,
+            "CFBundlePackageType": "APPL",
+            "CFBundleShortVersionString": version,
+            "CFBundleVersion": version,
+            "LSMinimumSystemVersion": "12.0",
+        }
+    )
+    app = f"./{name}.app"
+    payload = cpio_odc(
+        [
+            (".", 0o040755, b""),
+            (app, 0o040755, b""),
+            (f"{app}/Contents", 0o040755, b""),
+            (f"{app}/Contents/MacOS", 0o040755, b""),
+            (f"{app}/Contents/MacOS/{name}", 0o100755, content),
+            (f"{app}/Contents/Info.plist", 0o100644, plist),
+        ]
+    )
+    info = (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        f'<pkg-info format-version="2" identifier={quoteattr(package_id or bundle_id + ".pkg")} version={quoteattr(version)} '
+        'install-location="/Applications" auth="root">'
+        f"<bundle path={quoteattr(app)} id={quoteattr(bundle_id)} "
+        f"CFBundleShortVersionString={quoteattr(version)} CFBundleVersion={quoteattr(version)}/>"
+        f"<payload numberOfFiles=\"6\" installKBytes=\"{len(payload) // 1024 + 1}\"/></pkg-info>\n"
+    )
+    Path(path).write_bytes(xar([("PackageInfo", info.encode()), ("Payload", gzip.compress(payload, mtime=0))]))
+    return Path(path)
+
+
+def cpio_odc(members):
+    """An archive of (name, mode, bytes), as Apple's packages hold it."""
+    out = bytearray()
+    for number, (name, mode, data) in enumerate([*members, ("TRAILER!!!", 0, b"")], start=1):
+        raw = name.encode() + b"\0"
+        head = (0o070707, 0, number, mode, 0, 0, 1, 0, 0, len(raw), len(data))
+        widths = (6, 6, 6, 6, 6, 6, 6, 6, 11, 6, 11)
+        out += "".join(f"{value:0{width}o}" for value, width in zip(head, widths, strict=True)).encode() + raw + data
+    return bytes(out)
+
+
+def xar(files):
+    """A xar of (name, bytes), each stored as it is, with a SHA-1 checksum of the table of contents."""
+    offset, entries, heap = 20, [], bytearray()
+    for number, (name, data) in enumerate(files, start=1):
+        digest = hashlib.sha1(data).hexdigest()
+        entries.append(
+            f'<file id="{number}"><data><length>{len(data)}</length><offset>{offset}</offset><size>{len(data)}</size>'
+            f'<encoding style="application/octet-stream"/><extracted-checksum style="sha1">{digest}</extracted-checksum>'
+            f'<archived-checksum style="sha1">{digest}</archived-checksum></data><type>file</type><name>{name}</name></file>'
+        )
+        heap += data
+        offset += len(data)
+    toc = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<xar><toc><creation-time>2024-01-01T00:00:00</creation-time>'
+        '<checksum style="sha1"><offset>0</offset><size>20</size></checksum>' + "".join(entries) + "</toc></xar>"
+    ).encode()
+    packed = zlib.compress(toc)
+    head = struct.pack(">4sHHQQI", b"xar!", 28, 1, len(packed), len(toc), 1)
+    return head + packed + hashlib.sha1(packed).digest() + bytes(heap)
