@@ -1,0 +1,158 @@
+"""A simulated Mac for the audit script: real zsh, real folders and plists, stand-ins for the tools of macOS."""
+
+from __future__ import annotations
+
+import json
+import plistlib
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kandji_uploader import audit, audit_check
+
+TOOLS = (
+    *("bin/date", "bin/sleep", "usr/bin/lsappinfo", "usr/bin/mdfind", "usr/bin/osascript", "usr/bin/plutil"),
+    *("usr/libexec/PlistBuddy", "usr/sbin/pkgutil"),
+)
+CREATED = 1713206970  # 2024-04-15 11:49:30 PDT, the moment of the transcripts.
+DELAYS = "Library/Preferences/io.kandji.enforcement.delay.plist"
+
+ZSH = shutil.which("zsh")
+needs_zsh = pytest.mark.skipif(ZSH is None, reason="no zsh on this machine (Debian: apt-get install zsh)")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What one audit printed and did.
+
+    Attributes:
+        code: its exit code.
+        lines: what it printed.
+        error: what it wrote to standard error.
+        calls: the tools it started, in order, with their arguments.
+    """
+
+    code: int
+    lines: tuple[str, ...]
+    error: str
+    calls: tuple[tuple[str, ...], ...]
+
+    def called(self, tool: str) -> list[tuple[str, ...]]:
+        """The arguments of each call of a tool."""
+        return [call[1:] for call in self.calls if call[0] == tool]
+
+
+@dataclass
+class Mac:
+    """A Mac below `root`; the attributes are what its tools answer.
+
+    Attributes:
+        now: what its clock says.
+        spotlight: what is in the index besides the apps; None where Spotlight is off.
+        running: copies of apps that run.
+        dialogs: what the user does with each dialog; the last one counts for all further ones.
+        quits: whether apps quit when asked to.
+        receipts: package ids and versions.
+    """
+
+    root: Path
+    now: int = CREATED
+    spotlight: list[dict[str, str]] | None = field(default_factory=list)
+    running: list[dict[str, str | None]] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=lambda: ["nobody"])
+    quits: bool = True
+    receipts: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        program = self.root / "tool.py"
+        source = Path(__file__).with_name("mac_tools.py").read_text()
+        program.write_text(f"#!{sys.executable} -SEI\n{source}")
+        program.chmod(0o755)
+        for name in TOOLS:
+            place = self.root / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(program)
+        for folder in ("Applications", "Library/Preferences", "System/Applications"):
+            (self.root / folder).mkdir(parents=True)
+
+    def app(self, path: str, bundle_id: str | None = None, version: str | None = None, **info: Any) -> str:
+        """Put an app there, and into Spotlight's index where that is on."""
+        if bundle_id is not None:
+            info["CFBundleIdentifier"] = bundle_id
+        if version is not None:
+            info["CFBundleShortVersionString"] = version
+        plist = self.root / path.lstrip("/") / "Contents/Info.plist"
+        plist.parent.mkdir(parents=True)
+        plist.write_bytes(plistlib.dumps(info, fmt=plistlib.FMT_BINARY))
+        if self.spotlight is not None:
+            self.index(path, bundle_id or "")
+        return path
+
+    def index(self, path: str, bundle_id: str) -> None:
+        """Put an entry into Spotlight's index, whether there is such an app or not."""
+        assert self.spotlight is not None
+        self.spotlight.append({"path": path, "id": bundle_id, "name": path.rsplit("/", 1)[-1]})
+
+    def run_app(self, path: str, name: str | None = None, kind: str = "Foreground") -> None:
+        """Have an app run."""
+        self.running.append({"path": path, "LSDisplayName": name, "ApplicationType": kind})
+
+    @property
+    def delays(self) -> Any:
+        """What is in the plist of delays; None where there is no such file."""
+        place = self.root / DELAYS
+        return plistlib.loads(place.read_bytes()) if place.exists() else None
+
+    @delays.setter
+    def delays(self, tree: Any) -> None:
+        (self.root / DELAYS).write_bytes(tree if isinstance(tree, bytes) else plistlib.dumps(tree))
+
+    def audit(self, script: str, locale: str | None = None) -> Audit:
+        """Run a rendered script, once, as the agent would."""
+        assert ZSH is not None
+        for name in ("calls.jsonl", "dialogs", "quit"):
+            (self.root / name).unlink(missing_ok=True)
+        names = ("now", "spotlight", "running", "dialogs", "quits", "receipts")
+        scenario = {name: getattr(self, name) for name in names}
+        scenario["time_zone"] = "PST8PDT,M3.2.0,M11.1.0"
+        (self.root / "scenario.json").write_text(json.dumps(scenario))
+        text = audit_check.with_prefix(script, self.root)
+        assert text is not None
+        place = self.root / "audit.zsh"
+        place.write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [ZSH, "-f", str(place)],
+            cwd=self.root,
+            env={"PATH": "/usr/bin:/bin"} | ({"LC_ALL": locale} if locale else {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        noted = self.root / "calls.jsonl"
+        calls = noted.read_text().splitlines() if noted.exists() else []
+        return Audit(
+            done.returncode,
+            tuple(done.stdout.decode("utf-8", "surrogateescape").splitlines()),
+            done.stderr.decode("utf-8", "replace"),
+            tuple(tuple(json.loads(call)) for call in calls),
+        )
+
+
+def script_for(
+    app_name: str | None = "Google Drive.app",
+    bundle_id: str | None = "com.google.drivefs",
+    pkg_id: str | None = None,
+    version: str = "90.0",
+    days: int = 0,
+    **more: Any,
+) -> str:
+    """A rendered script; unless told otherwise, for the app of the transcripts, due at once."""
+    values = audit.AuditValues(app_name, bundle_id, pkg_id, version, more.pop("created_at", CREATED), days, **more)
+    return audit.render(values, audit.load_template())

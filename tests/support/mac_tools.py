@@ -1,0 +1,242 @@
+"""The macOS tools that the audit script calls, as one small program; what it was called as says which tool it is.
+
+It reads `scenario.json` in the root of the simulated Mac and notes each call in `calls.jsonl` there.
+What is known of the real tools and what is assumed is written down in docs/audit-script.md.
+"""
+
+import fnmatch
+import json
+import os
+import plistlib
+import re
+import sys
+import time
+
+
+def main():
+    name = os.path.basename(sys.argv[0])
+    root = sys.argv[0]
+    while not os.path.exists(os.path.join(root, "scenario.json")):
+        root = os.path.dirname(root)
+    with open(os.path.join(root, "calls.jsonl"), "a") as calls:
+        calls.write(json.dumps([name, *sys.argv[1:]]) + "\n")
+    with open(os.path.join(root, "scenario.json")) as file:
+        scenario = json.load(file)
+    sys.exit(TOOLS[name](sys.argv[1:], scenario, root))
+
+
+def date(words, scenario, root):
+    if words == ["+%s"]:
+        print(scenario["now"])
+        return 0
+    option, seconds, form = words
+    assert option == "-r", words
+    os.environ["TZ"] = scenario["time_zone"]
+    time.tzset()
+    print(time.strftime(form.removeprefix("+"), time.localtime(int(seconds))))
+    return 0
+
+
+def mdfind(words, scenario, root):
+    if scenario["spotlight"] is None:
+        return 1
+    found = re.fullmatch(r"(kMDItemCFBundleIdentifier|kMDItemFSName) == '([^'\\\"]*)'", words[0], re.DOTALL)
+    if found is None or len(words) != 1:
+        print("Failed to create query", file=sys.stderr)
+        return 1
+    key = "id" if found[1] == "kMDItemCFBundleIdentifier" else "name"
+    for entry in scenario["spotlight"]:
+        # An asterisk in a query is a wildcard.
+        if fnmatch.fnmatchcase(entry[key], found[2].replace("[", "[[]").replace("?", "[?]")):
+            print(entry["path"])
+    return 0
+
+
+def lsappinfo(words, scenario, root):
+    copies = [] if os.path.exists(os.path.join(root, "quit")) else scenario["running"]
+    if words[0] == "find":
+        wanted = words[1].removeprefix("bundlepath=")
+        print("\n".join(f"ASN:0x0-0x{at:x}:" for at, copy in enumerate(copies) if copy["path"] == wanted))
+        return 0
+    assert words[0] == "info" and words[2] == "-only", words
+    at = int(re.fullmatch(r"ASN:0x0-0x([0-9a-f]+):", words[1])[1], 16)
+    value = copies[at].get(words[3])
+    print(f'"{words[3]}"=' + ("[ NULL ]" if value is None else f'"{value}"'))
+    return 0
+
+
+ANSWERS = {
+    "quit": ("button returned:Quit, gave up:false", "", 0),
+    "delay": ("button returned:Delay 1 Hour, gave up:false", "", 0),
+    "cancel": ("", "0:55: execution error: System Events got an error: User canceled. (-128)", 1),
+    "nobody": ("button returned:, gave up:true", "", 0),
+    "no session": ("", "0:0: execution error: An error of type -10810 has occurred. (-10810)", 1),
+    "not allowed": ("", "35:40: execution error: Not authorized to send Apple events to System Events. (-1743)", 1),
+    "no such thing": ("", "12:16: syntax error: A identifier can't go after this identifier. (-2740)", 1),
+    "killed": ("", "", 137),
+    "empty": ("", "", 0),
+    "noise": ("button returned:Quit, gave up:false", "objc[1]: Class X is implemented in both", 0),
+}
+
+
+def osascript(words, scenario, root):
+    program, data = [], list(words)
+    while data and data[0] == "-e":
+        program.append(data[1])
+        data = data[2:]
+    program = "\n".join(program)
+    if "to quit" in program:
+        with open(os.path.join(root, "quit"), "w") as file:
+            file.write(data[0])
+        if not scenario["quits"]:
+            os.remove(os.path.join(root, "quit"))
+        return 0
+    assert "display dialog" in program, program
+    count = os.path.join(root, "dialogs")
+    with open(count, "a") as file:
+        file.write("x")
+    at = os.path.getsize(count) - 1
+    answers = scenario["dialogs"]
+    output, error, code = ANSWERS[answers[min(at, len(answers) - 1)]]
+    if error:
+        print(error, file=sys.stderr, flush=True)
+    if output or code == 0:
+        print(output)
+    return code
+
+
+def pkgutil(words, scenario, root):
+    assert words[0] == "--pkg-info-plist" and len(words) == 2, words
+    if words[1] not in scenario["receipts"]:
+        print(f"No receipt for '{words[1]}' found at '/'.", file=sys.stderr)
+        return 1
+    version = scenario["receipts"][words[1]]
+    facts = {"install-time": 1, "pkgid": words[1], "volume": "/"}
+    if version is not None:
+        facts["pkg-version"] = version
+    sys.stdout.buffer.write(plistlib.dumps(facts))
+    return 0
+
+
+def plutil(words, scenario, root):
+    assert words[0] == "-extract" and words[2:] == ["raw", "-o", "-", "-"], words
+    try:
+        print(plistlib.loads(sys.stdin.buffer.read())[words[1]])
+    except (KeyError, ValueError):
+        print(f"<stdin>: Could not extract value, error: No value at that key path ({words[1]})", file=sys.stderr)
+        return 1
+    return 0
+
+
+def words_of(command):
+    """Words of a PlistBuddy command: quotes group, a backslash takes the next character as it is."""
+    words, word, quote, escaped, begun = [], [], None, False, False
+    for letter in command:
+        if escaped:
+            word.append((letter, True))
+            escaped = False
+        elif letter == "\\":
+            escaped = begun = True
+        elif quote:
+            if letter == quote:
+                quote = None
+            else:
+                word.append((letter, letter != ":"))
+        elif letter in "'\"":
+            quote, begun = letter, True
+        elif letter in " \t":
+            if word or begun:
+                words.append(word)
+            word, begun = [], False
+        else:
+            word.append((letter, False))
+    return [*words, word] if word or begun else words
+
+
+def keys_of(word):
+    """Keys of the path of an entry: it is split at colons that are not escaped."""
+    keys = [""]
+    for letter, plain in word:
+        if letter == ":" and not plain:
+            keys.append("")
+        else:
+            keys[-1] += letter
+    return [key for key in keys if key]
+
+
+def shown(value):
+    if isinstance(value, dict):
+        return "Dict {\n" + "".join(f"    {key} = {shown(item)}\n" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "Array {\n" + "".join(f"    {shown(item)}\n" for item in value) + "}"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def plist_buddy(words, scenario, root):
+    assert words[0] == "-c" and len(words) == 3, words
+    command, path = words_of(words[1]), words[2]
+    verb = "".join(letter for letter, _ in command[0])
+    try:
+        with open(path, "rb") as file:
+            tree = plistlib.load(file)
+    except FileNotFoundError:
+        if verb != "Add":
+            print(f"File Doesn't Exist, Will Create: {path}")
+        tree = {}
+    except Exception:
+        print(f"Error Reading File: {path}", file=sys.stderr)
+        return 1
+    keys = keys_of(command[1]) if len(command) > 1 else []
+    try:
+        return EDITS[verb](tree, keys, ["".join(letter for letter, _ in word) for word in command[2:]], path)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError):
+        print(f'{verb}: Entry, ":{":".join(keys)}", Does Not Exist', file=sys.stderr)
+        return 1
+
+
+def buddy_print(tree, keys, rest, path):
+    for key in keys:
+        tree = tree[int(key)] if isinstance(tree, list) else tree[key]
+    print(shown(tree))
+    return 0
+
+
+def buddy_add(tree, keys, rest, path):
+    place = tree
+    for key in keys[:-1]:
+        place = place[key]
+    if keys[-1] in place:
+        print(f'Add: ":{":".join(keys)}" Entry Already Exists', file=sys.stderr)
+        return 1
+    place[keys[-1]] = {"dict": lambda: {}, "integer": lambda: int(rest[1])}[rest[0]]()
+    return buddy_save(tree, path)
+
+
+def buddy_delete(tree, keys, rest, path):
+    for key in keys[:-1]:
+        tree_below = tree[key] if key == keys[0] else tree_below[key]
+    (tree if len(keys) == 1 else tree_below).pop(keys[-1])
+    return buddy_save(tree, path)
+
+
+def buddy_save(tree, path):
+    data = plistlib.dumps(tree)
+    with open(path, "wb") as file:
+        file.write(data)
+    return 0
+
+
+EDITS = {"Print": buddy_print, "Add": buddy_add, "Delete": buddy_delete}
+TOOLS = {
+    "date": date,
+    "mdfind": mdfind,
+    "lsappinfo": lsappinfo,
+    "osascript": osascript,
+    "pkgutil": pkgutil,
+    "plutil": plutil,
+    "PlistBuddy": plist_buddy,
+    "sleep": lambda words, scenario, root: 0,
+}
+
+if __name__ == "__main__":
+    main()
