@@ -13,6 +13,7 @@ from autopkglib import Processor, ProcessorError  # pylint: disable=import-error
 
 __all__ = ["KandjiUploader"]
 
+_MEGABYTE = 1_000_000
 _LIBRARY = str(Path(__file__).resolve().parent / "shared")
 
 
@@ -116,7 +117,8 @@ class _Tenths:
             self._told = 0
         if tenth > self._told:
             self._told = tenth
-            self._say(f"uploaded {tenth * 10} % of {total / 1_000_000:.1f} MB")
+            size = f"{total / 1e6:.1f} MB" if total >= _MEGABYTE else f"{total / 1e3:.1f} kB"
+            self._say(f"uploaded {tenth * 10} % of {size}")
 
 
 if __name__ == "__main__":

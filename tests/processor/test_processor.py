@@ -47,7 +47,7 @@ def run(env, **arguments):
 def problem(env, **arguments):
     with pytest.raises(standin.ProcessorError) as caught:
         run(env, **arguments)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
     return str(caught.value)
 
 

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kandji_uploader import autopkg, pipeline, report
+from kandji_uploader import audit, autopkg, pipeline, report
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
+from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.rehearsal import RehearsalTenant
 
 _STEPS = (
@@ -55,14 +56,36 @@ def _three_times(publish: Callable[[str], bool], tenant: RehearsalTenant) -> int
         tenant.reset_requests()
         print(f"\n== {number}. {title}", flush=True)
         worked = publish(version)
-        sent = [f"{request.method} {request.path}" for request in tenant.requests]
-        print(f"   {len(sent)} request(s): {', '.join(sent)}")
+        print(_told(tenant))
         if not worked:
             return FAILED
+    print(f"\nWhat the tenant holds now:\n\n{_holdings(tenant)}")
     print(
         "\nThe tenant has stopped. `kandji-uploader rehearse` starts one that stays, to try your own recipes against."
     )
     return DONE
+
+
+def _told(tenant: RehearsalTenant) -> str:
+    """The requests of one step, ids left out."""
+    names = {app["id"]: app["name"] for app in tenant.apps()}
+    sent = [str(request) for request in tenant.requests]
+    for app_id, name in names.items():
+        sent = [line.replace(app_id, f"({name})") for line in sent]
+    return "\n".join([f"   {len(sent)} request(s):", *(f"     {line}" for line in sent)])
+
+
+def _holdings(tenant: RehearsalTenant) -> str:
+    rows = [
+        [
+            app["name"],
+            audit.read(app["audit_script"]).version or "",
+            app["file_key"].rsplit("/", 1)[-1],
+            app["sha256"][:12],
+        ]
+        for app in tenant.apps()
+    ]
+    return report.columns(["Custom App", "Enforces", "Installer", "sha256"], rows)
 
 
 def _has_autopkg(arguments: argparse.Namespace) -> bool:
@@ -93,6 +116,7 @@ def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
     def publish(version: str) -> bool:
         names = {"prod_name": "Hello Kandji", "test_name": "Hello Kandji (Test)"}
         path = str(_files() / f"HelloKandji-{version}.pkg")
+        forget_all()  # as a process of its own would start
         result = pipeline.run(autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host)
         print(report.table([result]))
         return not result.failed
@@ -136,16 +160,17 @@ def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], b
         ]
         print(f"   $ autopkg run -v HelloKandji.kandji -k RELEASE={version}", flush=True)
         done = subprocess.run(command, env=surroundings, check=False, capture_output=True, text=True)
-        shown = [line for line in done.stdout.splitlines() if line.strip()]
-        print("\n".join(f"   {line}" for line in [*shown, *_errors(done.stderr)]))
+        print("\n".join(f"   {line.rstrip()}" for line in [*_lines(done.stdout), *_lines(done.stderr)]))
         return done.returncode == 0
 
     return publish
 
 
-def _errors(text: str) -> list[str]:
-    """What AutoPkg says on standard error, without its remarks on macOS frameworks that are missing elsewhere."""
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("WARNING: ")]
+def _lines(text: str) -> list[str]:
+    """What AutoPkg says, without its remarks on preferences, on trust and on macOS frameworks that are missing elsewhere."""
+    remarks = ("WARNING: Failed 'from", "WARNING: Did not load", "Receipt written to")
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith(remarks))
+    return [line for line in lines if "is missing trust info" not in line]
 
 
 def _lend(folder: Path) -> Path:

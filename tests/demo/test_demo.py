@@ -1,0 +1,40 @@
+"""The demo shows what it says it shows, through AutoPkg where there is one and through the library where there is none."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+
+def demo(*flags):
+    command = [sys.executable, "-m", "kandji_uploader", "demo", *flags]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("KANDJI_", "SLACK_", "KPKG_"))}
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environ)
+
+
+def steps(text):
+    return re.split(r"^== \d\. ", text, flags=re.MULTILINE)[1:]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param((), marks=pytest.mark.skipif(not shutil.which("autopkg"), reason="there is no autopkg on PATH")),
+        ("--without-autopkg",),
+    ],
+    ids=["autopkg", "library"],
+)
+def test_the_demo_creates_then_changes_nothing_then_updates(flags):
+    done = demo(*flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second, third = steps(done.stdout)
+    assert first.count("POST library/custom-apps\n") == 2
+    assert "1 request(s):\n     GET library/custom-apps\n" in second
+    assert "unchanged" in second
+    assert third.count("PATCH") == 2
+    assert first.count("POST /store") == third.count("POST /store") == 1
+    assert "HelloKandji-1.1" in third.split("What the tenant holds now:")[1]
+    assert ("autopkg run" in done.stdout) is (flags == ())
