@@ -31,6 +31,7 @@ COMMANDS = {
     "status": ("status", "show what the Macs say of Custom Apps, also as a page"),
     "munki": ("munki", "move over from Munki: a recipe map from a Munki repo"),
     "schedule": ("schedule", "publish a list of Homebrew casks every few hours"),
+    "demo": ("demo", "publish a small installer to an embedded tenant, three times"),
     "rehearse": ("rehearse", "start the embedded tenant to try things against"),
 }
 
