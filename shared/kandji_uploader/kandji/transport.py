@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from urllib3.util import Retry
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-_PIECE = 1 << 14
-"""Bytes that are given to the wire at a time: a TLS record, so that a slow line is seen to move."""
+_RECORD = 1 << 14
+"""Bytes that are given to TLS at a time: one record, so that a slow line is seen to move."""
 _HIDDEN = "(token)"
 
 
@@ -325,16 +325,17 @@ def _pools(idle_timeout: float) -> dict[str, Any]:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    def send(connection: HTTPConnection, data: Any) -> None:
+    def send(connection: HTTPConnection, data: Any, piece: int) -> None:
         if connection.sock is None:
             connection.connect()
         connection.sock.settimeout(idle_timeout)
         rest = memoryview(data)
         while rest:
-            rest = rest[connection.sock.send(rest[:_PIECE]) :]
+            rest = rest[connection.sock.send(rest[:piece]) :]
 
-    plain = type("Plain", (HTTPConnection,), {"send": send})
-    secure = type("Secure", (HTTPSConnection,), {"send": send})
+    # A socket takes what there is room for; TLS takes all that it is given, or nothing.
+    plain = type("Plain", (HTTPConnection,), {"send": lambda connection, data: send(connection, data, BLOCK)})
+    secure = type("Secure", (HTTPSConnection,), {"send": lambda connection, data: send(connection, data, _RECORD)})
     return {
         "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
         "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),

@@ -2,23 +2,29 @@
 
 S3 wants a form POST with a known Content-Length, every field of the policy first and `file` last. `requests`' own
 `files=` reads the whole file into memory (twice), and requests-toolbelt cannot rewind for a retry; hence this small
-stream that knows its length, can be rewound, and hashes what it sends so that the file is read once.
+stream that knows its length, can be rewound, and hashes what it sends so that the file is read once. The hashing is
+done in a thread of its own: both it and the sending leave Python's lock alone, so that neither waits for the other.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from queue import SimpleQueue
 
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.files import identity
 
-BLOCK = 1 << 20
-"""Bytes read and sent at a time: large enough for the wire, small enough for memory."""
+BLOCK = 1 << 18
+"""Bytes read and sent at a time: large enough for the wire, small enough for a processor's cache."""
+
+_BUFFERS = 4
+"""Blocks of a form in memory: what the hashing may be behind the sending."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes sent so far and the bytes in all."""
@@ -40,11 +46,11 @@ class UploadForm:
         self._boundary = uuid.uuid4().hex
         self._head = self._field_parts(fields) + self._file_header()
         self._tail = f"\r\n--{self._boundary}--\r\n".encode()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._size = 0
         self._identity: tuple[int, ...] = ()
         self._position = 0
-        self._digest = hashlib.sha256()
+        self._digest = _Digest()
 
     def __enter__(self) -> UploadForm:  # noqa: PYI034 - `Self` came with Python 3.11
         try:
@@ -56,6 +62,7 @@ class UploadForm:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._digest.end()
         if self._file is not None:
             self._file.close()
 
@@ -67,7 +74,7 @@ class UploadForm:
     @property
     def sha256(self) -> str:
         """Hex digest of the file bytes sent since the last rewind."""
-        return self._digest.hexdigest()
+        return self._digest.end()
 
     @property
     def size(self) -> int:
@@ -88,7 +95,7 @@ class UploadForm:
 
     def __iter__(self) -> Iterator[bytes]:
         while block := self.read(BLOCK):
-            yield block
+            yield bytes(block)
 
     def tell(self) -> int:
         """The position in the stream, in bytes."""
@@ -99,18 +106,19 @@ class UploadForm:
         if (position, whence) != (0, os.SEEK_SET):
             raise ValueError("an upload form can only be rewound to its start")
         self._position = 0
-        self._digest = hashlib.sha256()
+        self._digest.end()
+        self._digest = _Digest()
         self._opened().seek(0)
         return 0
 
-    def read(self, limit: int = -1) -> bytes:
-        """Up to `limit` bytes from where the stream stands; empty at its end."""
-        limit = BLOCK if limit is None or limit < 0 else limit
+    def read(self, limit: int = -1) -> bytes | memoryview:
+        """Up to `limit` bytes from where the stream stands; empty at its end. They hold until the next call."""
+        limit = BLOCK if limit is None or limit < 0 else min(limit, BLOCK)
         block = self._next(limit)
         self._position += len(block)
         return block
 
-    def _next(self, limit: int) -> bytes:
+    def _next(self, limit: int) -> bytes | memoryview:
         start, end = len(self._head), len(self._head) + self._size
         if self._position < start:
             return self._head[self._position : self._position + limit]
@@ -118,19 +126,20 @@ class UploadForm:
             return self._file_block(min(limit, end - self._position))
         return self._tail[self._position - end : self._position - end + limit]
 
-    def _file_block(self, limit: int) -> bytes:
+    def _file_block(self, limit: int) -> memoryview:
+        buffer = self._digest.buffer()
         try:
-            block = self._opened().read(limit)
+            block = buffer[: self._opened().readinto(buffer[:limit])]
         except OSError as problem:
             raise self._unreadable(problem) from None
         if not block:
             raise self._changed()
-        self._digest.update(block)
+        self._digest.take(block, buffer)
         if self._progress is not None:
             self._progress(self._position + len(block) - len(self._head), self._size)
         return block
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> FileIO:
         if self._file is None:
             raise ValueError("the upload form is used outside of its `with` block")
         return self._file
@@ -157,6 +166,45 @@ class UploadForm:
             f'--{self._boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(self._path.name)}"'
             "\r\nContent-Type: application/octet-stream\r\n\r\n"
         ).encode()
+
+
+class _Digest:
+    """A sha256 that is worked out in a thread of its own, over buffers that it hands out and takes back."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._made = 0
+        self._free: SimpleQueue[memoryview] = SimpleQueue()
+        self._filled: SimpleQueue[tuple[memoryview, memoryview] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def buffer(self) -> memoryview:
+        """A buffer that is not being hashed; waits for one if all are."""
+        if self._made < _BUFFERS and self._free.empty():
+            self._made += 1
+            return memoryview(bytearray(BLOCK))
+        return self._free.get()
+
+    def take(self, block: memoryview, buffer: memoryview) -> None:
+        """Hash a block, the filled part of a buffer, and free the buffer afterwards."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="sha256 of an upload", daemon=True)
+            self._thread.start()
+        self._filled.put((block, buffer))
+
+    def end(self) -> str:
+        """Hex digest of all that was taken; nothing more can be."""
+        if self._thread is not None:
+            self._filled.put(None)
+            self._thread.join()
+            self._thread = None
+        return self._sha256.hexdigest()
+
+    def _work(self) -> None:
+        while (taken := self._filled.get()) is not None:
+            block, buffer = taken
+            self._sha256.update(block)
+            self._free.put(buffer)
 
 
 def _quoted(name: str) -> str:
