@@ -1,4 +1,4 @@
-"""The demo shows what it says it shows, through AutoPkg where there is one and through the library where there is none."""
+"""The demo shows what it says it shows, through AutoPkg where there is one, else through the library."""
 
 import os
 import re

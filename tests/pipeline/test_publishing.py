@@ -34,7 +34,7 @@ def test_an_unchanged_run_makes_the_list_and_nothing_else(house):
     assert house.tenant.snapshot() == before
 
 
-@pytest.mark.parametrize("options", [{"list_sha256": False}, {"trims_texts": True}], ids=lambda value: str(value))
+@pytest.mark.parametrize("options", [{"list_sha256": False}, {"trims_texts": True}], ids=["without sha256", "trimmed"])
 def test_unchanged_stays_unchanged_however_the_service_shows_its_fields(house, options):
     house.tenant.configure(**options)
     path = house.pkg()

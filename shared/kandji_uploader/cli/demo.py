@@ -167,7 +167,7 @@ def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], b
 
 
 def _lines(text: str) -> list[str]:
-    """What AutoPkg says, without its remarks on preferences, on trust and on macOS frameworks that are missing elsewhere."""
+    """What AutoPkg says, without its remarks on preferences, trust and macOS frameworks."""
     remarks = ("WARNING: Failed 'from", "WARNING: Did not load", "Receipt written to")
     lines = (line for line in text.splitlines() if line.strip() and not line.startswith(remarks))
     return [line for line in lines if "is missing trust info" not in line]
