@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import marshal
 import plistlib
 import shutil
 import subprocess
@@ -71,8 +72,10 @@ class Mac:
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         program = self.root / "tool.py"
-        source = Path(__file__).with_name("mac_tools.py").read_text()
-        program.write_text(f"#!{sys.executable} -SEI\n{source}")
+        program.write_text(
+            f"#!{sys.executable} -SEI\nimport sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "import mac_tools\nmac_tools.main()\n"
+        )
         program.chmod(0o755)
         for name in TOOLS:
             place = self.root / name
@@ -116,12 +119,12 @@ class Mac:
     def audit(self, script: str, locale: str | None = None) -> Audit:
         """Run a rendered script, once, as the agent would."""
         assert ZSH is not None
-        for name in ("calls.jsonl", "dialogs", "quit"):
+        for name in ("calls", "dialogs", "quit"):
             (self.root / name).unlink(missing_ok=True)
         names = ("now", "spotlight", "running", "dialogs", "quits", "receipts")
         scenario = {name: getattr(self, name) for name in names}
         scenario["time_zone"] = "PST8PDT,M3.2.0,M11.1.0"
-        (self.root / "scenario.json").write_text(json.dumps(scenario))
+        (self.root / "scenario").write_bytes(marshal.dumps(scenario))
         text = audit_check.with_prefix(script, self.root)
         assert text is not None
         place = self.root / "audit.zsh"
@@ -135,13 +138,15 @@ class Mac:
             timeout=60,
             check=False,
         )
-        noted = self.root / "calls.jsonl"
+        misused = self.root / "misused"
+        assert not misused.exists(), misused.read_text()
+        noted = self.root / "calls"
         calls = noted.read_text().splitlines() if noted.exists() else []
         return Audit(
             done.returncode,
             tuple(done.stdout.decode("utf-8", "surrogateescape").splitlines()),
             done.stderr.decode("utf-8", "replace"),
-            tuple(tuple(json.loads(call)) for call in calls),
+            tuple(tuple(ast.literal_eval(call)) for call in calls),
         )
 
 

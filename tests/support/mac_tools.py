@@ -1,34 +1,40 @@
 """The macOS tools that the audit script calls, as one small program; what it was called as says which tool it is.
 
-It reads `scenario.json` in the root of the simulated Mac and notes each call in `calls.jsonl` there.
+It reads `scenario` in the root of the simulated Mac and notes each call in `calls` there. An audit starts several of
+these, so nothing is imported that is not used.
 What is known of the real tools and what is assumed is written down in docs/audit-script.md.
 """
 
-import fnmatch
-import json
+import marshal
 import os
-import plistlib
-import re
 import sys
-import time
 
 
 def main():
     name = os.path.basename(sys.argv[0])
     root = sys.argv[0]
-    while not os.path.exists(os.path.join(root, "scenario.json")):
+    while not os.path.exists(os.path.join(root, "scenario")):
         root = os.path.dirname(root)
-    with open(os.path.join(root, "calls.jsonl"), "a") as calls:
-        calls.write(json.dumps([name, *sys.argv[1:]]) + "\n")
-    with open(os.path.join(root, "scenario.json")) as file:
-        scenario = json.load(file)
-    sys.exit(TOOLS[name](sys.argv[1:], scenario, root))
+    with open(os.path.join(root, "calls"), "a") as calls:
+        calls.write(repr([name, *sys.argv[1:]]) + "\n")
+    with open(os.path.join(root, "scenario"), "rb") as file:
+        scenario = marshal.load(file)
+    try:
+        code = TOOLS[name](sys.argv[1:], scenario, root)
+    except AssertionError as called:
+        # The script hides what tools write to standard error; the test must see it.
+        with open(os.path.join(root, "misused"), "a") as file:
+            file.write(f"{name}: {called}\n")
+        code = 99
+    sys.exit(code)
 
 
 def date(words, scenario, root):
     if words == ["+%s"]:
         print(scenario["now"])
         return 0
+    import time
+
     option, seconds, form = words
     assert option == "-r", words
     os.environ["TZ"] = scenario["time_zone"]
@@ -40,14 +46,13 @@ def date(words, scenario, root):
 def mdfind(words, scenario, root):
     if scenario["spotlight"] is None:
         return 1
-    found = re.fullmatch(r"(kMDItemCFBundleIdentifier|kMDItemFSName) == '([^'\\\"]*)'", words[0], re.DOTALL)
-    if found is None or len(words) != 1:
-        print("Failed to create query", file=sys.stderr)
-        return 1
-    key = "id" if found[1] == "kMDItemCFBundleIdentifier" else "name"
+    attribute, _, rest = words[0].partition(" == '")
+    wanted, end = rest[:-1], rest[-1:]
+    key = {"kMDItemCFBundleIdentifier": "id", "kMDItemFSName": "name"}[attribute]
+    # A quote or backslash would end the value, an asterisk is a wildcard: no value may bring one along.
+    assert end == "'" and not set(wanted) & set("'\"\\*") and len(words) == 1, words
     for entry in scenario["spotlight"]:
-        # An asterisk in a query is a wildcard.
-        if fnmatch.fnmatchcase(entry[key], found[2].replace("[", "[[]").replace("?", "[?]")):
+        if entry[key] == wanted:
             print(entry["path"])
     return 0
 
@@ -59,7 +64,7 @@ def lsappinfo(words, scenario, root):
         print("\n".join(f"ASN:0x0-0x{at:x}:" for at, copy in enumerate(copies) if copy["path"] == wanted))
         return 0
     assert words[0] == "info" and words[2] == "-only", words
-    at = int(re.fullmatch(r"ASN:0x0-0x([0-9a-f]+):", words[1])[1], 16)
+    at = int(words[1].removeprefix("ASN:0x0-0x").removesuffix(":"), 16)
     value = copies[at].get(words[3])
     print(f'"{words[3]}"=' + ("[ NULL ]" if value is None else f'"{value}"'))
     return 0
@@ -110,6 +115,8 @@ def pkgutil(words, scenario, root):
     if words[1] not in scenario["receipts"]:
         print(f"No receipt for '{words[1]}' found at '/'.", file=sys.stderr)
         return 1
+    import plistlib
+
     version = scenario["receipts"][words[1]]
     facts = {"install-time": 1, "pkgid": words[1], "volume": "/"}
     if version is not None:
@@ -120,6 +127,8 @@ def pkgutil(words, scenario, root):
 
 def plutil(words, scenario, root):
     assert words[0] == "-extract" and words[2:] == ["raw", "-o", "-", "-"], words
+    import plistlib
+
     try:
         print(plistlib.loads(sys.stdin.buffer.read())[words[1]])
     except (KeyError, ValueError):
@@ -174,6 +183,8 @@ def shown(value):
 
 def plist_buddy(words, scenario, root):
     assert words[0] == "-c" and len(words) == 3, words
+    import plistlib
+
     command, path = words_of(words[1]), words[2]
     verb = "".join(letter for letter, _ in command[0])
     try:
@@ -213,13 +224,16 @@ def buddy_add(tree, keys, rest, path):
 
 
 def buddy_delete(tree, keys, rest, path):
+    place = tree
     for key in keys[:-1]:
-        tree_below = tree[key] if key == keys[0] else tree_below[key]
-    (tree if len(keys) == 1 else tree_below).pop(keys[-1])
+        place = place[key]
+    place.pop(keys[-1])
     return buddy_save(tree, path)
 
 
 def buddy_save(tree, path):
+    import plistlib
+
     data = plistlib.dumps(tree)
     with open(path, "wb") as file:
         file.write(data)
@@ -237,6 +251,3 @@ TOOLS = {
     "PlistBuddy": plist_buddy,
     "sleep": lambda words, scenario, root: 0,
 }
-
-if __name__ == "__main__":
-    main()
