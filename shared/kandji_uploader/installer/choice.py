@@ -1,0 +1,144 @@
+"""Which app of an installer is meant, and which of its packages stands for it: pure rules over what was found.
+
+In this order, each narrowing the field where it leaves anything: what the caller names; no uninstaller; under
+/Applications; the outermost; the one that bears the package's own id. Whatever is then still equal is not guessed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from kandji_uploader.installer.plists import BundleInfo
+from kandji_uploader.models import AppRecord, PackageRecord
+
+APP = ".app"
+_BUNDLES = (
+    *(APP, ".appex", ".framework", ".bundle", ".plugin", ".xpc", ".kext", ".dext", ".systemextension"),
+    *(".prefpane", ".component", ".qlgenerator", ".mdimporter", ".saver", ".service", ".driver", ".vst", ".vst3"),
+    *(".mailbundle", ".osax", ".action", ".workflow", ".wdgt", ".pkg", ".mpkg", ".xcarchive", ".dsym"),
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the caller knows of the app that is meant.
+
+    Attributes:
+        app_name: its bundle name, with or without `.app`.
+        bundle_id: its bundle id.
+    """
+
+    app_name: str | None = None
+    bundle_id: str | None = None
+
+    def names(self, record: AppRecord) -> bool:
+        """Whether the caller's app name is this app's; macOS file names know no case."""
+        return bool(self.app_name) and _folded(self.app_name) == _folded(record.name)
+
+    def identifies(self, record: AppRecord) -> bool:
+        """Whether the caller's bundle id is this app's."""
+        return self.bundle_id is not None and self.bundle_id == record.bundle_id
+
+    def fits(self, record: AppRecord) -> bool:
+        """Whether anything the caller said names this app."""
+        return self.identifies(record) or self.names(record)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One app that was found.
+
+    Attributes:
+        record: the app.
+        package: the component that brings it; None for an app that is not in a package.
+        read: whether its Info.plist was read (or found wanting), so that no more can be learned.
+        signed: whether a signature of the bundle itself was seen.
+    """
+
+    record: AppRecord
+    package: PackageRecord | None = None
+    read: bool = False
+    signed: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that an audit compares is known."""
+        return bool(self.record.bundle_id and self.record.short_version)
+
+    @property
+    def place(self) -> str:
+        """Where it is on a Mac, else where it is in the installer."""
+        return self.record.install_path or self.record.path
+
+    @property
+    def in_applications(self) -> bool:
+        """Whether it is installed under /Applications."""
+        return (self.record.install_path or "").startswith("/Applications/")
+
+    def with_info(self, info: BundleInfo | None) -> Candidate:
+        """What is known, completed by its Info.plist; None where that could not be read."""
+        if info is None:
+            return replace(self, read=True)
+        record = replace(
+            self.record,
+            bundle_id=info.bundle_id or self.record.bundle_id,
+            short_version=info.short_version,
+            bundle_version=info.bundle_version,
+            minimum_os_version=info.minimum_os_version,
+        )
+        return replace(self, record=record, read=True)
+
+
+def narrow(candidates: Sequence[Candidate], wish: Wish) -> list[Candidate]:
+    """The apps with the best claim: one, or several that are equal, or none."""
+    left = list(candidates)
+    rules: tuple[Callable[[Candidate], bool], ...] = (
+        lambda one: wish.identifies(one.record),
+        lambda one: wish.names(one.record),
+        lambda one: "uninstall" not in one.record.name.lower(),
+        lambda one: one.in_applications,
+    )
+    for rule in rules:
+        left = [one for one in left if rule(one)] or left
+    outermost = min((_depth(one) for one in left), default=0)
+    left = [one for one in left if _depth(one) == outermost]
+    return [one for one in left if bears_package_id(one)] or left
+
+
+def bears_package_id(one: Candidate) -> bool:
+    """Whether the package that brings an app under /Applications is called after that very app."""
+    if one.package is None or not one.record.bundle_id or not one.in_applications:
+        return False
+    return one.package.id.removesuffix(".pkg") == one.record.bundle_id
+
+
+def main_package(packages: Sequence[PackageRecord], product_version: str | None) -> PackageRecord | None:
+    """The component that stands for an installer without an app: of the product's version, else the largest."""
+    fitting = [one for one in packages if product_version and one.version == product_version] or list(packages)
+    fitting = [one for one in fitting if "uninstall" not in one.path.lower()] or fitting
+    return max(fitting, key=lambda one: one.size, default=None)
+
+
+def outer_app(path: str) -> tuple[str, str] | None:
+    """The app that a path belongs to, and the rest of the path; None for what is not in an app.
+
+    Apps inside other bundles (helpers, extensions, what frameworks bring) are none.
+    """
+    parts = path.split("/")
+    for at, part in enumerate(parts):
+        lower = part.lower()
+        if lower.endswith(_BUNDLES) and len(part) > len(APP) - 1 and not part.startswith("._"):
+            if not lower.endswith(APP) or lower == APP:
+                return None
+            return "/".join(parts[: at + 1]), "/".join(parts[at + 1 :])
+    return None
+
+
+def _depth(one: Candidate) -> int:
+    return one.place.strip("/").count("/")
+
+
+def _folded(name: str | None) -> str:
+    return unicodedata.normalize("NFC", name or "").casefold().removesuffix(APP)

@@ -1,0 +1,139 @@
+"""The archive format of payloads, in its two spellings: odc (octal, no padding) and newc (hexadecimal, padded to 4).
+
+Members are only ever looked at; nothing is written under a member's name.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kandji_uploader.installer.limits import BLOCK, NAME_BYTES, Budget, MalformedError
+from kandji_uploader.installer.streams import Stream
+
+_MAGIC_BYTES = 6
+_OCTAL = re.compile(rb"070707[0-7]{12}([0-7]{6})[0-7]{24}[0-7]{11}([0-7]{6})([0-7]{11})\Z")
+_HEX = re.compile(
+    rb"07070[12][0-9A-Fa-f]{8}([0-9A-Fa-f]{8})[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})"
+    rb"[0-9A-Fa-f]{8}\Z"
+)
+_SPELLINGS = {b"070707": (76, _OCTAL), b"070701": (110, _HEX), b"070702": (110, _HEX)}
+_TRAILER = b"TRAILER!!!"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the payload.
+
+    Attributes:
+        name: without a leading `./`.
+        mode: as `stat` has it.
+        size: bytes.
+    """
+
+    name: bytes
+    mode: int
+    size: int
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is a file; no folder, link or device."""
+        return stat.S_ISREG(self.mode)
+
+
+class Cpio:
+    """A payload, member by member.
+
+    Args:
+        stream: the decoded payload.
+        budget: counts the members and names the place in errors.
+    """
+
+    def __init__(self, stream: Stream, budget: Budget) -> None:
+        self._stream = stream
+        self._budget = budget
+        self._buffer = b""
+        self._at = 0
+        self._left = 0
+        self._padding = 0
+
+    def __iter__(self) -> Iterator[Member]:
+        """The members in their order; what was not read of one is passed over before the next.
+
+        Raises:
+            MalformedError: the archive is broken, hostile, truncated or beyond a cap.
+        """
+        while True:
+            self._pass(self._left + self._padding)
+            member = self._next()
+            if member is None:
+                return
+            yield member
+
+    def read(self, cap: int) -> bytes:
+        """The content of the member at hand, once.
+
+        Raises:
+            MalformedError: it is larger than `cap` bytes, or truncated.
+        """
+        if self._left > cap:
+            raise MalformedError(self._budget.place, f"a file in it is larger than {cap >> 20} MiB: Info.plist")
+        size, self._left = self._left, 0
+        return self._take(size)
+
+    def _next(self) -> Member | None:
+        magic = self._take(_MAGIC_BYTES)
+        if magic not in _SPELLINGS:
+            raise MalformedError(self._budget.place, "a file's header in it is not a cpio header: it is broken")
+        length, pattern = _SPELLINGS[magic]
+        fields = pattern.match(magic + self._take(length - _MAGIC_BYTES))
+        if fields is None:
+            raise MalformedError(self._budget.place, "a number in a file's cpio header is not one: it is broken")
+        base, align = (8, 1) if pattern is _OCTAL else (16, 4)
+        if base == 8:  # noqa: PLR2004 - octal
+            mode, name_size, size = (int(field, 8) for field in fields.groups())
+        else:
+            mode, size, name_size = (int(field, 16) for field in fields.groups())
+        name = self._name(name_size)
+        self._pass(-(length + name_size) % align)
+        self._left, self._padding = size, -size % align
+        self._budget.member()
+        if name == _TRAILER and not size:
+            return None
+        return Member(_checked(name, self._budget.place), mode, size)
+
+    def _name(self, size: int) -> bytes:
+        if not 0 < size <= NAME_BYTES:
+            raise MalformedError(self._budget.place, f"a file's name in it has {size} bytes; 1 to {NAME_BYTES} is sane")
+        return self._take(size).rstrip(b"\0")
+
+    def _take(self, size: int) -> bytes:
+        end = self._at + size
+        if end <= len(self._buffer):
+            data, self._at = self._buffer[self._at : end], end
+            return data
+        parts = [self._buffer[self._at :]]
+        missing = size - len(parts[0])
+        while missing > 0:
+            block = self._stream.read(BLOCK)
+            if not block:
+                raise MalformedError(self._budget.place, "it ends in the middle of a file: it is truncated")
+            parts.append(block[:missing])
+            self._buffer, self._at = block, min(missing, len(block))
+            missing -= len(block)
+        return b"".join(parts)
+
+    def _pass(self, size: int) -> None:
+        held = min(size, len(self._buffer) - self._at)
+        self._at += held
+        if size > held and self._stream.skip(size - held) < size - held:
+            raise MalformedError(self._budget.place, "it ends in the middle of a file: it is truncated")
+
+
+def _checked(name: bytes, place: str) -> bytes:
+    """A name without its `./`; one that would lead out of the destination is refused."""
+    if name.startswith(b"/") or b".." in name and b".." in name.split(b"/"):
+        raise MalformedError(place, f"a file in it is called {name[:80]!r}, which leads out of its folder")
+    return name[2:] if name.startswith(b"./") else name

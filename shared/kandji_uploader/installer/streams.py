@@ -1,0 +1,238 @@
+"""Bytes in order, with constant memory: a part of a file, and what its compression hides.
+
+A stream has `read(size)`, which returns up to that many bytes and `b""` only at the end, and `skip(size)`, which
+returns how many bytes it has passed over. Where the stored bytes can be jumped over, `skip` decodes nothing.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+from kandji_uploader.installer.limits import BLOCK, LZMA_MEMORY, STREAMS, Budget, MalformedError
+
+
+class Stream(Protocol):
+    """Bytes in order."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; `b""` only at the end."""
+
+    def skip(self, size: int) -> int:
+        """Pass over up to `size` bytes; how many there were."""
+
+
+class FileSlice:
+    """A part of an open file; slices of one file do not disturb each other.
+
+    Args:
+        file: open for reading; must be able to seek.
+        start: where the part begins.
+        length: how long it is; the caller has checked that it lies in the file.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self._file = file
+        self._position = start
+        self._end = start + length
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        self._file.seek(self._position)
+        data = self._file.read(min(size, self._end - self._position))
+        self._position += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Jump."""
+        passed = min(size, self._end - self._position)
+        self._position += passed
+        return passed
+
+
+class Pipe:
+    """A file that cannot seek: the output of a program, or a member of a .zip."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        return self._file.read(size)
+
+    def skip(self, size: int) -> int:
+        """Read and forget."""
+        return _read_over(self, size)
+
+
+class Prefixed:
+    """A stream whose first bytes were read already, to see what it is."""
+
+    def __init__(self, head: bytes, rest: Stream) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """The first bytes, then the others."""
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        return self._rest.read(size)
+
+    def skip(self, size: int) -> int:
+        """Pass over."""
+        held = min(size, len(self._head))
+        self._head = self._head[held:]
+        return held + (self._rest.skip(size - held) if size > held else 0)
+
+
+class Decoder(Protocol):
+    """What the standard library's bz2 and lzma decompressors have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the compressed stream has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether there is nothing more to be had without more input."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given beyond the end."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Decode, no more than `max_length` bytes."""
+
+
+class Inflater:
+    """zlib's decompressor with the face of the other two; takes zlib and gzip streams."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        """Whether the compressed stream has ended."""
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether there is nothing more to be had without more input."""
+        return not self._full and not self._inflate.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given beyond the end."""
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Decode, no more than `max_length` bytes."""
+        decoded = self._inflate.decompress(self._inflate.unconsumed_tail or data, max_length)
+        self._full = len(decoded) == max_length
+        return decoded
+
+
+class Decoded:
+    """What a compressed stream holds; streams that follow each other are read as one.
+
+    Args:
+        source: the compressed bytes.
+        decoder: makes a decompressor.
+        budget: what may be decoded; also names the place in errors.
+
+    Raises (from `read` and `skip`):
+        MalformedError: the data is broken, ends early, or is beyond the budget.
+    """
+
+    def __init__(self, source: Stream, decoder: Callable[[], Decoder], budget: Budget) -> None:
+        self._source = source
+        self._make = decoder
+        self._decoder = decoder()
+        self._streams = 1
+        self._budget = budget
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` decoded bytes."""
+        while True:
+            if self._decoder.eof and not self._following():
+                return b""
+            decoded = self._step(size)
+            if decoded:
+                self._budget.decoded(len(decoded))
+                return decoded
+
+    def skip(self, size: int) -> int:
+        """Decode and forget."""
+        return _read_over(self, size)
+
+    def _step(self, size: int) -> bytes:
+        data = b""
+        if self._decoder.needs_input:
+            data = self._source.read(BLOCK)
+            if not data:
+                raise MalformedError(self._budget.place, "the compressed data ends early: the file is truncated")
+        try:
+            return self._decoder.decompress(data, size)
+        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as problem:
+            raise MalformedError(self._budget.place, f"the compressed data is broken ({problem})") from None
+
+    def _following(self) -> bool:
+        """Begin the next compressed stream, if there is one; zeros between streams are padding."""
+        data = self._decoder.unused_data.lstrip(b"\0")
+        while not data:
+            data = self._source.read(BLOCK)
+            if not data:
+                return False
+            data = data.lstrip(b"\0")
+        self._streams += 1
+        if self._streams > STREAMS:
+            raise MalformedError(self._budget.place, f"it holds more than {STREAMS} compressed streams")
+        self._source = Prefixed(data, self._source)
+        self._decoder = self._make()
+        return True
+
+
+def unzip(source: Stream, budget: Budget) -> Decoded:
+    """A zlib or gzip stream, decoded."""
+    return Decoded(source, Inflater, budget)
+
+
+def unbzip(source: Stream, budget: Budget) -> Decoded:
+    """A bzip2 stream, decoded."""
+    return Decoded(source, bz2.BZ2Decompressor, budget)
+
+
+def unxz(source: Stream, budget: Budget) -> Decoded:
+    """An xz or lzma stream, decoded."""
+    return Decoded(source, lambda: lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=LZMA_MEMORY), budget)
+
+
+def read_all(stream: Stream, cap: int, place: str) -> bytes:
+    """The whole of a stream.
+
+    Raises:
+        MalformedError: it is longer than `cap` bytes.
+    """
+    parts: list[bytes] = []
+    left = cap
+    while data := stream.read(min(left + 1, BLOCK)):
+        left -= len(data)
+        if left < 0:
+            raise MalformedError(place, f"it is larger than {cap >> 20} MiB")
+        parts.append(data)
+    return b"".join(parts)
+
+
+def _read_over(stream: Stream, size: int) -> int:
+    left = size
+    while left > 0:
+        data = stream.read(min(left, BLOCK))
+        if not data:
+            break
+        left -= len(data)
+    return size - left
