@@ -18,6 +18,7 @@ from kandji_uploader.errors import (
     InterruptedRunError,
     KandjiUploaderError,
     NetworkError,
+    StillProcessingError,
     TargetError,
 )
 from kandji_uploader.kandji.client import NotFoundError, RejectedError, UploadExpiredError
@@ -31,6 +32,7 @@ from kandji_uploader.state import JournalEntry, Store
 _LOOKS = 4
 _TICKETS = 3
 _REPLANS = 2
+_ANOTHER = "the answer was about another app"
 _FRESH = 600.0
 """Seconds for which the list is believed that an app is missing: a run of AutoPkg takes hours, and people work too."""
 
@@ -205,26 +207,45 @@ def _check_missing(plan: TargetPlan, tools: Tools) -> None:
 
 
 def _create_once(plan: TargetPlan, key: str, tools: Tools) -> CustomApp:
-    """Create an app exactly once: a lost answer is settled by looking for what we asked for."""
-    client, name = tools.tenant.client, plan.target.name
+    """Create an app exactly once, and owe it its Blueprints before; one that surely was not made is owed nothing."""
     fields = {**plan.fields, "file_key": key}
-    known = frozenset(app.id for app in tools.tenant.apps())
     if plan.target.blueprints:
-        tools.store.owe_blueprints(name, key, plan.target.blueprints)
-    sent = 0
-    for _ in range(client.policy.tries):
+        tools.store.owe_blueprints(plan.target.name, key, plan.target.blueprints)
+    try:
+        return _create_and_look(fields, tools)
+    except TargetError:
+        raise
+    except KandjiUploaderError:
+        tools.store.forget_blueprints(plan.target.name)
+        raise
+
+
+def _create_and_look(fields: Mapping[str, str | bool], tools: Tools) -> CustomApp:
+    """Create an app; a lost answer is settled by looking for what we asked for.
+
+    503 is documented to say that nothing was done yet; before that is believed, it is looked up once.
+
+    Raises:
+        TargetError: it is not there, or that is not known; the text says which.
+    """
+    client, name = tools.tenant.client, fields["name"]
+    known = frozenset(app.id for app in tools.tenant.apps())
+    sent, busy = 0, False
+    while sent < client.policy.tries + busy:
         sent += 1
         try:
-            made = client.create_custom_app(fields)
+            made = client.create_custom_app(fields, patient=busy)
         except LostAnswerError as lost:
             tools.say(f"the answer to creating {name!r} was lost; looking whether it was created")
-            found = _look_for(fields, known, lost, tools)
-        except KandjiUploaderError:
-            tools.store.forget_blueprints(name)
-            raise
+            found = _look_for(fields, known, str(lost), tools)
+        except StillProcessingError as problem:
+            found = _look_for(fields, known, str(problem), tools, looks=1)
+            if busy and not found:
+                raise
+            busy = True
         else:
             sent += made.sent - 1
-            found = [made.app] if _ours(made.app, fields, known) else _look_for(fields, known, None, tools)
+            found = [made.app] if _ours(made.app, fields, known) else _look_for(fields, known, _ANOTHER, tools)
         if found:
             return found[0] if sent == 1 else _without_twin(found[0], fields, known, tools)
     raise TargetError(
@@ -239,7 +260,7 @@ def _ours(app: CustomApp, fields: Mapping[str, str | bool], known: frozenset[str
 
 
 def _look_for(
-    fields: Mapping[str, str | bool], known: frozenset[str], lost: LostAnswerError | None, tools: Tools
+    fields: Mapping[str, str | bool], known: frozenset[str], lost: str, tools: Tools, looks: int = _LOOKS
 ) -> list[CustomApp]:
     """The apps that a create of ours has made; looked for more than once, since the service may still be at it.
 
@@ -248,7 +269,7 @@ def _look_for(
     """
     policy = tools.tenant.client.policy
     try:
-        for look in range(_LOOKS):
+        for look in range(looks):
             tools.tenant.client.wait(min(policy.first_wait * 2**look, policy.longest_wait))
             tools.tenant.forget_apps()
             found = [app for app in tools.tenant.apps() if _ours(app, fields, known)]
@@ -256,7 +277,7 @@ def _look_for(
                 return found
     except KandjiUploaderError as problem:
         raise TargetError(
-            f"whether {fields['name']!r} was created is not known ({lost or 'the answer was about another app'}), "
+            f"whether {fields['name']!r} was created is not known ({lost}), "
             f"and the list could not be read: {problem}. Run again, which finds it if it is there"
         ) from None
     return []
@@ -353,7 +374,7 @@ def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], tools: T
     Raises:
         TargetError: the app is as it was, or that is not known; the text says which.
     """
-    lost = "the answer was about another app"
+    lost, busy = _ANOTHER, None
     for _ in range(2):
         try:
             after = tools.tenant.client.update_custom_app(before.id, fields)
@@ -361,9 +382,13 @@ def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], tools: T
                 return after
         except NetworkError as problem:
             lost = str(problem)
+        except StillProcessingError as problem:
+            lost, busy = str(problem), problem
         live = _look_at(before, lost, tools)
         if all(_holds(before, live, name, value) for name, value in fields.items()):
             return live
+        if busy:
+            raise busy
     raise TargetError(f"{before.name!r} was not changed: {lost}")
 
 

@@ -132,8 +132,12 @@ class Client:
                 self._pause(number, f"the upload store answered HTTP {answer.status}")
         raise AssertionError("the last try returns or raises")
 
-    def create_custom_app(self, fields: Mapping[str, FormValue]) -> Creation:
+    def create_custom_app(self, fields: Mapping[str, FormValue], *, patient: bool = True) -> Creation:
         """Create a Custom App; sent once, and again only where the service says that it was not acted upon.
+
+        Args:
+            fields: the API's fields.
+            patient: whether to ask again while the service says 503; else that is raised at once.
 
         Raises:
             LostAnswerError: it may or may not exist now. List again and look for the `file_key`.
@@ -147,7 +151,8 @@ class Client:
             sent += 1
             return self._transport.request("POST", _APPS, fields=_form(fields), repeat=False)
 
-        app = self._written(self._expect(self._patiently(send)))
+        budget = self.policy.processing_budget if patient else 0.0
+        app = self._written(self._expect(self._patiently(send, budget)))
         return Creation(app, sent)
 
     def update_custom_app(self, app_id: str, fields: Mapping[str, FormValue]) -> CustomApp:
@@ -299,13 +304,14 @@ class Client:
         except ApiError as problem:
             raise LostAnswerError(str(problem), spent=True) from None
 
-    def _patiently(self, send: Callable[[], Answer]) -> Answer:
+    def _patiently(self, send: Callable[[], Answer], budget: float | None = None) -> Answer:
         """Send, and while the service says 503 (documented: an upload is still being processed) ask again.
 
         Raises:
             StillProcessingError: the budget is spent.
         """
-        until = time.monotonic() + self.policy.processing_budget
+        budget = self.policy.processing_budget if budget is None else budget
+        until = time.monotonic() + budget
         wait = self.policy.first_wait
         while True:
             answer = send()
@@ -314,7 +320,7 @@ class Client:
             left = until - time.monotonic()
             if left <= 0:
                 raise answer.error(
-                    f"the service was still busy after {self.policy.processing_budget:.0f} seconds. What was uploaded "
+                    f"the service was still busy after {budget:.0f} seconds. What was uploaded "
                     "is kept: the next run goes on from there without uploading again",
                     StillProcessingError,
                 )

@@ -11,17 +11,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import random
 import re
+import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from kandji_uploader import __version__
+from kandji_uploader import __version__, interrupts
 from kandji_uploader.errors import (
     ApiError,
     AuthenticationError,
@@ -33,11 +36,16 @@ from kandji_uploader.kandji.upload import BLOCK, UploadForm
 
 if TYPE_CHECKING:
     import requests
+    from urllib3.response import BaseHTTPResponse
     from urllib3.util import Retry
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_TOO_MANY = 429
 _RECORD = 1 << 14
 """Bytes that are given to TLS at a time: one record, so that a slow line is seen to move."""
+_UNSENT = (socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 0x201 if sys.platform == "darwin" else 25), 1 << 17)
+"""The system takes no more than 128 KiB ahead of the wire: whatever it took would count as sent, and the minutes that a
+slow line needs for it as silence."""
 _HIDDEN = "(token)"
 
 
@@ -135,6 +143,7 @@ class Transport:
             raise KandjiUploaderError(f"{self.api_url} is not an https address; the token is sent to those only")
         self.policy = policy or Policy()
         self._token = token
+        self._brake = _Brake()
         self._session, self._once, self._store = requests.Session(), requests.Session(), requests.Session()
         _mount(self._session, self._retry(repeat=True), self.policy)
         _mount(self._once, self._retry(repeat=False), self.policy)
@@ -175,6 +184,7 @@ class Transport:
         url = self._absolute(address)
         name = f"{method} {urlsplit(url).path.removeprefix('/api/v1/')}"
         session = self._session if repeat else self._once
+        self._brake.wait()
         answer = self._send(
             name,
             session,
@@ -202,7 +212,7 @@ class Transport:
 
     def wait(self, seconds: float) -> None:
         """Wait; a place of its own so that every pause of the client is found here."""
-        time.sleep(seconds)
+        interrupts.pause(seconds)
 
     def _absolute(self, address: str) -> str:
         """The address in full: a path below `/api/v1/`, or a `next` link, which may be absolute."""
@@ -240,7 +250,7 @@ class Transport:
         was made, or the answer was 429. 503 is left to the client, which knows what is being processed.
         """
         tries = self.policy.tries - 1
-        return _patience()(
+        return _patience(self._brake)(
             total=tries,
             read=None if repeat else 0,
             other=None if repeat else 0,
@@ -273,7 +283,26 @@ def _anonymous(request: Any) -> Any:
     return request
 
 
-def _patience() -> type[Retry]:
+class _Brake:
+    """One rate limit for all threads: where one of them was told to wait (429), none sends until then."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody send for so long, from now."""
+        with self._lock:
+            self._until = max(self._until, time.monotonic() + seconds)
+
+    def wait(self) -> None:
+        """Wait until sending is allowed, which may be put off further meanwhile."""
+        interrupts.check()
+        while (left := self._until - time.monotonic()) > 0:
+            interrupts.pause(left)
+
+
+def _patience(brake: _Brake) -> type[Retry]:
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 
@@ -281,6 +310,14 @@ def _patience() -> type[Retry]:
         """urllib3's policy with waits as `Policy` promises them: before the second try too, and all with jitter."""
 
         RETRY_AFTER_STATUS_CODES = frozenset({429})
+
+        def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+            wait = self.get_retry_after(response) if response is not None else None
+            if response is not None and response.status == _TOO_MANY:
+                brake.hold(self.get_backoff_time() if wait is None else wait)
+                brake.wait()
+            else:
+                interrupts.pause(self.get_backoff_time())
 
         def get_backoff_time(self) -> float:
             longest: float = min(self.backoff_factor * 2 ** (len(self.history) - 1), self.backoff_max)
@@ -325,17 +362,24 @@ def _pools(idle_timeout: float) -> dict[str, Any]:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    def send(connection: HTTPConnection, data: Any, piece: int) -> None:
-        if connection.sock is None:
-            connection.connect()
-        connection.sock.settimeout(idle_timeout)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[connection.sock.send(rest[:piece]) :]
+    class Steady:
+        sock: socket.socket
 
-    # A socket takes what there is room for; TLS takes all that it is given, or nothing.
-    plain = type("Plain", (HTTPConnection,), {"send": lambda connection, data: send(connection, data, BLOCK)})
-    secure = type("Secure", (HTTPSConnection,), {"send": lambda connection, data: send(connection, data, _RECORD)})
+        def connect(self) -> None:
+            super().connect()  # type: ignore[misc]
+            with contextlib.suppress(OSError):  # a system that does not know the option
+                self.sock.setsockopt(*_UNSENT)
+
+        def send(self, data: Any) -> None:
+            if self.sock is None:
+                self.connect()
+            self.sock.settimeout(idle_timeout)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self.sock.send(rest[:_PIECE]) :]
+
+    plain = type("Plain", (Steady, HTTPConnection), {})
+    secure = type("Secure", (Steady, HTTPSConnection), {})
     return {
         "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
         "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),

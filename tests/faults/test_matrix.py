@@ -1,0 +1,256 @@
+"""Every request of a run times every fault: what the tenant holds afterwards, what was reported, and the run after.
+
+A fault that befalls a request once must cost the run nothing wherever the request may be sent again; one that befalls
+it every time must leave each app as it was or as planned, and the report must say which.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from kandji_uploader.models import Action
+from tests.faults.scene import OTHERS, PROD, TEST, opened, prepare
+
+pytestmark = pytest.mark.timeout(60)
+
+APPS, APP = "library/custom-apps", "library/custom-apps/*"
+REQUESTS = {
+    "list": ("GET", APPS, 1),
+    "list-page-2": ("GET", APPS, 2),
+    "categories": ("GET", "self-service/categories", 1),
+    "blueprints": ("GET", "blueprints", 1),
+    "ticket": ("POST", f"{APPS}/upload", 1),
+    "store": ("POST", "/store", 1),
+    "get": ("GET", APP, 1),
+    "patch": ("PATCH", APP, 1),
+    "create": ("POST", APPS, 1),
+    "assign": ("POST", "blueprints/*/assign-library-item", 1),
+}
+READS = ("list", "list-page-2", "categories", "blueprints")
+FAILS = {**dict.fromkeys(READS, "run"), "ticket": "both", "store": "both", "get": TEST, "patch": TEST, "create": PROD}
+"""Whom a request that fails for good concerns: the whole run, both targets, or one."""
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """A fault and what is expected of it.
+
+    Attributes:
+        kind, params: see docs/rehearsal.md.
+        once: whether a run gets over it when it happens once.
+        acts: whether the service acts on the request all the same, so that a write is done although it is not heard.
+        on: the requests that it can befall; () for all but the store.
+        harmless: whether a run gets over it however often it happens.
+    """
+
+    kind: str
+    params: dict[str, Any] = field(default_factory=dict)
+    once: bool = True
+    acts: bool = False
+    on: tuple[str, ...] = ()
+    harmless: bool = False
+
+
+API = tuple(name for name in REQUESTS if name != "store")
+BODIES = ("ticket", "store", "patch", "create", "assign")
+ANSWERS_AN_APP = ("get", "patch", "create")
+
+MISHAPS = {
+    "reset-before-reading": Mishap("reset_before_reading", on=tuple(REQUESTS)),
+    "reset-in-mid-body": Mishap("reset_mid_body", on=BODIES),
+    "stall": Mishap("stall", on=tuple(REQUESTS)),
+    "stall-in-mid-body": Mishap("stall", {"after": 20_000}, on=("store",)),
+    "acted-then-reset": Mishap("effect_then_reset", acts=True, on=tuple(REQUESTS)),
+    "acted-then-silence": Mishap("effect_then_timeout", acts=True, on=tuple(REQUESTS)),
+    "reset-in-mid-answer": Mishap("reset_mid_answer", acts=True, on=tuple(REQUESTS)),
+    "silence-in-mid-answer": Mishap("stall_mid_answer", acts=True, on=API),
+    "truncated": Mishap("truncated", acts=True, on=API),
+    "malformed": Mishap("malformed_json", acts=True),
+    "slow": Mishap(
+        "slow", {"bytes_per_second": 2_000_000, "delay": 0.05}, on=tuple(REQUESTS), harmless=True, acts=True
+    ),
+    "400": Mishap("status", {"code": 400}, once=False, on=tuple(REQUESTS)),
+    "401": Mishap("status", {"code": 401}, once=False),
+    "403": Mishap("status", {"code": 403}, once=False, on=tuple(REQUESTS)),
+    "404": Mishap("status", {"code": 404}, once=False, on=tuple(REQUESTS)),
+    "409": Mishap("status", {"code": 409}, once=False),
+    "408": Mishap("status", {"code": 408}, on=("patch", "create")),
+    "429": Mishap("rate_limit", {"retry_after": 0}, on=tuple(REQUESTS)),
+    "429-without-sense": Mishap("rate_limit", {"retry_after": "soon"}),
+    "500": Mishap("status", {"code": 500}, on=tuple(REQUESTS)),
+    "acted-then-500": Mishap("effect_then_status", {"code": 500}, acts=True, on=tuple(REQUESTS)),
+    "502-page": Mishap("html", on=tuple(REQUESTS)),
+    "acted-then-502-page": Mishap("effect_then_html", acts=True, on=tuple(REQUESTS)),
+    "503": Mishap("status", {"code": 503}, on=tuple(REQUESTS)),
+    "acted-then-503": Mishap("effect_then_status", {"code": 503}, acts=True),
+    "503-page": Mishap("html", {"code": 503}),
+    "acted-then-503-page": Mishap("effect_then_html", {"code": 503}, acts=True),
+    "504": Mishap("effect_then_status", {"code": 504, "body": ""}, acts=True),
+    "520": Mishap("effect_then_html", {"code": 520}, acts=True),
+    "200-page": Mishap("html", {"code": 200}),
+    "302-elsewhere": Mishap("redirect", once=False, on=tuple(REQUESTS)),
+    "307-same-host": Mishap("redirect", {"code": 307, "location": "{api}{path}"}, once=False),
+    "next-elsewhere": Mishap("wrong_next", once=False, acts=True, on=("list", "list-page-2", "blueprints")),
+    "no-results": Mishap("missing_field", {"field": "results"}, once=False, on=("list", "list-page-2", "blueprints")),
+    "results-of-numbers": Mishap(
+        "wrong_type", {"field": "results"}, once=False, on=("list", "list-page-2", "blueprints")
+    ),
+    "no-id": Mishap("missing_field", {"field": "id"}, once=False, acts=True, on=(*READS, *ANSWERS_AN_APP)),
+    "id-with-path": Mishap(
+        "wrong_type", {"field": "id", "value": "../x"}, once=False, acts=True, on=(*READS, *ANSWERS_AN_APP)
+    ),
+    "name-a-list": Mishap("wrong_type", {"field": "name"}, once=False, acts=True, on=(*READS, *ANSWERS_AN_APP)),
+    "other-file-key": Mishap(
+        "wrong_type", {"field": "file_key", "value": "another/key.zip"}, acts=True, on=("patch", "create")
+    ),
+    "size-a-text": Mishap(
+        "wrong_type", {"field": "file_size", "value": "1"}, once=False, acts=True, on=("list", *ANSWERS_AN_APP)
+    ),
+    "no-post-url": Mishap("missing_field", {"field": "post_url"}, once=False, on=("ticket",)),
+    "post-url-plain": Mishap(
+        "wrong_type", {"field": "post_url", "value": "http://store.example.com/"}, once=False, on=("ticket",)
+    ),
+    "post-url-broken": Mishap(
+        "wrong_type", {"field": "post_url", "value": "https://[store/"}, once=False, on=("ticket",)
+    ),
+    "post-data-a-list": Mishap("wrong_type", {"field": "post_data"}, once=False, on=("ticket",)),
+    "no-file-key": Mishap("missing_field", {"field": "file_key"}, once=False, on=("ticket",)),
+    "expired-policy": Mishap("expired_policy", on=("ticket",)),
+    "wrong-sha256": Mishap("wrong_sha256", acts=True, harmless=True, on=("patch", "create")),
+    "wrong-bytes-kept": Mishap("wrong_sha256", once=False, on=("store",)),
+    "200-page-of-a-portal": Mishap("html", {"code": 200}, once=False, on=("store",)),
+    "SlowDown": Mishap("s3_error", {"code": "SlowDown"}, on=("store",)),
+    "InternalError": Mishap("s3_error", {"code": "InternalError"}, on=("store",)),
+    "ServiceUnavailable": Mishap("s3_error", {"code": "ServiceUnavailable"}, on=("store",)),
+    "RequestTimeout": Mishap("s3_error", {"code": "RequestTimeout"}, on=("store",)),
+    "ExpiredPolicy": Mishap("s3_error", {"code": "ExpiredPolicy"}, on=("store",)),
+    "AccessDenied": Mishap("s3_error", {"code": "AccessDenied"}, once=False, on=("store",)),
+    "EntityTooLarge": Mishap("s3_error", {"code": "EntityTooLarge"}, once=False, on=("store",)),
+}
+"""By the name that stands in the table of docs/reliability.md."""
+
+CASES = [
+    pytest.param(request, name, often, id=f"{request}-{name}-{'every' if often else 'once'}")
+    for name, mishap in MISHAPS.items()
+    for request in mishap.on or API
+    for often in (False, True)
+    if not (often and request == "list-page-2")
+]
+
+
+def expected(request: str, mishap: Mishap, *, every: bool) -> str:
+    """Whom it hits: `nobody`, `run`, `both`, one target's name, or `assignment`."""
+    if mishap.harmless or (mishap.once and not every):
+        return "nobody"
+    if mishap.acts and request in ("patch", "create"):
+        return "nobody"  # done all the same, which is found out by reading
+    if request == "store" and mishap.acts and not every:
+        return "nobody"
+    return FAILS.get(request, "assignment")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with opened(tmp_path_factory.mktemp("matrix")) as scene:
+        yield scene
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("request_name", "mishap_name", "every"), CASES)
+def test_each_app_ends_as_it_was_or_as_planned_and_the_report_says_which(scene, request_name, mishap_name, every):
+    mishap = MISHAPS[mishap_name]
+    before = prepare(scene)
+    method, path, nth = REQUESTS[request_name]
+    turn = {"nth": "every"} if every else {"nth": nth}
+    fault = scene.tenant.faults.add(method, path, kind=mishap.kind, **turn, **mishap.params)
+
+    result = scene.run()
+
+    assert scene.tenant.faults.hits(fault) >= 1, "the fault did not happen"
+    hit = expected(request_name, mishap, every=every)
+    check_report(scene, result, hit, before)
+    check_secrets(scene, result)
+    check_others(scene, before)
+
+    scene.tenant.faults.clear()
+    check_convergence(scene)
+
+
+def check_report(scene, result, hit, before):
+    """What was reported is what is, and it is what was expected of this fault."""
+    states = {name: scene.state_of(name, before) for name in (PROD, TEST)}
+    if hit == "run":
+        assert result is None
+        assert states == {PROD: "before", TEST: "before"}
+        assert scene.error
+        return
+    assert result is not None, scene.error
+    outcomes = {outcome.name: outcome for outcome in result.outcomes}
+    failed = {name for name, outcome in outcomes.items() if outcome.action is Action.FAILED}
+    concerned = {"nobody": set(), "both": {PROD, TEST}, "assignment": {PROD}}.get(hit, {hit})
+    assert failed == concerned, [outcome.error for outcome in result.outcomes]
+    for name, outcome in outcomes.items():
+        assert states[name] == ("before" if name in concerned and hit != "assignment" else "planned")
+        assert bool(outcome.error) == (name in concerned)
+    if hit == "assignment":
+        assert "is in Kandji, but" in outcomes[PROD].error
+    else:
+        assert scene.on_blueprint() == ([PROD] if states[PROD] == "planned" else [])
+
+
+def check_secrets(scene, result):
+    """The token went to the API only, and stands in no text."""
+    for record in scene.tenant.requests:
+        assert record.side == "api" or not record.authorization, f"{record} was given the token"
+    texts = [*scene.said, scene.error, repr(result)]
+    assert not [text for text in texts if scene.tenant.token in text]
+
+
+def check_others(scene, before):
+    apps = scene.apps()
+    assert [apps[name] for name in OTHERS] == [[before[name]] for name in OTHERS]
+
+
+def check_convergence(scene):
+    """When faults stop, the next run ends as planned, and the one after it has nothing to do."""
+    result = scene.run()
+    assert result is not None, scene.error
+    assert not result.failed, [outcome.error for outcome in result.outcomes]
+    assert {name: scene.state_of(name, {}) for name in (PROD, TEST)} == {PROD: "planned", TEST: "planned"}
+    assert scene.on_blueprint() == [PROD]
+    scene.tenant.reset_requests()
+    result = scene.run()
+    assert [outcome.action for outcome in result.outcomes] == [Action.UNCHANGED, Action.UNCHANGED]
+    assert {record.method for record in scene.tenant.requests} == {"GET"}
+    assert not list(scene.folder.rglob("*.kandji-draft"))
+
+
+@pytest.mark.parametrize("request_name", API)
+def test_a_surprising_answer_is_named_with_request_status_id_and_the_start_of_its_body(scene, request_name):
+    prepare(scene)
+    method, path, nth = REQUESTS[request_name]
+    body = "<html><h1>What is this?</h1> " + "x" * 1000
+    scene.tenant.faults.add(
+        method, path, kind="status", code=418, body=body, nth=nth, headers={"X-Request-Id": "id-of-the-request"}
+    )
+    result = scene.run()
+    text = scene.error or " ".join(outcome.error for outcome in result.outcomes)
+    said = re.search(r"(GET|POST|PATCH) (\S+): HTTP 418, request id id-of-the-request: .* It said: (.*?xxx)\b", text)
+    assert said is not None, text
+    assert said[1] == method
+    assert len(said[3]) <= 300
+
+
+def test_the_cases_are_as_many_as_the_document_says():
+    document = (scene_root() / "docs" / "reliability.md").read_text()
+    assert f"{len(CASES)} cases" in document
+
+
+def scene_root():
+    from pathlib import Path
+
+    return Path(__file__).parents[2]
