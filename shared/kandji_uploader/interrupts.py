@@ -1,10 +1,15 @@
-"""SIGTERM as Ctrl-C: launchd, systemd and cancelled CI jobs end a run so, and it has the same things to say."""
+"""SIGTERM as Ctrl-C: launchd, systemd and cancelled CI jobs end a run so, and it has the same things to say.
+
+A signal reaches the main thread only. Work in other threads asks here, between blocks and while it waits, whether it
+is to stop, and then ends as if the signal had reached it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -24,6 +29,33 @@ def sigterm_too() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+_stopping = threading.Event()
+
+
+@contextlib.contextmanager
+def stopping_others() -> Iterator[threading.Event]:
+    """Yields what ends the work of all other threads once it is set; it is unset again in the end."""
+    try:
+        yield _stopping
+    finally:
+        _stopping.clear()
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt in a thread that is to stop."""
+    if _stopping.is_set() and threading.current_thread() is not threading.main_thread():
+        raise KeyboardInterrupt
+
+
+def pause(seconds: float) -> None:
+    """Wait; raises KeyboardInterrupt as `check` does, however long the wait still was."""
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(seconds)
+    else:
+        _stopping.wait(seconds)
+        check()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

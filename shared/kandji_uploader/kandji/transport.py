@@ -18,6 +18,7 @@ import random
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -312,12 +313,13 @@ def _patience(brake: _Brake) -> type[Retry]:
         RETRY_AFTER_STATUS_CODES = frozenset({429})
 
         def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-            wait = self.get_retry_after(response) if response is not None else None
+            said = self.get_retry_after(response) if response is not None else None
+            seconds = said or self.get_backoff_time()
             if response is not None and response.status == _TOO_MANY:
-                brake.hold(self.get_backoff_time() if wait is None else wait)
+                brake.hold(seconds)
                 brake.wait()
             else:
-                interrupts.pause(self.get_backoff_time())
+                interrupts.pause(seconds)
 
         def get_backoff_time(self) -> float:
             longest: float = min(self.backoff_factor * 2 ** (len(self.history) - 1), self.backoff_max)
