@@ -366,6 +366,7 @@ def _pools(idle_timeout: float) -> dict[str, Any]:
 
     class Steady:
         sock: socket.socket
+        piece = BLOCK  # a socket takes what there is room for
 
         def connect(self) -> None:
             super().connect()  # type: ignore[misc]
@@ -378,10 +379,10 @@ def _pools(idle_timeout: float) -> dict[str, Any]:
             self.sock.settimeout(idle_timeout)
             rest = memoryview(data)
             while rest:
-                rest = rest[self.sock.send(rest[:_PIECE]) :]
+                rest = rest[self.sock.send(rest[: self.piece]) :]
 
     plain = type("Plain", (Steady, HTTPConnection), {})
-    secure = type("Secure", (Steady, HTTPSConnection), {})
+    secure = type("Secure", (Steady, HTTPSConnection), {"piece": _RECORD})  # TLS takes all that it is given, or nothing
     return {
         "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
         "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
