@@ -379,6 +379,7 @@ def _pools(idle_timeout: float) -> dict[str, Any]:
             self.sock.settimeout(idle_timeout)
             rest = memoryview(data)
             while rest:
+                interrupts.check()
                 rest = rest[self.sock.send(rest[: self.piece]) :]
 
     plain = type("Plain", (Steady, HTTPConnection), {})
