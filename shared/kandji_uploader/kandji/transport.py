@@ -462,7 +462,7 @@ def _network_error(name: str, url: str, problem: requests.RequestException) -> N
     cause = problem.args[0] if problem.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(problem, requests.exceptions.SSLError):
-        return NetworkError(f"{name}: {host}: {_tls_advice(str(problem))}")
+        return _tls_error(f"{name}: {host}", problem)
     if isinstance(reason, NameResolutionError):
         return NetworkError(f"{name}: the host {host!r} does not exist (DNS). Check kandji.api_url (KANDJI_API_URL)")
     if isinstance(problem, requests.exceptions.ProxyError):
@@ -477,13 +477,16 @@ def _network_error(name: str, url: str, problem: requests.RequestException) -> N
     )
 
 
-def _tls_advice(text: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text or "Hostname mismatch" in text:
-        return (
-            "its TLS certificate was not accepted. If a proxy inspects TLS, name its CA's file with "
+def _tls_error(where: str, problem: requests.RequestException) -> NetworkError:
+    text = str(problem)
+    if "NO_CERTIFICATE_OR_CRL" in text:
+        return _bad_authorities(problem)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return NetworkError(
+            f"{where}: its TLS certificate was not accepted. If a proxy inspects TLS, name its CA's file with "
             f"{_CA_VARIABLES[0]}; the verification cannot be turned off"
         )
-    return "no TLS connection could be made. Check kandji.api_url, and any proxy in between"
+    return NetworkError(f"{where}: no TLS connection could be made. Check kandji.api_url, and any proxy in between")
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
