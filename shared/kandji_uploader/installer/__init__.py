@@ -1,4 +1,4 @@
-"""What an installer is: a .pkg, .dmg or .zip, read without macOS tools, with constant memory, and no further than needed.
+"""What an installer is: a .pkg, .dmg or .zip, read with constant memory and no further than needed.
 
 `inspect` tells the app, its bundle id and version, the packages and their ids; `identify` only the type;
 `sha256` the digest. Whatever is wrong with a file is an `InstallerError` that names the file, the place in it and
@@ -8,6 +8,7 @@ the reason.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from kandji_uploader.installer.kinds import identify
@@ -36,9 +37,11 @@ def inspect(
         InstallerError: the file is missing, empty, a folder, unreadable, encrypted, broken, hostile or no installer.
         ToolMissingError: the program that opens disk images is not on this machine.
     """
+    from kandji_uploader.installer.choice import Wish
     from kandji_uploader.installer.reading import read_facts
 
-    return read_facts(Path(path), app_name, bundle_id, digest)
+    facts = read_facts(Path(path), Wish(app_name or None, bundle_id or None))
+    return replace(facts, sha256=sha256(path)) if digest else facts
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

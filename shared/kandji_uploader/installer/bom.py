@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from kandji_uploader.installer.choice import APP, outer_app
 from kandji_uploader.installer.limits import DEPTH, FILES, NAME_BYTES, MalformedError
+from kandji_uploader.installer.plists import composed
 
 _HEADER = struct.Struct(">8s6I")
 _TREE = struct.Struct(">4s3I")
@@ -60,8 +61,8 @@ def _path(number: int, known: dict[int, tuple[int, bytes]]) -> str:
         parts.append(name)
         if len(parts) > DEPTH:
             raise MalformedError("Bom", f"its folders are nested deeper than {DEPTH}, or in a circle")
-    text = b"/".join(reversed(parts)).decode("utf-8", "replace")
-    return text[2:] if text.startswith("./") else text
+    text = composed(b"/".join(reversed(parts)).decode("utf-8", "replace"))
+    return text.removeprefix("./")
 
 
 class _Store:

@@ -121,19 +121,25 @@ def main_package(packages: Sequence[PackageRecord], product_version: str | None)
     return max(fitting, key=lambda one: one.size, default=None)
 
 
+def outer_bundle(path: str) -> tuple[str, str] | None:
+    """The outermost bundle (app, framework, package folder, ...) that a path belongs to, and the rest of the path.
+
+    None for what is in no bundle, and for the `._` files in which archives keep a Mac's extended attributes.
+    """
+    parts = path.split("/")
+    for at, part in enumerate(parts):
+        if part.lower().endswith(_BUNDLES) and part.lower() not in _BUNDLES and not part.startswith("._"):
+            return "/".join(parts[: at + 1]), "/".join(parts[at + 1 :])
+    return None
+
+
 def outer_app(path: str) -> tuple[str, str] | None:
     """The app that a path belongs to, and the rest of the path; None for what is not in an app.
 
     Apps inside other bundles (helpers, extensions, what frameworks bring) are none.
     """
-    parts = path.split("/")
-    for at, part in enumerate(parts):
-        lower = part.lower()
-        if lower.endswith(_BUNDLES) and len(part) > len(APP) - 1 and not part.startswith("._"):
-            if not lower.endswith(APP) or lower == APP:
-                return None
-            return "/".join(parts[: at + 1]), "/".join(parts[at + 1 :])
-    return None
+    place = outer_bundle(path)
+    return place if place is not None and place[0].lower().endswith(APP) else None
 
 
 def _depth(one: Candidate) -> int:

@@ -134,6 +134,6 @@ class Cpio:
 
 def _checked(name: bytes, place: str) -> bytes:
     """A name without its `./`; one that would lead out of the destination is refused."""
-    if name.startswith(b"/") or b".." in name and b".." in name.split(b"/"):
+    if name.startswith(b"/") or (b".." in name and b".." in name.split(b"/")):
         raise MalformedError(place, f"a file in it is called {name[:80]!r}, which leads out of its folder")
-    return name[2:] if name.startswith(b"./") else name
+    return name.removeprefix(b"./")

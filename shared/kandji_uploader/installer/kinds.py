@@ -80,7 +80,9 @@ def kind_of(path: Path, file: FileIO) -> InstallType:
         return InstallType.ZIP
     if any(head[at:].startswith(mark) for at, mark in _VOLUME_MARKS):
         return InstallType.IMAGE
-    raise InstallerError(path, f"it is no installer but {_described(head)}; {_ACCEPTED}")
+    if path.suffix.lower() == ".dmg" and not _known(head):
+        raise InstallerError(path, "it lacks the trailer of a disk image: the download broke off; download it again")
+    raise InstallerError(path, f"it is no installer but {_known(head) or 'something else'}; {_ACCEPTED}")
 
 
 def is_udif(file: FileIO, size: int) -> bool:
@@ -121,13 +123,12 @@ def _ends_as_zip(file: FileIO, size: int) -> bool:
     return 0 <= at <= len(tail) - _END_RECORD_BYTES
 
 
-def _described(head: bytes) -> str:
+def _known(head: bytes) -> str | None:
+    """What a file is that is no installer, in words; None where its first bytes do not tell."""
     for mark, word in _NOT_INSTALLERS:
         if head.startswith(mark):
             return word
     start = head[:512].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page (the download answered with a page instead of the file)"
-    if start.startswith((b"<?xml", b"{", b"#!")) or head[:512].isascii():
-        return "text"
-    return "something else"
+    return "text" if start.isascii() and b"\0" not in start else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 from kandji_uploader.installer import bom, xar
@@ -222,7 +223,7 @@ class _Search:
         """The apps that the metadata does not list: out of the bill of materials, else out of the payload."""
         for component in self.components:
             if component.payload is not None and not self._billed(component):
-                self._scan(component, lambda found, path, held=component: self._is_it(held, found, path))
+                self._scan(component, partial(self._is_it, component))
 
     def _billed(self, component: _Component) -> bool:
         """Whether the component's bill of materials could tell its apps."""
@@ -252,7 +253,7 @@ class _Search:
         for component in self.components:
             paths = {path for path, one in component.apps.items() if one in wanted}
             if paths:
-                self._scan(component, lambda found, _, paths=paths: paths <= found.seen)
+                self._scan(component, partial(_all_seen, paths))
 
     def _scan(self, component: _Component, enough: Callable[[Apps, str], bool]) -> None:
         if component.payload is None:
@@ -260,3 +261,7 @@ class _Search:
         budget = Budget(component.place, component.payload.length)
         stream = self.archive.stream(component.payload, budget)
         component.take(scan(stream, budget, enough, component.prefix))
+
+
+def _all_seen(paths: set[str], found: Apps, _path: str) -> bool:
+    return paths <= found.seen

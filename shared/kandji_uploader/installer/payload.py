@@ -9,7 +9,7 @@ from kandji_uploader.installer import pbzx
 from kandji_uploader.installer.choice import outer_app
 from kandji_uploader.installer.cpio import Cpio, Member
 from kandji_uploader.installer.limits import PLIST_BYTES, Budget, MalformedError
-from kandji_uploader.installer.plists import BundleInfo, read_info
+from kandji_uploader.installer.plists import BundleInfo, composed, read_info
 from kandji_uploader.installer.streams import Prefixed, Stream, unbzip, unxz, unzip
 
 _HEAD = 6
@@ -74,7 +74,7 @@ def scan(stream: Stream, budget: Budget, enough: Callable[[Apps, str], bool], pr
     for member in members:
         if not prefix and b".app" not in member.name.lower():
             continue
-        place = outer_app(prefix + member.name.decode("utf-8", "replace").rstrip("/"))
+        place = outer_app(prefix + composed(member.name.decode("utf-8", "replace")).rstrip("/"))
         if place is None:
             continue
         path, rest = place

@@ -69,8 +69,12 @@ def plain(value: str | None) -> str | None:
     """A value of metadata as we keep it: trimmed, composed (NFC); None for none, or for one beyond all measure."""
     if value is None or len(value) > VALUE_CHARACTERS:
         return None
-    text = value.encode("utf-8", "replace").decode("utf-8")
-    return unicodedata.normalize("NFC", text).strip() or None
+    return composed(value).strip() or None
+
+
+def composed(text: str) -> str:
+    """A text in the one spelling we compare (NFC; old volumes and archives hold decomposed names), fit to be printed."""
+    return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _text(held: Mapping[Any, Any], key: str) -> str | None:

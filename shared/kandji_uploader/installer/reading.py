@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
 
-from kandji_uploader import installer
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.installer.choice import Wish
+from kandji_uploader.installer.contents import Container, read_contents
 from kandji_uploader.installer.found import Found, settle
 from kandji_uploader.installer.kinds import is_encrypted, kind_of, opened
 from kandji_uploader.installer.limits import MalformedError
@@ -17,22 +20,46 @@ from kandji_uploader.installer.package import read_package
 from kandji_uploader.models import AppFacts, InstallType
 
 
-def read_facts(path: Path, app_name: str | None, bundle_id: str | None, digest: bool) -> AppFacts:
-    """See `installer.inspect`."""
-    wish = Wish(app_name or None, bundle_id or None)
+def read_facts(path: Path, wish: Wish) -> AppFacts:
+    """What an installer holds; the sha256 left out.
+
+    Raises:
+        InstallerError: as `installer.inspect`.
+    """
     with opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
         kind = kind_of(path, file)
+        size = os.fstat(file.fileno()).st_size
         try:
             found = _read(path, file, kind, wish)
         except MalformedError as problem:
             raise InstallerError(path, problem.reason, problem.place) from None
-    facts = settle(found, wish, kind, size)
-    return replace(facts, sha256=installer.sha256(path)) if digest else facts
+    return settle(found, wish, kind, size)
 
 
 def _read(path: Path, file: FileIO, kind: InstallType, wish: Wish) -> Found:
     size = os.fstat(file.fileno()).st_size
+    if kind is InstallType.IMAGE:
+        if is_encrypted(file, size):
+            raise MalformedError("", "the disk image is encrypted; publish one without a password")
+        with _image(path) as container:
+            return read_contents(container, wish)
+    buffered = BufferedReader(file)
     if kind is InstallType.PACKAGE:
-        return read_package(BufferedReader(file), size, wish)
-    raise NotImplementedError
+        return read_package(buffered, size, wish)
+    from kandji_uploader.installer.zips import Zip
+
+    return read_contents(Zip(buffered, size), wish)
+
+
+@contextmanager
+def _image(path: Path) -> Iterator[Container]:
+    """A disk image, by the system's own means on macOS, else by 7-Zip."""
+    if sys.platform == "darwin" and shutil.which("hdiutil"):
+        from kandji_uploader.installer.mounted import attached
+
+        with attached(path) as container:
+            yield container
+        return
+    from kandji_uploader.installer.seven_zip import SevenZipImage, find_program
+
+    yield SevenZipImage(find_program(path), path)

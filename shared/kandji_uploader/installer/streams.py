@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from kandji_uploader.installer.limits import BLOCK, LZMA_MEMORY, STREAMS, Budget, MalformedError
@@ -109,10 +111,14 @@ class Decoder(Protocol):
 
 
 class Inflater:
-    """zlib's decompressor with the face of the other two; takes zlib and gzip streams."""
+    """zlib's decompressor with the face of the other two.
 
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+    Args:
+        wbits: which kind of stream; the default takes zlib and gzip streams.
+    """
+
+    def __init__(self, wbits: int = 32 + zlib.MAX_WBITS) -> None:
+        self._inflate = zlib.decompressobj(wbits)
         self._full = False
 
     @property
@@ -202,6 +208,11 @@ def unzip(source: Stream, budget: Budget) -> Decoded:
     return Decoded(source, Inflater, budget)
 
 
+def inflate(source: Stream, budget: Budget) -> Decoded:
+    """A deflate stream without a header, as a .zip has it, decoded."""
+    return Decoded(source, lambda: Inflater(-zlib.MAX_WBITS), budget)
+
+
 def unbzip(source: Stream, budget: Budget) -> Decoded:
     """A bzip2 stream, decoded."""
     return Decoded(source, bz2.BZ2Decompressor, budget)
@@ -226,6 +237,31 @@ def read_all(stream: Stream, cap: int, place: str) -> bytes:
             raise MalformedError(place, f"it is larger than {cap >> 20} MiB")
         parts.append(data)
     return b"".join(parts)
+
+
+@contextmanager
+def spooled(stream: Stream, size: int, place: str) -> Iterator[BinaryIO]:
+    """A stream as a file that can seek: a temporary one without a name, gone with this process at the latest.
+
+    Args:
+        stream: the bytes.
+        size: how many there should be.
+        place: named in errors.
+
+    Raises:
+        MalformedError: there are more or fewer.
+    """
+    with tempfile.TemporaryFile() as file:
+        written = 0
+        while data := stream.read(BLOCK):
+            written += len(data)
+            if written > size:
+                break
+            file.write(data)
+        if written != size:
+            raise MalformedError(place, f"it should have {size} bytes and does not: the file is truncated or broken")
+        file.seek(0)
+        yield file
 
 
 def _read_over(stream: Stream, size: int) -> int:

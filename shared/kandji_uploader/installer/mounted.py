@@ -1,0 +1,148 @@
+"""Disk images through macOS's `hdiutil`: attached read-only, out of sight, and always detached.
+
+A small shell process attaches, waits for the end of its standard input, and detaches. When this process dies, in
+whatever way, that input ends too: so nothing stays attached even after a crash or a `kill -9`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from kandji_uploader.installer.contents import Item
+from kandji_uploader.installer.limits import FILES, MalformedError
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO
+from kandji_uploader.installer.streams import Pipe, read_all
+
+_SECONDS = 180.0
+_DETACH_SECONDS = 60.0
+_DEEPEST = 8
+_ATTACHED = b"attached\n"
+_SAID_BYTES = 4096
+
+# $1 the image, $2 the folder in which its volumes are mounted. `Y` answers a licence agreement. The volumes of an
+# image go together, so a place that is a plain folder by now is only removed. The last try is by force.
+_KEEPER = r"""
+said=$(printf 'Y\n' | hdiutil attach "$1" -readonly -nobrowse -noautoopen -mountrandom "$2" 2>&1 >/dev/null)
+if [ $? -eq 0 ]; then printf 'attached\n'; else printf '%s\n' "$said"; fi
+exec >/dev/null
+cat
+for volume in "$2"/*; do
+    for force in "" "" "" "" -force; do
+        if [ ! -d "$volume" ] || rmdir "$volume" 2>/dev/null; then break; fi
+        hdiutil detach "$volume" -quiet $force 2>/dev/null || sleep 1
+    done
+done
+rmdir "$2" 2>/dev/null
+"""
+
+
+@contextmanager
+def attached(image: Path) -> Iterator[MountedImage]:
+    """A disk image while it is attached.
+
+    Raises:
+        MalformedError: it cannot be attached.
+    """
+    root = Path(tempfile.mkdtemp(prefix="kandji-uploader-"))
+    keeper = subprocess.Popen(
+        ["/bin/sh", "-c", _KEEPER, "sh", os.path.abspath(image), str(root)],  # noqa: PTH100 - a link stays a link
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in a terminal reaches all processes of its group; this one has work left
+    )
+    try:
+        _wait_until_attached(keeper)
+        yield MountedImage(sorted(place for place in root.iterdir() if place.is_dir()))
+    finally:
+        _detach(keeper)
+
+
+class MountedImage:
+    """The volumes of a disk image that is attached; a container as `contents` reads it.
+
+    Args:
+        volumes: the folders in which they are mounted.
+
+    Raises (from all methods):
+        MalformedError: they hold more than is sane.
+    """
+
+    def __init__(self, volumes: Sequence[Path]) -> None:
+        self._volumes = volumes
+
+    def items(self) -> Iterator[Item]:
+        """The files and folders that matter: apps are not searched, only asked for what they are known by."""
+        every = (item for volume in self._volumes for item in _walk(volume, "", 0))
+        for count, item in enumerate(every):
+            if count > FILES:
+                raise MalformedError("", f"it holds more than {FILES:,} files")
+            yield item
+
+    def read(self, item: Item, cap: int) -> bytes:
+        """A file's content, at most `cap` bytes."""
+        with self.opened(item) as file:
+            return read_all(Pipe(file), cap, item.path)
+
+    def opened(self, item: Item) -> AbstractContextManager[BinaryIO]:
+        """A file of the image."""
+        return os.fdopen(os.open(item.name, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
+def _wait_until_attached(keeper: subprocess.Popen[bytes]) -> None:
+    output = cast("BinaryIO", keeper.stdout)
+    ready, _, _ = select.select([output], [], [], _SECONDS)
+    if not ready:
+        raise MalformedError("", f"hdiutil did not attach it within {_SECONDS:.0f} seconds")
+    said = os.read(output.fileno(), _SAID_BYTES)
+    if not said.endswith(_ATTACHED):
+        text = " ".join(said.decode("utf-8", "replace").split())[:300]
+        raise MalformedError("", f"hdiutil cannot attach it ({text or 'it does not say why'})")
+
+
+def _detach(keeper: subprocess.Popen[bytes]) -> None:
+    """Let the keeper go about its end, and wait for it; if that takes long, it is left to finish alone."""
+    cast("BinaryIO", keeper.stdin).close()
+    cast("BinaryIO", keeper.stdout).close()
+    try:
+        keeper.wait(_DETACH_SECONDS)
+    except subprocess.TimeoutExpired:
+        keeper.returncode = 0
+
+
+def _walk(folder: Path, prefix: str, depth: int) -> Iterator[Item]:
+    """What lies in a folder; no link is followed, since one may lead out of the image."""
+    for entry in _entries(folder):
+        path = f"{prefix}{entry.name}"
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_folder or entry.is_file(follow_symlinks=False):
+            yield Item(path, entry.stat(follow_symlinks=False).st_size, folder=is_folder, name=entry.path)
+        if is_folder and entry.name.lower().endswith(".app"):
+            yield from _known_parts(Path(entry.path), path)
+        elif is_folder and depth < _DEEPEST:
+            yield from _walk(Path(entry.path), f"{path}/", depth + 1)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """A folder's entries; of one that may not be read (a volume's trash) none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda one: one.name)
+    except PermissionError:
+        return []
+
+
+def _known_parts(app: Path, path: str) -> Iterator[Item]:
+    """An app's Info.plist and the seal of its signature."""
+    for part in (INFO, CODE_RESOURCES):
+        place = app / part
+        way = [place, *(folder for folder in place.parents if app in folder.parents)]
+        if place.is_file() and not any(step.is_symlink() for step in way):
+            yield Item(f"{path}/{part}", place.stat().st_size, name=str(place))

@@ -1,0 +1,207 @@
+"""Disk images through 7-Zip, where there is no `hdiutil`: a listing, then single members, nothing unpacked.
+
+Without `-sns-` 7-Zip appends extended attributes to a file's bytes; `-spd` takes names as they are, not as patterns;
+all after `--` is a name, even where it begins with `-` or `@`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from kandji_uploader.errors import ToolMissingError
+from kandji_uploader.installer.contents import Item
+from kandji_uploader.installer.limits import FILES, KIB, MIB, MalformedError
+from kandji_uploader.installer.streams import Pipe, read_all, spooled
+
+_PROGRAMS = ("7zz", "7z")
+_OLDEST = (22, 0)
+"""The first version that reads APFS."""
+_VERSION = re.compile(rb"7-Zip[^\r\n]*? (\d+)\.(\d+)")
+_INSTALL = "install 7-Zip 22 or newer (Debian, Ubuntu: `apt-get install 7zip`; Homebrew: `brew install sevenzip`)"
+_SECONDS = 120.0
+_STREAM_SECONDS = 900.0
+_LISTING_BYTES = 64 * MIB
+_LINE_BYTES = 64 * KIB
+_WARNED = 1
+
+
+def find_program(image: Path) -> str:
+    """7-Zip on PATH.
+
+    Args:
+        image: named in the error.
+
+    Raises:
+        ToolMissingError: there is none, or only an old one.
+    """
+    old = ""
+    for name in _PROGRAMS:
+        program = shutil.which(name)
+        if program is None:
+            continue
+        version = _version(program)
+        if version >= _OLDEST:
+            return program
+        old = f"; {program} is version {'.'.join(map(str, version)) or 'unknown'}, which is too old"
+    raise ToolMissingError(image, f"to look into a disk image, 7-Zip is needed{old}: {_INSTALL}")
+
+
+def _version(program: str) -> tuple[int, ...]:
+    try:
+        done = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    found = _VERSION.search(done.stdout)
+    return (int(found[1]), int(found[2])) if found else ()
+
+
+class SevenZipImage:
+    """A disk image as 7-Zip shows it; a container as `contents` reads it.
+
+    Args:
+        program: 7-Zip.
+        image: the disk image.
+
+    Raises (from all methods too):
+        MalformedError: the image is broken, or beyond a cap, or 7-Zip does not know its format.
+    """
+
+    def __init__(self, program: str, image: Path) -> None:
+        self._program = program
+        self._image = Path(os.path.abspath(image))  # noqa: PTH100 - a link must stay a link
+
+    def items(self) -> Iterator[Item]:
+        """The files and folders; HFS+ volumes put their own name before each path, which is taken off."""
+        with self._running("l", "-slt", seconds=_SECONDS) as output:
+            lines = _lines(output)
+            types = _header(lines)
+            in_volume = types[-1:] == ["HFS"]
+            for count, fields in enumerate(_blocks(lines)):
+                if count > FILES:
+                    raise MalformedError("", f"it lists more than {FILES:,} files")
+                if types[-1:] == ["Dmg"]:
+                    raise MalformedError("", "7-Zip does not find a volume in it that it can read; macOS may")
+                if fields.get("Alternate Stream") != "+":
+                    yield _item(fields, in_volume=in_volume)
+
+    def read(self, item: Item, cap: int) -> bytes:
+        """A file's content, at most `cap` bytes."""
+        if item.size > cap:
+            raise MalformedError(item.path, f"it is larger than {cap >> 20} MiB")
+        with self._running("e", "-so", member=item.name, seconds=_SECONDS) as output:
+            return read_all(Pipe(output), cap, item.path)
+
+    @contextmanager
+    def opened(self, item: Item) -> Iterator[BinaryIO]:
+        """A file of the image as a temporary file that can seek."""
+        with (
+            self._running("e", "-so", member=item.name, seconds=_STREAM_SECONDS) as output,
+            spooled(Pipe(output), item.size, item.path) as file,
+        ):
+            yield file
+
+    @contextmanager
+    def _running(self, command: str, option: str, *, member: str = "", seconds: float) -> Iterator[BinaryIO]:
+        """7-Zip while its output is read; never longer than `seconds`, and gone afterwards whatever happens."""
+        words = [self._program, command, option, "-spd", "-sns-", "--", str(self._image), *([member] if member else [])]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environment
+            ) as process,
+        ):
+            watch = _Watch(process, seconds)
+            try:
+                yield cast("BinaryIO", process.stdout)
+                process.wait()
+            finally:
+                watch.stop()
+                process.kill()
+            if process.returncode not in (0, _WARNED):
+                raise MalformedError(member, watch.verdict or _said(said))
+
+
+class _Watch:
+    """Ends a program that takes too long."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        self._process = process
+        self._seconds = seconds
+        self.verdict = ""
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """It is done."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        self.verdict = f"7-Zip was not done after {self._seconds:.0f} seconds"
+        self._process.kill()
+
+
+def _lines(output: BinaryIO) -> Iterator[str]:
+    """The listing's lines; a line or a listing beyond all measure is refused."""
+    left = _LISTING_BYTES
+    while line := output.readline(_LINE_BYTES):
+        left -= len(line)
+        if left < 0 or len(line) == _LINE_BYTES:
+            raise MalformedError("", "its list of files is too long to be read")
+        yield line.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+def _header(lines: Iterator[str]) -> list[str]:
+    """The formats that 7-Zip has found, one inside the other."""
+    types = []
+    for line in lines:
+        if line.startswith("----------"):
+            break
+        if line.startswith("Type = "):
+            types.append(line.removeprefix("Type = "))
+    return types
+
+
+def _blocks(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    """The fields of each file; a blank line ends a file."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        key, found, value = line.partition(" = ")
+        if found:
+            fields.setdefault(key, value)
+        elif not line and fields:
+            yield fields
+            fields = {}
+    if fields:
+        yield fields
+
+
+def _item(fields: dict[str, str], *, in_volume: bool) -> Item:
+    name = fields.get("Path", "")
+    mode = fields.get("Mode", "")
+    size = fields.get("Size", "")
+    return Item(
+        path=name.partition("/")[2] if in_volume else name,
+        size=int(size) if size.isdecimal() else 0,
+        folder=fields.get("Folder") == "+" or mode.startswith("d") or fields.get("Attributes", "").startswith("D"),
+        link=mode.startswith("l") or bool(fields.get("Symbolic Link")),
+        name=name,
+    )
+
+
+def _said(output: IO[bytes]) -> str:
+    """7-Zip's own words on what went wrong, in one line."""
+    output.seek(0)
+    text = output.read(_LINE_BYTES).decode("utf-8", "replace")
+    told = [line.strip() for line in text.splitlines() if line.strip() and line.strip() != "ERRORS:"]
+    return f"7-Zip cannot read it ({'; '.join(told[:3])[:300] or 'it does not say why'})"

@@ -1,0 +1,163 @@
+"""A .zip: its central directory, walked without a list in memory, and single members of it.
+
+Not `zipfile`, which keeps an object for each member (300,000 of them cost more memory than we may take) before it
+lets anybody count them.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import BinaryIO
+
+from kandji_uploader.installer.contents import Item
+from kandji_uploader.installer.limits import FILES, Budget, MalformedError
+from kandji_uploader.installer.streams import FileSlice, Stream, inflate, read_all, spooled
+
+_END = struct.Struct("<4s4H2IH")
+_END64_LOCATOR_BYTES = 20
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_MEMBER = struct.Struct("<4s6H3I5H2I")
+_LOCAL = struct.Struct("<4s5H3I2H")
+_COMMENT_BYTES = 65535
+_UNKNOWN = 0xFFFFFFFF
+_ZIP64_EXTRA = 1
+_ENCRYPTED = 1
+_STORED, _DEFLATED = 0, 8
+_DIRECTORY = "central directory"
+
+
+class Zip:
+    """A .zip that is open; a container as `contents` reads it.
+
+    Args:
+        file: the archive; must be able to seek.
+        size: its bytes.
+
+    Raises (from all methods too):
+        MalformedError: it is broken, truncated, hostile or beyond a cap.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+        self._start, self._length, self._shift = self._directory()
+
+    def items(self) -> Iterator[Item]:
+        """The members, in the order of the directory."""
+        self._file.seek(self._start)
+        left, count = self._length, 0
+        while left > 0:
+            count += 1
+            if count > FILES:
+                raise MalformedError(_DIRECTORY, f"it lists more than {FILES:,} files")
+            fields = self._unpack(_MEMBER, b"PK\1\2")
+            name_size, extra_size, comment_size = fields[10:13]
+            tail = self._exactly(name_size + extra_size + comment_size)
+            left -= _MEMBER.size + len(tail)
+            yield self._item(fields, tail[:name_size], tail[name_size : name_size + extra_size])
+
+    def read(self, item: Item, cap: int) -> bytes:
+        """A member's content, at most `cap` bytes."""
+        data = read_all(self._stream(item), cap, item.path)
+        if zlib.crc32(data) != item.checksum:
+            raise MalformedError(item.path, "its checksum is wrong: the file is broken")
+        return data
+
+    def _stream(self, item: Item) -> Stream:
+        """A member's content in order."""
+        if item.encrypted:
+            raise MalformedError(item.path, "it is encrypted")
+        self._file.seek(item.start)
+        fields = self._unpack(_LOCAL, b"PK\3\4")
+        start = item.start + _LOCAL.size + fields[9] + fields[10]
+        if start + item.stored > self._size:
+            raise MalformedError(item.path, "its data reaches beyond the end: the file is truncated or broken")
+        stored = FileSlice(self._file, start, item.stored)
+        if item.method == _STORED:
+            return stored
+        if item.method != _DEFLATED:
+            raise MalformedError(item.path, f"it is compressed by method {item.method}, which macOS does not write")
+        return inflate(stored, Budget(item.path, item.stored))
+
+    def opened(self, item: Item) -> AbstractContextManager[BinaryIO]:
+        """A member as a file that can seek."""
+        return spooled(self._stream(item), item.size, item.path)
+
+    def _directory(self) -> tuple[int, int, int]:
+        """Where the directory is, its length, and how far all offsets are off (something was put before the .zip)."""
+        start = max(self._size - _END.size - _COMMENT_BYTES, 0)
+        self._file.seek(start)
+        tail = self._file.read(_END.size + _COMMENT_BYTES)
+        at = tail.rfind(b"PK\5\6")
+        if at < 0 or len(tail) - at < _END.size:
+            raise MalformedError("", "the directory at the end of the .zip is missing: the download broke off")
+        length, offset = _END.unpack_from(tail, at)[5:7]
+        end = start + at
+        if end >= _END64_LOCATOR_BYTES + _END64.size:
+            self._file.seek(end - _END64_LOCATOR_BYTES - _END64.size)
+            larger = self._file.read(_END64.size)
+            if larger.startswith(b"PK\6\6"):
+                end -= _END64_LOCATOR_BYTES + _END64.size
+                length, offset = _END64.unpack(larger)[8:10]
+        if length > end:
+            raise MalformedError(_DIRECTORY, "it begins before the file does: the file is truncated or broken")
+        return end - length, length, end - length - offset
+
+    def _item(self, fields: tuple[int, ...], name: bytes, extra: bytes) -> Item:
+        flags, method = fields[3], fields[4]
+        checksum, stored, size = fields[7:10]
+        attributes, start = fields[15], fields[16]
+        size, stored, start = _larger(extra, size, stored, start)
+        mode = attributes >> 16
+        return Item(
+            path=_name(name),
+            size=size,
+            folder=name.endswith(b"/") or stat.S_ISDIR(mode),
+            link=stat.S_ISLNK(mode),
+            start=start + self._shift,
+            stored=stored,
+            method=method,
+            checksum=checksum,
+            encrypted=bool(flags & _ENCRYPTED),
+        )
+
+    def _unpack(self, layout: struct.Struct, mark: bytes) -> tuple[int, ...]:
+        data = self._exactly(layout.size)
+        if not data.startswith(mark):
+            raise MalformedError(_DIRECTORY, "a member's header is not where it should be: the file is broken")
+        return layout.unpack(data)
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) < size:
+            raise MalformedError(_DIRECTORY, "it ends in the middle of a member: the file is truncated or broken")
+        return data
+
+
+def _larger(extra: bytes, *values: int) -> list[int]:
+    """Sizes and offset that did not fit into 32 bits, out of the extra field that has them in this order."""
+    found = list(values)
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == _ZIP64_EXTRA:
+            numbers = iter(struct.unpack_from(f"<{min(length, len(extra) - at - 4) // 8}Q", extra, at + 4))
+            found = [next(numbers, value) if value == _UNKNOWN else value for value in found]
+        at += 4 + length
+    return found
+
+
+def _name(raw: bytes) -> str:
+    """A member's path without a leading `./`; macOS writes UTF-8 and does not say so."""
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        name = raw.decode("cp437")
+    path = name.rstrip("/")
+    if name.startswith(("/", "\\")) or ".." in path.split("/"):
+        raise MalformedError(name[:80], "its path leads out of the folder it is unpacked in: the .zip is hostile")
+    return path.removeprefix("./")
