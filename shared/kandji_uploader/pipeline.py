@@ -5,6 +5,7 @@ Request -> Settings -> Installer -> AppFacts -> Targets -> Plan -> Outcomes -> r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResu
 from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
 from kandji_uploader.state import Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
+from kandji_uploader.turns import Turn
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Host:
         progress: told the bytes sent and the bytes in all.
         now: epoch seconds.
         environ: the environment variables.
+        turn: when it may do what, where several installers are published at a time.
     """
 
     say: Callable[[str], None] = lambda _: None
@@ -69,6 +72,7 @@ class Host:
     progress: Callable[[int, int], None] | None = None
     now: Callable[[], float] = time.time
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    turn: Turn = field(default_factory=Turn)
 
 
 def run(request: Request, host: Host | None = None, source: Source | None = None) -> RunResult:
@@ -112,7 +116,10 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
     name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
     targets = decide_targets(held, name, scripts(held))
     store = Store(held.state_folder, held.api_url)
-    with store.lock(tuple(target.name for target in targets), request.lock_patience, host.say) as changed:
+    with contextlib.ExitStack() as held_apps:
+        names = tuple(target.name for target in targets)
+        with host.turn.entering():
+            changed = held_apps.enter_context(store.lock(names, request.lock_patience, host.say))
         tenant.forget_apps(before=changed)
         place = Place(tenant, store, held, host.now(), request.given, host.warn)
         outcomes, sha256 = _deliver(targets, source, place, host, request)
@@ -194,7 +201,8 @@ def carry_out(
     if place.settings.dry_run:
         outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
     else:
-        outcomes, sha256 = apply(plans, _tools(question, place, host, job))
+        with host.turn.changing():
+            outcomes, sha256 = apply(plans, _tools(question, place, host, job))
         _remember(plans, outcomes, sha256, question, place, job)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):
         host.warn(warning)

@@ -1,0 +1,84 @@
+"""Several installers in one process: how many are published at a time, and in which order.
+
+While one is being uploaded, the next is made ready (read, hashed, planned) in another thread, and then waits for its
+turn; so the digest of the next is worked out while the wire is busy with the present one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from kandji_uploader import interrupts
+
+_LOOK = 0.1
+"""Seconds between two looks at whether the work is to stop."""
+
+
+class Turn:
+    """The turn of one item; that of an item that is alone, here: it never waits."""
+
+    @contextlib.contextmanager
+    def entering(self) -> Iterator[None]:
+        """Around the moment in which an item takes hold of its Custom Apps."""
+        yield
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around all that changes the tenant."""
+        yield
+
+    def done(self) -> None:
+        """The item has ended, however."""
+
+
+class Turns:
+    """The turns of several items.
+
+    One at a time, they take hold of their Custom Apps in the order in which they were named, so that two installers of
+    the same app are published in that order. Several at a time, two items of one app exclude each other all the same,
+    but either may come first.
+
+    Args:
+        count: how many items there are.
+        at_once: how many of them may change the tenant at a time.
+    """
+
+    def __init__(self, count: int, at_once: int) -> None:
+        self.workers = min(count, at_once + 1)
+        """Threads that are of use: one more than may change the tenant, which makes the next item ready."""
+        self._changing = threading.Semaphore(at_once)
+        self._entered = [threading.Event() for _ in range(count)]
+        self._ordered = at_once == 1
+
+    def of(self, number: int) -> Turn:
+        """The turn of an item, counted from 0; it can be used by one thread."""
+        before = self._entered[number - 1] if self._ordered and number else None
+        return _OneOfSeveral(before, self._entered[number], self._changing)
+
+
+class _OneOfSeveral(Turn):
+    def __init__(self, before: threading.Event | None, entered: threading.Event, changing: threading.Semaphore) -> None:
+        self._before = before
+        self._entered = entered
+        self._changing = changing
+
+    @contextlib.contextmanager
+    def entering(self) -> Iterator[None]:
+        while self._before is not None and not self._before.wait(_LOOK):
+            interrupts.check()
+        yield
+        self._entered.set()
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        while not self._changing.acquire(timeout=_LOOK):
+            interrupts.check()
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    def done(self) -> None:
+        self._entered.set()
