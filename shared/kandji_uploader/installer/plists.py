@@ -73,7 +73,7 @@ def plain(value: str | None) -> str | None:
 
 
 def composed(text: str) -> str:
-    """A text in the one spelling we compare (NFC; old volumes and archives hold decomposed names), fit to be printed."""
+    """A text in the one spelling that we compare (NFC; old volumes hold decomposed names), fit to be printed."""
     return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
 
 
