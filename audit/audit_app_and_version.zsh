@@ -225,7 +225,7 @@ split_version() {
             *)
                 # Zeros before a word say nothing: 1.0.0b2 is 1b2.
                 while [[ ${tokens[-1]:-} == 0 ]]; do
-                    shift -p tokens
+                    tokens[-1]=()
                 done
                 tokens+=("$token")
                 ;;

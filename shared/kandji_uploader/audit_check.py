@@ -175,7 +175,9 @@ def _bundle_name(name: str) -> str:
 
 def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) -> None:
     place = root / "mac"
-    shutil.copytree(root / "tools", place)
+    place.mkdir()
+    for tools in (root / "tools").iterdir():
+        (place / tools.name).symlink_to(tools)
     try:
         _furnish(place, mac, now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
         done = _run([zsh, "-f", str(root / "script")], root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -169,7 +169,7 @@ def test_a_display_name_goes_to_applescript_as_data(in_use: Mac, name: str):
     assert (done.code, done.error) == (0, "")
     assert f"Detected blocking process: '{name}'" in done.lines
     (dialog,) = dialogs(done)
-    program = [word for flag, word in zip(dialog, dialog[1:], strict=False) if flag == "-e"]
+    program = [dialog[at + 1] for at, word in enumerate(dialog[:-1]) if word == "-e" and at % 2 == 0]
     data = dialog[2 * len(program) :]
     assert dialog[: 2 * len(program) : 2] == ("-e",) * len(program)
     assert not any(name in line for line in program if name != "-e")
@@ -203,8 +203,8 @@ def test_an_app_without_a_display_name_is_called_by_its_file(in_use: Mac):
         b"x",
         "$(touch executed)",
         "a[$(touch executed)]",
-        datetime.datetime(2100, 1, 1),
-    ],  # fmt: skip
+        dt.datetime(2100, 1, 1),  # noqa: DTZ001 - a plist holds no time zone
+    ],
     ids=repr,
 )
 def test_an_entry_that_is_no_delay_gives_no_second_one(in_use: Mac, entry: Any):
@@ -270,7 +270,7 @@ def test_a_delay_that_cannot_be_kept_is_not_given(in_use: Mac):
         "Größe 🎉.app",
         "Größe: 🎉's.app",
         "{}[]().app",
-    ],  # fmt: skip
+    ],
 )
 def test_any_name_and_version_can_be_delayed_once(mac: Mac, name: str):
     version = "1.2.3 (4:5's)"

@@ -26,3 +26,13 @@ def test_the_transcripts_do_not_depend_on_spotlight(mac: Mac, transcript: Transc
     done = mac.audit(transcript.script)
 
     assert (done.code, done.lines, done.error) == (transcript.code, transcript.lines, "")
+
+
+@pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda transcript: transcript.title)
+def test_the_script_as_uploaded_finds_the_tools_and_folders_of_a_mac(mac: Mac, transcript: Transcript):
+    transcript.prepare(mac)
+
+    done = mac.audit_unchanged(transcript.script)
+
+    assert (done.code, done.lines, done.error) == (transcript.code, transcript.lines, "")
+    assert done.calls

@@ -93,8 +93,7 @@ TRANSCRIPTS = (
             *FOUND,
             "Checking version enforcement...",
             "Update is due at 2024-04-20 11:49:30 PDT",
-            "Will verify 'Google Drive.app' running at least version '90.0' in "
-            "4 days, 23 hours, 46 minutes, 57 seconds",
+            f"Will verify '{APP}' running at least version '90.0' in 4 days, 23 hours, 46 minutes, 57 seconds",
         ),
         days=5,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import marshal
+import os
 import plistlib
 import shutil
 import subprocess
@@ -118,21 +119,53 @@ class Mac:
 
     def audit(self, script: str, locale: str | None = None) -> Audit:
         """Run a rendered script, once, as the agent would."""
-        assert ZSH is not None
+        text = audit_check.with_prefix(script, self.root)
+        assert text is not None
+        place = self._prepare(text)
+        return self._run([str(ZSH), "-f", str(place)], {"LC_ALL": locale} if locale else {})
+
+    def audit_unchanged(self, script: str) -> Audit:
+        """Run a rendered script as it is uploaded, in a private view of the file system where this Mac lies over `/`.
+
+        Skips the test where that cannot be had: it takes root, Linux, and file systems that can be laid over others.
+        """
+        if sys.platform != "linux" or os.geteuid() != 0:
+            pytest.skip("a private view of the file system takes root on Linux")
+        self._prepare(script)
+        steps = """
+            mount -t tmpfs none "$1" && mkdir "$1/over" "$1/work" "$1/all" && cp -aL "$2/." "$1/over" || exit 77
+            test ! -L /bin || { mv "$1/over/bin/"* "$1/over/usr/bin" && rmdir "$1/over/bin"; } || exit 77
+            mount -t overlay -o "lowerdir=/,upperdir=$1/over,workdir=$1/work" overlay "$1/all" || exit 77
+            chroot "$1/all" "$3" -SEIc "import sys; sys.path.insert(0, '$4'); import mac_tools" || exit 77
+            chroot "$1/all" "$5" -f /audit.zsh
+            code=$?
+            cp "$1/over/calls" "$2/calls"
+            exit $code
+        """
+        stage = self.root.with_name(f"{self.root.name}-stage")
+        stage.mkdir()
+        words = [str(stage), str(self.root), sys.executable, str(Path(__file__).parent), str(ZSH)]
+        done = self._run(["unshare", "-m", "sh", "-c", steps, "sh", *words], {})
+        if done.code == 77:
+            pytest.skip(f"no private view of the file system can be had here: {done.error.strip()}")
+        return done
+
+    def _prepare(self, text: str) -> Path:
         for name in ("calls", "dialogs", "quit"):
             (self.root / name).unlink(missing_ok=True)
         names = ("now", "spotlight", "running", "dialogs", "quits", "receipts")
         scenario = {name: getattr(self, name) for name in names}
         scenario["time_zone"] = "PST8PDT,M3.2.0,M11.1.0"
         (self.root / "scenario").write_bytes(marshal.dumps(scenario))
-        text = audit_check.with_prefix(script, self.root)
-        assert text is not None
         place = self.root / "audit.zsh"
         place.write_text(text, encoding="utf-8")
+        return place
+
+    def _run(self, command: list[str], environ: dict[str, str]) -> Audit:
         done = subprocess.run(
-            [ZSH, "-f", str(place)],
+            command,
             cwd=self.root,
-            env={"PATH": "/usr/bin:/bin"} | ({"LC_ALL": locale} if locale else {}),
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,
