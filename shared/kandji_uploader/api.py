@@ -12,7 +12,7 @@ expected to happen, prints, configures logging or ends the process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,8 @@ from kandji_uploader import pipeline, report
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.models import RunResult
 from kandji_uploader.pipeline import Host, Request
+
+Progress = Callable[[int, int], None]
 
 Action = Literal["succeeded", "skipped", "failed", "dry_run"]
 
@@ -69,6 +71,7 @@ def process_pkg(
     unzip_location: str | None = None,
     parent_dir: str | Path | None = None,
     keys: Mapping[str, object] | None = None,
+    keys_from: str = "the call",
     host: Host | None = None,
 ) -> Result:
     """Publish a .pkg, .dmg or .zip.
@@ -84,11 +87,15 @@ def process_pkg(
         unzip_location: where a .zip is unpacked on the Mac.
         parent_dir: the config folder, instead of the usual one.
         keys: any other settings, by recipe key or config key path.
+        keys_from: what error texts call the origin of all these.
         host: who is told what is being done.
+
+    Raises:
+        InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
     """
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
-    request = Request(Path(path), keys={**given, **(keys or {})}, keys_from="the call", caller="python")
-    return publish(request, in_folder(host or Host(), parent_dir), str(path))
+    request = Request(Path(path), keys={**given, **(keys or {})}, keys_from=keys_from, caller="python")
+    return _tried(str(path), lambda: pipeline.run(request, in_folder(host or Host(), parent_dir)))
 
 
 def process_brew(
@@ -103,40 +110,44 @@ def process_brew(
     unzip_location: str | None = None,
     arch: str | None = None,
     use_brew: bool = False,
+    allow_no_checksum: bool = False,
     parent_dir: str | Path | None = None,
     keys: Mapping[str, object] | None = None,
+    keys_from: str = "the call",
     host: Host | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Publish what a Homebrew cask downloads; arguments as for `process_pkg`.
 
     Args:
         cask: its name, such as `google-chrome`.
         arch: `arm64` (the default) or `x86_64`.
-        use_brew: download with `brew` instead of by ourselves.
+        use_brew: ask and download with `brew` instead of by ourselves.
+        allow_no_checksum: accept a cask that has no sha256.
+        progress: told the bytes downloaded and the bytes in all (0 where that is not known).
+
+    Raises:
+        InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
     """
     from kandji_uploader import casks
 
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
     if arch is not None:
         given["arch"] = arch
-    host = in_folder(host or Host(), parent_dir)
+    order = casks.Order(
+        cask,
+        keys={**given, **(keys or {})},
+        keys_from=keys_from,
+        use_brew=use_brew,
+        allow_no_checksum=allow_no_checksum,
+    )
+    return _tried(cask, lambda: casks.run(order, in_folder(host or Host(), parent_dir), progress))
+
+
+def _tried(source: str, run: Callable[[], RunResult]) -> Result:
+    """The result of a run; expected failures become a `failed` one."""
     try:
-        result = casks.run(cask, {**given, **(keys or {})}, host, use_brew=use_brew)
-    except InterruptedRunError:
-        raise
-    except KandjiUploaderError as problem:
-        return Result(cask, "", "failed", str(problem))
-    return of_run(result, cask)
-
-
-def publish(request: Request, host: Host, source: str) -> Result:
-    """Run the pipeline; expected failures become a `failed` result.
-
-    Raises:
-        InterruptedRunError: SIGINT or SIGTERM.
-    """
-    try:
-        return of_run(pipeline.run(request, host), source)
+        return of_run(run(), source)
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:

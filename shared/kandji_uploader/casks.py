@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from kandji_uploader import audit, homebrew, pipeline
-from kandji_uploader.errors import InstallerError
-from kandji_uploader.models import AppFacts, CustomApp, InstallType, RunResult
+from kandji_uploader import audit, homebrew, interrupts, pipeline
+from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
+from kandji_uploader.gather import Place, with_digest
+from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.pipeline import Host, Request
-from kandji_uploader.state import DigestCache
+from kandji_uploader.settings import new_app_name
+from kandji_uploader.state import DigestCache, Store
 from kandji_uploader.targets import Given
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A cask to be published.
+
+    Attributes:
+        token: its name, such as `google-chrome`.
+        keys: flags, as for `Request.keys`.
+        keys_from: what error texts call their origin.
+        use_brew: ask and download with an installed `brew`, which knows third-party taps.
+        allow_no_checksum: accept a cask that has no sha256.
+    """
+
+    token: str
+    keys: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    keys_from: str = "python"
+    use_brew: bool = False
+    allow_no_checksum: bool = False
 
 
 @dataclass
@@ -20,24 +44,24 @@ class InKandji:
 
     Args:
         app: the Custom App.
-        file_name: what the installer is called.
+        path: where the installer would be on this machine, if it were downloaded.
         sha256: its hex digest, as the cask says it and Kandji has it.
     """
 
     app: CustomApp
-    file_name: str
+    path: Path
     sha256: str
     _asked: bool = field(default=False)
-
-    @property
-    def path(self) -> Path:
-        """What the file would be called; there is none on this machine."""
-        return Path(self.file_name)
 
     @property
     def size(self) -> int:
         """Bytes."""
         return self.app.file_size or 0
+
+    @property
+    def file_key(self) -> str:
+        """What a Custom App names it by: one file may serve many."""
+        return self.app.file_key
 
     def kind(self) -> InstallType:
         """Package, image or zip."""
@@ -63,7 +87,7 @@ class InKandji:
     def _read(self) -> AppFacts:
         reading = audit.read(self.app.audit_script)
         if reading.writer is None or reading.version is None:
-            raise InstallerError(self.file_name, "Kandji does not tell what it is")
+            raise InstallerError(self.path, "Kandji does not tell what it is")
         has_app = bool(reading.app_name or reading.bundle_id)
         return AppFacts(
             type=self.kind(),
@@ -77,61 +101,94 @@ class InKandji:
         )
 
 
-def run(
-    token: str,
-    keys: Mapping[str, object],
-    host: Host,
-    *,
-    use_brew: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> RunResult:
+def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult:
     """Publish what a cask downloads.
 
     Args:
-        token: the cask's name.
-        keys: flags, as for `Request.keys`.
+        order: the cask, and how.
         host: who is told.
-        use_brew: download with `brew`.
-        progress: told the bytes downloaded and the bytes in all.
+        progress: told the bytes downloaded and the bytes in all (0 where that is not known).
 
     Raises:
         KandjiUploaderError: nothing was changed in the tenant.
         InterruptedRunError: SIGINT or SIGTERM.
     """
-    asked = Request(Path(token), keys=keys, keys_from="command line", caller="command line")
-    held = pipeline.settle_early(asked, host)
-    cask = homebrew.find(token, arch=held.arch, environ=host.environ)
-    request = Request(
-        Path(cask.file_name),
-        keys=keys,
-        keys_from="command line",
-        caller="command line",
-        given=Given(name=cask.name),
-    )
+    try:
+        with interrupts.sigterm_too():
+            return _run(order, host, progress)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"interrupted before anything was changed for the cask {order.token!r}; the next run goes on with what "
+            "was downloaded of it"
+        ) from None
+
+
+def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
+    held = pipeline.settle_early(_request(order, Path(order.token)), host)
+    cask = _find(order, held, host)
+    for note in cask.notes:
+        host.warn(note)
+    folder = held.config_folder / "downloads"
     if cask.sha256 and not held.create_new:
-        done = _without_download(request, cask, pipeline.open_tenant(held, host).apps(), host)
+        request = _request(order, folder / cask.sha256 / cask.file_name, cask)
+        done = _without_download(request, cask, held, host)
         if done is not None:
             return done
     host.say(f"downloading {cask.token} {cask.version}")
-    fetch = homebrew.fetch_with_brew if use_brew else homebrew.fetch
-    path = fetch(cask, held.config_folder / "downloads", progress)
-    return pipeline.run(_at(request, path), host)
+    path = _fetch(order, cask, folder, host, _checked(progress))
+    return pipeline.run(_request(order, path, cask), host)
 
 
-def _without_download(
-    request: Request, cask: homebrew.Cask, apps: tuple[CustomApp, ...], host: Host
-) -> RunResult | None:
-    """Run the pipeline with what Kandji holds; None where the file itself is needed."""
-    for app in apps:
-        if app.sha256 == cask.sha256 and app.file_key:
-            try:
-                return pipeline.run(request, host, InKandji(app, cask.file_name, str(cask.sha256)))
-            except InstallerError:
-                return None
+def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:
+    given = Given(name=cask.name) if cask else Given()
+    return Request(path, keys=order.keys, keys_from=order.keys_from, caller="command line", given=given)
+
+
+def _find(order: Order, held: Settings, host: Host) -> homebrew.Cask:
+    find = homebrew.find_with_brew if order.use_brew else homebrew.find
+    return find(order.token, arch=held.arch, allow_no_checksum=order.allow_no_checksum, environ=host.environ)
+
+
+def _fetch(order: Order, cask: homebrew.Cask, folder: Path, host: Host, progress: Progress) -> Path:
+    if order.use_brew:
+        return homebrew.fetch_with_brew(cask, folder, progress, environ=host.environ)
+    return homebrew.fetch(cask, folder, progress)
+
+
+def _checked(progress: Progress | None) -> Progress:
+    """A download in a thread stops between two blocks."""
+
+    def told(done: int, total: int) -> None:
+        interrupts.check()
+        if progress:
+            progress(done, total)
+
+    return told
+
+
+def _without_download(request: Request, cask: homebrew.Cask, held: Settings, host: Host) -> RunResult | None:
+    """Run the pipeline with what Kandji holds; None where the file itself is needed.
+
+    That is so where no app holds it, or where an audit script is to be written and no app's tells what it is for.
+    """
+    for app in _holders(cask, held, host):
+        try:
+            result = pipeline.run(request, host, InKandji(app, request.path, str(cask.sha256)))
+        except (InstallerError, AuditScriptError):
+            continue
+        lost = any(item.action is Action.FAILED for item in result.outcomes) and not request.path.exists()
+        return None if lost else result
     return None
 
 
-def _at(request: Request, path: Path) -> Request:
-    from dataclasses import replace
+def _holders(cask: homebrew.Cask, held: Settings, host: Host) -> Sequence[CustomApp]:
+    """The apps that hold the cask's installer, those with an audit script first.
 
-    return replace(request, path=path)
+    Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
+    """
+    tenant = pipeline.open_tenant(held, host)
+    place = Place(tenant, Store(held.state_folder, held.api_url), held, host.now(), Given(), host.warn)
+    meant = {held.prod.name, held.test.name} - {None} or {new_app_name(held, cask.name)}
+    apps = [with_digest(app, place) if app.name in meant else app for app in tenant.apps()]
+    holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]
+    return sorted(holding, key=lambda app: not app.audit_script)

@@ -204,6 +204,10 @@ def _published_digest(app: CustomApp, store: Store) -> str | None:
 
 def _with_digest(wanted: Sequence[Target], question: Question, source: Source, place: Place) -> Question:
     """Add the sha256, and the key of an upload of the same bytes that is in the store already."""
+    known_key: str | None = getattr(source, "file_key", None)
+    if known_key:  # the installer is in Kandji, and not on this machine
+        digest = source.digest(DigestCache(place.settings.state_folder))
+        return replace(question, installer=replace(question.installer, sha256=digest, file_key=known_key))
     pending = {entry.sha256: entry.file_key for entry in place.store.uploads(place.now) if entry.size == source.size}
     if not pending and place.settings.promotion is None and not plan.needs_digest(wanted, question):
         return question

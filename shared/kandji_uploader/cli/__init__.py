@@ -12,20 +12,33 @@ called, so that a publish does not pay for the wizard:
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
+import logging
+import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 from kandji_uploader import __version__
+from kandji_uploader.cli import log, root
+from kandji_uploader.cli.stopping import sigterm_as_ctrl_c
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+from kandji_uploader.report import visible
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+PROGRAM = "kandji-uploader"
+DONE, FAILED, USAGE = 0, 1, 2
 
 COMMANDS = {
     "upload": ("upload", "publish installers or Homebrew casks as Custom Apps"),
     "inspect": ("inspect_installer", "show what an installer is: app, bundle id, version, package id"),
     "audit-script": ("audit_script", "render the audit script from a JSON object on standard input"),
+    "setup": ("setup", "ask for the tenant and the token, check both, and write the config file"),
     "config": ("config", "show every setting, its value and where it came from"),
+    "doctor": ("doctor", "check the tenant, the token, the settings and this machine"),
     "promote": ("promote", "move what has soaked in a test app to its prod app"),
     "rollback": ("rollback", "put a former version back into a Custom App"),
     "status": ("status", "show what the Macs say of Custom Apps, also as a page"),
@@ -33,56 +46,151 @@ COMMANDS = {
     "schedule": ("schedule", "publish a list of Homebrew casks every few hours"),
     "demo": ("demo", "publish a small installer to an embedded tenant, three times"),
     "rehearse": ("rehearse", "start the embedded tenant to try things against"),
+    "completion": ("completion", "print the completion script for zsh or bash"),
 }
+
+_LOGGED = ("upload", "promote", "rollback", "schedule")
+"""The commands that change a tenant; they keep a log."""
+
+_NEEDS_TOKEN = (*_LOGGED, "status")
+
+_HELP, _VERSION, _SETUP = ("-h", "--help", "help"), ("-v", "--version"), ("-S", "--setup")
+
+_MANUAL = """\
+examples:
+  kandji-uploader setup
+  kandji-uploader -p Firefox.pkg -n "Firefox" -t "Firefox (Test)" -y
+  kandji-uploader -b firefox -b google-chrome
+  kandji-uploader doctor
+
+environment:
+  KANDJI_API_URL        the tenant's API host, such as TENANT.api.kandji.io
+  KANDJI_TOKEN          the API token
+  SLACK_TOKEN           a Slack webhook; its presence turns Slack on
+  KANDJI_UPLOADER_DIR   the folder of config.yaml, the maps and the state
+  HOMEBREW_API_DOMAIN   another cask API
+
+exit codes:
+  0 done    1 failed    2 wrong usage    130 stopped by Ctrl-C    143 stopped by SIGTERM
+
+`kandji-uploader help COMMAND` tells more of each. Flags without a command mean `upload`.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code and never lets a traceback of an expected failure out."""
+    """Run the command line; returns the exit code and never lets a traceback out."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return _run(words)
-    except InterruptedRunError as stopped:
-        print(f"kandji-uploader: {stopped}", file=sys.stderr)
-        return INTERRUPTED
-    except KeyboardInterrupt:
-        print("kandji-uploader: stopped; nothing was under way", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return FAILED
-    except KandjiUploaderError as problem:
-        print(f"kandji-uploader: {problem}", file=sys.stderr)
-        return FAILED
+    with sigterm_as_ctrl_c() as stop:
+        try:
+            return _run(words)
+        except (KeyboardInterrupt, InterruptedRunError) as stopped:
+            known = isinstance(stopped, InterruptedRunError)
+            _tell(str(stopped) if known else "stopped; nothing was being changed")
+            return stop.code
+        except BrokenPipeError:
+            # Whoever read our output has gone. Python would complain of it once more when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except KandjiUploaderError as problem:
+            _tell(str(problem))
+            return FAILED
+        except Exception as bug:  # noqa: BLE001 - whatever else is raised is ours, and is told as such
+            _tell_bug(bug)
+            return FAILED
+        finally:
+            log.close()
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Every command's parser, for the completion scripts."""
+    return {name: _parser(name, _module(name)) for name in COMMANDS}
 
 
 def _run(words: list[str]) -> int:
-    if words and words[0] in COMMANDS:
-        name, rest = words[0], words[1:]
-    elif words and words[0].startswith("-") and words[0] not in ("-h", "--help", "-v", "--version"):
-        name, rest = "upload", words
-    else:
-        _overview().parse_args(words or ["--help"])
-        return USAGE
-    module = importlib.import_module(f"{__name__}.{COMMANDS[name][0]}")
-    parser = argparse.ArgumentParser(
-        prog=f"kandji-uploader {name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.configure(parser)
-    code: int = module.run(parser.parse_args(rest))
+    name, rest = _command(words)
+    if not name:
+        return _overview_for(rest)
+    module = _module(name)
+    parsed = _parser(name, module).parse_args(rest)
+    if name in _LOGGED:
+        _keep_log()
+    if name in _NEEDS_TOKEN and getattr(parsed, "word", "run") == "run":
+        root.refuse_keychain(os.environ)
+    code: int = module.run(parsed)
     return code
+
+
+def _command(words: list[str]) -> tuple[str, list[str]]:
+    """The command that is meant and its arguments; "" for none, with what the overview is to be asked."""
+    if not words or words[0] in _HELP:
+        asked = words[1:2] if words[:1] == ["help"] else []
+        return (asked[0], ["--help"]) if asked and asked[0] in COMMANDS else ("", [*asked, "--help"][:1])
+    if not words[0].startswith("-"):
+        return (words[0], words[1:]) if words[0] in COMMANDS else ("", words[:1])
+    if any(word in _VERSION for word in words):
+        return "", ["--version"]
+    if any(word in _SETUP for word in words):
+        return "setup", [word for word in words if word not in _SETUP]
+    return "upload", words
+
+
+def _overview_for(words: list[str]) -> int:
+    """Show the overview or the version; or say that there is no such command, and which may be meant."""
+    if words[0].startswith("-"):
+        _overview().parse_args(words)
+    near = difflib.get_close_matches(words[0], COMMANDS, 1)
+    meant = f"did you mean `{PROGRAM} {near[0]}`?" if near else f"`{PROGRAM} --help` lists them"
+    if os.path.exists(words[0]):  # noqa: PTH110 - `words[0]` may hold what a Path refuses
+        meant = f"to publish a file, write `{PROGRAM} -p FILE`"
+    print(f"{PROGRAM}: there is no command {words[0]!r}; {meant}", file=sys.stderr)
+    return USAGE
 
 
 def _overview() -> argparse.ArgumentParser:
     listing = "\n".join(f"  {name:14} {purpose}" for name, (_, purpose) in COMMANDS.items())
     parser = argparse.ArgumentParser(
-        prog="kandji-uploader",
+        prog=PROGRAM,
         description="Software from AutoPkg, a file or a Homebrew cask into Kandji (Iru) Custom Apps.",
-        epilog=f"commands:\n{listing}\n\n`kandji-uploader COMMAND --help` tells more of each.",
+        epilog=f"commands:\n{listing}\n\n{_MANUAL}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="kandji-uploader COMMAND ...",
+        usage=f"{PROGRAM} COMMAND ...\n       {PROGRAM} -p FILE | -b CASK ...",
     )
-    parser.add_argument("-v", "--version", action="version", version=f"kandji-uploader {__version__}")
-    parser.add_argument("command", nargs="?", choices=sorted(COMMANDS), metavar="COMMAND")
+    parser.add_argument("-v", "--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     return parser
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{COMMANDS[name][0]}")
+
+
+def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    purpose, *manual = re.split(r"\n\n(?=[Ee]xamples:)", module.__doc__ or "", maxsplit=1)
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}",
+        description=purpose,
+        epilog="".join(manual),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.configure(parser)
+    return parser
+
+
+def _keep_log() -> None:
+    from kandji_uploader import settings
+
+    log.to_folder(settings.folder() / "state")
+
+
+def _tell(text: str) -> None:
+    log.note(logging.ERROR, text)
+    shown = "\n".join(visible(line) for line in text.splitlines())
+    print(f"{PROGRAM}: {shown}", file=sys.stderr)
+
+
+def _tell_bug(bug: Exception) -> None:
+    """Say where it happened. The exception's own text is not told: it is not ours and may hold a secret."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    log.note(logging.ERROR, "".join(traceback.format_list(frames)))
+    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
+    _tell(f"a defect of ours ({type(bug).__name__} in {place}, version {__version__}); please report it")

@@ -30,13 +30,21 @@ class Progress:
         what: what is transferred, such as `upload of Firefox.dmg`.
         stream: where it is shown; standard error by default.
         clock: seconds.
+        plain: no bar, even on a terminal.
     """
 
-    def __init__(self, what: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        what: str,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        plain: bool = False,
+    ) -> None:
         self._what = what
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._bar = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._bar = self._stream.isatty() and os.environ.get("TERM") != "dumb" and not plain
         self._seen: deque[tuple[float, int]] = deque()
         self._shown_at = float("-inf")
         self._shown_step = 0

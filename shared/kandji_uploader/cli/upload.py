@@ -1,9 +1,14 @@
 """Publish installers or Homebrew casks as Custom Apps.
 
-examples:
+One upload serves the production and the test app. What has not changed is not sent. Each item is tried, also after
+another one has failed.
+
+Examples:
   kandji-uploader -p Firefox.pkg
   kandji-uploader -p Firefox.pkg -n "Firefox" -t "Firefox (Test)" -y
-  kandji-uploader -b firefox -b google-chrome --json
+  kandji-uploader -p Tool.zip -n "Tool" -s Productivity -u /Applications/Tools
+  kandji-uploader -b firefox -b google-chrome --jobs 2
+  kandji-uploader -b firefox --json | jq '.[].action'
 """
 
 from __future__ import annotations
@@ -12,43 +17,183 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
-from kandji_uploader import api, report
-from kandji_uploader.cli import DONE, FAILED, USAGE
+from kandji_uploader import __version__, api, interrupts, report
+from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
 from kandji_uploader.cli.console import Console
-from kandji_uploader.pipeline import Host, Request
+from kandji_uploader.errors import InterruptedRunError
+from kandji_uploader.models import Enforcement
+from kandji_uploader.pipeline import Host
+
+_MOST_JOBS = 32
+_SINGLE = ("name", "testname", "sscategory", "zzcategory")
+"""The flags that can go with a single item only, as in kpkg."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The standalone tool's flags."""
+    """The standalone tool's flags, then ours."""
     add = parser.add_argument
     add("-p", "--pkg", metavar="PATH", action="append", default=[], help="a .pkg, .dmg or .zip; may be repeated")
     add("-b", "--brew", metavar="CASK", action="append", default=[], help="a Homebrew cask; may be repeated")
-    add("-n", "--name", help="the Custom App to create or update")
-    add("-t", "--testname", help="the Custom App for testing")
+    add("-n", "--name", help="the Custom App to create or update (a single item only, as the next three)")
+    add("-t", "--testname", metavar="NAME", help="the Custom App for testing")
     add("-s", "--sscategory", metavar="CATEGORY", help="Self Service category that goes with --name")
     add("-z", "--zzcategory", metavar="CATEGORY", help="Self Service category that goes with --testname")
     add("-u", "--unzip-location", metavar="FOLDER", help="where a .zip is unpacked on the Mac (default: /Applications)")
     add("-c", "--create", action="store_true", help="create a Custom App even where one of that name exists")
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
-    add("-d", "--debug", action="store_true", help="tell more of what is done")
+    add("-d", "--debug", action="store_true", help="tell more of what is done: each request")
+    add("-v", "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
+    add("-S", "--setup", action="store_true", help="run `kandji-uploader setup`")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
+    add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items worked on at a time (1 to {_MOST_JOBS})")
+    add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
+    add(
+        "--enforcement",
+        metavar="TYPE",
+        choices=[kind.value for kind in Enforcement],
+        help=f"how a new app is enforced: {', '.join(kind.value for kind in Enforcement)}",
+    )
+    add("--allow-downgrade", action="store_true", help="publish a version lower than the one in Kandji")
+    add("--replace-audit-script", action="store_true", help="replace an audit script that somebody else wrote")
+    _configure_casks(parser.add_argument_group("Homebrew casks"))
+
+
+def _configure_casks(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--arch", choices=("arm64", "x86_64"), help="which variation is meant (default: arm64)")
+    add("--use-brew", action="store_true", help="download with an installed `brew`, which knows third-party taps")
+    add("--allow-no-checksum", action="store_true", help="accept a cask whose download cannot be checked")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Try each item; 1 if any failed."""
-    items = len(arguments.pkg) + len(arguments.brew)
-    if not items:
-        print("kandji-uploader upload: name an installer with -p or a cask with -b", file=sys.stderr)
-        return USAGE
-    named = [flag for flag in ("name", "testname", "sscategory", "zzcategory") if getattr(arguments, flag) is not None]
-    if items > 1 and named:
-        flags = ", ".join(f"--{flag}" for flag in named)
-        print(f"kandji-uploader upload: {flags} can go with a single item only, not with {items}", file=sys.stderr)
+    if arguments.setup:
+        return main(["setup"])
+    wrong = _misuse(arguments)
+    if wrong:
+        print(f"kandji-uploader upload: {wrong}", file=sys.stderr)
         return USAGE
     console = Console(quiet=arguments.json, debug=arguments.debug)
-    host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
+    items = [*(Item(path, is_cask=False) for path in arguments.pkg)]
+    items += [Item(cask, is_cask=True) for cask in arguments.brew]
+    batch = Batch(items, arguments, console)
+    try:
+        with console.working():
+            batch.run(arguments.jobs)
+    finally:
+        _tell(batch.results(), arguments, console)
+    return FAILED if any(result.action == "failed" for result in batch.results()) else DONE
+
+
+def _misuse(arguments: argparse.Namespace) -> str:
+    items = len(arguments.pkg) + len(arguments.brew)
+    if not items:
+        return "name an installer with -p or a cask with -b"
+    named = [f"--{key}" for key in _SINGLE if getattr(arguments, key) is not None]
+    return f"{', '.join(named)} can go with a single item only, not with {items}" if items > 1 and named else ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to publish: a path, or the name of a cask."""
+
+    name: str
+    is_cask: bool
+
+    @property
+    def short(self) -> str:
+        """What lines about it begin with."""
+        return self.name if self.is_cask else Path(self.name).name
+
+
+class Batch:
+    """Items that are published one after the other, or several at a time.
+
+    Args:
+        items: what to publish.
+        arguments: the flags, which hold for all of them.
+        console: who is told.
+    """
+
+    def __init__(self, items: Sequence[Item], arguments: argparse.Namespace, console: Console) -> None:
+        self._items = items
+        self._arguments = arguments
+        self._console = console
+        self._keys = _keys(arguments)
+        self._results: dict[int, api.Result] = {}
+
+    def results(self) -> list[api.Result]:
+        """Of the items that were tried to their end, in the order in which they were named."""
+        return [self._results[index] for index in sorted(self._results)]
+
+    def run(self, jobs: int) -> None:
+        """Try all of them.
+
+        Raises:
+            InterruptedRunError: SIGINT or SIGTERM; the text says which items were not tried to their end.
+        """
+        try:
+            if jobs == 1 or len(self._items) == 1:
+                for index in range(len(self._items)):
+                    self._one(index, self._console)
+            else:
+                self._side_by_side(jobs)
+        except (KeyboardInterrupt, InterruptedRunError) as stopped:
+            raise InterruptedRunError(self._interrupted(stopped)) from None
+
+    def _side_by_side(self, jobs: int) -> None:
+        """Try them in threads. A signal reaches the main thread only, which tells the others to stop."""
+        texts = []
+        with interrupts.stopping_others() as stop, ThreadPoolExecutor(jobs) as pool:
+            tries = [
+                pool.submit(self._one, index, self._console.about(item.short)) for index, item in enumerate(self._items)
+            ]
+            try:
+                wait(tries, return_when=FIRST_EXCEPTION)
+            except KeyboardInterrupt:
+                texts.append("interrupted")
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+        for problem in (each.exception() for each in tries if not each.cancelled()):
+            if isinstance(problem, InterruptedRunError):
+                texts.append(str(problem))
+            elif problem is not None and not isinstance(problem, KeyboardInterrupt):
+                raise problem
+        if texts:
+            raise InterruptedRunError("\n".join(texts))
+
+    def _one(self, index: int, console: Console) -> None:
+        item = self._items[index]
+        told = console.transfer(f"upload of {item.short}")
+        host = Host(say=console.say, warn=console.warn, progress=told, environ=os.environ)
+        if item.is_cask:
+            result = api.process_brew(
+                item.name,
+                arch=self._arguments.arch,
+                use_brew=self._arguments.use_brew,
+                allow_no_checksum=self._arguments.allow_no_checksum,
+                keys=self._keys,
+                host=host,
+                progress=console.transfer(f"download of {item.short}"),
+                keys_from="command line",
+            )
+        else:
+            result = api.process_pkg(item.name, keys=self._keys, host=host, keys_from="command line")
+        self._results[index] = result
+
+    def _interrupted(self, stopped: BaseException) -> str:
+        known = str(stopped) if isinstance(stopped, InterruptedRunError) else "interrupted"
+        left = [item.name for index, item in enumerate(self._items) if index not in self._results]
+        return f"{known}. Not tried to the end: {', '.join(left)}" if left else known
+
+
+def _keys(arguments: argparse.Namespace) -> dict[str, object]:
+    """The flags as recipe keys; what was not given is left to the settings."""
     given = api.flags(
         arguments.name,
         arguments.testname,
@@ -58,29 +203,42 @@ def run(arguments: argparse.Namespace) -> int:
         dry=arguments.dry,
         create=arguments.create,
     )
-    results = [_file(path, given, host) for path in arguments.pkg]
-    results += [api.process_brew(cask, keys=given, host=host) for cask in arguments.brew]
-    _tell(results, arguments, console)
-    return FAILED if any(result.action == "failed" for result in results) else DONE
+    further = {
+        "kandji.api_url": arguments.api_url,
+        "enforcement_type": arguments.enforcement,
+        "allow_downgrade": arguments.allow_downgrade or None,
+        "replace_audit_script": arguments.replace_audit_script or None,
+    }
+    return {**given, **{key: value for key, value in further.items() if value is not None}}
 
 
-def _file(path: str, given: dict[str, object], host: Host) -> api.Result:
-    request = Request(Path(path), keys=given, keys_from="command line", caller="command line")
-    return api.publish(request, host, path)
-
-
-def _tell(results: list[api.Result], arguments: argparse.Namespace, console: Console) -> None:
+def _tell(results: Sequence[api.Result], arguments: argparse.Namespace, console: Console) -> None:
+    """The outcome: JSON, or a table and after it what went wrong."""
     if arguments.json:
         print(json.dumps([_as_json(result) for result in results], indent=2, ensure_ascii=False))
         return
-    runs = [result.run for result in results if result.run is not None]
-    if runs:
-        print(report.table(runs))
+    rows = [row for result in results for row in _rows(result)]
+    if rows:
+        print(report.columns(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], rows))
     for result in results:
         if result.error:
-            console.fail(f"{result.source}: {result.error}")
+            named = result.error.startswith(result.source)
+            console.fail(result.error if named else f"{result.source}: {result.error}")
+
+
+def _rows(result: api.Result) -> list[list[str]]:
+    """One row per Custom App; an item that failed before there was one has a row, too."""
+    if result.run is None or not result.run.outcomes:
+        return [[result.app_name or "-", result.action, "", "", Path(result.source).name, ""]]
+    return [list(report.row(outcome, dry_run=result.run.dry_run).values()) for outcome in result.run.outcomes]
 
 
 def _as_json(result: api.Result) -> dict[str, object]:
     run = report.as_json(result.run) if result.run is not None else {"custom_apps": []}
     return {**run, "source": result.source, "action": result.action, "error": result.error or None}
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
+    return int(text)
