@@ -37,13 +37,27 @@ class Match:
     candidates: tuple[CustomApp, ...] = ()
 
 
-def by_name(apps: Sequence[CustomApp], name: str) -> tuple[CustomApp, ...]:
-    """The apps of exactly that name."""
-    return tuple(app for app in apps if app.name == name)
+def by_name(apps: tuple[CustomApp, ...], name: str) -> tuple[CustomApp, ...]:
+    """The apps of exactly that name.
+
+    An AutoPkg run asks this many times for each of its recipes, of the same list of thousands; so what it holds is
+    noted for the list that was asked about last.
+    """
+    global _noted  # noqa: PLW0603 - one note; it is replaced whole, so that threads see the old one or the new one
+    noted = _noted
+    if noted[0] is not apps:
+        names: dict[str, tuple[CustomApp, ...]] = {}
+        for app in apps:
+            names[app.name] = (*names.get(app.name, ()), app)
+        _noted = noted = (apps, names)
+    return noted[1].get(name, ())
+
+
+_noted: tuple[tuple[CustomApp, ...], dict[str, tuple[CustomApp, ...]]] = ((), {})
 
 
 def find(
-    apps: Sequence[CustomApp], name: str, installer: str, *, category_id: str | None = None, dynamic: bool = False
+    apps: tuple[CustomApp, ...], name: str, installer: str, *, category_id: str | None = None, dynamic: bool = False
 ) -> Match:
     """Find the app that a target means.
 

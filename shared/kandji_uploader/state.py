@@ -29,7 +29,7 @@ Rows = list[dict[str, Any]]
 
 _DAY = 86_400.0
 _KEEP_UPLOADS = 7 * _DAY
-_KEEP_DIGESTS = 500
+_KEEP_DIGESTS = 5000
 _KEEP_HISTORY = 30
 
 
@@ -133,7 +133,7 @@ class Store:
     def history(self, app_id: str) -> tuple[Published, ...]:
         """What was published to a Custom App from this machine, oldest first."""
         entries = []
-        for row in self._rows("history.json"):
+        for row in self._rows(_history(app_id)):
             with contextlib.suppress(TypeError):
                 if row.get("app_id") == app_id:
                     entries.append(Published(**row))
@@ -141,13 +141,8 @@ class Store:
 
     def note_published(self, entry: Published) -> None:
         """Remember a publication."""
-
-        def added(rows: Rows) -> Rows:
-            of_app = [row for row in rows if row.get("app_id") == entry.app_id]
-            return [*_without(rows, "app_id", entry.app_id), *of_app[-_KEEP_HISTORY:], asdict(entry)]
-
         with contextlib.suppress(StateError):
-            self._change("history.json", added)
+            self._change(_history(entry.app_id), lambda rows: [*rows[-_KEEP_HISTORY:], asdict(entry)])
 
     # what else is remembered of an app: its releases, and why one was held
 
@@ -210,10 +205,13 @@ class Store:
 
 
 class DigestCache:
-    """sha256 of files by what identifies their state on disk (path, inode, size, mtime_ns, ctime_ns)."""
+    """sha256 of files by what identifies their state on disk (path, inode, size, mtime_ns, ctime_ns).
+
+    Each has a small file of its own, so that looking one up costs the same however many there are.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "digests.json"
+        self._folder = folder / "digests"
 
     def get(self, path: Path) -> str | None:
         """The digest of a file that has not changed since it was put; None where that is not known."""
@@ -221,7 +219,7 @@ class DigestCache:
             wanted = _identity(path)
         except OSError:
             return None
-        for row in _read_rows(self._path):
+        for row in _read_rows(self._place(path)):
             if row.get("file") == wanted and isinstance(row.get("sha256"), str):
                 return str(row["sha256"])
         return None
@@ -237,7 +235,10 @@ class DigestCache:
         with contextlib.suppress(OSError, StateError):
             now = _identity(path)
             if identity is None or dict(identity) == now:
-                _change_rows(self._path, lambda rows: _with_digest(rows, now, sha256))
+                place = self._place(path)
+                if not place.exists():
+                    self._make_room()
+                _change_rows(place, lambda _: [{"file": now, "sha256": sha256}])
 
     def identity(self, path: Path) -> Mapping[str, Any]:
         """What identifies the state of a file; ask before reading it. Nothing does where it is not there."""
@@ -245,6 +246,17 @@ class DigestCache:
             return _identity(path)
         except OSError:
             return {}
+
+    def _place(self, path: Path) -> Path:
+        return self._folder / f"{_token(str(path.absolute()))}.json"
+
+    def _make_room(self) -> None:
+        """Forget those that were put longest ago, a tenth of them at a time, so that this is seldom done."""
+        known = list(self._folder.glob("*.json"))
+        if len(known) >= _KEEP_DIGESTS:
+            known.sort(key=lambda place: place.stat().st_mtime)
+            for place in known[: _KEEP_DIGESTS // 10]:
+                place.unlink(missing_ok=True)
 
 
 def _identity(path: Path) -> dict[str, Any]:
@@ -258,9 +270,13 @@ def _identity(path: Path) -> dict[str, Any]:
     }
 
 
-def _with_digest(rows: Rows, file: Mapping[str, Any], sha256: str) -> Rows:
-    kept = [row for row in rows if not isinstance(row.get("file"), dict) or row["file"].get("path") != file["path"]]
-    return [*kept[-_KEEP_DIGESTS:], {"file": dict(file), "sha256": sha256}]
+def _history(app_id: str) -> str:
+    """The file of an app's history; whatever an id holds, this is a name of one file."""
+    return f"history/{_token(app_id)}.json"
+
+
+def _token(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
 
 def _journal_entry(row: Mapping[str, Any]) -> JournalEntry | None:

@@ -1,8 +1,9 @@
-"""File names: Kandji's suffix, versions."""
+"""File names: Kandji's suffix, versions; names of apps."""
 
 import pytest
 
-from kandji_uploader.matching import stored_name, version_in
+from kandji_uploader.matching import by_name, stored_name, version_in
+from tests.plan.world import live
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,10 @@ def test_kandjis_suffix_is_taken_off(stored, name):
 )
 def test_the_version_in_a_file_name(name, version):
     assert version_in(name) == version
+
+
+def test_each_list_is_asked_for_itself():
+    one, other = (live("A"),), (live("A", id="two"), live("A", id="three"))
+    for apps in (one, other, one):
+        assert by_name(apps, "A") == apps
+        assert by_name(apps, "B") == ()

@@ -253,3 +253,16 @@ def test_the_journal_is_json_that_a_person_can_read(tmp_path):
     Store(tmp_path, TENANT).note_upload(entry())
     (journal,) = tmp_path.glob("*/uploads.json")
     assert json.loads(journal.read_text())[0]["file_key"] == "key/aaaa"
+
+
+def test_digests_of_many_files_are_known_and_those_put_longest_ago_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setattr("kandji_uploader.state._KEEP_DIGESTS", 20)
+    cache = DigestCache(tmp_path / "state")
+    files = [tmp_path / f"{number}.pkg" for number in range(25)]
+    for number, file in enumerate(files):
+        file.write_text(str(number))
+        cache.put(file, f"digest {number}")
+        place = max((tmp_path / "state" / "digests").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        os.utime(place, (number, number))
+    assert [cache.get(file) for file in files[-15:]] == [f"digest {number}" for number in range(10, 25)]
+    assert cache.get(files[0]) is None

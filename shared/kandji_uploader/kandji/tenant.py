@@ -22,17 +22,21 @@ class TenantView:
         self.client = client
         self._lock = threading.RLock()
         self._apps: dict[str, CustomApp] | None = None
+        self._listed: tuple[CustomApp, ...] | None = None
         self._fetched = 0.0
         self._categories: tuple[Category, ...] | None = None
         self._blueprints: tuple[Blueprint, ...] | None = None
 
     def apps(self) -> tuple[CustomApp, ...]:
-        """Every Custom App."""
+        """Every Custom App; the same value until one of them changes."""
         with self._lock:
             if self._apps is None:
                 self._fetched = time.time()
                 self._apps = {app.id: app for app in self.client.list_custom_apps()}
-            return tuple(self._apps.values())
+                self._listed = None
+            if self._listed is None:
+                self._listed = tuple(self._apps.values())
+            return self._listed
 
     def categories(self) -> tuple[Category, ...]:
         """Every Self Service category."""
@@ -67,12 +71,14 @@ class TenantView:
             if known is not None and app.sha256 is None and app.file_key == known.file_key:
                 app = replace(app, sha256=known.sha256)
             self._apps[app.id] = app
+            self._listed = None
 
     def drop(self, app_id: str) -> None:
         """The app is no longer there."""
         with self._lock:
             if self._apps is not None:
                 self._apps.pop(app_id, None)
+                self._listed = None
 
 
 _views: dict[tuple[str, str], TenantView] = {}
