@@ -43,7 +43,7 @@ DELAY_PLIST=/Library/Preferences/io.kandji.enforcement.delay.plist
 DELAY_SECONDS=3600
 DIALOG_SECONDS=300
 DIALOG_TRIES=3
-QUIT_SECONDS=20
+QUIT_SECONDS=15
 
 SEARCHED_FOLDERS=(/Applications /System/Applications /Library)
 SEARCHED_LEVELS=5

@@ -89,7 +89,7 @@ def test_an_app_that_does_not_quit_is_waited_for_a_while(in_use: Mac):
     done = in_use.audit(script_for())
 
     assert done.code == 1
-    assert done.called("sleep") == [("1",)] * 20
+    assert done.called("sleep") == [("1",)] * 15
 
 
 @pytest.mark.parametrize("answer", ["delay", "cancel"])
