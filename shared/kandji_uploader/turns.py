@@ -29,8 +29,10 @@ class Turn:
         """Around all that changes the tenant."""
         yield
 
-    def done(self) -> None:
-        """The item has ended, however."""
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Around all of an item: whoever waits for it need not do so any more, however it ends."""
+        yield
 
 
 class Turns:
@@ -80,5 +82,9 @@ class _OneOfSeveral(Turn):
         finally:
             self._changing.release()
 
-    def done(self) -> None:
-        self._entered.set()
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._entered.set()

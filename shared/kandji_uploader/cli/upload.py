@@ -28,6 +28,7 @@ from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
 from kandji_uploader.models import Enforcement
 from kandji_uploader.pipeline import Host
+from kandji_uploader.turns import Turn, Turns
 
 _MOST_JOBS = 32
 _SINGLE = ("name", "testname", "sscategory", "zzcategory")
@@ -50,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-v", "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
     add("-S", "--setup", action="store_true", help="run `kandji-uploader setup`")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
-    add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items worked on at a time (1 to {_MOST_JOBS})")
+    add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items published at a time (1 to {_MOST_JOBS})")
     add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
     add(
         "--enforcement",
@@ -138,20 +139,20 @@ class Batch:
             InterruptedRunError: SIGINT or SIGTERM; the text says which items were not tried to their end.
         """
         try:
-            if jobs == 1 or len(self._items) == 1:
-                for index in range(len(self._items)):
-                    self._one(index, self._console)
+            if len(self._items) == 1:
+                self._one(0, self._console, Turn())
             else:
-                self._side_by_side(jobs)
+                self._side_by_side(Turns(len(self._items), jobs))
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             raise InterruptedRunError(self._interrupted(stopped)) from None
 
-    def _side_by_side(self, jobs: int) -> None:
+    def _side_by_side(self, turns: Turns) -> None:
         """Try them in threads. A signal reaches the main thread only, which tells the others to stop."""
         texts = []
-        with interrupts.stopping_others() as stop, ThreadPoolExecutor(jobs) as pool:
+        with interrupts.stopping_others() as stop, ThreadPoolExecutor(turns.workers) as pool:
             tries = [
-                pool.submit(self._one, index, self._console.about(item.short)) for index, item in enumerate(self._items)
+                pool.submit(self._one, index, self._console.about(item.short), turns.of(index))
+                for index, item in enumerate(self._items)
             ]
             try:
                 wait(tries, return_when=FIRST_EXCEPTION)
@@ -167,12 +168,15 @@ class Batch:
         if texts:
             raise InterruptedRunError("\n".join(texts))
 
-    def _one(self, index: int, console: Console) -> None:
-        item = self._items[index]
+    def _one(self, index: int, console: Console, turn: Turn) -> None:
+        with turn.ending():
+            self._results[index] = self._tried(self._items[index], console, turn)
+
+    def _tried(self, item: Item, console: Console, turn: Turn) -> api.Result:
         told = console.transfer(f"upload of {item.short}")
-        host = Host(say=console.say, warn=console.warn, progress=told, environ=os.environ)
+        host = Host(say=console.say, warn=console.warn, progress=told, environ=os.environ, turn=turn)
         if item.is_cask:
-            result = api.process_brew(
+            return api.process_brew(
                 item.name,
                 arch=self._arguments.arch,
                 use_brew=self._arguments.use_brew,
@@ -182,9 +186,7 @@ class Batch:
                 progress=console.transfer(f"download of {item.short}"),
                 keys_from="command line",
             )
-        else:
-            result = api.process_pkg(item.name, keys=self._keys, host=host, keys_from="command line")
-        self._results[index] = result
+        return api.process_pkg(item.name, keys=self._keys, host=host, keys_from="command line")
 
     def _interrupted(self, stopped: BaseException) -> str:
         known = str(stopped) if isinstance(stopped, InterruptedRunError) else "interrupted"
