@@ -1,0 +1,178 @@
+"""Several installers at a time: who waits for whom, one rate limit for all, and how they are stopped."""
+
+import threading
+import time
+
+import pytest
+
+from kandji_uploader import interrupts
+from kandji_uploader.cli import main
+from kandji_uploader.kandji.client import Client
+from kandji_uploader.kandji.transport import Policy
+from kandji_uploader.rehearsal import RehearsalTenant
+from kandji_uploader.turns import Turns
+
+PATIENT = Policy(first_wait=0.05)
+
+
+@pytest.fixture
+def tenant(tmp_path):
+    with RehearsalTenant(tmp_path / "tenant") as tenant:
+        yield tenant
+
+
+@pytest.fixture
+def settings(tmp_path, tenant, monkeypatch):
+    monkeypatch.setenv("KANDJI_API_URL", tenant.url)
+    monkeypatch.setenv("KANDJI_TOKEN", tenant.token)
+    monkeypatch.setenv("KANDJI_UPLOADER_DIR", str(tmp_path / "config"))
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("li_enforcement: {type: install_once}\n")
+    return folder
+
+
+def in_threads(*functions):
+    threads = [threading.Thread(target=function, daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def work(turns, number, log, *, ready_after=0.0):
+    turn = turns.of(number)
+    with turn.ending():
+        time.sleep(ready_after)
+        with turn.entering():
+            log.append(("enters", number))
+        with turn.changing():
+            log.append(("begins", number))
+            time.sleep(0.05)
+            log.append(("ends", number))
+
+
+def test_one_at_a_time_they_take_hold_in_the_order_in_which_they_were_named():
+    turns, log = Turns(3, 1), []
+    in_threads(*(lambda n=n: work(turns, n, log, ready_after=0.1 * (2 - n)) for n in range(3)))
+    assert [number for what, number in log if what == "enters"] == [0, 1, 2]
+    changes = [what for what, _ in log if what != "enters"]
+    assert changes == ["begins", "ends"] * 3
+
+
+def test_the_next_is_made_ready_while_the_present_one_changes_the_tenant():
+    turns, log = Turns(2, 1), []
+    in_threads(*(lambda n=n: work(turns, n, log) for n in range(2)))
+    assert log.index(("enters", 1)) < log.index(("ends", 0))
+    assert turns.workers == 2
+
+
+def test_no_more_than_so_many_change_the_tenant_at_a_time():
+    turns, log = Turns(6, 2), []
+    in_threads(*(lambda n=n: work(turns, n, log) for n in range(6)))
+    at_once, most = 0, 0
+    for what, _ in log:
+        at_once += {"begins": 1, "ends": -1}.get(what, 0)
+        most = max(most, at_once)
+    assert most == 2
+
+
+def test_an_item_that_fails_early_holds_up_nobody():
+    turns, log = Turns(2, 1), []
+
+    def fail():
+        with pytest.raises(OSError, match="gone"), turns.of(0).ending():
+            raise OSError("gone")
+
+    in_threads(fail, lambda: work(turns, 1, log))
+    assert log[-1] == ("ends", 1)
+
+
+def test_waiting_for_a_turn_ends_when_the_work_is_stopped():
+    turns, ended = Turns(2, 1), []
+
+    def wait():
+        turn = turns.of(1)
+        with pytest.raises(KeyboardInterrupt), turn.entering():
+            pass
+        ended.append(True)
+
+    with interrupts.stopping_others() as stop:
+        threading.Timer(0.1, stop.set).start()
+        in_threads(wait)
+    assert ended
+    interrupts.check()  # unset again, and never meant for the main thread
+
+
+def test_a_pause_in_another_thread_ends_when_the_work_is_stopped():
+    took = []
+
+    def wait():
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.pause(15)
+        took.append(time.monotonic() - began)
+
+    with interrupts.stopping_others() as stop:
+        threading.Timer(0.1, stop.set).start()
+        in_threads(wait)
+    assert took[0] < 5
+
+
+def test_where_one_thread_is_told_to_wait_no_other_sends_meanwhile(tenant):
+    tenant.faults.add("GET", "blueprints", kind="rate_limit", retry_after=1)
+    client = Client(tenant.url, tenant.token, PATIENT)
+
+    def later():
+        time.sleep(0.3)
+        client.list_categories()
+
+    in_threads(client.list_blueprints, later)
+    refused, *others = tenant.requests
+    assert refused.status == 429
+    assert len(others) == 2
+    assert all(record.status == 200 and record.at - refused.at >= 0.95 for record in others)
+
+
+def test_an_upload_in_another_thread_is_stopped_between_two_blocks(tenant, tmp_path):
+    tenant.faults.add("POST", "/store", kind="slow", bytes_per_second=1_000_000)
+    installer = tmp_path / "a.pkg"
+    installer.write_bytes(b"x" * 60_000_000)
+    client = Client(tenant.url, tenant.token, PATIENT)
+    ended = []
+
+    def upload():
+        ticket = client.request_upload("a.pkg")
+        with pytest.raises(KeyboardInterrupt):
+            client.upload(ticket, installer)
+        ended.append(True)
+
+    with interrupts.stopping_others() as stop:
+        threading.Timer(0.5, stop.set).start()
+        in_threads(upload)
+    assert ended
+
+
+def test_two_installers_of_one_app_are_published_in_the_order_given(tenant, settings, tmp_path, make_zip):
+    paths = [make_zip(tmp_path / f"Widget-{version}.zip", version) for version in ("1.0", "1.1", "1.2")]
+    tenant.faults.add("POST", "/store", kind="slow", delay=0.2)
+    words = [word for path in paths for word in ("-p", str(path))]
+    assert main(["upload", *words, "--json"]) == 0
+    (app,) = tenant.apps()
+    assert app["file_key"].rsplit("/", 1)[-1].startswith("Widget-1.2")
+    assert len([record for record in tenant.requests if record.path == "/store"]) == 3
+
+
+def test_the_digest_of_the_next_item_is_there_before_the_upload_of_the_present_one_ends(
+    tenant, settings, tmp_path, make_zip
+):
+    first, second = (make_zip(tmp_path / f"{name}-1.0.zip", "1.0", name=name) for name in ("One", "Two"))
+    tenant.seed(
+        "Two (kandji-uploader)", sha256="0" * 64, size=second.stat().st_size, install_type="zip", unzip_location="/x"
+    )
+    digests = settings / "state" / "digests"
+    known = []
+    tenant.faults.add("POST", "/store", kind="call", do=lambda: (time.sleep(1.0), known.extend(digests.glob("*"))))
+    assert main(["upload", "-p", str(first), "-p", str(second), "--json"]) == 0
+    assert len(known) == 1
