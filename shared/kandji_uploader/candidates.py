@@ -47,6 +47,11 @@ class Held:
         """Not known, and not needed: its sha256 is."""
         return 0
 
+    @property
+    def file_key(self) -> str:
+        """What a Custom App names it by."""
+        return self.release.file_key
+
     def kind(self) -> InstallType:
         """Package, image or zip."""
         return self.release.install_type
@@ -326,6 +331,5 @@ def put_question(
     settings = replace(place.settings, create_new=False)
     source = Held(release, audit.read(app.audit_script if app else ""))
     question = gather((target,), source, replace(place, given=Given(), settings=settings))
-    installer = replace(question.installer, sha256=release.sha256 or None, file_key=release.file_key, unfinished=False)
-    notes = {target.stage: promotion.to_notes(after)}
-    return replace(question, installer=installer, notes=notes, by_hand=by_hand)
+    installer = replace(question.installer, sha256=release.sha256 or None)
+    return replace(question, installer=installer, notes={target.stage: promotion.to_notes(after)}, by_hand=by_hand)

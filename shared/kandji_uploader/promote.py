@@ -186,9 +186,8 @@ def open_place(held: Settings, names: tuple[str, ...], host: Host) -> Iterator[P
     """
     tenant = pipeline.open_tenant(held, host)
     store = Store(held.state_folder, held.api_url)
-    with store.lock(names, _PATIENCE, host.say) as waited:
-        if waited:
-            tenant.forget_apps()
+    with store.lock(names, _PATIENCE, host.say) as changed:
+        tenant.forget_apps(before=changed)
         yield Place(tenant, store, held, host.now(), Given(), host.warn)
 
 

@@ -1,0 +1,316 @@
+"""The rules of promotion, over values."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kandji_uploader import promotion
+from kandji_uploader.models import InstallType, Promotion, StatusRecord
+from kandji_uploader.promotion import DAY, Health, Kind, Ledger, Release, Standing
+from tests.promotion.world import stamp
+
+NOW = 1_770_000_000.0
+RULES = Promotion(after_days=5, min_pass=3, max_error_percent=5, require_status=True)
+HEALTHY = Health(passed=9, errors=0, pending=1, at=NOW)
+IN_PROD = Standing(exists=True, version="1.0", sha256="a" * 64)
+
+
+def release(version: str = "1.1", *, days: float = 6, **further) -> Release:
+    fields = {"sha256": f"bytes of {version}", "file_key": f"key of {version}", "health": HEALTHY, **further}
+    return Release(version=version, at=NOW - days * DAY, **fields)
+
+
+def verdict(live: Release | None, *former: Release, standing: Standing = IN_PROD, rules: Promotion = RULES, **further):
+    return promotion.decide(live, former, rules, standing, NOW, **further)
+
+
+def record(status: str, at: float | None, log: str = "", **further) -> StatusRecord:
+    reported = "" if at is None else stamp(datetime.fromtimestamp(at, timezone.utc))
+    return StatusRecord("Mac", "id", "Fleet", status, reported_at=reported, last_audit_log=log, **further)
+
+
+# Deciding
+
+
+def test_a_healthy_release_that_has_soaked_is_promoted() -> None:
+    found = verdict(release())
+    assert (found.kind, found.release) == (Kind.PROMOTE, release())
+
+
+def test_what_prod_has_already_is_not_promoted_again() -> None:
+    same = release("1.0", sha256=IN_PROD.sha256)
+    assert verdict(same).kind is Kind.CURRENT
+
+
+def test_prod_never_goes_backwards() -> None:
+    found = verdict(release("0.9"), release("0.8"))
+    assert (found.kind, found.release) == (Kind.CURRENT, None)
+
+
+def test_a_version_is_held_until_it_has_soaked_for_the_whole_time() -> None:
+    assert verdict(release(days=4.99)).kind is Kind.SOAKING
+    assert verdict(release(days=5)).kind is Kind.PROMOTE
+    assert verdict(release(days=4.2)).reason == "1.1 has been in the test app for 4.2 of 5 days"
+
+
+def test_now_skips_the_soak_but_not_the_health() -> None:
+    assert verdict(release(days=0), at_once=True).kind is Kind.PROMOTE
+    assert verdict(release(days=0, health=Health(1, 0, 9)), at_once=True).kind is Kind.FEW
+
+
+@pytest.mark.parametrize(
+    ("health", "kind", "reason"),
+    [
+        (Health(7, 2, 3), Kind.ERRORS, "1.1: 2 of 9 Macs in ERROR (22 %), limit 5 %"),
+        (Health(999, 53, 0), Kind.ERRORS, "1.1: 53 of 1052 Macs in ERROR (5.04 %), limit 5 %"),
+        (Health(95, 5, 0), Kind.PROMOTE, "1.1 has been in test for 6.0 days, 95 of 100 Macs PASS, 5 in ERROR"),
+        (Health(2, 0, 7), Kind.FEW, "1.1: 2 of 9 Macs PASS, 3 are needed"),
+        (Health(0, 0, 9), Kind.STATUS, "1.1: no Mac has reported on it yet"),
+        (None, Kind.STATUS, "1.1: the status of its Macs is not known"),
+    ],
+)
+def test_the_health_that_is_needed(health: Health | None, kind: Kind, reason: str) -> None:
+    found = verdict(release(health=health))
+    assert (found.kind, found.reason) == (kind, reason)
+
+
+def test_without_a_required_status_time_alone_decides_where_it_cannot_be_read() -> None:
+    rules = Promotion(after_days=5, max_error_percent=5)
+    assert verdict(release(health=None), rules=rules).kind is Kind.PROMOTE
+    assert verdict(release(health=Health(1, 1, 0)), rules=rules).kind is Kind.ERRORS
+
+
+def test_a_release_that_a_newer_one_replaced_in_test_is_promoted_when_its_time_has_come() -> None:
+    former = release("1.1", days=5)
+    found = verdict(release("1.2", days=1), former)
+    assert found.release == former
+
+
+def test_the_newest_of_several_that_may_is_promoted() -> None:
+    sick = release("1.3", days=6, health=Health(1, 8, 0))
+    found = verdict(release("1.4", days=1), release("1.1", days=9), release("1.2", days=7), sick)
+    assert found.release is not None
+    assert found.release.version == "1.2"
+
+
+def test_the_reasons_of_the_newest_ones_are_told() -> None:
+    found = verdict(release("1.2", days=1), release("1.1", days=6, health=Health(7, 2, 0)))
+    assert found.kind is Kind.SOAKING
+    assert found.reason == (
+        "1.2 has been in the test app for 1.0 of 5 days; 1.1: 2 of 9 Macs in ERROR (22 %), limit 5 %"
+    )
+
+
+def test_above_the_pin_nothing_is_promoted() -> None:
+    assert verdict(release("1.1"), standing=replace(IN_PROD, pin="1.0.5")).kind is Kind.PINNED
+    assert verdict(release("1.1"), standing=replace(IN_PROD, pin="1.1")).kind is Kind.PROMOTE
+    assert verdict(release(""), standing=Standing(pin="1.1")).kind is Kind.PINNED
+
+
+def test_what_was_rolled_back_stays_away_until_a_newer_one_comes() -> None:
+    standing = replace(IN_PROD, rolled_back=release("1.2"))
+    assert verdict(release("1.2"), standing=standing).kind is Kind.ROLLED_BACK
+    assert verdict(release("1.1"), standing=standing).kind is Kind.ROLLED_BACK
+    assert verdict(release("1.2.1"), standing=standing).kind is Kind.PROMOTE
+
+
+def test_what_was_rolled_back_in_test_is_not_promoted_but_an_older_one_may_be() -> None:
+    standing = replace(IN_PROD, withdrawn=release("1.2"))
+    found = verdict(release("1.1"), release("1.2"), standing=standing)
+    assert found.release == release("1.1")
+
+
+def test_a_release_from_the_future_is_held_with_a_word_on_the_clock() -> None:
+    found = verdict(release(days=-2), at_once=True)
+    assert found.kind is Kind.CLOCK
+    assert "clock" in found.reason
+
+
+def test_a_release_whose_bytes_are_not_known_is_not_promoted() -> None:
+    assert verdict(release(sha256="")).kind is Kind.UNKNOWN
+    assert verdict(release(file_key="")).kind is Kind.UNKNOWN
+
+
+def test_the_same_version_built_anew_is_promoted_once_and_never_back() -> None:
+    anew = release("1.0", sha256="b" * 64)
+    assert verdict(anew).release == anew
+    after = Standing(exists=True, version="1.0", sha256="b" * 64, former=frozenset({IN_PROD.sha256}))
+    assert verdict(release("1.0", sha256=IN_PROD.sha256), standing=after).kind is Kind.CURRENT
+
+
+# What the Macs say
+
+
+def weigh(*records: StatusRecord, version: str = "1.1", since: float = NOW - DAY) -> tuple[int, int, int]:
+    health = promotion.weigh(records, version, since, NOW)
+    return health.passed, health.errors, health.pending
+
+
+@pytest.mark.parametrize("at", [None, NOW - 2 * DAY, NOW - DAY, NOW + DAY], ids=["never", "before", "as it came", "future"])
+@pytest.mark.parametrize("status", ["PASS", "ERROR"])
+def test_only_what_was_said_since_the_release_came_is_evidence(status: str, at: float | None) -> None:
+    assert weigh(record(status, at)) == (0, 0, 1)
+    assert weigh(record(status, NOW - 60)) == ((1, 0, 0) if status == "PASS" else (0, 1, 0))
+
+
+def test_clocks_that_differ_by_minutes_are_taken_as_they_are() -> None:
+    assert weigh(record("PASS", NOW + 600)) == (1, 0, 0)
+
+
+def test_an_audit_whose_deadline_is_not_due_is_no_pass() -> None:
+    log = "\u2022 Update is due at 2026-02-20\n\u2022 Will verify 'Firefox.app' running at least version '1.1' in 4 days"
+    assert weigh(record("PASS", NOW - 60, log)) == (0, 0, 1)
+
+
+def test_a_mac_with_an_older_version_does_not_pass_a_newer_one() -> None:
+    older = "\u2022 Installed version '1.0' less than required version '1.1'\n\u2022 User clicked Delay"
+    newer = "\u2022 Installed version '1.2' greater than or equal to enforced version '1.1'"
+    assert weigh(record("PASS", NOW - 60, older), record("PASS", NOW - 60, newer)) == (1, 0, 1)
+
+
+def test_a_mac_without_the_app_does_not_pass() -> None:
+    log = "\u2022 'Firefox.app' not found. Nothing to update"
+    assert weigh(record("PASS", NOW - 60, log)) == (0, 0, 1)
+
+
+def test_an_audit_run_since_counts_although_the_report_is_older() -> None:
+    late = stamp(datetime.fromtimestamp(NOW - 60, timezone.utc))
+    assert weigh(record("PASS", NOW - 9 * DAY, last_audit_run=late)) == (1, 0, 0)
+
+
+def test_any_other_status_is_pending() -> None:
+    words = ["PENDING", "AVAILABLE", "INSTALLING", "EXCLUDED", "", "pass?"]
+    assert weigh(*(record(word, NOW - 60) for word in words)) == (0, 0, len(words))
+
+
+def test_the_health_of_a_large_fleet_takes_no_more_memory_than_that_of_a_small_one() -> None:
+    def fleet(macs: int):
+        return (record("PASS" if number % 7 else "ERROR", NOW - 60, "x" * 2000) for number in range(macs))
+
+    def peak(macs: int) -> int:
+        tracemalloc.start()
+        promotion.weigh(fleet(macs), "1.1", NOW - DAY, NOW)
+        _, high = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return high
+
+    peak(10)
+    assert peak(4000) < peak(40) + 50_000
+
+
+# What is remembered
+
+TEXTS = st.text(max_size=8)
+HEALTHS = st.none() | st.builds(Health, *[st.integers(0, 99)] * 3, st.integers(0, 10**9).map(float))
+RELEASES = st.builds(
+    Release,
+    version=st.sampled_from(["", "1.0", "1.1", "2.0", "2.0.1"]),
+    sha256=st.sampled_from(["", *"abcdef"]),
+    at=st.integers(0, 2 * 10**9).map(float),
+    file_key=st.sampled_from(["", "k1", "k2", "k3"]),
+    install_type=st.sampled_from(InstallType),
+    app_name=st.none() | TEXTS.filter(bool),
+    bundle_id=st.none() | TEXTS.filter(bool),
+    package_id=st.none() | TEXTS.filter(bool),
+    version_key=st.none() | TEXTS.filter(bool),
+    health=HEALTHS,
+)
+LEDGERS = st.builds(
+    Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4).map(tuple), st.none() | RELEASES
+)
+
+
+@given(LEDGERS)
+def test_notes_hold_a_ledger_and_give_it_back(ledger: Ledger) -> None:
+    notes = promotion.to_notes(ledger)
+    assert promotion.from_notes(notes) == ledger
+    assert all("\n" not in text and text.isascii() for text in notes.values())
+
+
+@given(st.dictionaries(st.sampled_from(["current", "former", "rolled_back"]), TEXTS | st.sampled_from(
+    ['{"t":NaN}', '{"t":1e999}', '[{"t":true,"v":1}]', '{"t":5,"i":"exe"}', "[[1]]", '{"t":5,"h":[1,2]}', '{"t":5,"h":"x"}', "[" * 9999]
+)))
+def test_notes_that_cannot_be_read_count_as_none(notes: dict[str, str]) -> None:
+    found = promotion.from_notes(notes)
+    assert all(item.at >= 0 for item in (*found.former, *filter(None, [found.current, found.rolled_back])))
+
+
+def test_of_a_release_that_both_know_the_earlier_time_and_the_later_health_count() -> None:
+    script = Ledger(former=(release("1.1", days=3, health=Health(1, 0, 0, at=1)),))
+    state = Ledger(former=(release("1.1", days=4, health=Health(2, 0, 0, at=2)),))
+    (found,) = promotion.merge(script, state).former
+    assert found == release("1.1", days=4, health=Health(2, 0, 0, at=2))
+    assert promotion.merge(state, script).former == (found,)
+
+
+def test_what_this_machine_takes_for_current_is_former_where_the_script_names_another() -> None:
+    found = promotion.merge(Ledger(current=release("1.2")), Ledger(current=release("1.1")))
+    assert found.current == release("1.2")
+    assert found.former == (release("1.1"),)
+
+
+def test_the_current_release_is_not_among_the_former_ones() -> None:
+    found = promotion.merge(Ledger(current=release("1.1", file_key="")), Ledger(former=(release("1.1"),)))
+    assert found.former == ()
+    assert found.current == release("1.1")
+
+
+def test_a_new_release_makes_the_live_one_a_former_one_with_its_health() -> None:
+    after = promotion.replaced(Ledger(), release("1.1"), release("1.2"), keep=20)
+    assert (after.current, after.former) == (release("1.2"), (release("1.1"),))
+
+
+def test_releases_that_prod_has_passed_are_forgotten() -> None:
+    ledger = Ledger(former=(release("1.0", days=9), release("1.1", days=8)))
+    after = promotion.replaced(ledger, release("1.2"), release("1.3"), keep=20, above="1.0")
+    assert [item.version for item in after.former] == ["1.1", "1.2"]
+
+
+def test_a_newer_release_lifts_the_mark_of_a_rollback_and_an_older_one_does_not() -> None:
+    ledger = Ledger(rolled_back=release("1.2"))
+    assert promotion.replaced(ledger, None, release("1.3"), keep=5).rolled_back is None
+    assert promotion.replaced(ledger, None, release("1.1"), keep=5).rolled_back == release("1.2")
+
+
+def test_going_back_marks_what_is_given_up_and_going_forward_lifts_it() -> None:
+    back = promotion.taken(Ledger(), release("1.2", days=1), release("1.1"))
+    assert back.rolled_back == release("1.2", days=1)
+    further = promotion.taken(back, release("1.1"), release("1.0"))
+    assert further.rolled_back == release("1.2", days=1)
+    forward = promotion.taken(further, release("1.0"), release("1.2"))
+    assert forward.rolled_back is None
+
+
+def test_the_release_before_is_the_one_to_go_back_to_and_never_what_was_given_up() -> None:
+    ledger = Ledger(former=(release("1.0", days=9), release("1.1", days=5)))
+    assert promotion.former_release(release("1.2", days=1), ledger, None) == release("1.1", days=5)
+    after = promotion.taken(ledger, release("1.2", days=1), release("1.1", days=0))
+    again = promotion.former_release(release("1.1", days=0), after, None)
+    assert again is not None
+    assert again.version == "1.0"
+    assert promotion.former_release(release("1.0"), Ledger(former=(release("1.0"),)), None) is None
+
+
+@given(st.lists(st.floats(0.01, 3), min_size=1, max_size=120), st.integers(3, 20))
+def test_however_often_test_is_updated_one_release_is_always_about_to_have_soaked(gaps: list[float], keep: int) -> None:
+    ledger, at, live = Ledger(), 0.0, None
+    for number, gap in enumerate(gaps):
+        at += gap * DAY
+        coming = Release(f"1.{number}", f"s{number}", at, f"k{number}")
+        ledger = promotion.replaced(ledger, live, coming, keep=keep)
+        live = coming
+        former = [item.at for item in ledger.former]
+        assert former == sorted(former)
+        assert len(former) <= keep
+        if number:
+            assert (former[0], former[-1]) == (gaps[0] * DAY, pytest.approx(at - gap * DAY))
+    # Evenly thinned: no gap is wider than what an even spread of half as many would have.
+    stamps = [item.at for item in ledger.former]
+    widest = max((after - before for before, after in zip(stamps, stamps[1:], strict=False)), default=0)
+    assert widest <= max(3 * DAY, 4 * (stamps[-1] - stamps[0]) / keep + 3 * DAY if stamps else 0)
