@@ -44,24 +44,30 @@ def write_private(path: Path, text: str) -> None:
         OSError: the folder cannot be written; no partial file is left.
     """
     change_private(path, lambda: text)
+    tidy(path.parent)
 
 
 def change_private(path: Path, change: Callable[[], str | None]) -> None:
     """Write what `change` makes of the file as it is; None leaves it so. Processes take turns.
 
-    Drafts that a killed process has left in the folder are removed: while it is our turn, nobody has one.
-
     Raises:
         OSError: as `write_private`.
     """
     private_folder(path.parent)
-    with _our_turn(path.parent) as ours:
-        if ours:
-            for draft in path.parent.glob(f".*{_DRAFT}"):
-                draft.unlink(missing_ok=True)
+    with _our_turn(path.parent):
         text = change()
         if text is not None:
             _replace(path, text)
+
+
+def tidy(folder: Path) -> None:
+    """Remove the drafts that killed processes have left in a folder: while it is our turn, nobody writes one."""
+    with contextlib.suppress(OSError):
+        drafts = [place for place in folder.iterdir() if place.name.endswith(_DRAFT)]
+        if drafts:
+            with _our_turn(folder) as ours:
+                for draft in drafts if ours else ():
+                    draft.unlink(missing_ok=True)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ done in the tenant raises where it cannot be written; what is noted afterwards d
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -183,6 +184,7 @@ class Store:
             LockedError: the other run is still at it.
             StateError: the folder cannot be written.
         """
+        _tidy(self._folder)
         with contextlib.ExitStack() as held:
             changed = 0.0
             for name in sorted(set(names)):
@@ -277,6 +279,13 @@ def _history(app_id: str) -> str:
 
 def _token(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+
+@functools.cache
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes have left half written; once per process."""
+    for place in (folder, *(each for each in folder.glob("**/") if each != folder)):
+        files.tidy(place)
 
 
 def _journal_entry(row: Mapping[str, Any]) -> JournalEntry | None:

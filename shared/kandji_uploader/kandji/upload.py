@@ -188,8 +188,9 @@ class _Digest:
     def take(self, block: memoryview, buffer: memoryview) -> None:
         """Hash a block, the filled part of a buffer, and free the buffer afterwards."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="sha256 of an upload", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="sha256 of an upload", daemon=True)
+            thread.start()
+            self._thread = thread  # not before: a signal may end `start`, and what was not started cannot be joined
         self._filled.put((block, buffer))
 
     def end(self) -> str:
