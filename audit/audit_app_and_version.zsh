@@ -123,7 +123,7 @@ has_bundle_id() {
 may_have_bundle_id() {
     local plist=$PREFIX$1/Contents/Info.plist
     [[ -f $plist ]] || return 1
-    [[ $BUNDLE_ID != [A-Za-z0-9.-]## || $(<$plist) == *"$BUNDLE_ID"* ]]
+    [[ $BUNDLE_ID != [A-Za-z0-9._-]## || $(<$plist) == *"$BUNDLE_ID"* ]]
 }
 
 find_by_bundle_id() {
@@ -170,7 +170,7 @@ find_by_name() {
 find_app() {
     [[ -n $BUNDLE_ID ]] && find_by_bundle_id || { [[ -n $APP_NAME ]] && find_by_name } || return 1
     local plist=$INSTALLED_PATH/Contents/Info.plist key
-    for key in "$VERSION_KEY" CFBundleShortVersionString CFBundleVersion; do
+    for key in "${VERSION_KEY:-CFBundleShortVersionString}" CFBundleShortVersionString CFBundleVersion; do
         INSTALLED_VERSION=$(plist_value "$plist" "$key") && [[ -n $INSTALLED_VERSION ]] && return
     done
     INSTALLED_VERSION=
@@ -368,12 +368,15 @@ add_delay() {
 # Whether the plist takes any entry at all.
 delays_usable() {
     local probe=:kandji-uploader-probe
+    edit_delays "Delete $probe"
     edit_delays "Add $probe integer 1" && edit_delays "Delete $probe"
 }
 
 # Writes the delay; fails where it cannot be kept, for then it could be asked for again and again.
 write_delay() {
     local -i ends
+    # The hour begins with the click, not when the dialog came up.
+    NOW=$($DATE +%s)
     (( ends = NOW + DELAY_SECONDS ))
     say "Writing enforcement delay for $LABEL to $DELAY_PLIST"
     add_delay $ends && return
@@ -411,18 +414,21 @@ in_foreground() {
     return 1
 }
 
-# Shows the dialog. What names the app goes to AppleScript as arguments, none of which starts with a dash.
+# Shows the dialog. What names the app goes to AppleScript as arguments, none of which starts with a dash. By itself
+# AppleScript would give up after two minutes, before the dialog does, and leave it open.
 # Arguments: text, the button for a delay or "".
 show_dialog() {
     $OSASCRIPT \
         -e 'on run argv' \
-        -e 'set {question, heading, timeText, delayButton} to argv' \
-        -e 'set choices to {"Quit"}' \
-        -e 'if delayButton is not "no delay" then set choices to {delayButton, "Quit"}' \
-        -e 'set limit to timeText as integer' \
+        -e 'set {theText, theTitle, theTime, delayButton} to argv' \
+        -e 'set theTime to theTime as integer' \
+        -e 'set theKeys to {"Quit"}' \
+        -e 'if delayButton is not "no delay" then set theKeys to {delayButton, "Quit"}' \
         -e 'tell application "System Events"' \
         -e 'activate' \
-        -e 'display dialog question with title heading buttons choices default button "Quit" giving up after limit' \
+        -e 'with timeout of (theTime + 60) seconds' \
+        -e 'display dialog theText with title theTitle buttons theKeys default button "Quit" giving up after theTime' \
+        -e 'end timeout' \
         -e 'end tell' \
         -e 'end run' \
         "$1" "Update of $DISPLAY_NAME" $DIALOG_SECONDS "${2:-no delay}" 2>&1

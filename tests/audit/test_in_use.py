@@ -112,6 +112,14 @@ def test_a_delay_lasts_an_hour_and_is_given_once(in_use: Mac, answer: str):
     assert in_use.delays == {NAME: {"90.0": NOW + 3600}}
 
 
+def test_the_hour_begins_when_the_user_clicks(in_use: Mac):
+    in_use.dialogs, in_use.thinking = ["delay"], 240
+
+    in_use.audit(script_for())
+
+    assert in_use.delays == {NAME: {"90.0": NOW + 240 + 3600}}
+
+
 def test_a_new_version_gets_a_delay_of_its_own(in_use: Mac):
     in_use.delays = {NAME: {"90.0": NOW - 1}}
     in_use.dialogs = ["delay"]
@@ -147,6 +155,7 @@ def test_a_dialog_that_fails_once_is_shown_again(in_use: Mac):
 
 
 HOSTILE = [
+    'two" lines',
     'Foo" & (do shell script "touch executed") & "',
     "$(touch executed)",
     "`touch executed`",

@@ -58,6 +58,7 @@ class Mac:
         spotlight: what is in the index besides the apps; None where Spotlight is off.
         running: copies of apps that run.
         dialogs: what the user does with each dialog; the last one counts for all further ones.
+        thinking: seconds that the user takes to answer the first dialog.
         quits: whether apps quit when asked to.
         receipts: package ids and versions.
     """
@@ -67,6 +68,7 @@ class Mac:
     spotlight: list[dict[str, str]] | None = field(default_factory=list)
     running: list[dict[str, str | None]] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=lambda: ["nobody"])
+    thinking: int = 0
     quits: bool = True
     receipts: dict[str, str | None] = field(default_factory=dict)
 
@@ -153,7 +155,7 @@ class Mac:
     def _prepare(self, text: str) -> Path:
         for name in ("calls", "dialogs", "quit"):
             (self.root / name).unlink(missing_ok=True)
-        names = ("now", "spotlight", "running", "dialogs", "quits", "receipts")
+        names = ("now", "spotlight", "running", "dialogs", "thinking", "quits", "receipts")
         scenario = {name: getattr(self, name) for name in names}
         scenario["time_zone"] = "PST8PDT,M3.2.0,M11.1.0"
         (self.root / "scenario").write_bytes(marshal.dumps(scenario))

@@ -33,7 +33,8 @@ def main():
 
 def date(words, scenario, root):
     if words == ["+%s"]:
-        print(scenario["now"])
+        answered = os.path.exists(os.path.join(root, "dialogs"))
+        print(scenario["now"] + (scenario["thinking"] if answered else 0))
         return 0
     import time
 
