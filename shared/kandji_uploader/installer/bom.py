@@ -76,14 +76,14 @@ class _Store:
 
     def files(self) -> Iterator[tuple[int, int, bytes]]:
         """Number, folder's number and name of each file."""
-        at, leaves, left = self._first, 0, 2 * FILES
+        at, leaves, left = self._first, set[int](), 2 * FILES
         while at:
-            leaves += 1
+            leaves.add(at)
             start, _ = self._block(at)
             _, count, at, _ = _NODE.unpack_from(self._data, start)
             left -= count
-            if left < 0 or leaves > FILES:
-                raise MalformedError("Bom", f"it lists more than {2 * FILES:,} files, or goes in circles")
+            if left < 0 or at in leaves:
+                raise MalformedError("Bom", f"it lists more than {2 * FILES:,} files, or goes in a circle")
             for pair in range(count):
                 info, file = _PAIR.unpack_from(self._data, start + _NODE.size + pair * _PAIR.size)
                 yield self._file(info, file)

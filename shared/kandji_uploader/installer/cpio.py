@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from kandji_uploader.installer.limits import BLOCK, NAME_BYTES, Budget, MalformedError
 from kandji_uploader.installer.streams import Stream
 
-_MAGIC_BYTES = 6
-_OCTAL = re.compile(rb"070707[0-7]{12}([0-7]{6})[0-7]{24}[0-7]{11}([0-7]{6})([0-7]{11})\Z")
+_OCTAL = re.compile(rb"070707[0-7]{12}(?P<mode>[0-7]{6})[0-7]{35}(?P<name>[0-7]{6})(?P<size>[0-7]{11})\Z")
 _HEX = re.compile(
-    rb"07070[12][0-9A-Fa-f]{8}([0-9A-Fa-f]{8})[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})"
-    rb"[0-9A-Fa-f]{8}\Z"
+    rb"07070[12][0-9A-Fa-f]{8}(?P<mode>[0-9A-Fa-f]{8})[0-9A-Fa-f]{32}(?P<size>[0-9A-Fa-f]{8})"
+    rb"[0-9A-Fa-f]{32}(?P<name>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}\Z"
 )
-_SPELLINGS = {b"070707": (76, _OCTAL), b"070701": (110, _HEX), b"070702": (110, _HEX)}
+_SHORTEST, _LONGEST = 76, 110
+_ALIGNMENT = 4
 _TRAILER = b"TRAILER!!!"
 
 
@@ -84,21 +84,22 @@ class Cpio:
         return self._take(size)
 
     def _next(self) -> Member | None:
-        magic = self._take(_MAGIC_BYTES)
-        if magic not in _SPELLINGS:
-            raise MalformedError(self._budget.place, "a file's header in it is not a cpio header: it is broken")
-        length, pattern = _SPELLINGS[magic]
-        fields = pattern.match(magic + self._take(length - _MAGIC_BYTES))
+        header = self._take(_SHORTEST)
+        octal = header.startswith(b"070707")
+        if not octal:
+            if not header.startswith((b"070701", b"070702")):
+                raise MalformedError(self._budget.place, "a file's header in it is not a cpio header: it is broken")
+            header += self._take(_LONGEST - _SHORTEST)
+        fields = (_OCTAL if octal else _HEX).match(header)
         if fields is None:
             raise MalformedError(self._budget.place, "a number in a file's cpio header is not one: it is broken")
-        base, align = (8, 1) if pattern is _OCTAL else (16, 4)
-        if base == 8:  # noqa: PLR2004 - octal
-            mode, name_size, size = (int(field, 8) for field in fields.groups())
-        else:
-            mode, size, name_size = (int(field, 16) for field in fields.groups())
+        base = 8 if octal else 16
+        mode, size, name_size = int(fields["mode"], base), int(fields["size"], base), int(fields["name"], base)
         name = self._name(name_size)
-        self._pass(-(length + name_size) % align)
-        self._left, self._padding = size, -size % align
+        self._left = size
+        if not octal:
+            self._pass(-(_LONGEST + name_size) % _ALIGNMENT)
+            self._padding = -size % _ALIGNMENT
         self._budget.member()
         if name == _TRAILER and not size:
             return None

@@ -23,7 +23,7 @@ TAG_BYTES = 1 * MIB
 
 DEPTH = 64
 FILES = 200_000
-ELEMENTS = 1_000_000
+ELEMENTS = 500_000
 NAME_BYTES = 4 * KIB
 VALUE_CHARACTERS = 1024
 """A bundle id, a version or a path in metadata."""

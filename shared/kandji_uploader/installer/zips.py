@@ -6,6 +6,7 @@ lets anybody count them.
 
 from __future__ import annotations
 
+import re
 import stat
 import struct
 import zlib
@@ -27,6 +28,7 @@ _UNKNOWN = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
 _ENCRYPTED = 1
 _STORED, _DEFLATED = 0, 8
+_MATTERS = re.compile(rb"\.(app|m?pkg)|\.\.|\A[/\\]", re.IGNORECASE)
 _DIRECTORY = "central directory"
 
 
@@ -47,7 +49,7 @@ class Zip:
         self._start, self._length, self._shift = self._directory()
 
     def items(self) -> Iterator[Item]:
-        """The members, in the order of the directory."""
+        """The members in or called like a bundle, in the order of the directory; a hostile name is refused."""
         self._file.seek(self._start)
         left, count = self._length, 0
         while left > 0:
@@ -58,7 +60,9 @@ class Zip:
             name_size, extra_size, comment_size = fields[10:13]
             tail = self._exactly(name_size + extra_size + comment_size)
             left -= _MEMBER.size + len(tail)
-            yield self._item(fields, tail[:name_size], tail[name_size : name_size + extra_size])
+            raw = tail[:name_size]
+            if _MATTERS.search(raw):
+                yield self._item(fields, raw, tail[name_size : name_size + extra_size])
 
     def read(self, item: Item, cap: int) -> bytes:
         """A member's content, at most `cap` bytes."""
