@@ -105,6 +105,24 @@ def slack_webhook(
     return found
 
 
+def keychain_name() -> str:
+    """What keyring uses as the keychain on this machine.
+
+    Raises:
+        CredentialError: there is none.
+    """
+    try:
+        backend = _keyring().get_keyring()
+        usable = backend.priority > 0
+    except CredentialError:
+        raise
+    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
+        raise CredentialError(_keychain_fault(error)) from None
+    if not usable:
+        raise CredentialError(_NO_BACKEND)
+    return str(backend.name)
+
+
 def store(name: str, secret: Secret) -> None:
     """Keep a secret in the keychain under its name; one that is there already is replaced.
 
@@ -148,7 +166,7 @@ def _look_up(settings: Settings, name: str, environ: Mapping[str, str] | None, p
     for search in order:
         try:
             return search(name)
-        except CredentialError as error:  # noqa: PERF203 - three places at most
+        except CredentialError as error:
             looked.append(str(error))
     raise CredentialError(_not_found(name, looked))
 

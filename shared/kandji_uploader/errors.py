@@ -78,6 +78,10 @@ class TargetError(KandjiUploaderError):
     """What was asked for does not fit the tenant: a missing category, Blueprint, or app."""
 
 
+class SetupError(KandjiUploaderError):
+    """Setup lacks an answer, or cannot write what it is to write."""
+
+
 class MunkiRepoError(KandjiUploaderError):
     """A Munki repo cannot be imported: no such folder, no such manifest, or nothing in it that could be mapped."""
 

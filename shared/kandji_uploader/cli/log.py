@@ -26,6 +26,7 @@ _FIELDS_OF_A_REQUEST = 8
 
 LOG = logging.Logger("kandji-uploader")  # noqa: LOG001 - not one of the process's loggers, on purpose
 """Where commands log; to nowhere until `to_folder` says where."""
+LOG.addHandler(logging.NullHandler())
 
 
 def to_folder(folder: Path) -> Path:
@@ -46,7 +47,7 @@ def note(level: int, text: str) -> None:
 
 def close() -> None:
     """Log to nowhere."""
-    for handler in list(LOG.handlers):
+    for handler in [each for each in LOG.handlers if isinstance(each, _File)]:
         LOG.removeHandler(handler)
         handler.close()
 

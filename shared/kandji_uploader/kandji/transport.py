@@ -82,12 +82,14 @@ class Answer:
         status: the HTTP status.
         text: the body.
         request_id: the service's id of the request, None where it sent none.
+        date: when it answered by its own clock (the Date header), None where it does not tell.
     """
 
     request: str
     status: int
     text: str
     request_id: str | None = None
+    date: str | None = None
 
     @property
     def is_page(self) -> bool:
@@ -242,7 +244,7 @@ class Transport:
         except OSError as problem:  # what `requests` raises for a bundle of certificates that is not there
             raise _bad_authorities(problem) from None
         text = response.content.decode("utf-8", "replace").replace(self._token, _HIDDEN)
-        return Answer(name, response.status_code, text, _request_id(response.headers))
+        return Answer(name, response.status_code, text, _request_id(response.headers), response.headers.get("Date"))
 
     def _retry(self, *, repeat: bool) -> Retry:
         """The policy as urllib3 knows it.

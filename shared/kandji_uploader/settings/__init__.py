@@ -12,10 +12,12 @@ from kandji_uploader.settings.loading import load, new_app_name
 from kandji_uploader.settings.places import config_folder as folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file, read_yaml
 from kandji_uploader.settings.showing import Row, example, explain
+from kandji_uploader.settings.writing import config_values, read_api_url, write_config
 
 __all__ = [
     "Ladder",
     "Row",
+    "config_values",
     "console_link",
     "example",
     "explain",
@@ -24,6 +26,8 @@ __all__ = [
     "is_loopback",
     "load",
     "new_app_name",
+    "read_api_url",
     "read_mapping_file",
     "read_yaml",
+    "write_config",
 ]

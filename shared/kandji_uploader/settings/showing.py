@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -57,7 +59,17 @@ def _as_text(held: object) -> str:
 
 def example() -> str:
     """A config file with every key, its purpose and its default; those without one default are commented out."""
-    lines = _HEAD.splitlines()
+    return config_file({}, _HEAD)
+
+
+def config_file(values: Mapping[str, object], head: str) -> str:
+    """A commented config file as YAML.
+
+    Args:
+        values: what holds, by key path; where nothing is said, the default stands.
+        head: the comment at its top.
+    """
+    lines = head.splitlines()
     above: list[str] = []
     for key in schema.CONFIG_KEYS:
         *sections, leaf = key.path.split(".")
@@ -68,8 +80,16 @@ def example() -> str:
                 lines.append(f"{'  ' * depth}{section}:")
         above = sections
         indent = "  " * len(sections)
-        lines += [f"{indent}# {key.purpose}", f"{indent}{_setting(key, leaf)}"]
+        setting = _given(values[key.path], leaf) if key.path in values else _setting(key, leaf)
+        lines += [f"{indent}# {key.purpose}", f"{indent}{setting}"]
     return "\n".join(lines) + "\n"
+
+
+def _given(value: object, leaf: str) -> str:
+    """A value that reads back as itself: texts in the quotes of JSON, which YAML understands."""
+    if isinstance(value, Enum) or not isinstance(value, str):
+        return f"{leaf}: {_as_text(value)}"
+    return f"{leaf}: {json.dumps(value, ensure_ascii=False)}"
 
 
 def _setting(key: Key, leaf: str) -> str:

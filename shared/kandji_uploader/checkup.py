@@ -1,0 +1,267 @@
+"""What `kandji-uploader doctor` looks at: the tenant, the token, the settings and this machine; nothing is changed.
+
+Each finding is one line that ends in what to do. A check that cannot be made because of an earlier finding is left out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from pathlib import Path
+
+from kandji_uploader import credentials, onboarding, packages, settings
+from kandji_uploader.errors import (
+    AuthenticationError,
+    CredentialError,
+    KandjiUploaderError,
+    SettingsError,
+    ToolMissingError,
+)
+from kandji_uploader.kandji.permissions import State
+from kandji_uploader.kandji.transport import Transport
+from kandji_uploader.models import Settings
+
+_OLDEST_AUTOPKG = (2, 3)
+_SKEW = 120.0
+"""Seconds that a clock may be off: the service's own answer takes its time, too."""
+_PATIENCE = 30.0
+"""Seconds for a program of this machine."""
+_AUTOPKG_PYTHONS = (packages.AUTOPKG_PYTHON, "/Library/AutoPkg/Python3/Python.framework/Versions/Current/bin/python3")
+
+
+class Health(str, Enum):
+    """How grave a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        subject: what.
+        health: how it is.
+        text: what was found, and what to do about it.
+    """
+
+    subject: str
+    health: Health
+    text: str
+
+
+def examine(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """Look at everything, and tell one thing after the other.
+
+    Args:
+        environ: the environment variables.
+        now: epoch seconds.
+    """
+    folder = settings.folder(environ)
+    yield from _settings(folder, environ)
+    try:
+        held = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ).settle()
+    except SettingsError:
+        yield Finding("tenant", Health.WARNING, "not looked at, for the settings must be corrected first")
+    else:
+        yield _keychain(held)
+        yield from _tenant(held, environ, now)
+        yield from _slack(held, environ)
+    yield from _machine(folder)
+    yield from _autopkg(environ)
+
+
+def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The config file and the maps, with every problem in them."""
+    try:
+        files = [path for stem in ("config", *onboarding.MAPS) if (path := settings.find_file(folder, stem))]
+    except SettingsError as problem:
+        yield Finding("settings", Health.PROBLEM, str(problem))
+        return
+    problems = onboarding.problems_in(folder, environ)
+    for text in problems:
+        yield Finding("settings", Health.PROBLEM, text)
+    named = ", ".join(path.name for path in files) or "no file; the environment and the defaults hold"
+    if not problems:
+        yield Finding("settings", Health.OK, f"{folder}: {named}")
+
+
+def _keychain(held: Settings) -> Finding:
+    if not held.keystore_keychain:
+        return Finding("keychain", Health.OK, "not in use (token_keystore.keychain is off)")
+    try:
+        name = credentials.keychain_name()
+    except CredentialError as problem:
+        return Finding("keychain", Health.PROBLEM, str(problem))
+    if os.geteuid() == 0:
+        text = f"{name}; as root the token is taken from the environment only, so set {held.token_name} there"
+        return Finding("keychain", Health.WARNING, text)
+    return Finding("keychain", Health.OK, name)
+
+
+def _tenant(held: Settings, environ: Mapping[str, str], now: Callable[[], float]) -> Iterator[Finding]:
+    """The URL, the clock, the token and what it may do."""
+    try:
+        onboarding.check_address(held.api_url)
+    except KandjiUploaderError as problem:
+        yield Finding("API URL", Health.PROBLEM, str(problem))
+        return
+    yield Finding("API URL", Health.OK, f"{held.api_url} answers")
+    try:
+        token = credentials.api_token(held, environ)
+    except CredentialError as problem:
+        yield Finding("token", Health.PROBLEM, str(problem))
+        return
+    try:
+        date = Transport(held.api_url, token.reveal(), onboarding.PATIENCE).request("GET", "library/custom-apps").date
+        yield Finding("token", Health.OK, f"{held.token_name} is accepted; found in the {token.origin}")
+        yield from _clock(date, now())
+        yield _permissions(held, token)
+    except KandjiUploaderError as problem:
+        subject = "token" if isinstance(problem, AuthenticationError) else "permissions"
+        yield Finding(subject, Health.PROBLEM, str(problem))
+
+
+def _clock(date: str | None, now: float) -> Iterator[Finding]:
+    """This machine's clock beside the service's: deadlines are counted from it, and uploads are signed by the hour."""
+    try:
+        off = now - parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError):
+        return
+    if abs(off) <= _SKEW:
+        yield Finding("clock", Health.OK, f"within {_SKEW:.0f} seconds of the service's")
+        return
+    way = "ahead of" if off > 0 else "behind"
+    advice = "set it, or deadlines are wrong (macOS: `sudo sntp -sS time.apple.com`)"
+    text = f"{abs(off):.0f} seconds {way} the service's; {advice}"
+    yield Finding("clock", Health.PROBLEM, text)
+
+
+def _permissions(held: Settings, token: credentials.Secret) -> Finding:
+    states = list(onboarding.check_token(held.api_url, token))
+    missing = [permission for permission, state in states if state is State.MISSING]
+    if missing:
+        named = ", ".join(f"{permission.name} ({permission.purpose})" for permission in missing)
+        grave = any(permission.always for permission in missing)
+        text = f"missing: {named}. Add what you need in Kandji under Settings > Access"
+        return Finding("permissions", Health.PROBLEM if grave else Health.WARNING, text)
+    unsure = [permission.name for permission, state in states if state is State.UNKNOWN]
+    if unsure:
+        text = f"not known, for the service gave an unusual answer: {', '.join(unsure)}. Try a dry run"
+        return Finding("permissions", Health.WARNING, text)
+    return Finding("permissions", Health.OK, f"all {len(states)} are there")
+
+
+def _slack(held: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    if not held.slack_enabled:
+        return
+    try:
+        found = credentials.slack_webhook(held, environ)
+    except CredentialError as problem:
+        yield Finding("Slack", Health.PROBLEM, str(problem))
+        return
+    if found is not None:
+        text = f"on; {held.webhook_name} was found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
+        yield Finding("Slack", Health.OK, text)
+
+
+def _machine(folder: Path) -> Iterator[Finding]:
+    """This Python, the state folder, and the programs that are of use."""
+    missing = packages.missing()
+    python = f"Python {sys.version.split()[0]}"
+    if missing:
+        text = f"{python} lacks {', '.join(missing)}; run: {packages.pip_line(missing)}"
+        yield Finding("Python", Health.PROBLEM, text)
+    else:
+        yield Finding("Python", Health.OK, f"{python} has all packages")
+    place = next(place for place in (folder / "state", *folder.parents) if place.exists())
+    if not os.access(place, os.W_OK):
+        advice = "correct its permissions, or name another folder as KANDJI_UPLOADER_DIR"
+        yield Finding("state", Health.PROBLEM, f"{place} cannot be written; {advice}")
+    if shutil.which("zsh"):
+        yield Finding("zsh", Health.OK, "audit scripts are tried before they are published")
+    else:
+        text = "there is none, so audit scripts are not tried before they are published; install it (`apt install zsh`)"
+        yield Finding("zsh", Health.WARNING, text)
+    if sys.platform != "darwin":
+        yield _seven_zip()
+
+
+def _seven_zip() -> Finding:
+    from kandji_uploader.installer.seven_zip import find_program
+
+    try:
+        return Finding("7-Zip", Health.OK, f"{find_program(Path('any.dmg'))}: disk images can be read")
+    except ToolMissingError as problem:
+        return Finding("7-Zip", Health.WARNING, problem.reason)
+
+
+def _autopkg(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """AutoPkg's version, and whether its own Python has what the processor needs."""
+    program = shutil.which("autopkg", path=environ.get("PATH", os.defpath))
+    if program is None:
+        yield Finding("AutoPkg", Health.OK, "not on PATH; it is needed for recipes only")
+        return
+    said = (_output([program, "version"]) or "").strip().splitlines()
+    version = said[-1].strip() if said else ""
+    numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
+    if not numbers:
+        yield Finding("AutoPkg", Health.WARNING, f"{program} does not tell its version; run `autopkg version`")
+    elif numbers < _OLDEST_AUTOPKG:
+        yield Finding("AutoPkg", Health.PROBLEM, f"version {version} is too old; install 2.3 or newer")
+    else:
+        yield Finding("AutoPkg", Health.OK, f"version {version}")
+    yield from _autopkg_python(Path(program))
+
+
+def _autopkg_python(program: Path) -> Iterator[Finding]:
+    python = _python_of(program)
+    if python is None:
+        text = "which Python it runs in is not known; if a recipe says that a package is missing, run the line it gives"
+        yield Finding("AutoPkg's Python", Health.OK, text)
+        return
+    # The module that knows what is needed is run there as a text, for nothing of ours is installed in that Python.
+    script = f"{inspect.getsource(packages)}\nlacking = missing()\nprint(pip_line(lacking) if lacking else 'ok')\n"
+    said = (_output([python, "-c", script]) or "").strip()
+    if said == "ok":
+        yield Finding("AutoPkg's Python", Health.OK, f"{python} has all packages")
+    elif said:
+        yield Finding("AutoPkg's Python", Health.PROBLEM, f"packages are missing; run: {said}")
+    else:
+        yield Finding("AutoPkg's Python", Health.PROBLEM, f"{python} does not run; install AutoPkg again")
+
+
+def _python_of(program: Path) -> str | None:
+    """The Python that runs AutoPkg: its own, or the one that its first line names."""
+    own = next((path for path in _AUTOPKG_PYTHONS if os.access(path, os.X_OK)), None)
+    if own is not None:
+        return own
+    try:
+        with program.open("rb") as file:
+            first = file.readline(500).decode("utf-8", "replace")
+    except OSError:
+        return None
+    words = first[2:].split() if first.startswith("#!") else []
+    named = words[-1] if words and Path(words[0]).name == "env" else words[0] if words else ""
+    return named if "python" in Path(named).name else None
+
+
+def _output(words: Sequence[str]) -> str | None:
+    """What a program prints; None where it fails."""
+    try:
+        done = subprocess.run(
+            list(words), capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
