@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,27 +37,37 @@ class FailedError(Exception):
     """A measured process failed; its text is what it wrote."""
 
 
+_LAUNCHER = """
+import os, sys, time
+report, *words = sys.argv[1:]
+began = time.perf_counter()
+child = os.posix_spawnp(words[0], words, os.environ)
+_, status, usage = os.wait4(child, 0)
+wall = time.perf_counter() - began
+with open(report, "w") as file:
+    print(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=file)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts the process that is measured. The kernel counts what a process was before its `exec` into its maximum
+resident size, so it must not be started by us, who may be large."""
+
+
 def process(words: Sequence[str | Path], environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Run:
     """Run a process to its end and measure it.
 
     Raises:
         FailedError: its exit code was not 0.
     """
-    import tempfile
-
-    with tempfile.TemporaryFile("w+b") as output:
-        started = time.perf_counter()
-        child = subprocess.Popen(
-            [str(word) for word in words], env=environ, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    with tempfile.NamedTemporaryFile("r") as report:
+        launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, report.name, *map(str, words)]
+        done = subprocess.run(
+            launch, env=environ, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read().decode("utf-8", "replace")
-    if child.returncode:
-        raise FailedError(f"{words[0]} ended with {child.returncode}: {text[-2000:]}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _RSS_UNIT, text)
+        if done.returncode:
+            text = (done.stdout + done.stderr)[-2000:]
+            raise FailedError(f"{words[0]} ended with {done.returncode}: {text}")
+        wall, cpu, peak = report.read().split()
+    return Run(float(wall), float(cpu), int(peak) * _RSS_UNIT, done.stdout)
 
 
 @dataclass(frozen=True)
@@ -102,8 +111,3 @@ def in_turns(count: int, *things: Callable[[], Run]) -> tuple[Sample, ...]:
 def ratio(ours: Sample, limit: Sample) -> float:
     """The median of the ratios of the runs that were made in the same round."""
     return statistics.median(one.wall / other.wall for one, other in zip(ours.runs, limit.runs, strict=True))
-
-
-def median(values: Iterable[float]) -> float:
-    """The median."""
-    return statistics.median(values)

@@ -1,0 +1,485 @@
+"""What is measured, each beside the limit that the same machine sets it in the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import installers
+from benchmarks.measure import MIB, Run, Sample, in_turns, process, ratio
+from benchmarks.tenant import ROOT, Tenant
+
+_SETTINGS = "li_enforcement: {type: install_once}\nslack: {enabled: false}\n"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+        large: bytes of the large installer.
+        huge: bytes of the one that memory is compared with; 0 for none.
+        rounds: runs of which medians are taken.
+        recipes: how many recipes there are in one process, for each point of the plot.
+        apps: Custom Apps of the tenant for these.
+        parallel: installers on one command line.
+        parallel_size: bytes of each.
+        wire: bytes per second of each of their connections.
+    """
+
+    large: int = 1 << 30
+    huge: int = 1 << 32
+    rounds: int = 5
+    recipes: tuple[int, ...] = (10, 30, 100, 300, 1000)
+    apps: int = 5000
+    parallel: int = 16
+    parallel_size: int = 20_000_000
+    wire: float = 20_000_000.0
+
+    @property
+    def large_name(self) -> str:
+        """The size of the large installer, for people."""
+        return f"{self.large >> 30} GiB" if self.large >= 1 << 30 else f"{self.large >> 20} MiB"
+
+
+SMALL = Scale(
+    large=64 << 20, huge=256 << 20, rounds=3, recipes=(10, 60), apps=600, parallel=8, parallel_size=4_000_000, wire=8e6
+)
+"""For CI: large enough for ratios and memory, small enough for a minute."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        what: what was measured.
+        ours: the figure.
+        limit: what it is held against, with its figure.
+        bar: what must be reached.
+        reached: whether it was.
+        value: the figure that the bar is about, for tests.
+        note: what else is to be known; "" for nothing.
+    """
+
+    what: str
+    ours: str
+    limit: str
+    bar: str
+    reached: bool
+    value: float
+    note: str = ""
+
+
+@dataclass
+class Bench:
+    """Where the cases run.
+
+    Attributes:
+        folder: for installers and settings; on a disk with room for several large files.
+        scale: see `Scale`.
+        python: the interpreter that is measured.
+        points: what the plot shows: recipes, and milliseconds per unchanged one.
+    """
+
+    folder: Path
+    scale: Scale = field(default_factory=Scale)
+    python: str = sys.executable
+    points: list[tuple[int, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.config = self.folder / "config"
+        self.fresh()
+
+    def fresh(self) -> None:
+        """As on a machine that has published nothing yet."""
+        shutil.rmtree(self.config, ignore_errors=True)
+        self.config.mkdir(parents=True)
+        (self.config / "config.yaml").write_text(_SETTINGS)
+
+    def environ(self, tenant: Tenant) -> dict[str, str]:
+        """Variables of a run against a tenant."""
+        given = {
+            "KANDJI_API_URL": tenant.url,
+            "KANDJI_TOKEN": tenant.token,
+            "KANDJI_UPLOADER_DIR": str(self.config),
+            "HOME": str(self.folder),
+            "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}",
+        }
+        return {"PATH": os.environ["PATH"], **given}
+
+    def publish(self, tenant: Tenant, path: Path, *words: str | Path, name: str = "Big") -> Run:
+        """One run of the command line."""
+        command = [self.python, "-m", "kandji_uploader", "upload", "-p", path, "-n", name, "--json", *words]
+        return process(command, self.environ(tenant), self.folder)
+
+    def python_run(self, code: str, *words: str | Path) -> Run:
+        """One run of Python code that uses the library."""
+        environ = {**os.environ, "PYTHONPATH": str(ROOT / "shared")}
+        return process([self.python, "-c", code, *words], environ, self.folder)
+
+    def curl(self, tenant: Tenant, path: Path) -> Run:
+        """The upload alone, by curl, to the same store."""
+        ticket = tenant.ticket(path.name)
+        fields = [word for name, value in ticket["post_data"].items() for word in ("-F", f"{name}={value}")]
+        return process(["curl", "-sS", "--fail", *fields, "-F", f"file=@{path}", ticket["post_url"]])
+
+    def openssl(self, path: Path) -> Run:
+        """The digest alone."""
+        return process(["openssl", "dgst", "-sha256", path])
+
+    def large(self) -> Path:
+        """The large installer: a package whose Info.plist comes early and whose bytes cannot be compressed."""
+        path = self.folder / "Big-1.0.pkg"
+        if not path.exists():
+            installers.flat_package(path, "Big", self.scale.large, late=False, packed=False)
+        return path
+
+
+def publish_new(bench: Bench) -> Iterable[Row]:
+    """A large installer for a new app, with a store that keeps it and with one that throws it away."""
+    path = bench.large()
+    for keeps in (True, False):
+        with Tenant(bench.python, keep_files=keeps) as tenant:
+
+            def ours() -> Run:
+                tenant.clear()
+                bench.fresh()
+                run = bench.publish(tenant, path)
+                _expect(tenant.requests(), 4)
+                return run
+
+            def theirs() -> Run:
+                tenant.clear()
+                return bench.curl(tenant, path)
+
+            here, there = in_turns(bench.scale.rounds, ours, theirs)
+            tenant.clear()
+        store = "the store keeps the file" if keeps else "the store throws the file away"
+        yield _beside(f"publish {bench.scale.large_name}, new app; {store}", here, "`curl -F`", there, 1.15)
+        if keeps:
+            yield _memory(f"its memory, {bench.scale.large_name}", here.peak, 48)
+            yield from _memory_of_huge(bench, here.peak)
+
+
+def _memory_of_huge(bench: Bench, before: int) -> Iterable[Row]:
+    if not bench.scale.huge:
+        return
+    path = installers.flat_package(bench.folder / "Huge-1.0.pkg", "Huge", bench.scale.huge, late=False, packed=False)
+    with Tenant(bench.python, keep_files=False) as tenant:
+        bench.fresh()
+        peak = bench.publish(tenant, path, name="Huge").peak
+    path.unlink()
+    more = (peak - before) / MIB
+    what = f"the same, {bench.scale.huge // bench.scale.large} times the size"
+    yield Row(what, f"{more:+.1f} MiB", f"{before / MIB:.1f} MiB", "<= +2 MiB", more <= 2, more)
+
+
+def publish_same_size(bench: Bench) -> Iterable[Row]:
+    """A large installer that differs from the app's but is of the same size."""
+    path = bench.large()
+    with Tenant(bench.python) as tenant:
+
+        def ours() -> Run:
+            tenant.clear()
+            bench.fresh()
+            tenant.seed([_app("Big", "0" * 64, path.stat().st_size, file_name="Big-0.9.pkg")])
+            run = bench.publish(tenant, path)
+            _expect(tenant.requests(), 5)
+            return run
+
+        def theirs() -> Run:
+            tenant.clear()
+            digest, sent = bench.openssl(path), bench.curl(tenant, path)
+            return Run(digest.wall + sent.wall, digest.cpu + sent.cpu, max(digest.peak, sent.peak), "")
+
+        here, there = in_turns(bench.scale.rounds, ours, theirs)
+        tenant.clear()
+    what = f"publish {bench.scale.large_name}, changed but of the same size"
+    yield _beside(what, here, "`openssl dgst -sha256` + `curl -F`", there, 1.1)
+
+
+def unchanged(bench: Bench) -> Iterable[Row]:
+    """A large installer that Kandji has already."""
+    path = bench.large()
+    counts = set()
+    with Tenant(bench.python) as tenant:
+        tenant.seed([_app("Big", installers.sha256(path), path.stat().st_size, file_name=path.name)])
+
+        def once() -> Run:
+            run = bench.publish(tenant, path)
+            counts.add(len(tenant.requests()))
+            return run
+
+        def cold() -> Run:
+            bench.fresh()
+            return once()
+
+        here, there = in_turns(bench.scale.rounds, cold, lambda: bench.openssl(path))
+        again, _ = in_turns(bench.scale.rounds, once, lambda: bench.python_run("pass"))
+        bare, _ = in_turns(bench.scale.rounds, lambda: bench.python_run("import requests"), once)
+    yield _beside(f"unchanged {bench.scale.large_name}", here, "`openssl dgst -sha256`", there, 1.2)
+    yield Row("its requests", str(max(counts)), "the list", "1", counts == {1}, max(counts))
+    limit = f"`python -c 'import requests'`, {bare.wall:.2f} s"
+    yield Row(
+        "the same again (digest cache)", f"{again.wall:.2f} s", limit, "<= 0.15 s", again.wall <= 0.15, again.wall
+    )
+
+
+def small_installer(bench: Bench) -> Iterable[Row]:
+    """A small installer for a prod and a test app, enforced by an audit script, from nothing to published."""
+    path = installers.app_zip(bench.folder / "Little-1.0.zip", "Little", "1.0", 200_000)
+    with Tenant(bench.python) as tenant:
+
+        def ours() -> Run:
+            tenant.clear()
+            bench.fresh()
+            run = bench.publish(tenant, path, "-t", "Little (Test)", "--enforcement", "audit_enforce", name="Little")
+            _expect(tenant.requests(), 5)
+            return run
+
+        (here,) = in_turns(bench.scale.rounds, ours)
+        requests = statistics.median(_requests_alone(tenant, path) for _ in range(bench.scale.rounds))
+    limit = f"the requests alone, {requests * 1000:.0f} ms"
+    yield Row(
+        "small installer, prod and test app", f"{here.wall:.2f} s", limit, "<= 0.5 s", here.wall <= 0.5, here.wall
+    )
+
+
+def _requests_alone(tenant: Tenant, path: Path) -> float:
+    """Seconds that the same requests take by curl, one after the other over one connection each."""
+    began = time.perf_counter()
+    ticket = tenant.ticket(path.name)
+    fields = [word for name, value in ticket["post_data"].items() for word in ("-F", f"{name}={value}")]
+    header = f"Authorization: Bearer {tenant.token}"
+    apps = f"{tenant.url}/api/v1/library/custom-apps"
+    form = [
+        "-d",
+        f"name=x&install_type=zip&install_enforcement=install_once&unzip_location=/x&file_key={ticket['file_key']}",
+    ]
+    every = ["-sS", "-o", os.devnull]
+    subprocess.run(
+        [
+            *("curl", *every, *fields, "-F", f"file=@{path}", ticket["post_url"]),
+            *("--next", *every, "-H", header, apps),
+            *("--next", *every, "-H", header, *form, apps),
+            *("--next", *every, "-H", header, *form, apps),
+        ],
+        check=True,
+    )
+    return time.perf_counter() - began
+
+
+def facts(bench: Bench) -> Iterable[Row]:
+    """What an installer is, out of a large one."""
+    code = (
+        "import sys; from kandji_uploader import installer; print(installer.inspect(sys.argv[1], digest=False).version)"
+    )
+    for late in (False, True):
+        path = bench.folder / "Facts.pkg"
+        installers.flat_package(path, "Facts", bench.scale.large, late=late, packed=True)
+        payload = installers.payload_of(path, bench.folder / "Payload")
+        before = set(bench.folder.iterdir())
+        here, there = in_turns(
+            bench.scale.rounds,
+            lambda path=path: _said(bench.python_run(code, path), "1.0"),
+            lambda payload=payload: process(["sh", "-c", 'gzip -dc "$1" > /dev/null', "sh", payload]),
+        )
+        assert set(bench.folder.iterdir()) == before
+        size = bench.scale.large_name
+        if late:
+            yield _beside(f"facts from a pkg with {size} of payload, Info.plist last", here, "`gzip -dc`", there, 1.3)
+        else:
+            limit = f"`gzip -dc`, {there.wall:.2f} s"
+            what = f"facts from a pkg with {size} of payload, Info.plist first"
+            yield Row(what, f"{here.wall:.2f} s", limit, "<= 0.5 s", here.wall <= 0.5, here.wall)
+        yield _memory("its memory", here.peak, 64)
+        path.unlink()
+        payload.unlink()
+    path = installers.app_zip(bench.folder / "Facts.zip", "Facts", "1.0", bench.scale.large)
+    listing = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))"
+    here, there = in_turns(
+        bench.scale.rounds, lambda: _said(bench.python_run(code, path), "1.0"), lambda: bench.python_run(listing, path)
+    )
+    limit = f"listing it, {there.wall:.2f} s"
+    yield Row(
+        f"facts from a zip of {bench.scale.large_name}",
+        f"{here.wall:.2f} s",
+        limit,
+        "<= 1 s",
+        here.wall <= 1,
+        here.wall,
+    )
+    path.unlink()
+
+
+def audit_script(bench: Bench) -> Iterable[Row]:
+    """Rendering the audit script."""
+    code = (
+        "import statistics, time\n"
+        "from kandji_uploader import audit\n"
+        "template, took = audit.load_template(), []\n"
+        "for number in range(200):\n"
+        "    values = audit.AuditValues('Big.app', 'com.example.big', None, f'1.{number}', 1700000000, 5)\n"
+        "    began = time.perf_counter()\n"
+        "    audit.render(values, template)\n"
+        "    took.append(time.perf_counter() - began)\n"
+        "print(statistics.median(took))\n"
+    )
+    took = statistics.median(float(bench.python_run(code).output) for _ in range(bench.scale.rounds)) * 1000
+    yield Row("render an audit script", f"{took:.2f} ms", "-", "<= 5 ms", took <= 5, took)
+
+
+def processor(bench: Bench) -> Iterable[Row]:
+    """Loading the processor for its description, as `autopkg processor-info` does."""
+    nothing = bench.folder / "Nothing.py"
+    nothing.write_text(
+        "from autopkglib import Processor\n\n\nclass Nothing(Processor):\n"
+        '    """Does nothing."""\n\n    description = __doc__\n    input_variables = {}\n    output_variables = {}\n'
+    )
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from tests.support.autopkglib_standin import load\n"
+        "one = load(sys.argv[2]); print(one.description, one.input_variables, one.output_variables)"
+    )
+    here, there = in_turns(
+        bench.scale.rounds * 4,
+        lambda: bench.python_run(code, ROOT, ROOT / "KandjiUploader.py"),
+        lambda: bench.python_run(code, ROOT, nothing),
+    )
+    yield _beside("load the processor's metadata", here, "a processor that does nothing", there, 1.1)
+
+
+def many_recipes(bench: Bench) -> Iterable[Row]:
+    """Many recipes in one process, one in a hundred of them with news."""
+    scale, folder = bench.scale, bench.folder / "recipes"
+    folder.mkdir()
+    count = max(scale.recipes)
+    rows = []
+    for number in range(scale.apps):
+        name = f"App {number}"
+        digest, size = "0" * 64, 10_000_000 + number
+        if number < count:
+            path = installers.app_zip(folder / f"{name}-1.0.zip", name, "1.0")
+            digest, size = installers.sha256(path), path.stat().st_size
+        rows.append(_app(name, digest, size, file_name=f"{name}-0.9.zip"))
+    with Tenant(bench.python) as tenant:
+        tenant.seed(rows)
+        for each in scale.recipes:
+            bench.fresh()
+            told = _recipes(bench, tenant, folder, each)
+            tenant.requests()
+            bench.points.append((each, 1000 * statistics.median(took for took, _ in told[1:])))
+        changed = range(0, count, 100)
+        for number in changed:
+            name = f"App {number}"
+            installers.app_zip(folder / f"{name}-1.0.zip", name, "1.0", 1000)
+        bench.fresh()
+        told = _recipes(bench, tenant, folder, count)
+        requests = len(tenant.requests())
+    shutil.rmtree(folder)
+    pages, news = -(-scale.apps // 300), sum(changed for _, changed in told)
+    allowed = pages + 4 * news
+    yield Row(
+        f"{count} recipes in one process, {scale.apps} Custom Apps, {news} changed",
+        f"{sum(took for took, _ in told):.1f} s, {requests} requests",
+        f"{pages} pages",
+        f"<= {allowed} requests",
+        requests <= allowed and news == len(changed),
+        requests,
+    )
+    growth = bench.points[-1][1] / bench.points[0][1]
+    yield Row(
+        f"an unchanged recipe, of {scale.recipes[-1]}",
+        f"{bench.points[-1][1]:.1f} ms ({growth:.2f} x)",
+        f"of {scale.recipes[0]}, {bench.points[0][1]:.1f} ms",
+        "constant: <= 1.5 x",
+        growth <= 1.5,
+        growth,
+    )
+
+
+def _recipes(bench: Bench, tenant: Tenant, folder: Path, count: int) -> list[tuple[float, bool]]:
+    run = process([bench.python, "-m", "benchmarks.recipes", folder, str(count)], bench.environ(tenant), ROOT)
+    told: list[tuple[float, bool]] = json.loads(run.output)
+    return told
+
+
+def side_by_side(bench: Bench) -> Iterable[Row]:
+    """Several installers on one command line, over connections that are slow."""
+    scale, folder = bench.scale, bench.folder / "many"
+    folder.mkdir()
+    words: list[str | Path] = []
+    for number in range(scale.parallel):
+        name = f"Many {number}"
+        words += ["-p", installers.app_zip(folder / f"{name}-1.0.zip", name, "1.0", scale.parallel_size)]
+    command = [bench.python, "-m", "kandji_uploader", "upload", "--json", *words, "--jobs"]
+    with Tenant(bench.python, keep_files=False) as tenant:
+
+        def jobs(count: int) -> Run:
+            tenant.clear()
+            tenant.slow(scale.wire)
+            bench.fresh()
+            return process([*command, str(count)], bench.environ(tenant), bench.folder)
+
+        four, one = in_turns(max(1, scale.rounds // 2 + 1), lambda: jobs(4), lambda: jobs(1))
+    shutil.rmtree(folder)
+    faster = 1 / ratio(four, one)
+    yield Row(
+        f"{scale.parallel} installers at {scale.wire / 1e6:.0f} MB/s each, `--jobs 4`",
+        f"{four.wall:.1f} s",
+        f"one at a time, {one.wall:.1f} s",
+        ">= 3.5 x faster",
+        faster >= 3.5,
+        faster,
+        f"{faster:.2f} x",
+    )
+    yield _memory("its memory", four.peak, 48 + 4 * 8)
+
+
+CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
+    "publish": publish_new,
+    "same-size": publish_same_size,
+    "unchanged": unchanged,
+    "small": small_installer,
+    "facts": facts,
+    "audit": audit_script,
+    "processor": processor,
+    "recipes": many_recipes,
+    "jobs": side_by_side,
+}
+"""By the names that `--only` takes."""
+
+
+def _beside(what: str, here: Sample, limit: str, there: Sample, bar: float) -> Row:
+    times = ratio(here, there)
+    figures = f"{here.wall:.2f} s ({times:.2f} x)"
+    return Row(what, figures, f"{limit}, {there.wall:.2f} s", f"<= {bar} x", times <= bar, times)
+
+
+def _memory(what: str, peak: int, most: float) -> Row:
+    return Row(what, f"{peak / MIB:.1f} MiB", "-", f"<= {most:.0f} MiB", peak <= most * MIB, peak / MIB)
+
+
+def _app(name: str, sha256: str, size: int, *, file_name: str) -> dict[str, object]:
+    kind = "zip" if file_name.endswith(".zip") else "package"
+    place = {"unzip_location": "/Applications"} if kind == "zip" else {}
+    return {"name": name, "sha256": sha256, "size": size, "file_name": file_name, "install_type": kind, **place}
+
+
+def _expect(requests: list[str], count: int) -> None:
+    if len(requests) != count:
+        raise AssertionError(f"{count} requests were expected: {requests}")
+
+
+def _said(run: Run, text: str) -> Run:
+    if run.output.strip() != text:
+        raise AssertionError(f"{text} was expected: {run.output}")
+    return run
