@@ -20,7 +20,7 @@ from kandji_uploader.gather import OnDisk, Place, Source, gather
 from kandji_uploader.interrupts import sigterm_too
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
-from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings, Stage, Target
+from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
 from kandji_uploader.state import Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
@@ -142,7 +142,8 @@ def _deliver(
     if wanted != targets:
         question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
-    return carry_out(plans, question, place, host, Job(source.path, request.recipe or request.path.name))
+    job = Job(source.path, request.recipe or request.path.name, facts=source.facts_if_read())
+    return carry_out(plans, question, place, host, job)
 
 
 def promote(
@@ -180,11 +181,13 @@ class Job:
         path: the installer.
         by: who publishes, for the history.
         gone: for an installer that is in Kandji only: what to say if it is not there any more; "" for one on disk.
+        facts: what was read of it, if anything had to ask.
     """
 
     path: Path
     by: str
     gone: str = ""
+    facts: AppFacts | None = None
 
 
 def carry_out(
@@ -196,7 +199,7 @@ def carry_out(
         AuditScriptError: an audit script would reinstall for ever; nothing has been changed.
         InterruptedRunError: as `apply`.
     """
-    _check_scripts(plans, host)
+    _check_scripts(plans, question, host, job.facts)
     sha256 = question.installer.sha256 or ""
     if place.settings.dry_run:
         outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
@@ -283,10 +286,16 @@ def scripts(held: Settings) -> Mapping[str, str]:
     return texts
 
 
-def _check_scripts(plans: Sequence[TargetPlan], host: Host) -> None:
+def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, facts: AppFacts | None) -> None:
     """Refuse an audit script that would reinstall for ever, before anything is uploaded."""
+    zipped = question.installer.type is InstallType.ZIP
+    folder = question.settings.unzip_location if zipped else "/Applications"
     for script in {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}:
-        for line in audit_check.check(script, audit.read(script)):
+        reading = audit.read(script)
+        names_app = bool(reading.app_name or reading.bundle_id)
+        # A package may bring its app by a script of its own; then the recipe's word for it is all there is.
+        held = facts if facts is not None and (facts.apps or (facts.packages and not names_app)) else None
+        for line in audit_check.check(script, reading, held, app_folder=folder):
             host.say(line)
 
 

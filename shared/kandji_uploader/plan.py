@@ -350,7 +350,7 @@ def enforcement_of(app: CustomApp) -> str:
     """The enforcement that an app has in Kandji, in the words of recipes."""
     if _is_audited(app):
         reading = audit.read(app.audit_script)
-        return (Enforcement.AUDIT_ENFORCE if reading.install_when_missing else Enforcement.UPDATE_ONLY).value
+        return Enforcement.AUDIT_ENFORCE.value if reading.install_when_missing else Enforcement.UPDATE_ONLY.value
     if app.self_service:
         return Enforcement.SELF_SERVICE.value
     return app.install_enforcement

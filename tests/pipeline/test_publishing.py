@@ -214,3 +214,17 @@ def test_an_unchanged_run_tells_slack_nothing(house):
     house.environ["SLACK_TOKEN"] = house.tenant.webhook_url
     house.publish(path)
     assert house.tenant.slack_messages() == []
+
+
+def test_an_app_that_would_be_reinstalled_for_ever_is_refused_before_the_upload(house):
+    path = house.pkg(version="")
+    with pytest.raises(KandjiUploaderError, match=r"(?i)version"):
+        house.publish(path, given=Given(version="9.9"))
+    assert house.writes() == []
+
+
+def test_an_app_outside_of_the_searched_folders_is_refused_before_the_upload(house):
+    keys = {**NAMES_OF_PROD, "unzip_location": "/opt/hidden"}
+    with pytest.raises(AuditScriptError, match=r"(?i)install"):
+        house.publish(house.zip(), keys)
+    assert house.writes() == []
