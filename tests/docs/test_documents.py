@@ -1,0 +1,73 @@
+"""What the documents promise is there: links, files, keys, error texts."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kandji_uploader import cli, settings
+from kandji_uploader.settings import schema
+
+CHECKOUT = Path(__file__).parents[2]
+DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")])
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8")
+    for path in [CHECKOUT / "KandjiUploader.py", *(CHECKOUT / "shared").rglob("*.py")]
+)
+
+
+def squeezed(text):
+    """Source text with the joints of its string literals taken out."""
+    return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document):
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (document.parent / link).exists()] == []
+
+
+def test_every_error_text_of_the_readme_is_one_that_is_said():
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Troubleshooting")[1].split("\n## ")[0]
+    told = [text for text in re.findall(r"^\| `([^`]+)` \|", section, flags=re.MULTILINE)]
+    assert len(told) > 8
+    source = squeezed(SOURCES)
+    missing = []
+    for text in told:
+        pieces = [piece for piece in re.split(r"'?\.\.\.'?|requests$", text) if len(piece.strip()) > 3]
+        missing += [piece for piece in pieces if piece.strip() not in source]
+    assert missing == []
+
+
+def test_every_command_of_the_readme_exists():
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"kandji-uploader ([a-z][a-z-]+)", readme))
+    assert named <= set(cli.COMMANDS)
+    assert {"setup", "config", "doctor"} <= named
+
+
+def test_every_recipe_key_of_the_readme_is_one_that_is_read():
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Recipe keys")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", section, flags=re.MULTILINE)
+    known = {key.recipe for key in schema.RECIPE_KEYS if key.recipe} | {key.recipe for key in schema.CONFIG_KEYS}
+    known |= {str(path).replace(".prod_", ".").replace(".test_", ".") for path in known} | {"custom_app.promotion"}
+    for row in rows:
+        first, *others = re.findall(r"`([^`]+)`", row)
+        for key in [first, *(first.rsplit(".", 1)[0] + other if other.startswith(".") else other for other in others)]:
+            assert key in known, key
+
+
+def test_the_example_config_is_the_one_the_command_prints():
+    assert (CHECKOUT / "examples" / "config.yaml").read_text(encoding="utf-8") == settings.example()
+
+
+def test_the_pip_line_of_the_readme_installs_what_the_processor_asks_for():
+    from kandji_uploader import packages
+
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^sudo -H .*pip install.*$", readme, flags=re.MULTILINE)
+    needed = set(packages._NEEDED.values()) - {"pyyaml"}  # AutoPkg brings it
+    assert all(name in line for name in needed)
