@@ -154,6 +154,20 @@ def test_the_bill_of_materials_tells_where_to_stop(package):
     assert installer.inspect(package(component(payload=cut, listing=listing))).version == "1.2.3"
 
 
+def test_an_app_that_only_the_bill_of_materials_lists_can_have_an_equal_claim(package):
+    members = [
+        *app("One.app", plist=info_plist("com.example.one")),
+        *app("Two.app", plist=info_plist("com.example.two")),
+    ]
+    info = package_info(bundles=[bundle("Applications/One.app", "com.example.one")])
+    listing = bom([name for name, _, _ in members])
+
+    facts = installer.inspect(package(component(info=info, payload=payload(members), listing=listing)))
+
+    assert facts.ambiguous == ("/Applications/One.app", "/Applications/Two.app")
+    assert [one.bundle_id for one in facts.apps] == ["com.example.one", "com.example.two"]
+
+
 def test_the_bill_of_materials_tells_that_there_is_no_app(package):
     listing = bom([f"./usr/local/share/tool/{number}" for number in range(500)])
 
@@ -320,7 +334,7 @@ def test_a_distribution_without_components_says_so(package):
 
 
 def test_references_to_bundles_are_not_bundles(package):
-    more = "<upgrade-bundle><bundle id='com.example.old'/></upgrade-bundle><bundle-version><bundle id='x'/></bundle-version>"
+    more = "<upgrade-bundle><bundle id='old'/></upgrade-bundle><bundle-version><bundle id='x'/></bundle-version>"
     facts = installer.inspect(package(component(info=package_info(more=more))))
 
     assert facts.apps == ()

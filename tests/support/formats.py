@@ -223,8 +223,8 @@ class _TocWriter:
         offset = offset if one.offset is None else one.offset
         length = length if one.length is None else one.length
         return (
-            f'{one.extra}<data><encoding style="{one.says or one.encoding}"/><offset>{offset}</offset><size>{len(one.data)}</size>'
-            f"<length>{length}</length></data>"
+            f'{one.extra}<data><encoding style="{one.says or one.encoding}"/><offset>{offset}</offset>'
+            f"<size>{len(one.data)}</size><length>{length}</length></data>"
         )
 
 
@@ -233,8 +233,8 @@ def package_info(identifier="com.example.pkg", version="1.2.3", location="/", bu
     place = f" install-location={quoteattr(location)}" if location is not None else ""
     said = f" version={quoteattr(version)}" if version is not None else ""
     listed = "".join(f"<bundle {_attributes(one)}/>" for one in bundles)
-    text = f'<pkg-info format-version="2" identifier={quoteattr(identifier)}{said}{place} auth="root">{listed}{more}</pkg-info>'
-    return b'<?xml version="1.0" encoding="utf-8"?>' + text.encode()
+    text = f'<?xml version="1.0" encoding="utf-8"?><pkg-info format-version="2" identifier={quoteattr(identifier)}'
+    return f'{text}{said}{place} auth="root">{listed}{more}</pkg-info>'.encode()
 
 
 def _attributes(held: dict[str, str]) -> str:

@@ -196,10 +196,13 @@ class _Search:
     def run(self) -> None:
         """Find the app that is meant and complete it.
 
-        Metadata that names a whole app under /Applications, or the one that the caller means, is enough.
+        PackageInfo does not list each app; a bill of materials does. Where there is none, the payload is searched,
+        unless the metadata names an app that nothing in the payload could outdo.
         """
-        if not self._trusted(self._wanted()):
-            self._discover()
+        unknown = [one for one in self.components if one.payload is not None and not self._billed(one)]
+        if unknown and not self._trusted(self._wanted()):
+            for component in unknown:
+                self._scan(component, partial(self._is_it, component))
         self._complete()
 
     def _candidates(self) -> list[Candidate]:
@@ -218,12 +221,6 @@ class _Search:
         if self.wish.app_name or self.wish.bundle_id:
             return bool(wanted) and all(self.wish.fits(one.record) for one in wanted)
         return bool(wanted) and all(one.in_applications for one in wanted)
-
-    def _discover(self) -> None:
-        """The apps that the metadata does not list: out of the bill of materials, else out of the payload."""
-        for component in self.components:
-            if component.payload is not None and not self._billed(component):
-                self._scan(component, partial(self._is_it, component))
 
     def _billed(self, component: _Component) -> bool:
         """Whether the component's bill of materials could tell its apps."""
