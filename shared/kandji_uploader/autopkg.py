@@ -56,15 +56,22 @@ def request(env: Mapping[str, Any]) -> Request:
 
 
 def given(env: Mapping[str, Any]) -> Given:
-    """The facts that earlier steps have found: AutoPkg's own variables, then what MunkiImporter leaves."""
+    """The facts that earlier steps have found: AutoPkg's own variables, then what MunkiImporter leaves.
+
+    What people see (display name, category) is taken from the recipe's own `pkginfo` only: what makepkginfo guesses is
+    in `munki_info` at the first run and not at the next one, and the app would be called otherwise from then on.
+    """
     munki = _munki_info(env)
+    shown = env.get("pkginfo") if "munki_info" in env else None
+    shown = shown if isinstance(shown, Mapping) else {}
     app = _munki_app(munki)
     path = str(app.get("path") or "")
     return Given(
-        name=_known(env.get("NAME")),
+        name=_known(shown.get("display_name")) or _known(env.get("NAME")),
         version=_known(env.get("version")) or _known(munki.get("version")),
         bundle_id=_known(env.get("bundleid")) or _known(app.get("CFBundleIdentifier")),
         app_name=_known(env.get("app_name")) or _known(Path(path).name if path.endswith(".app") else None),
+        category=_known(shown.get("category")),
     )
 
 

@@ -114,7 +114,7 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
     source.kind()
     tenant = open_tenant(held, host)
     name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
-    targets = decide_targets(held, name, scripts(held))
+    targets = decide_targets(held, name, scripts(held), request.given.category)
     store = Store(held.state_folder, held.api_url)
     with contextlib.ExitStack() as held_apps:
         names = tuple(target.name for target in targets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kandji_uploader import version
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
-from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, StageSettings, Target
+from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, Target
 from kandji_uploader.plan import Identity
 from kandji_uploader.settings import new_app_name
 
@@ -21,12 +21,14 @@ class Given:
         version: AutoPkg's `version`.
         bundle_id: AutoPkg's `bundleid`.
         app_name: AutoPkg's `app_name`, with or without `.app`.
+        category: the Self Service category of a Self Service app that was given none.
     """
 
     name: str | None = None
     version: str | None = None
     bundle_id: str | None = None
     app_name: str | None = None
+    category: str | None = None
 
     @property
     def bundle_name(self) -> str | None:
@@ -41,35 +43,37 @@ class Given:
         return bool(self.version and (self.bundle_id or self.app_name))
 
 
-def decide_targets(settings: Settings, app_name: str, scripts: Mapping[str, str]) -> tuple[Target, ...]:
+def decide_targets(
+    settings: Settings, app_name: str, scripts: Mapping[str, str], category: str | None = None
+) -> tuple[Target, ...]:
     """The targets of a run, test first, so that what goes wrong goes wrong there.
 
     Args:
         settings: what holds.
         app_name: the software's name, for `new_app_naming`.
         scripts: the texts of the pre- and postinstall scripts, by path.
+        category: for Self Service apps that were given none; unlike a given one it makes no app a Self Service app.
     """
     if not settings.prod.name and not settings.test.name:
         name = new_app_name(settings, app_name)
-        return (_target(Stage.PROD, name, settings.prod, settings, scripts),)
+        return (_target(Stage.PROD, name, settings, scripts, category),)
     return tuple(
-        _target(stage, held.name, held, settings, scripts)
+        _target(stage, name, settings, scripts, category)
         for stage in (Stage.TEST, Stage.PROD)
-        if (held := settings.stage(stage)).name
+        if (name := settings.stage(stage).name)
     )
 
 
-def _target(
-    stage: Stage, name: str | None, held: StageSettings, settings: Settings, scripts: Mapping[str, str]
-) -> Target:
+def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], category: str | None) -> Target:
+    held = settings.stage(stage)
     enforcement = settings.enforcement_type or settings.default_enforcement
     if held.category:
         enforcement = Enforcement.SELF_SERVICE
     return Target(
         stage=stage,
-        name=name or "",
+        name=name,
         enforcement=enforcement,
-        category=held.category,
+        category=held.category or (category if enforcement is Enforcement.SELF_SERVICE else None),
         default_category=held.default_category,
         delay_days=held.delay_days,
         enforcement_given=settings.enforcement_type is not None and not held.category,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -152,7 +153,9 @@ def weigh(*records: StatusRecord, version: str = "1.1", since: float = NOW - DAY
     return health.passed, health.errors, health.pending
 
 
-@pytest.mark.parametrize("at", [None, NOW - 2 * DAY, NOW - DAY, NOW + DAY], ids=["never", "before", "as it came", "future"])
+@pytest.mark.parametrize(
+    "at", [None, NOW - 2 * DAY, NOW - DAY, NOW + DAY], ids=["never", "before", "as it came", "future"]
+)
 @pytest.mark.parametrize("status", ["PASS", "ERROR"])
 def test_only_what_was_said_since_the_release_came_is_evidence(status: str, at: float | None) -> None:
     assert weigh(record(status, at)) == (0, 0, 1)
@@ -164,7 +167,9 @@ def test_clocks_that_differ_by_minutes_are_taken_as_they_are() -> None:
 
 
 def test_an_audit_whose_deadline_is_not_due_is_no_pass() -> None:
-    log = "\u2022 Update is due at 2026-02-20\n\u2022 Will verify 'Firefox.app' running at least version '1.1' in 4 days"
+    log = (
+        "\u2022 Update is due at 2026-02-20\n\u2022 Will verify 'Firefox.app' running at least version '1.1' in 4 days"
+    )
     assert weigh(record("PASS", NOW - 60, log)) == (0, 0, 1)
 
 
@@ -221,9 +226,7 @@ RELEASES = st.builds(
     version_key=st.none() | TEXTS.filter(bool),
     health=HEALTHS,
 )
-LEDGERS = st.builds(
-    Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4).map(tuple), st.none() | RELEASES
-)
+LEDGERS = st.builds(Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4).map(tuple), st.none() | RELEASES)
 
 
 @given(LEDGERS)
@@ -233,9 +236,24 @@ def test_notes_hold_a_ledger_and_give_it_back(ledger: Ledger) -> None:
     assert all("\n" not in text and text.isascii() for text in notes.values())
 
 
-@given(st.dictionaries(st.sampled_from(["current", "former", "rolled_back"]), TEXTS | st.sampled_from(
-    ['{"t":NaN}', '{"t":1e999}', '[{"t":true,"v":1}]', '{"t":5,"i":"exe"}', "[[1]]", '{"t":5,"h":[1,2]}', '{"t":5,"h":"x"}', "[" * 9999]
-)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["current", "former", "rolled_back"]),
+        TEXTS
+        | st.sampled_from(
+            [
+                '{"t":NaN}',
+                '{"t":1e999}',
+                '[{"t":true,"v":1}]',
+                '{"t":5,"i":"exe"}',
+                "[[1]]",
+                '{"t":5,"h":[1,2]}',
+                '{"t":5,"h":"x"}',
+                "[" * 9999,
+            ]
+        ),
+    )
+)
 def test_notes_that_cannot_be_read_count_as_none(notes: dict[str, str]) -> None:
     found = promotion.from_notes(notes)
     assert all(item.at >= 0 for item in (*found.former, *filter(None, [found.current, found.rolled_back])))
@@ -312,5 +330,5 @@ def test_however_often_test_is_updated_one_release_is_always_about_to_have_soake
             assert (former[0], former[-1]) == (gaps[0] * DAY, pytest.approx(at - gap * DAY))
     # Evenly thinned: no gap is wider than what an even spread of half as many would have.
     stamps = [item.at for item in ledger.former]
-    widest = max((after - before for before, after in zip(stamps, stamps[1:], strict=False)), default=0)
+    widest = max((after - before for before, after in pairwise(stamps)), default=0)
     assert widest <= max(3 * DAY, 4 * (stamps[-1] - stamps[0]) / keep + 3 * DAY if stamps else 0)

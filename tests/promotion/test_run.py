@@ -299,16 +299,20 @@ def test_a_prod_app_from_before_there_was_promotion_is_taken_over(world: World) 
     assert world.enforced(PROD) == "1.0"
 
 
-def test_what_was_in_test_before_there_was_promotion_soaks_since_kandji_has_it(world: World) -> None:
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+def test_what_was_in_test_before_there_was_promotion_soaks_since_kandji_has_it(world: World, forgetful: bool) -> None:
+    world.forgetful = forgetful
     rules = world.keys.pop("promotion")
-    world.publish("1.0")
-    world.wait(5)
+    world.publish("1.0", custom_app={"prod_name": None})
+    world.keys["promotion"] = rules
+    world.wait(4)
     world.macs(passed=4)
-    newer = world.keys["promotion"] = rules
-    assert newer
-    world.publish("1.1", custom_app={"prod_name": "Another"})
-    assert world.enforced(TEST) == "1.1"
-    assert world.enforced("Another") == "1.0"
+    world.writes()
+    assert world.prod(world.publish("1.0")).reason == "1.0 has been in the test app for 4.0 of 5 days"
+    assert world.writes() == []
+    world.wait(1)
+    world.publish("1.1")
+    assert (world.enforced(TEST), world.enforced(PROD)) == ("1.1", "1.0")
 
 
 def test_a_file_put_into_test_by_hand_soaks_since_then_with_the_version_of_its_name(world: World) -> None:
@@ -316,11 +320,12 @@ def test_a_file_put_into_test_by_hand_soaks_since_then_with_the_version_of_its_n
     world.wait(1)
     other = world.tenant.seed("elsewhere", content=b"by hand", file_name="Firefox-1.1.pkg")
     world.tenant.edit(world.tenant.app(TEST)["id"], file_key=other["file_key"])
-    world.wait(5)
-    world.tenant.set_statuses(world.tenant.app(TEST)["id"], [passing("1.1", world.now)] * 4)
-    result = world.publish("1.0")
-    assert result.outcomes[0].action is Action.REFUSED or result.outcomes[0].action is Action.UPDATE
-    world.wait(0)
+    world.wait(4)
+    world.publish("1.2")
+    world.wait(4)
+    world.macs(passed=4)
+    held = world.prod(world.publish("1.2"))
+    assert held.reason == ("1.2 has been in the test app for 4.0 of 5 days; 1.1: no Mac has reported on it yet")
 
 
 def test_an_edit_of_prod_between_deciding_and_writing_is_not_run_over(world: World) -> None:
@@ -358,15 +363,19 @@ def test_a_candidate_whose_file_is_gone_fails_with_what_to_do(world: World) -> N
 
 def test_other_bytes_than_those_that_soaked_are_taken_back(world: World) -> None:
     in_production(world)
-    before = world.tenant.app(PROD)["file_key"]
+    before = world.tenant.app(PROD)
     world.publish("1.1")
     world.wait(5)
     world.macs(passed=4)
-    prod = world.tenant.app(PROD)["id"]
-    world.tenant.faults.add(
-        "PATCH", f"/api/v1/library/custom-apps/{prod}", kind="alter_sha256", times=1
-    ) if False else None
-    assert before
+    world.tenant.faults.add("PATCH", "library/custom-apps/*", kind="wrong_sha256")
+    world.tenant.faults.add("GET", "library/custom-apps/*", kind="wrong_sha256", nth="every")
+    result = world.publish("1.1")
+    assert world.prod(result).action is Action.FAILED
+    assert "the former installer was put back" in world.prod(result).error
+    after = world.tenant.app(PROD)
+    assert (after["file_key"], after["audit_script"]) == (before["file_key"], before["audit_script"])
+    world.tenant.faults.clear()
+    assert world.prod(world.publish("1.1")).action is Action.PROMOTE
 
 
 # Slack
@@ -562,4 +571,7 @@ def test_the_type_of_the_installer_goes_along(world: World) -> None:
     world.wait(5)
     world.macs(passed=4)
     world.run(zipped)
-    assert (world.tenant.app(PROD)["install_type"], world.tenant.app(PROD)["unzip_location"]) == ("zip", "/Applications")
+    assert (world.tenant.app(PROD)["install_type"], world.tenant.app(PROD)["unzip_location"]) == (
+        "zip",
+        "/Applications",
+    )

@@ -123,13 +123,13 @@ def _converges(world: World, truth: Truth, newest: int, day: int, *, audited: bo
     assert world.tenant.app(PROD)["sha256"] == world.tenant.app(TEST)["sha256"]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(days=DAYS, soak=st.integers(0, 4), forgetful=st.booleans())
 def test_weeks_of_nightly_runs(days: list[Day], soak: int, forgetful: bool) -> None:
     live_through(days, soak, forgetful=forgetful, audited=True)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(days=DAYS, soak=st.integers(0, 4))
 def test_weeks_of_apps_without_an_audit_script(days: list[Day], soak: int) -> None:
     live_through(days, soak, forgetful=False, audited=False)

@@ -1,4 +1,4 @@
-"""A tenant, a clock and Macs that walk through simulated weeks; each run is a new process that may forget everything."""
+"""A tenant, a clock and Macs that walk through simulated weeks; each run is a process that may forget everything."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from kandji_uploader import audit, pipeline
 from kandji_uploader.kandji import tenant as tenants
-from kandji_uploader.models import Action, AppFacts, InstallType, Outcome, RunResult
+from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
 from kandji_uploader.pipeline import Host, Request
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.state import DigestCache
@@ -99,9 +99,7 @@ class World:
         if self.forgetful:
             shutil.rmtree(self.folder / "config" / "state", ignore_errors=True)
         now = self.now.timestamp() + self.ahead
-        return Host(
-            say=self.said.append, warn=self.warnings.append, now=lambda: now, environ=self.environ
-        )
+        return Host(say=self.said.append, warn=self.warnings.append, now=lambda: now, environ=self.environ)
 
     def wait(self, days: float) -> None:
         self.tenant.clock.advance(days=days)
@@ -160,11 +158,3 @@ def passing(version: str, at: datetime, **further: Any) -> Mapping[str, Any]:
 
 def failing(at: datetime, **further: Any) -> Mapping[str, Any]:
     return {"status": "ERROR", "reported_at": stamp(at), "last_audit_run": stamp(at), "log": "failed", **further}
-
-
-def action(outcome: Outcome) -> tuple[Action, str]:
-    return outcome.action, outcome.reason
-
-
-def hours(count: float) -> timedelta:
-    return timedelta(hours=count)

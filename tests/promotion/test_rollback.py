@@ -1,0 +1,191 @@
+"""Rollback: the former file, the former version, and nothing that brings the one that was given up back."""
+
+from __future__ import annotations
+
+import pytest
+
+from kandji_uploader import audit, promote
+from kandji_uploader.errors import TargetError
+from kandji_uploader.models import Action, Outcome
+from tests.promotion.world import PROD, TEST, World
+
+
+def both_at_once(world: World, *versions: str) -> None:
+    """Without promotion: each version goes to test and prod, a day apart."""
+    world.keys.pop("promotion", None)
+    for version in versions:
+        world.publish(version)
+        world.wait(1)
+
+
+def promoted(world: World, *versions: str) -> None:
+    """With promotion: each version has soaked and is in production."""
+    for version in versions:
+        world.publish(version)
+        world.wait(5)
+        world.macs(passed=4)
+        world.publish(version)
+        assert world.enforced(PROD) == version
+
+
+def back(world: World, name: str = PROD, to: str | None = None, **keys: object) -> Outcome:
+    (outcome,) = promote.rollback(name, world.host, to=to, keys=keys).outcomes
+    return outcome
+
+
+def test_a_rollback_brings_back_the_former_file_and_the_version_enforced(world: World) -> None:
+    both_at_once(world, "1.0")
+    before = world.tenant.app(PROD)
+    both_at_once(world, "1.1")
+    world.writes()
+    outcome = back(world)
+    after = world.tenant.app(PROD)
+    assert (outcome.action, outcome.reason, outcome.version) == (Action.ROLL_BACK, "from 1.1 back to 1.0", "1.0")
+    assert world.writes() == [f"PATCH library/custom-apps/{after['id']}"]
+    assert (after["file_key"], after["sha256"]) == (before["file_key"], before["sha256"])
+    reading = audit.read(after["audit_script"])
+    assert (reading.version, reading.bundle_id, reading.days) == ("1.0", "org.mozilla.firefox", 5)
+    assert reading.created_at == int(world.now.timestamp())
+    assert world.enforced(TEST) == "1.1"
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+def test_what_was_rolled_back_is_not_published_again_until_a_newer_one_comes(world: World, forgetful: bool) -> None:
+    both_at_once(world, "1.0", "1.1")
+    back(world)
+    world.forgetful = forgetful
+    world.writes()
+    for _ in range(2):
+        held = world.prod(world.publish("1.1"))
+        assert (held.action, held.reason) == (
+            Action.HELD,
+            "version 1.1 was rolled back; 1.1 is not published, a newer one will be",
+        )
+    assert world.prod(world.publish("1.0.9", allow_downgrade=True)).action is Action.HELD
+    assert world.enforced(PROD) == "1.0"
+    assert world.prod(world.publish("1.2")).action is Action.UPDATE
+    assert world.enforced(PROD) == "1.2"
+    assert "rolled_back" not in audit.read(world.tenant.app(PROD)["audit_script"]).notes
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+def test_what_was_rolled_back_is_not_promoted_again_until_a_newer_one_has_soaked(world: World, forgetful: bool) -> None:
+    world.forgetful = forgetful
+    promoted(world, "1.0", "1.1")
+    back(world)
+    assert world.enforced(PROD) == "1.0"
+    world.wait(5)
+    world.macs(passed=4)
+    held = world.prod(world.publish("1.1"))
+    assert (held.action, held.reason) == (
+        Action.HELD,
+        "1.1: version 1.1 was rolled back, and nothing newer has come",
+    )
+    promoted(world, "1.2")
+
+
+def test_after_a_rollback_a_daily_run_writes_nothing(world: World) -> None:
+    both_at_once(world, "1.0", "1.1")
+    back(world)
+    world.writes()
+    world.wait(1)
+    world.publish("1.1")
+    assert world.writes() == []
+
+
+def test_a_machine_that_has_forgotten_everything_can_roll_back_what_was_promoted(world: World) -> None:
+    world.forgetful = True
+    promoted(world, "1.0", "1.1", "1.2")
+    assert back(world).version == "1.1"
+    assert back(world).version == "1.0"
+
+
+def test_a_rollback_to_a_named_version(world: World) -> None:
+    both_at_once(world, "1.0", "1.1", "1.2", "1.3")
+    assert back(world, to="1.0").version == "1.0"
+    assert world.prod(world.publish("1.3")).action is Action.HELD
+
+
+def test_going_forward_to_what_was_given_up_lifts_the_mark(world: World) -> None:
+    both_at_once(world, "1.0", "1.1")
+    back(world)
+    assert back(world, to="1.1").version == "1.1"
+    world.writes()
+    assert world.prod(world.publish("1.1")).action is Action.UNCHANGED
+    assert world.writes() == []
+
+
+def test_what_was_there_before_this_tool_can_be_gone_back_to(world: World) -> None:
+    world.tenant.seed(PROD, content=b"by another tool", file_name="Firefox-0.9.pkg", install_enforcement="install_once")
+    both_at_once(world, "1.0")
+    assert back(world).reason == "from 1.0 back to 0.9"
+
+
+def test_a_rollback_of_the_test_app_keeps_the_release_out_of_production(world: World) -> None:
+    promoted(world, "1.0")
+    world.publish("1.1")
+    world.wait(2)
+    world.macs(passed=4)
+    back(world, TEST)
+    assert world.enforced(TEST) == "1.0"
+    world.wait(4)
+    world.macs(passed=4)
+    result = world.publish("1.1")
+    assert result.outcomes[0].action is Action.HELD
+    assert world.prod(result).action is Action.HELD
+    assert world.enforced(PROD) == "1.0"
+
+
+def test_a_dry_rollback_only_reads(world: World) -> None:
+    both_at_once(world, "1.0", "1.1")
+    world.writes()
+    outcome = back(world, dry_run=True)
+    assert outcome.reason == "from 1.1 back to 1.0"
+    assert world.writes() == []
+    assert world.prod(world.publish("1.1")).action is Action.UNCHANGED
+
+
+def test_a_file_that_is_gone_in_the_service_is_told_and_nothing_changes(world: World) -> None:
+    both_at_once(world, "1.0")
+    key = world.tenant.app(PROD)["file_key"]
+    both_at_once(world, "1.1")
+    world.tenant.remove_upload(key)
+    before = world.tenant.app(PROD)
+    outcome = back(world)
+    assert outcome.action is Action.FAILED
+    assert outcome.error.startswith("the file of version 1.0 is no longer in Kandji")
+    assert world.tenant.app(PROD)["file_key"] == before["file_key"]
+
+
+def test_with_nothing_known_from_before_a_rollback_says_so(world: World) -> None:
+    both_at_once(world, "1.0")
+    with pytest.raises(TargetError, match=r"nothing is known that 'Firefox' had before\. It has 1\.0"):
+        back(world)
+    both_at_once(world, "1.1")
+    with pytest.raises(TargetError, match=r"version 0\.5 of 'Firefox' is not known here\. It has 1\.1; .* 1\.0"):
+        back(world, to="0.5")
+
+
+def test_an_unknown_or_ambiguous_app_is_told(world: World) -> None:
+    both_at_once(world, "1.0")
+    with pytest.raises(TargetError, match="no Custom App is called 'Firefoxx'; did you mean 'Firefox'"):
+        back(world, "Firefoxx")
+    world.tenant.seed(PROD)
+    with pytest.raises(TargetError, match="2 Custom Apps are called 'Firefox'"):
+        back(world)
+
+
+def test_the_history_tells_what_who_and_when(world: World) -> None:
+    from kandji_uploader.state import Store
+
+    promoted(world, "1.0", "1.1")
+    back(world)
+    store = Store(world.folder / "config" / "state", world.tenant.url)
+    entries = store.history(world.tenant.app(PROD)["id"])
+    assert [(entry.version, entry.recipe) for entry in entries] == [
+        ("1.0", "promoted from Firefox (Test)"),
+        ("1.1", "promoted from Firefox (Test)"),
+        ("1.0", "rollback"),
+    ]
+    assert entries[0].file_key == entries[2].file_key
+    assert all(len(entry.sha256) == 64 and entry.at > 0 for entry in entries)
