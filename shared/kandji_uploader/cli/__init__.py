@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     with sigterm_as_ctrl_c() as stop:
         try:
-            return _run(words)
+            code = _run(words)
+            sys.stdout.flush()
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             known = isinstance(stopped, InterruptedRunError)
             _tell(str(stopped) if known else "stopped; nothing was being changed")
@@ -97,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as bug:  # noqa: BLE001 - whatever else is raised is ours, and is told as such
             _tell_bug(bug)
             return FAILED
+        else:
+            return code
         finally:
             log.close()
 

@@ -1,10 +1,11 @@
 """Render the audit script from a JSON object on standard input, to paste it by hand or to try it.
 
-    echo '{"app_name": "Firefox.app", "bundle_id": "org.mozilla.firefox", "version": "125.0", "days": 5}' |
-        kandji-uploader audit-script
-
 Keys: app_name, bundle_id, pkg_id, version, created_at_epoch (seconds since 1970; now, where absent), days (0, where
 absent), version_key, install_when_missing. null is the same as absent.
+
+Examples:
+  echo '{"bundle_id": "org.mozilla.firefox", "version": "125.0", "days": 5}' | kandji-uploader audit-script
+  kandji-uploader audit-script --check < firefox.json > audit.zsh
 """
 
 from __future__ import annotations

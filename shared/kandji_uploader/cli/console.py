@@ -7,6 +7,8 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
 
 from kandji_uploader.cli import log
 from kandji_uploader.cli.progress import Progress
@@ -15,26 +17,51 @@ from kandji_uploader.report import visible
 Told = Callable[[int, int], None]
 
 
+@dataclass
+class _Screen:
+    """What several consoles share: the one bar that may be open on it."""
+
+    bar: Progress | None = None
+
+    def write(self, text: str) -> None:
+        """Write whole lines, below the bar if there is one."""
+        self.end_bar()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    def end_bar(self) -> None:
+        """End the bar's line."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
 class Console:
-    """Messages of one command.
+    """Messages of one command; several threads may use it.
 
     Args:
         quiet: say nothing but warnings and failures (for `--json`).
         debug: say more: each request.
-        prefix: what each line begins with, to tell items apart that are worked on at the same time; there is no bar
-            then, since bars would be drawn over each other.
     """
 
-    def __init__(self, *, quiet: bool = False, debug: bool = False, prefix: str = "") -> None:
+    def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
         self._quiet = quiet
         self._debug = debug
-        self._prefix = f"{prefix}: " if prefix else ""
-        self._bar: Progress | None = None
+        self._prefix = ""
+        self._bars = True
+        self._screen = _Screen()
         self._upload: Told | None = None
 
-    def about(self, item: str) -> Console:
-        """A console for one of several items that are worked on at the same time."""
-        return Console(quiet=self._quiet, debug=self._debug, prefix=item)
+    def about(self, item: str, *, bars: bool) -> Console:
+        """The console for one of several items, whose lines begin with it.
+
+        Args:
+            item: what the lines begin with.
+            bars: whether there may be a bar; not where several transfers go on at the same time.
+        """
+        other = copy(self)
+        other._prefix, other._bars = f"{item}: ", bars  # noqa: SLF001 - one of us
+        return other
 
     def say(self, text: str) -> None:
         """What is being done."""
@@ -61,13 +88,13 @@ class Console:
     def transfer(self, what: str) -> Told:
         """A function to be told how far a transfer is, in bytes."""
         nowhere = io.StringIO() if self._quiet else None
-        bar = Progress(f"{self._prefix}{visible(what)}", nowhere, plain=bool(self._prefix))
+        bar = Progress(visible(what), nowhere, plain=not self._bars)
 
         def told(done: int, total: int) -> None:
-            self._bar = bar
+            self._screen.bar = bar
             bar(done, total)
             if done == total:
-                self._end_bar()
+                self._screen.end_bar()
 
         return told
 
@@ -82,20 +109,13 @@ class Console:
         try:
             yield
         finally:
-            self._end_bar()
+            self._screen.end_bar()
             wire.removeHandler(handler)
             wire.setLevel(level)
             wire.propagate = propagates
 
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
     def _write(self, level: int, text: str, label: str = "", *, shown: bool = True) -> None:
         log.note(level, "\n".join(f"{self._prefix}{line}" for line in text.splitlines()))
         if shown and text:
-            self._end_bar()
             told = "\n".join(visible(line) for line in text.splitlines())
-            sys.stderr.write(f"{self._prefix}{label}{told}\n")
-            sys.stderr.flush()
+            self._screen.write(f"{visible(self._prefix)}{label}{told}\n")

@@ -2,6 +2,10 @@
 
 Nothing leaves this machine: the tenant is a server on loopback that behaves as Kandji's API documentation says.
 With `autopkg` on PATH the demo runs a recipe with it, otherwise it calls the library as the processor would.
+
+Examples:
+  kandji-uploader demo
+  kandji-uploader demo --without-autopkg
 """
 
 from __future__ import annotations

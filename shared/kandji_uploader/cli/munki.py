@@ -1,6 +1,6 @@
 """Move over from Munki: read a Munki repo and write a recipe map, with a report of what could not be expressed.
 
-For example:
+Examples:
   kandji-uploader munki import --repo /Users/Shared/munki_repo --out recipe_map.yaml
   kandji-uploader munki import --repo munki_repo --out recipe_map.yaml --manifest site_default --after-days 7
 """

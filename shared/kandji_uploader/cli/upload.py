@@ -17,10 +17,13 @@ import argparse
 import json
 import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from kandji_uploader import __version__, api, interrupts, report
 from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
@@ -31,6 +34,8 @@ from kandji_uploader.pipeline import Host
 from kandji_uploader.turns import Turn, Turns
 
 _MOST_JOBS = 32
+_LAST_WORDS = 5.0
+"""Seconds that the other threads have to say what they did and did not do."""
 _SINGLE = ("name", "testname", "sscategory", "zzcategory")
 """The flags that can go with a single item only, as in kpkg."""
 
@@ -127,6 +132,7 @@ class Batch:
         self._console = console
         self._keys = _keys(arguments)
         self._results: dict[int, api.Result] = {}
+        self._ended: list[Exception] = []
 
     def results(self) -> list[api.Result]:
         """Of the items that were tried to their end, in the order in which they were named."""
@@ -142,31 +148,48 @@ class Batch:
             if len(self._items) == 1:
                 self._one(0, self._console, Turn())
             else:
-                self._side_by_side(Turns(len(self._items), jobs))
+                # With several uploads at a time, their bars would be drawn over each other.
+                self._side_by_side(Turns(len(self._items), jobs), bars=jobs == 1)
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             raise InterruptedRunError(self._interrupted(stopped)) from None
 
-    def _side_by_side(self, turns: Turns) -> None:
+    def _side_by_side(self, turns: Turns, *, bars: bool) -> None:
         """Try them in threads. A signal reaches the main thread only, which tells the others to stop."""
-        texts = []
-        with interrupts.stopping_others() as stop, ThreadPoolExecutor(turns.workers) as pool:
-            tries = [
-                pool.submit(self._one, index, self._console.about(item.short), turns.of(index))
-                for index, item in enumerate(self._items)
-            ]
+        waiting: SimpleQueue[int] = SimpleQueue()
+        for index in range(len(self._items)):
+            waiting.put(index)
+        with interrupts.stopping_others() as stop:
+            # Daemons: one that is stuck in a dead connection does not keep the process from ending.
+            work = partial(self._work, waiting, turns, bars=bars)
+            threads = [threading.Thread(target=work, daemon=True) for _ in range(turns.workers)]
+            for thread in threads:
+                thread.start()
             try:
-                wait(tries, return_when=FIRST_EXCEPTION)
+                for thread in threads:
+                    thread.join()
             except KeyboardInterrupt:
-                texts.append("interrupted")
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-        for problem in (each.exception() for each in tries if not each.cancelled()):
-            if isinstance(problem, InterruptedRunError):
-                texts.append(str(problem))
-            elif problem is not None and not isinstance(problem, KeyboardInterrupt):
-                raise problem
-        if texts:
-            raise InterruptedRunError("\n".join(texts))
+                self._ended.append(InterruptedRunError("interrupted"))
+                stop.set()
+                until = time.monotonic() + _LAST_WORDS
+                for thread in threads:
+                    thread.join(max(until - time.monotonic(), 0))
+        if self._ended:
+            known = next((each for each in self._ended if not isinstance(each, InterruptedRunError)), None)
+            raise known or InterruptedRunError("\n".join(dict.fromkeys(map(str, self._ended))))
+
+    def _work(self, waiting: SimpleQueue[int], turns: Turns, *, bars: bool) -> None:
+        """Take items until there are none; what ends a thread is told by the main one."""
+        try:
+            while True:
+                interrupts.check()
+                index = waiting.get_nowait()
+                self._one(index, self._console.about(self._items[index].short, bars=bars), turns.of(index))
+        except Empty:
+            pass
+        except KeyboardInterrupt:
+            self._ended.append(InterruptedRunError("interrupted"))
+        except Exception as ended:  # noqa: BLE001 - told by the main thread, whatever it is
+            self._ended.append(ended)
 
     def _one(self, index: int, console: Console, turn: Turn) -> None:
         with turn.ending():
