@@ -58,9 +58,9 @@ def decide_targets(
         name = new_app_name(settings, app_name)
         return (_target(Stage.PROD, name, settings, scripts, category),)
     return tuple(
-        _target(stage, name, settings, scripts, category)
+        _target(stage, asked, settings, scripts, category)
         for stage in (Stage.TEST, Stage.PROD)
-        if (name := settings.stage(stage).name)
+        if (asked := settings.stage(stage).name)
     )
 
 
