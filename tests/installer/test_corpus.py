@@ -1,4 +1,4 @@
-"""Real installers out of public projects, against what independent tools found in them (see NOTICE for their origin)."""
+"""Real installers out of public projects, against what independent tools found in them; NOTICE has their origin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _cases(*, refused: bool):
             yield pytest.param(name, held, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("name", "expected"), _cases(refused=False))
+@pytest.mark.parametrize(("name", "expected"), list(_cases(refused=False)))
 def test_facts(name, expected):
     facts = installer.inspect(FOLDER / name)
 
@@ -46,7 +46,7 @@ def test_facts(name, expected):
     assert found == wanted
 
 
-@pytest.mark.parametrize(("name", "expected"), _cases(refused=True))
+@pytest.mark.parametrize(("name", "expected"), list(_cases(refused=True)))
 def test_refusals(name, expected):
     path = FOLDER / name
     assert installer.sha256(path) == expected["sha256"]

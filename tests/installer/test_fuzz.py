@@ -1,0 +1,177 @@
+"""Mutated and lying installers of every kind: facts or an InstallerError, never anything else.
+
+`KANDJI_FUZZ_EXAMPLES` sets how many of each; `python -m tests.support.fuzzing` makes them by the hundred thousand.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kandji_uploader import installer
+from kandji_uploader.errors import InstallerError
+from kandji_uploader.installer import bom, plists
+from kandji_uploader.installer.limits import MalformedError
+from kandji_uploader.models import AppFacts
+from tests.support import formats, fuzzing
+from tests.support.formats import (
+    COMPRESSIONS,
+    Stored,
+    bundle,
+    component,
+    distribution,
+    newc,
+    odc,
+    package_info,
+    xar,
+)
+
+EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "120"))
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Duplicate name")]
+many = settings(
+    max_examples=EXAMPLES, deadline=5000, suppress_health_check=list(HealthCheck), database=None, print_blob=True
+)
+
+numbers = st.one_of(st.integers(-5, 2**65), st.sampled_from(["", "x", "1e9", "-0", "٣", "9" * 30, " 5 "]))
+words = st.one_of(st.text(max_size=12), st.sampled_from(["..", "/", "a/../b", "Foo.app", "._Foo.app", "\u202e", "é"]))
+paths = st.lists(words, min_size=1, max_size=6).map("/".join).map(lambda path: path.replace("\0", ""))
+plist_data = st.one_of(
+    st.binary(max_size=200),
+    st.builds(formats.info_plist, binary=st.booleans()),
+    st.binary(max_size=80).map(lambda tail: b"bplist00" + tail),
+    st.text(max_size=80).map(lambda text: f"<plist><dict>{text}</dict></plist>".encode("utf-8", "replace")),
+)
+places = st.sampled_from(["./Applications/A.app/Contents/Info.plist", "B.app/Contents/Info.plist", "TRAILER!!!"])
+modes = st.sampled_from([formats.FILE, formats.FOLDER, formats.LINK, 0])
+members = st.lists(st.tuples(st.one_of(paths, places), modes, plist_data), max_size=6)
+cuts = st.lists(st.tuples(st.floats(0, 1), st.one_of(st.binary(max_size=9), st.just(b"\xff" * 8))), max_size=4)
+
+
+def mutated(data: bytes, changes) -> bytes:
+    """Bytes overwritten at places given as a share of the length."""
+    held = bytearray(data)
+    for share, patch in changes:
+        at = int(share * max(len(held) - 1, 0))
+        held[at : at + len(patch)] = patch
+    return bytes(held)
+
+
+@st.composite
+def payloads(draw):
+    spelling = draw(st.sampled_from([odc, newc]))
+    plain = mutated(spelling(draw(members), trailer=draw(st.booleans())), draw(cuts))
+    return mutated(COMPRESSIONS[draw(st.sampled_from(list(COMPRESSIONS)))](plain), draw(cuts))
+
+
+@st.composite
+def packages(draw):
+    listed = [bundle(draw(paths)) for _ in range(draw(st.integers(0, 2)))]
+    listed = [{key: _xml(value) for key, value in one.items()} for one in listed]
+    info = package_info(
+        location=draw(st.sampled_from(["/", None, "/Applications", "/Applications/X.app"])), bundles=listed
+    )
+    listing = mutated(formats.bom(["./Applications/A.app/Contents/Info.plist", "./x/y"], leaf=2), draw(cuts))
+    files = component(
+        draw(st.sampled_from(["", "a.pkg"])),
+        mutated(info, draw(cuts)),
+        draw(st.one_of(st.none(), payloads())),
+        draw(st.one_of(st.none(), st.just(listing))),
+    )
+    if draw(st.booleans()):
+        files.append(Stored("Distribution", mutated(distribution([("a", "1", "#a.pkg")], ("p", "1")), draw(cuts))))
+    for one in files:
+        one.offset = draw(st.one_of(st.none(), st.none(), st.none(), numbers))
+        one.length = draw(st.one_of(st.none(), st.none(), st.none(), numbers))
+    whole = xar(files, names=draw(st.integers(1, 3)), name_last=draw(st.booleans()))
+    return mutated(whole, draw(cuts))[: draw(st.one_of(st.none(), st.integers(0, len(whole))))]
+
+
+@st.composite
+def zips(draw):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))) as archive:
+        for name, _, data in draw(members):
+            archive.writestr(zipfile.ZipInfo(name or "x"), data)
+        if draw(st.booleans()):
+            archive.writestr("In.pkg", draw(packages()))
+    whole = mutated(made.getvalue(), draw(cuts))
+    return whole[: draw(st.one_of(st.none(), st.integers(0, len(whole))))]
+
+
+def _xml(text: str) -> str:
+    return "".join(char for char in text if char.isprintable())
+
+
+def _inspected(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "Fuzz.pkg"
+        path.write_bytes(data)
+        before = sorted(Path(folder).rglob("*"))
+        try:
+            facts = installer.inspect(path, digest=False)
+        except InstallerError as problem:
+            assert str(path) in str(problem)  # noqa: PT017 - either is right
+            assert problem.reason  # noqa: PT017
+        else:
+            assert isinstance(facts, AppFacts)
+            assert all(isinstance(one, str) and one for one in (facts.app_name, facts.bundle_id) if one is not None)
+        assert sorted(Path(folder).rglob("*")) == before
+
+
+@many
+@given(packages())
+def test_packages(data):
+    _inspected(data)
+
+
+@many
+@given(zips())
+def test_zips(data):
+    _inspected(data)
+
+
+@many
+@given(payloads())
+def test_payloads(data):
+    _inspected(xar(component(payload=data)))
+
+
+@many
+@given(plist_data, cuts)
+def test_info_plists(data, changes):
+    info = plists.read_info(mutated(data, changes))
+    assert info is None or all(value is None or value.strip() == value != "" for value in vars(info).values())
+
+
+@many
+@given(st.lists(paths, max_size=8), cuts, st.integers(1, 4))
+def test_bills_of_materials(listed, changes, leaf):
+    data = formats.bom([path for path in listed if path.isprintable() and path.strip("/.")] or ["a"], leaf=leaf)
+    try:
+        found = bom.app_paths(mutated(data, changes))
+    except MalformedError:
+        return
+    assert all(isinstance(path, str) for path in found)
+
+
+def test_inputs_made_by_seed(tmp_path):
+    outcomes = [fuzzing.check(seed, tmp_path / "Fuzz.pkg") for seed in range(1000)]
+
+    assert 100 < outcomes.count("facts") < 900
+    assert len(set(outcomes)) > 20
+
+
+def test_real_packages_with_bytes_changed():
+    """Bytes of real installers, changed in turn."""
+    folder = Path(__file__).parent.parent / "fixtures" / "corpus"
+    for name in ("scriptworker-example.pkg", "sparkle-test.pkg", "fastlane-MacAppOnly.pkg", "brew-caffeine-suite.zip"):
+        whole = (folder / name).read_bytes()
+        for at in range(0, len(whole), 23):
+            _inspected(mutated(whole, [(at / max(len(whole) - 1, 1), bytes([whole[at] ^ 0x5A]))]))
