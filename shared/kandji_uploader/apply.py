@@ -33,7 +33,7 @@ _LOOKS = 4
 _TICKETS = 3
 _REPLANS = 2
 _ANOTHER = "the answer was about another app"
-_FRESH = 600.0
+_FRESH = 60.0
 """Seconds for which the list is believed that an app is missing: a run of AutoPkg takes hours, and people work too."""
 
 
@@ -450,7 +450,7 @@ def _other_digest(app: CustomApp, sha256: str, tools: Tools) -> str:
     try:
         live = tools.tenant.client.get_custom_app(app.id)
         tools.tenant.put(live)
-        told = live.sha256
+        told = live.sha256 or told
     except (NetworkError, ApiError) as problem:
         tools.say(f"{app.name!r} could not be read to confirm its sha256: {problem}")
     return "" if told in (None, sha256) else str(told)

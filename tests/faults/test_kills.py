@@ -60,7 +60,7 @@ def wait_for_the_fault(scene):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_a_run_killed_at_a_random_moment_costs_nothing(scene, publisher, undisturbed):
     dice = random.Random(SEED)
     killed = runs = 0
