@@ -165,6 +165,13 @@ def test_payloads(tmp_path, make):
     assert answer.place == "Payload"
 
 
+def test_reading_a_payload_ends_after_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "PAYLOAD_SECONDS", -1.0)
+    path = formats.write(tmp_path / "Slow.pkg", xar(component(payload=payload(app()))))
+    with pytest.raises(InstallerError, match="took longer"):
+        installer.inspect(path)
+
+
 def test_nothing_is_written_under_a_members_name(tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
