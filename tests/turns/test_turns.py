@@ -176,3 +176,14 @@ def test_the_digest_of_the_next_item_is_there_before_the_upload_of_the_present_o
     tenant.faults.add("POST", "/store", kind="call", do=lambda: (time.sleep(1.0), known.extend(digests.glob("*"))))
     assert main(["upload", "-p", str(first), "-p", str(second), "--json"]) == 0
     assert len(known) == 1
+
+
+def test_the_wait_for_a_processed_upload_of_one_target_is_that_of_the_other_too(tenant, settings, tmp_path, make_zip):
+    tenant.configure(processing_seconds=1.0)
+    installer = make_zip(tmp_path / "Widget-1.0.zip", "1.0")
+    assert main(["upload", "-p", str(installer), "-n", "Widget", "-t", "Widget (Test)", "--json"]) == 0
+    creates = [record for record in tenant.requests if str(record) == "POST library/custom-apps"]
+    first, *last = (record.fields["name"] for record in creates if record.status == 201)
+    waited = {record.fields["name"] for record in creates if record.status == 503}
+    assert waited == {first}
+    assert len(last) == 1
