@@ -351,6 +351,16 @@ def test_an_info_plist_that_is_a_link_is_not_followed(package):
     assert "no Info.plist that can be read" in facts.warnings[0]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_links_and_files_called_like_an_app_are_none(package, listed):
+    members = [("./Applications/Alias.app", LINK, b"Example.app"), ("./Applications/File.app", FILE, b"x"), *app()]
+    listing = bom([name for name, _, _ in members]) if listed else None
+    info = package_info(bundles=[bundle(short=None, identifier=None)])
+    facts = installer.inspect(package(component(info=info, payload=payload(members), listing=listing)))
+
+    assert (facts.app_name, facts.ambiguous) == ("Example.app", ())
+
+
 def test_a_member_may_be_called_like_the_trailer(package):
     members = [("TRAILER!!!", FILE, b"data"), ("TRAILER!!!", LINK, b"elsewhere"), *app()]
 

@@ -88,6 +88,12 @@ def test_an_info_plist_that_is_a_link_is_not_read(archive):
     assert facts.warnings
 
 
+def test_a_link_called_like_an_app_is_none(archive):
+    path = archive({"Example.app/Contents/Info.plist": info_plist()}, links=[("Alias.app", "Example.app")])
+
+    assert installer.inspect(path).app_name == "Example.app"
+
+
 def test_names_in_utf8_without_the_flag_for_it(archive):
     path = archive({"Caf\u00e9.app/Contents/Info.plist": info_plist()})
     data = bytearray(path.read_bytes())

@@ -100,7 +100,7 @@ class _Index:
         if place is None or item.path.split("/", 1)[0] in _NOT_LOOKED_AT:
             return
         path, rest = place
-        if path.lower().endswith(APP):
+        if path.lower().endswith(APP) and (rest or item.folder):
             self._add_app(self.apps.setdefault(path, _App(path)), rest, item)
         elif path.lower().endswith(_PACKAGE):
             self._add_package(path, rest, item)

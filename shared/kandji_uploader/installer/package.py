@@ -163,7 +163,8 @@ class _Component:
             if path in found.seen:
                 self.apps[path] = self.apps[path].with_info(info)
         if found.whole:
-            self.apps = {path: replace(one, read=True) for path, one in self.apps.items()}
+            there = {path: one for path, one in self.apps.items() if path in found.infos or one.record.bundle_id}
+            self.apps = {path: replace(one, read=True) for path, one in there.items()}
 
 
 def installed_at(location: str | None, path: str) -> str:

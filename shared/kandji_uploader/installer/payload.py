@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -78,6 +79,8 @@ def scan(stream: Stream, budget: Budget, enough: Callable[[Apps, str], bool], pr
         if place is None:
             continue
         path, rest = place
+        if not rest and not stat.S_ISDIR(member.mode):
+            continue
         found.infos.setdefault(path, None)
         if rest == INFO:
             found.seen.add(path)
