@@ -125,8 +125,8 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
         outcomes, sha256 = _deliver(targets, source, place, host, request)
         news = False
         if held.promotion is not None:
-            further, step = promote(targets, place, host)
-            outcomes, news = (*outcomes, further), step.news
+            further, news = _promote_too(targets, place, host, outcomes)
+            outcomes = (*outcomes, further)
     return RunResult(str(request.path), outcomes, held.dry_run, source.facts_if_read(), name, sha256, news)
 
 
@@ -144,6 +144,21 @@ def _deliver(
         plans = make_plan(wanted, question)
     job = Job(source.path, request.recipe or request.path.name, facts=source.facts_if_read())
     return carry_out(plans, question, place, host, job)
+
+
+def _promote_too(
+    targets: tuple[Target, ...], place: Place, host: Host, done: Sequence[Outcome]
+) -> tuple[Outcome, bool]:
+    """Promote after publishing; what goes wrong then must not hide what was published."""
+    try:
+        outcome, step = promote(targets, place, host)
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        if not any(outcome.action.writes for outcome in done):
+            raise
+        return Outcome(Stage.PROD, targets[-1].name, Action.FAILED, error=str(problem)), False
+    return outcome, step.news
 
 
 def promote(
@@ -360,14 +375,14 @@ def _remember(
     """Add what was published to the history of each app, and before it what was there if nobody noted that."""
     published = [pair for pair in zip(plans, outcomes, strict=True) if pair[1].action.writes]
     published = [pair for pair in published if "file_key" in pair[1].changes]
-    keys = {app.id: app.file_key for app in place.tenant.apps()} if published else {}
     for plan, item in published:
         before = plan.app
         history = place.store.history(before.id) if before else ()
         if before is not None and all(entry.file_key != before.file_key for entry in history):
             live = candidates.live_release(before, promotion.Ledger(), place.now)
             place.store.note_published(_entry(item, live.version, live.sha256, before.file_key, live.at, ""))
-        key = keys.get(item.app_id, "")
+        written = place.tenant.written(item.app_id)
+        key = written.file_key if written else ""
         place.store.note_published(_entry(item, item.version, sha256, key, place.now, job.by))
         place.store.remember(item.app_id, promotion.with_key(question.notes.get(item.stage, {}), key))
 

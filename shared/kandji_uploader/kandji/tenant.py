@@ -23,6 +23,7 @@ class TenantView:
         self._lock = threading.RLock()
         self._apps: dict[str, CustomApp] | None = None
         self._listed: tuple[CustomApp, ...] | None = None
+        self._written: dict[str, CustomApp] = {}
         self._fetched = 0.0
         self._categories: tuple[Category, ...] | None = None
         self._blueprints: tuple[Blueprint, ...] | None = None
@@ -65,6 +66,7 @@ class TenantView:
     def put(self, app: CustomApp) -> None:
         """Take what the service answered to a write (or a get) into the list."""
         with self._lock:
+            self._written[app.id] = app
             if self._apps is None:
                 return
             known = self._apps.get(app.id)
@@ -72,6 +74,11 @@ class TenantView:
                 app = replace(app, sha256=known.sha256)
             self._apps[app.id] = app
             self._listed = None
+
+    def written(self, app_id: str) -> CustomApp | None:
+        """The latest that the service answered about one app, without asking it; None where it was only listed."""
+        with self._lock:
+            return self._written.get(app_id)
 
     def drop(self, app_id: str) -> None:
         """The app is no longer there."""
