@@ -136,6 +136,18 @@ def test_a_rollback_of_the_test_app_keeps_the_release_out_of_production(world: W
     assert world.enforced(PROD) == "1.0"
 
 
+def test_what_was_withdrawn_from_test_is_not_promoted_by_time_alone(world: World) -> None:
+    """No rule asks the Macs here, so nothing but the rollback holds it."""
+    world.keys["promotion"] = {"after_days": 5}
+    promoted(world, "1.0")
+    world.publish("1.1")
+    back(world, TEST)
+    world.wait(6)
+    held = world.prod(world.publish("1.1"))
+    assert (held.action, held.reason) == (Action.HELD, "1.1 was rolled back in the test app")
+    assert world.enforced(PROD) == "1.0"
+
+
 def test_a_dry_rollback_only_reads(world: World) -> None:
     both_at_once(world, "1.0", "1.1")
     world.writes()

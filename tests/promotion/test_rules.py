@@ -315,6 +315,13 @@ def test_the_release_before_is_the_one_to_go_back_to_and_never_what_was_given_up
     assert promotion.former_release(release("1.0"), Ledger(former=(release("1.0"),)), None) is None
 
 
+def test_a_second_rollback_does_not_return_to_a_build_of_the_same_version_that_was_given_up() -> None:
+    first, anew = release("1.0", sha256="first", file_key="k1", days=9), release("1.0", sha256="anew", file_key="k2")
+    older = release("0.9", days=20)
+    after = promotion.taken(Ledger(former=(older, first)), anew, first)
+    assert promotion.former_release(first, after, None) == older
+
+
 @given(st.lists(st.floats(0.01, 3), min_size=1, max_size=120), st.integers(3, 20))
 def test_however_often_test_is_updated_one_release_is_always_about_to_have_soaked(gaps: list[float], keep: int) -> None:
     ledger, at, live = Ledger(), 0.0, None
