@@ -11,8 +11,7 @@ from kandji_uploader.settings import schema
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")])
 SOURCES = "\n".join(
-    path.read_text(encoding="utf-8")
-    for path in [CHECKOUT / "KandjiUploader.py", *(CHECKOUT / "shared").rglob("*.py")]
+    path.read_text(encoding="utf-8") for path in [CHECKOUT / "KandjiUploader.py", *(CHECKOUT / "shared").rglob("*.py")]
 )
 
 
@@ -31,7 +30,7 @@ def test_every_link_leads_somewhere(document):
 def test_every_error_text_of_the_readme_is_one_that_is_said():
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     section = readme.split("## Troubleshooting")[1].split("\n## ")[0]
-    told = [text for text in re.findall(r"^\| `([^`]+)` \|", section, flags=re.MULTILINE)]
+    told = re.findall(r"^\| `([^`]+)` \|", section, flags=re.MULTILINE)
     assert len(told) > 8
     source = squeezed(SOURCES)
     missing = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 
-def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0", package_id=None, content=b"#!/bin/sh\n"):
+def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0", package_id=None, content=b"true\n"):
     """Write a package that installs `/Applications/NAME.app`; returns its path. The same words give the same bytes."""
     plist = plistlib.dumps(
         {
@@ -33,13 +33,14 @@ def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0
             (f"{app}/Contents/Info.plist", 0o100644, plist),
         ]
     )
+    package = quoteattr(package_id or f"{bundle_id}.pkg")
     info = (
         '<?xml version="1.0" encoding="utf-8"?>\n'
-        f'<pkg-info format-version="2" identifier={quoteattr(package_id or bundle_id + ".pkg")} version={quoteattr(version)} '
+        f'<pkg-info format-version="2" identifier={package} version={quoteattr(version)} '
         'install-location="/Applications" auth="root">'
         f"<bundle path={quoteattr(app)} id={quoteattr(bundle_id)} "
         f"CFBundleShortVersionString={quoteattr(version)} CFBundleVersion={quoteattr(version)}/>"
-        f"<payload numberOfFiles=\"6\" installKBytes=\"{len(payload) // 1024 + 1}\"/></pkg-info>\n"
+        f'<payload numberOfFiles="6" installKBytes="{len(payload) // 1024 + 1}"/></pkg-info>\n'
     )
     Path(path).write_bytes(xar([("PackageInfo", info.encode()), ("Payload", gzip.compress(payload, mtime=0))]))
     return Path(path)
@@ -63,8 +64,10 @@ def xar(files):
         digest = hashlib.sha1(data).hexdigest()
         entries.append(
             f'<file id="{number}"><data><length>{len(data)}</length><offset>{offset}</offset><size>{len(data)}</size>'
-            f'<encoding style="application/octet-stream"/><extracted-checksum style="sha1">{digest}</extracted-checksum>'
-            f'<archived-checksum style="sha1">{digest}</archived-checksum></data><type>file</type><name>{name}</name></file>'
+            '<encoding style="application/octet-stream"/>'
+            f'<extracted-checksum style="sha1">{digest}</extracted-checksum>'
+            f'<archived-checksum style="sha1">{digest}</archived-checksum>'
+            f"</data><type>file</type><name>{name}</name></file>"
         )
         heap += data
         offset += len(data)
