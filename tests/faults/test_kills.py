@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.faults.publisher import INTERRUPTED, Publisher
-from tests.faults.scene import BLUEPRINT, OTHERS, PROD, TEST, opened, prepare
+from tests.faults.scene import OTHERS, PROD, TEST, opened, prepare
 from tests.faults.test_matrix import REQUESTS
 
 RANDOM_KILLS = 120
@@ -166,10 +166,13 @@ def test_whatever_a_run_leaves_behind_is_private_whatever_the_umask(scene, publi
 
 def test_an_interrupted_assignment_is_made_by_the_next_run_only_if_it_is_still_wanted(scene, publisher):
     prepare(scene)
-    scene.tenant.faults.add("POST", "blueprints/**", kind="call", do=lambda: publisher.kill(signal.SIGKILL))
-    assert publisher.run(scene)[0] == -signal.SIGKILL
-    assert BLUEPRINT
+    scene.tenant.faults.add("POST", "blueprints/**", kind="stall", seconds=0.05, nth="every")  # not acted upon
+    publisher.start(scene)
+    wait_for_the_fault(scene)
+    publisher.kill(signal.SIGKILL)
+    assert publisher.end()[0] == -signal.SIGKILL
     assert scene.on_blueprint() == []
+    scene.tenant.faults.clear()
     unassigned = {"custom_app": {"prod_name": PROD, "test_name": TEST, "ss_category": "Productivity"}}
     assert publisher.run(scene, **unassigned)[0] == 0
     assert scene.on_blueprint() == []
