@@ -161,7 +161,15 @@ def of_run(run: RunResult, source: str) -> Result:
         Published(item.stage.value, item.name, item.app_id, item.link, report.word(item, dry_run=run.dry_run))
         for item in run.outcomes
     )
-    return Result(source, run.app_name, action, report.failure(run) if run.failed else "", apps, run)
+    read = run.facts.app_name if run.facts else None
+    return Result(
+        source,
+        (read or run.app_name).removesuffix(".app"),
+        action,
+        report.failure(run) if run.failed else "",
+        apps,
+        run,
+    )
 
 
 def flags(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -128,14 +129,13 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
     cask = _find(order, held, host)
     for note in cask.notes:
         host.warn(note)
-    folder = held.config_folder / "downloads"
     if cask.sha256 and not held.create_new:
-        request = _request(order, folder / cask.sha256 / cask.file_name, cask)
+        request = _request(order, held.config_folder / "downloads" / cask.sha256 / cask.file_name, cask)
         done = _without_download(request, cask, held, host)
         if done is not None:
             return done
     host.say(f"downloading {cask.token} {cask.version}")
-    path = _fetch(order, cask, folder, host, _checked(progress))
+    path = _fetch(order, cask, held, host, _checked(progress))
     return pipeline.run(_request(order, path, cask), host)
 
 
@@ -145,14 +145,24 @@ def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Req
 
 
 def _find(order: Order, held: Settings, host: Host) -> homebrew.Cask:
-    find = homebrew.find_with_brew if order.use_brew else homebrew.find
+    find = homebrew.find_with_brew if order.use_brew else partial(homebrew.find, policy=_policy(held))
     return find(order.token, arch=held.arch, allow_no_checksum=order.allow_no_checksum, environ=host.environ)
 
 
-def _fetch(order: Order, cask: homebrew.Cask, folder: Path, host: Host, progress: Progress) -> Path:
+def _fetch(order: Order, cask: homebrew.Cask, held: Settings, host: Host, progress: Progress) -> Path:
+    folder = held.config_folder / "downloads"
     if order.use_brew:
         return homebrew.fetch_with_brew(cask, folder, progress, environ=host.environ)
-    return homebrew.fetch(cask, folder, progress)
+    return homebrew.fetch(cask, folder, progress, policy=_policy(held))
+
+
+def _policy(held: Settings) -> homebrew.Policy:
+    return homebrew.Policy(
+        connect_timeout=held.connect_timeout,
+        idle_timeout=held.idle_timeout,
+        tries=held.tries,
+        first_wait=held.first_wait,
+    )
 
 
 def _checked(progress: Progress | None) -> Progress:

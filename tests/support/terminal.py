@@ -75,7 +75,8 @@ class Terminal:
         self.line(text)
 
     def ctrl_c(self):
-        """Press Ctrl-C."""
+        """Press Ctrl-C; not before a program that has just asked is reading, which is when a signal can get lost."""
+        time.sleep(0.3)
         self.type("\x03")
 
     def end(self):

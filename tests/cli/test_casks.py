@@ -1,0 +1,174 @@
+"""`kandji-uploader -b ...`: a cask that Kandji holds already is not downloaded, and is still kept right."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+
+def downloads(casks):
+    return [path for path in casks.paths() if path.startswith("/files/")]
+
+
+def test_a_cask_is_downloaded_and_published(house, casks, offer, here):
+    offer("widget")
+    ran = here("-b", "widget", "--json")
+    (result,) = json.loads(ran.stdout)
+    assert (result["source"], result["action"]) == ("widget", "succeeded")
+    app = house.tenant.app("Widget (kandji-uploader)")
+    assert app["sha256"] == casks.casks["widget"]["sha256"]
+    assert downloads(casks) == ["/files/Widget-1.0.pkg"]
+
+
+def test_what_kandji_holds_is_not_downloaded_on_any_machine(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    shutil.rmtree(house.config)
+    house.tenant.reset_requests()
+    ran = here("-b", "widget", "-n", "Widget")
+    assert ran.returncode == 0
+    assert "unchanged" in ran.stdout
+    assert downloads(casks) == ["/files/Widget-1.0.pkg"], "the first time only"
+    assert house.writes() == []
+
+
+def test_drift_is_repaired_without_a_download(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget", "-s", "Productivity")
+    apps = next(category["id"] for category in house.tenant.categories if category["name"] == "Apps")
+    house.tenant.edit(house.tenant.app("Widget")["id"], self_service_category_id=apps)
+    shutil.rmtree(house.config)
+    ran = here("-b", "widget", "-n", "Widget", "-s", "Productivity")
+    assert "updated" in ran.stdout
+    assert house.tenant.app("Widget")["self_service_category_id"] != apps
+    assert len(downloads(casks)) == 1
+
+
+def test_another_app_gets_the_same_file_without_a_download_or_upload(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    shutil.rmtree(house.config)
+    ran = here("-b", "widget", "-n", "Other")
+    assert ran.returncode == 0
+    one, other = house.tenant.app("Widget"), house.tenant.app("Other")
+    assert one["file_key"] == other["file_key"]
+    assert "com.example.widget" in other["audit_script"]
+    assert (len(downloads(casks)), len(house.tenant.uploads())) == (1, 1)
+
+
+def test_where_no_audit_script_tells_what_it_is_the_file_is_downloaded(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget", "--enforcement", "install_once")
+    shutil.rmtree(house.config)
+    ran = here("-b", "widget", "-n", "Other")
+    assert ran.returncode == 0
+    assert "com.example.widget" in house.tenant.app("Other")["audit_script"]
+    assert len(downloads(casks)) == 2
+
+
+def test_a_list_without_sha256_is_made_good_by_our_own_history(house, casks, offer, here):
+    house.tenant.configure(list_sha256=False)
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    shutil.rmtree(house.config / "downloads")
+    ran = here("-b", "widget", "-n", "Widget")
+    assert "unchanged" in ran.stdout
+    assert len(downloads(casks)) == 1
+
+
+def test_a_file_that_kandji_has_lost_is_downloaded_again(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    shutil.rmtree(house.config)
+    house.tenant.remove_upload(house.tenant.app("Widget")["file_key"])
+    ran = here("-b", "widget", "-n", "Other")
+    assert ran.returncode == 0, ran.stderr
+    assert house.tenant.app("Other")["sha256"] == casks.casks["widget"]["sha256"]
+    assert len(downloads(casks)) == 2
+
+
+def test_a_new_version_is_downloaded(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    offer("widget", "2.0")
+    ran = here("-b", "widget", "-n", "Widget")
+    assert "updated" in ran.stdout
+    assert downloads(casks) == ["/files/Widget-1.0.pkg", "/files/Widget-2.0.pkg"]
+
+
+def test_a_dry_run_of_a_new_version_changes_nothing(house, casks, offer, here):
+    offer("widget")
+    ran = here("-b", "widget", "-n", "Widget", "-y")
+    assert "would create" in ran.stdout
+    assert house.writes() == []
+
+
+def test_casks_and_files_in_one_command(house, casks, offer, here):
+    offer("gadget")
+    ran = here("-p", house.widget(), "-b", "gadget", "-b", "wigdet")
+    assert ran.returncode == 1
+    assert house.names() == ["Gadget (kandji-uploader)", "Widget (kandji-uploader)"]
+    assert "there is no Homebrew cask 'wigdet'" in ran.stderr
+
+
+def test_an_unknown_cask_is_told_with_what_may_be_meant(offer, here):
+    offer("widget")
+    ran = here("-b", "widgit")
+    assert ran.returncode == 1
+    assert "did you mean widget?" in ran.stderr
+
+
+def test_a_cask_without_sha256_is_refused_unless_it_is_allowed(house, offer, here):
+    offer("widget", sha256="no_check")
+    ran = here("-b", "widget")
+    assert ran.returncode == 1
+    assert "--allow-no-checksum" in ran.stderr
+    assert here("-b", "widget", "--allow-no-checksum").returncode == 0
+    assert house.names() == ["Widget (kandji-uploader)"]
+
+
+def test_what_is_odd_about_a_cask_is_told(offer, here):
+    offer("widget", deprecated=True)
+    assert "warning: the cask 'widget' is deprecated" in here("-b", "widget").stderr
+
+
+def test_the_architecture_is_handed_on(house, casks, offer, here):
+    offer("widget", depends_on={"arch": [{"type": "arm", "bits": 64}]})
+    assert "does not run on x86_64" in here("-b", "widget", "--arch", "x86_64").stderr
+    assert here("-b", "widget", "--arch", "arm64").returncode == 0
+
+
+def test_no_network_is_told_in_a_word_after_as_many_tries_as_the_settings_say(house, here):
+    house.config.mkdir()
+    (house.config / "config.yaml").write_text("network:\n  tries: 2\n  first_wait: 0.01\n")
+    ran = here("-b", "widget", "--api-url", "http://127.0.0.1:9", HOMEBREW_API_DOMAIN="http://127.0.0.1:9")
+    assert ran.returncode == 1
+    assert "was not reached" in ran.stderr
+
+
+def test_ctrl_c_in_a_download_tells_that_nothing_was_changed(house, casks, offer):
+    offer("widget", faults=["silent 100"])
+    with house.terminal("-b", "widget") as terminal:
+        terminal.expect("downloading widget 1.0")
+        while not downloads(casks):
+            pass
+        terminal.ctrl_c()
+        terminal.expect("before anything was changed for the cask 'widget'")
+        assert terminal.end() == 130
+    assert house.writes() == []
+
+
+def test_on_a_terminal_the_download_has_a_bar(house, offer):
+    offer("widget", faults=["drip 40"])
+    with house.terminal("-b", "widget") as terminal:
+        terminal.expect(r"download of widget  \[#+\.+\] +\d+ %")
+        terminal.expect(r"download of widget  \[#+\] 100 %")
+        terminal.expect(r"upload of widget  \[#+\] 100 %")
+        assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("arch", ["ppc", "arm"])
+def test_an_unknown_architecture_is_wrong_usage(here, arch):
+    assert here("-b", "widget", "--arch", arch).returncode == 2

@@ -1,0 +1,127 @@
+"""`kandji-uploader doctor`: one line each, which ends in what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+
+@pytest.fixture
+def findings(here):
+    def ask(**environ):
+        ran = here("doctor", "--json", **environ)
+        rows = json.loads(ran.stdout)
+        assert ran.returncode == (1 if any(row["health"] == "problem" for row in rows) else 0)
+        return {row["subject"]: (row["health"], row["text"]) for row in rows}
+
+    return ask
+
+
+def test_all_is_well(house, here):
+    ran = here("doctor")
+    lines = {line[9:27].strip(): line.split()[0] for line in ran.stdout.splitlines()}
+    assert ran.returncode == 0
+    for subject in ("settings", "keychain", "API URL", "token", "clock", "permissions", "Python", "zsh", "7-Zip"):
+        assert lines[subject] == "ok", subject
+    assert house.tenant.token not in ran.stdout
+    assert [each for each in house.tenant.requests if each.method != "GET" and each.status < 400] == []
+
+
+def test_nothing_is_set_up(house, findings):
+    del house.environ["KANDJI_API_URL"], house.environ["KANDJI_TOKEN"]
+    told = findings()
+    assert told["settings"][0] == "problem"
+    assert "kandji-uploader setup" in told["settings"][1]
+    assert told["tenant"] == ("warning", "not looked at, for the settings must be corrected first")
+
+
+def test_every_problem_of_the_settings_is_a_line(house, here):
+    house.config.mkdir()
+    (house.config / "config.yaml").write_text("use_package_map: true\nzz_defaults:\n  dry_run: perhaps\n")
+    (house.config / "package_map.yaml").write_text("com.example.Widget:\n  prod_nam: Widget\n")
+    lines = [line for line in here("doctor").stdout.splitlines() if line.startswith("problem")]
+    assert len(lines) == 2
+    assert "config.yaml: zz_defaults.dry_run is 'perhaps': must be true or false" in lines[0]
+    assert "did you mean prod_name?" in lines[1]
+
+
+def test_nobody_answers_at_the_address(findings):
+    told = findings(KANDJI_API_URL="http://127.0.0.1:9")
+    assert told["API URL"][0] == "problem"
+    assert "Check the network and kandji.api_url" in told["API URL"][1]
+    assert "token" not in told
+
+
+def test_the_token_is_missing_or_wrong(house, findings):
+    assert "was not accepted" in findings(KANDJI_TOKEN="wrong")["token"][1]
+    del house.environ["KANDJI_TOKEN"]
+    health, text = findings()["token"]
+    assert health == "problem"
+    assert "Set the environment variable KANDJI_TOKEN" in text
+
+
+@pytest.mark.parametrize(("name", "health"), [("Upload Custom App", "problem"), ("List Blueprints", "warning")])
+def test_a_missing_permission_is_named_and_grave_where_publishing_needs_it(house, findings, name, health):
+    house.tenant.permissions.revoke(name)
+    told = findings()["permissions"]
+    assert told[0] == health
+    assert f"missing: {name} (" in told[1]
+    assert "Settings > Access" in told[1]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_off(house, findings, hours):
+    house.tenant.clock.set(datetime.now(timezone.utc) + timedelta(hours=hours))
+    health, text = findings()["clock"]
+    assert health == "problem"
+    assert ("behind" if hours > 0 else "ahead of") in text
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [("tests.support.keyrings.FileKeyring", "FileKeyring"), ("keyring.backends.fail.Keyring", "no keychain")],
+)
+def test_the_keychain(house, backend, told):
+    house.config.mkdir()
+    (house.config / "config.yaml").write_text("token_keystore:\n  keychain: true\n")
+    ran = house.run("doctor", PYTHON_KEYRING_BACKEND=backend, TEST_KEYRING_FILE=str(house.folder / "items"))
+    (line,) = [line for line in ran.stdout.splitlines() if " keychain " in line]
+    assert told in line
+
+
+def test_slack_is_looked_for_where_it_is_on(house, findings):
+    house.config.mkdir()
+    (house.config / "config.yaml").write_text("slack:\n  enabled: true\n")
+    assert findings()["Slack"][0] == "problem"
+    health, text = findings(SLACK_TOKEN=house.tenant.webhook_url)["Slack"]
+    assert health == "ok"
+    assert house.tenant.webhook_url not in text
+
+
+def test_programs_that_are_missing(findings, only_python):
+    told = findings(PATH=only_python.path)
+    assert told["zsh"][0] == "warning"
+    assert "install it" in told["zsh"][1]
+    assert told["AutoPkg"] == ("ok", "not on PATH; it is needed for recipes only")
+    if sys.platform != "darwin":
+        assert "install 7-Zip" in told["7-Zip"][1]
+
+
+@pytest.mark.parametrize(("version", "health"), [("2.9.0", "ok"), ("2.2", "problem"), ("?", "warning")])
+def test_autopkgs_version(findings, only_python, version, health):
+    only_python("autopkg", f"#!{sys.executable}\nprint('WARNING: x')\nprint('{version}')\n")
+    told = findings(PATH=only_python.path)
+    assert told["AutoPkg"][0] == health
+    assert told["AutoPkg's Python"] == ("ok", f"{sys.executable} has all packages")
+
+
+def test_packages_that_autopkgs_python_lacks_are_told_with_the_line_to_run(findings, only_python):
+    only_python("python-bare", f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    only_python("sh")
+    only_python("autopkg", f"#!{only_python.path}/python-bare\nprint('2.9.0')\n")
+    health, text = findings(PATH=only_python.path)["AutoPkg's Python"]
+    assert health == "problem"
+    assert "-m pip install --upgrade requests 'urllib3>=2.6.3' pyyaml keyring" in text
