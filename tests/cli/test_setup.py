@@ -369,3 +369,30 @@ def test_words_of_the_schedule_go_with_brewcron(here):
     ran = here("setup", "-a")
     assert ran.returncode == 2
     assert "-a and -u go with -b" in ran.stderr
+
+
+def test_the_schedule_is_set_up_in_kpkgs_words(house, offer, only_python):
+    offer("widget")
+    offer("gadget")
+    for program in ("systemctl", "launchctl"):
+        only_python(program, "#!/bin/sh\nexit 0\n")
+    path = f"{only_python.path}:/usr/bin:/bin"
+    with house.terminal("setup", "-b", PATH=path) as terminal:
+        terminal.answer("Casks, with commas between them", "")
+        terminal.expect("please name at least one cask")
+        terminal.answer("Casks, with commas between them", "widget")
+        terminal.answer(r"Every how many hours \(1 to 168\) \[8\]", "4")
+        assert terminal.end() == 0, terminal.screen
+    with house.terminal("setup", "-b", "-a", PATH=path) as terminal:
+        terminal.answer("Casks, with commas between them", "gadget")
+        assert terminal.end() == 0, terminal.screen
+    (held,) = [yaml.safe_load(path.read_text()) for path in house.config.glob("brew_cron.*")]
+    assert held == {"brew_casks": ["widget", "gadget"], "every_n_hours": 4}
+    assert house.run("setup", "-b", "-u", PATH=path).returncode == 0
+    assert list(house.config.glob("brew_cron.*"))
+
+
+def test_without_a_terminal_the_schedule_tells_which_command_to_use(house):
+    ran = house.run("setup", "-b")
+    assert ran.returncode == 1
+    assert "kandji-uploader schedule add CASK... --every HOURS" in ran.stderr
