@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PYTHON310 ?= $(shell for python in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/python; do \
 	$$python -c '' 2>/dev/null && echo $$python && exit; done)
 TESTS ?= tests
-WORKERS ?= auto
+WORKERS ?= 3
 
 .PHONY: demo test test-quick lint bench clean
 

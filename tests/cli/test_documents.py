@@ -28,9 +28,3 @@ def test_every_flag_of_kpkg_is_one_of_ours():
     assert known >= {"-h", "-p", "-b", "-u", "-n", "-t", "-s", "-z", "-c", "-d", "-v", "-S", "-y"}
     known = {flag for action in parsers()["setup"]._actions for flag in action.option_strings}
     assert known >= {"-h", "-a", "-b", "-c", "-i", "-m", "-r", "-u"}
-
-
-@pytest.mark.parametrize("name", ["command-line.md", "from-kpkg-and-kappa.md"])
-def test_documents_that_are_linked_are_there(name):
-    for link in re.findall(r"\]\(([\w-]+\.md)\)", (DOCS / name).read_text(encoding="utf-8")):
-        assert (DOCS / link).is_file(), link
