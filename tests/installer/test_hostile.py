@@ -64,6 +64,9 @@ TOCS = {
     "no number": lambda: _toc(_file("0x10", 1)),
     "an offset in Arabic digits": lambda: _toc(_file("٣", 1)),
     "data beyond the end": lambda: _toc(_file(0, 10**6)),
+    "a file where none belongs": lambda: xar(
+        [], toc=b"<xar><x><file><name>a</name><data><offset>1</offset></data></file></x></xar>"
+    ),
     "not XML": lambda: xar([], toc=b"hello"),
     "another XML": lambda: xar([], toc=b"<html/>"),
     "no text encoding": lambda: xar([], toc=b'<?xml version="1.0" encoding="nonsense"?><xar><toc/></xar>'),
@@ -237,6 +240,7 @@ ZIPS = {
     "with a false checksum": (b"PK\1\2", 16, "<I", 7),
     "with a member far away": (b"PK\1\2", 42, "<I", 2**31),
     "with a member that is longer than the file": (b"PK\1\2", 20, "<I", 2**31),
+    "with a member before the file": (b"PK\5\6", 16, "<I", 2**31),
     "with a directory before the file": (b"PK\5\6", 12, "<I", 2**31),
     "with a directory that is too short": (b"PK\5\6", 12, "<I", 30),
     "with a name that is too long": (b"PK\1\2", 28, "<H", 65535),
@@ -247,7 +251,7 @@ ZIPS = {
 def test_zips(tmp_path, patch):
     path = _zip(tmp_path / "Broken.zip", {"A.app/Contents/Info.plist": formats.info_plist()})
 
-    _refused(_patched(path, *patch))
+    assert _refused(_patched(path, *patch)).place
 
 
 def test_a_plist_nobody_can_read_is_a_warning_and_not_an_error(tmp_path):

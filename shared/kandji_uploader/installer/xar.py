@@ -196,7 +196,7 @@ class _Toc:
         within = parents[-1] if parents else ""
         if tag == "file" and within in ("toc", "file"):
             self._finish(self._stack.pop())
-        elif tag == "name" and within == "file" and self._stack[-1].name is None:
+        elif tag == "name" and within == "file" and self._stack and self._stack[-1].name is None:
             self._stack[-1].name = _file_name(text, attributes.get("enctype", ""))
         elif tag in ("offset", "length", "size") and self._in_data(parents):
             self._stack[-1].numbers.setdefault(tag, _number(text, tag))
@@ -208,7 +208,7 @@ class _Toc:
             yield Entry(node.path, self._heap + numbers["offset"], numbers["length"], node.encoding)
 
     def _in_data(self, parents: list[str]) -> bool:
-        return parents[-2:] == ["file", "data"]
+        return bool(self._stack) and parents[-2:] == ["file", "data"]
 
     def _finish(self, node: Node) -> None:
         numbers = node.numbers

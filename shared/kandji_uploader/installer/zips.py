@@ -75,6 +75,8 @@ class Zip:
         """A member's content in order."""
         if item.encrypted:
             raise MalformedError(item.path, "it is encrypted")
+        if not 0 <= item.start < self._size:
+            raise MalformedError(item.path, "its data lies outside the file: the file is truncated or broken")
         self._file.seek(item.start)
         fields = self._unpack(_LOCAL, b"PK\3\4")
         start = item.start + _LOCAL.size + fields[9] + fields[10]
