@@ -86,6 +86,11 @@ class Sample:
         return statistics.median(run.wall for run in self.runs)
 
     @property
+    def cpu(self) -> float:
+        """The median of the processor time, in seconds."""
+        return statistics.median(run.cpu for run in self.runs)
+
+    @property
     def spread(self) -> tuple[float, float]:
         """The fastest and the slowest, in seconds."""
         walls = [run.wall for run in self.runs]

@@ -27,9 +27,8 @@ def table(rows: Sequence[Row]) -> str:
     lines = ["| what | ours | held against | must be | reached |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
         note = f" ({row.note})" if row.note else ""
-        lines.append(
-            f"| {row.what} | {row.ours}{note} | {row.limit} | {row.bar} | {'yes' if row.reached else '**no**'} |"
-        )
+        reached = "-" if row.bar == "-" else "yes" if row.reached else "**no**"
+        lines.append(f"| {row.what} | {row.ours}{note} | {row.limit} | {row.bar} | {reached} |")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,10 @@ class Tenant:
         requests: list[str] = self._ask(do="requests")["requests"]
         return requests
 
+    def cpu(self) -> float:
+        """Seconds of processor time that the tenant's process has taken so far."""
+        return float(self._ask(do="cpu")["seconds"])
+
     def apps(self) -> list[dict[str, Any]]:
         """Name, sha256 and size of each Custom App."""
         apps: list[dict[str, Any]] = self._ask(do="apps")["apps"]
@@ -119,6 +124,8 @@ def _act(tenant: Any, command: dict[str, Any]) -> dict[str, Any]:
         tenant.clear()
     elif does == "apps":
         return {"apps": [{key: app[key] for key in ("name", "sha256", "file_size")} for app in tenant.apps()]}
+    elif does == "cpu":
+        return {"seconds": time.process_time()}
     elif does == "requests":
         answered = [f"{record.method} {record.path} {record.status}" for record in tenant.requests]
         tenant.reset_requests()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kandji_uploader.ahead import Begun
 from kandji_uploader.errors import (
     ApiError,
     InstallerError,
@@ -50,6 +51,7 @@ class Tools:
         outcome: makes the outcome of a plan; the report's words are not decided here.
         say: told what is being done, one line each.
         progress: told the bytes sent.
+        begun: what is known of the digest of the installer when its upload begins.
         gone: what to say if the store has lost a file that is not on this machine; "" where there is one to upload.
     """
 
@@ -61,6 +63,7 @@ class Tools:
     outcome: Callable[[TargetPlan, CustomApp | None, str], Outcome]
     say: Callable[[str], None]
     progress: Progress | None = None
+    begun: Callable[[], Begun | None] = lambda: None
     gone: str = ""
 
 
@@ -152,7 +155,7 @@ class _Upload:
         for number in range(1, _TICKETS + 1):
             ticket = client.request_upload(tools.installer.name)
             try:
-                sha256 = client.upload(ticket, tools.path, tools.progress)
+                sha256 = client.upload(ticket, tools.path, tools.progress, tools.begun())
                 break
             except UploadExpiredError:
                 if number == _TICKETS:

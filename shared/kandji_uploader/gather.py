@@ -6,13 +6,16 @@ a change, and categories and Blueprints are fetched only when one is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from kandji_uploader import audit, installer, plan, targets
-from kandji_uploader.errors import ToolMissingError
+from kandji_uploader.ahead import WORTHWHILE, Ahead, Begun
+from kandji_uploader.errors import InstallerError, ToolMissingError
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import AppFacts, CustomApp, InstallType, Settings, Target
 from kandji_uploader.plan import Identity, Installer, Question, Tenant
@@ -43,6 +46,23 @@ class Source(Protocol):
     def digest(self, cache: DigestCache) -> str:
         """Its sha256."""
 
+    def reading_ahead(self, cache: DigestCache, /) -> AbstractContextManager[None]:
+        """While it lasts, its sha256 may be worked out before anybody asks for it."""
+
+    def begun(self) -> Begun | None:
+        """What has been worked out of it so far, for an upload to go on with."""
+
+
+class InStore:
+    """A source that is in Kandji's store and not on this machine: nothing is read, and nothing is uploaded."""
+
+    def reading_ahead(self, _: DigestCache) -> AbstractContextManager[None]:
+        """See `Source`."""
+        return contextlib.nullcontext()
+
+    def begun(self) -> None:
+        """See `Source`."""
+
 
 @dataclass
 class OnDisk:
@@ -58,11 +78,20 @@ class OnDisk:
     given: Given
     warn: Callable[[str], None]
     _facts: list[AppFacts | None] = field(default_factory=list)
+    _ahead: Ahead | None = None
+    _before: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return self.path.stat().st_size
+        """Bytes.
+
+        Raises:
+            InstallerError: it has gone.
+        """
+        try:
+            return self.path.stat().st_size
+        except OSError as problem:
+            raise InstallerError(self.path, f"it cannot be read ({problem.strerror}). Run again") from None
 
     def kind(self) -> InstallType:
         """Package, image or zip, by content.
@@ -90,10 +119,26 @@ class OnDisk:
         """The file's sha256, out of the cache where the file has not changed since."""
         known = cache.get(self.path)
         if known is None:
-            before = cache.identity(self.path)
-            known = installer.sha256(self.path)
+            before = self._before or cache.identity(self.path)
+            known = (self._ahead.finish() if self._ahead else None) or installer.sha256(self.path)
             cache.put(self.path, known, before)
         return known
+
+    @contextlib.contextmanager
+    def reading_ahead(self, cache: DigestCache) -> Iterator[None]:
+        """While it lasts, the digest of a large file that has changed is worked out beside everything else."""
+        if self.size >= WORTHWHILE and cache.get(self.path) is None:
+            self._before = cache.identity(self.path)
+            with contextlib.suppress(OSError):  # which whoever needs the file will find, too
+                self._ahead = Ahead(self.path)
+        try:
+            yield
+        finally:
+            self.begun()
+
+    def begun(self) -> Begun | None:
+        """What has been worked out of the digest so far; nothing more will be."""
+        return self._ahead.stop() if self._ahead else None
 
     def _read(self) -> AppFacts | None:
         try:

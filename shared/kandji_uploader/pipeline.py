@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kandji_uploader import audit, credentials, releases, settings, slack
+from kandji_uploader.ahead import Begun
 from kandji_uploader.apply import Tools, apply
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
 from kandji_uploader.gather import OnDisk, Place, Source, gather
@@ -23,7 +24,7 @@ from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
-from kandji_uploader.state import Published, Store
+from kandji_uploader.state import DigestCache, Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.turns import Turn
 
@@ -116,14 +117,15 @@ def _run(request: Request, source: Source, host: Host) -> RunResult:
 
 def _publish(request: Request, held: Settings, source: Source, host: Host) -> RunResult:
     source.kind()
-    tenant = open_tenant(held, host)
-    name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
-    targets = decide_targets(held, name, scripts(held), request.given.category)
-    store = Store(held.state_folder, held.api_url)
-    with contextlib.ExitStack() as held_apps:
+    with contextlib.ExitStack() as meanwhile:
+        meanwhile.enter_context(source.reading_ahead(DigestCache(held.state_folder)))
+        tenant = open_tenant(held, host)
+        name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
+        targets = decide_targets(held, name, scripts(held), request.given.category)
+        store = Store(held.state_folder, held.api_url)
         names = tuple(target.name for target in targets)
         with host.turn.entering():
-            changed = held_apps.enter_context(store.lock(names, request.lock_patience, host.say))
+            changed = meanwhile.enter_context(store.lock(names, request.lock_patience, host.say))
         tenant.forget_apps(before=changed)
         place = Place(tenant, store, held, host.now(), request.given, host.warn)
         outcomes, sha256 = _deliver(targets, source, place, host, request)
@@ -148,7 +150,7 @@ def _deliver(
 
         question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
-    job = Job(source.path, request.recipe or request.path.name, facts=source.facts_if_read())
+    job = Job(source.path, request.recipe or request.path.name, facts=source.facts_if_read(), begun=source.begun)
     return carry_out(plans, question, place, host, job)
 
 
@@ -205,12 +207,14 @@ class Job:
         by: who publishes, for the history.
         gone: for an installer that is in Kandji only: what to say if it is not there any more; "" for one on disk.
         facts: what was read of it, if anything had to ask.
+        begun: what is known of its digest when its upload begins.
     """
 
     path: Path
     by: str
     gone: str = ""
     facts: AppFacts | None = None
+    begun: Callable[[], Begun | None] = lambda: None
 
 
 def carry_out(
@@ -345,6 +349,7 @@ def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
         outcome=lambda plan, app, error: _outcome(question, plan, app, error),
         say=host.say,
         progress=host.progress,
+        begun=job.begun,
         gone=job.gone,
     )
 

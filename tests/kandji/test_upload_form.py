@@ -5,7 +5,9 @@ import hashlib
 
 import pytest
 
+from kandji_uploader.ahead import Begun
 from kandji_uploader.errors import InstallerError
+from kandji_uploader.files import identity
 from kandji_uploader.kandji.upload import UploadForm
 
 
@@ -101,3 +103,27 @@ def test_a_quote_in_the_file_name_cannot_end_the_header(installer):
     with UploadForm(installer, {}) as form:
         head = bytes(form.read(10_000)).split(b"\r\n\r\n", maxsplit=1)[0]
     assert b'filename="Gr\xc3\xb6\xc3\x9fe %221%22.pkg"' in head
+
+
+def begun(path, size):
+    """As if the thread that digests ahead had come so far."""
+    with path.open("rb") as file:
+        return Begun(hashlib.sha256(file.read(size)), size, identity(path))
+
+
+@pytest.mark.parametrize("size", [0, 1, 262_144, 300_000, 2_303_999, 2_304_000])
+def test_a_digest_begun_before_the_upload_is_gone_on_with_from_where_it_was(installer, size):
+    with UploadForm(installer, {"key": "k"}, begun=begun(installer, size)) as form:
+        first = whole(form)
+        assert form.sha256 == hashlib.sha256(installer.read_bytes()).hexdigest()
+        form.seek(0)
+        assert whole(form) == first
+        assert form.sha256 == hashlib.sha256(installer.read_bytes()).hexdigest()
+
+
+def test_a_digest_begun_of_a_file_that_has_changed_since_counts_for_nothing(installer):
+    before = begun(installer, 300_000)
+    installer.write_bytes(b"another" * 100_000)
+    with UploadForm(installer, {}, begun=before) as form:
+        whole(form)
+        assert form.sha256 == hashlib.sha256(installer.read_bytes()).hexdigest()

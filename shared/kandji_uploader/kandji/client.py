@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
+from kandji_uploader.ahead import Begun
 from kandji_uploader.errors import ApiError, NetworkError, StillProcessingError
 from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
@@ -108,8 +109,10 @@ class Client:
             raise answer.error("the store to upload to is not an https address; nothing was uploaded")
         return ticket
 
-    def upload(self, ticket: UploadTicket, path: Path, progress: Progress | None = None) -> str:
-        """Send a file to the store; returns the sha256 (hex) of the bytes that were sent.
+    def upload(
+        self, ticket: UploadTicket, path: Path, progress: Progress | None = None, begun: Begun | None = None
+    ) -> str:
+        """Send a file to the store; returns the sha256 (hex) of the bytes that were sent. For `begun` see `UploadForm`.
 
         Raises:
             UploadExpiredError: the ticket is too old.
@@ -117,7 +120,7 @@ class Client:
             ApiError: the store refused it.
             NetworkError: the tries are spent; nothing changed in the tenant.
         """
-        with UploadForm(path, ticket.post_data, progress) as form:
+        with UploadForm(path, ticket.post_data, progress, begun) as form:
             for number in range(1, self.policy.tries + 1):
                 form.seek(0)
                 try:

@@ -16,6 +16,7 @@ from io import FileIO
 from pathlib import Path
 from queue import SimpleQueue
 
+from kandji_uploader.ahead import Begun
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.files import identity
 
@@ -35,11 +36,20 @@ class UploadForm:
     Used as a context manager, which opens and closes the file. After it was read to its end, `sha256` is the hex
     digest of the file's bytes as they were sent.
 
+    Args:
+        path: the file.
+        fields: of the form; they come before the file.
+        progress: told the bytes sent.
+        begun: a digest of the file's first bytes, which need not be digested again; if the file has changed since, it
+            counts for nothing.
+
     Raises (on entering and while being read):
         InstallerError: the file cannot be read, or became shorter than it was when it was opened.
     """
 
-    def __init__(self, path: Path, fields: Mapping[str, str], progress: Progress | None = None) -> None:
+    def __init__(
+        self, path: Path, fields: Mapping[str, str], progress: Progress | None = None, begun: Begun | None = None
+    ) -> None:
         self._path = path
         self._progress = progress
         self._boundary = os.urandom(16).hex()
@@ -49,7 +59,8 @@ class UploadForm:
         self._size = 0
         self._identity: tuple[int, ...] = ()
         self._position = 0
-        self._digest = _Digest()
+        self._begun = begun
+        self._digest = _Digest(None)
 
     def __enter__(self) -> UploadForm:  # noqa: PYI034 - `Self` came with Python 3.11
         try:
@@ -57,6 +68,9 @@ class UploadForm:
             self._identity = identity(self._path)
         except OSError as problem:
             raise self._unreadable(problem) from None
+        if self._begun is not None and self._begun.identity != self._identity:
+            self._begun = None
+        self._digest = _Digest(self._begun)
         self._size = os.fstat(self._file.fileno()).st_size
         return self
 
@@ -106,7 +120,7 @@ class UploadForm:
             raise ValueError("an upload form can only be rewound to its start")
         self._position = 0
         self._digest.end()
-        self._digest = _Digest()
+        self._digest = _Digest(self._begun)
         self._opened().seek(0)
         return 0
 
@@ -168,10 +182,15 @@ class UploadForm:
 
 
 class _Digest:
-    """A sha256 that is worked out in a thread of its own, over buffers that it hands out and takes back."""
+    """A sha256 that is worked out in a thread of its own, over buffers that it hands out and takes back.
 
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
+    Args:
+        begun: the digest of the first bytes; those are only passed by.
+    """
+
+    def __init__(self, begun: Begun | None) -> None:
+        self._sha256 = begun.digest.copy() if begun is not None else hashlib.sha256()
+        self._known = begun.size if begun is not None else 0
         self._made = 0
         self._free: SimpleQueue[memoryview] = SimpleQueue()
         self._filled: SimpleQueue[tuple[memoryview, memoryview] | None] = SimpleQueue()
@@ -186,6 +205,12 @@ class _Digest:
 
     def take(self, block: memoryview, buffer: memoryview) -> None:
         """Hash a block, the filled part of a buffer, and free the buffer afterwards."""
+        known = min(self._known, len(block))
+        self._known -= known
+        block = block[known:]
+        if not block:
+            self._free.put(buffer)
+            return
         if self._thread is None:
             thread = threading.Thread(target=self._work, name="sha256 of an upload", daemon=True)
             thread.start()
