@@ -20,7 +20,8 @@ _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 def app_problem(name: str) -> str:
     """Why a text cannot name a blocking application; "" where it can."""
-    if not name.strip(" /"):
+    name = name.strip(" ")
+    if not name.strip("/"):
         return "names no app"
     if any(unicodedata.category(letter) in _UNPRINTABLE for letter in name):
         return "holds a line break or another control character"
@@ -33,7 +34,7 @@ def app_problem(name: str) -> str:
 
 def app_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names as they are compared: without blanks around them or slashes behind them, each once."""
-    return tuple(dict.fromkeys(name.strip().rstrip("/") for name in names))
+    return tuple(dict.fromkeys(name.strip(" ").rstrip("/") for name in names))
 
 
 def macos_problem(text: str) -> str:

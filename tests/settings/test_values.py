@@ -351,7 +351,7 @@ def test_unknown_key_is_a_problem_with_did_you_mean(house, asked, key, meant):
 
 def test_unknown_key_that_resembles_none_lists_the_known_ones(house):
     text = house.problem({"custom_app": {"zzz": "0f8fad5b-d9cb-469f-a165-70867728950e"}})
-    assert "is not a known key; known here are active, blueprints" in text
+    assert "is not a known key; known here are active, blocking_applications, blueprints" in text
     assert "0f8fad5b" not in text
 
 
