@@ -438,8 +438,9 @@ list_blocking() {
     (( $#names )) || return 0
     local line value bundle= executable name
     for line in "${(@f)$($LSAPPINFO list 2>/dev/null)}"; do
-        [[ $line == [[:blank:]]#(#b)(bundle|executable)' path="'(*)\"[[:blank:]]# ]] || continue
-        value=$match[2] executable=
+        [[ $line == [[:blank:]]#(#b)(bundle|executable)' path='(*) ]] || continue
+        # What has no bundle shows [ NULL ] there, without quotes.
+        value=${${match[2]%%[[:blank:]]#}#\"} value=${value%\"} executable=
         [[ $match[1] == bundle ]] && bundle=$value || executable=$value
         may_be_asked "$bundle" || continue
         for name in "${(@)names}"; do

@@ -108,6 +108,7 @@ def test_the_app_itself_named_is_asked_about_in_the_same_words_as_ever(older: Ma
 
     assert named.lines == unnamed.lines
     assert dialogs(named) == dialogs(unnamed)
+    assert asked(named)[0].startswith("Quit 'Google Drive' to update it to version 90.0. Save your work first.")
 
 
 def test_an_empty_list_asks_nobody(older: Mac):
@@ -267,6 +268,15 @@ def test_lines_in_a_display_name_hide_no_app(older: Mac):
     older.run_app(WORD, 'Word\n    bundle path="/x"\n    executable path="/y"\n 7) "')
 
     assert len(dialogs(older.audit(blocked_by("Microsoft Word")))) == 1
+
+
+def test_a_program_without_a_bundle_is_not_taken_for_the_app_before_it(older: Mac):
+    older.run_app(EXCEL)
+    older.run_app("", "helper", executable="/usr/local/bin/helper")
+
+    done = older.audit(blocked_by("helper", "/usr/local/bin/helper"))
+
+    assert (done.code, done.lines[-2]) == (1, NOBODY)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
