@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader import audit, fleet, matching, plan, promotion
+from kandji_uploader import audit, fleet, matching, plan, promotion, releases
 from kandji_uploader.errors import ApiError, NetworkError
 from kandji_uploader.gather import Place, gather, with_digest
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Stage, Target
 from kandji_uploader.plan import Identity, Installer, Question, TargetPlan, Tenant
-from kandji_uploader.promotion import Decision, Kind, Ledger, Release, Standing
+from kandji_uploader.promotion import Decision, Kind, Standing
+from kandji_uploader.releases import Ledger, Release
 from kandji_uploader.state import DigestCache
 from kandji_uploader.targets import Given
 
@@ -117,8 +118,8 @@ def entering(question: Question, plans: Sequence[TargetPlan], prod: Target, plac
             in_prod = _meant(prod, place, question.installer.name).app
             above = _standing(in_prod, question, Ledger(), place).version if in_prod else ""
             coming = _coming(question, place)
-            after = promotion.replaced(ledger, live, coming, keep=promotion.KEPT_CANDIDATES, above=above)
-            return replace(question, notes={Stage.TEST: promotion.to_notes(after)})
+            after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
+            return replace(question, notes={Stage.TEST: releases.to_notes(after)})
     return question
 
 
@@ -258,7 +259,7 @@ def _standing(app: CustomApp | None, question: Question, soaking: Ledger, place:
     known += [item for item in soaking.former if item.sha256 and item.sha256 == live.sha256]
     return Standing(
         exists=True,
-        version=promotion.highest_version(item.version for item in known),
+        version=releases.highest_version(item.version for item in known),
         sha256=live.sha256,
         former=frozenset(item.sha256 for item in ledger.former),
         rolled_back=ledger.rolled_back,
@@ -306,7 +307,7 @@ def _moving(
     prod: Target, app: CustomApp | None, ledger: Ledger, decision: Decision, release: Release, place: Place
 ) -> Step:
     live = live_release(app, ledger, place.now) if app else None
-    after = promotion.replaced(ledger, live, replace(release, at=place.now, health=None), keep=promotion.KEPT_FORMER)
+    after = releases.replaced(ledger, live, replace(release, at=place.now, health=None), keep=releases.KEPT_FORMER)
     question = put_question(prod, app, release, after, place)
     found = plan.plan_target(prod, question)
     reason = decision.reason if found.action.writes else found.reason
@@ -332,4 +333,4 @@ def put_question(
     source = Held(release, audit.read(app.audit_script if app else ""))
     question = gather((target,), source, replace(place, given=Given(), settings=settings))
     installer = replace(question.installer, sha256=release.sha256 or None)
-    return replace(question, installer=installer, notes={target.stage: promotion.to_notes(after)}, by_hand=by_hand)
+    return replace(question, installer=installer, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 
 from kandji_uploader import candidates, fleet, pipeline, plan, settings
-from kandji_uploader.models import CustomApp, FleetApp, Settings, Stage
+from kandji_uploader.macs import FleetApp
+from kandji_uploader.models import CustomApp, Settings, Stage
 from kandji_uploader.pipeline import Host
 from kandji_uploader.promote import Pair, app_named, pairs
 from kandji_uploader.state import Store

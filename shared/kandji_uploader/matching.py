@@ -6,7 +6,6 @@ names are; it is the standalone tool's rule, and a dry run shows what it would p
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Sequence
@@ -97,6 +96,8 @@ def _dynamic(apps: Sequence[CustomApp], installer: str) -> Match:
 
 
 def _ratio(one: str, other: str) -> float:
+    import difflib
+
     return difflib.SequenceMatcher(None, one, other).ratio()
 
 

@@ -20,6 +20,7 @@ from kandji_uploader.kandji.permissions import Permission, State
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import Policy, Transport
 from kandji_uploader.models import Settings
+from kandji_uploader.settings import writing
 from kandji_uploader.targets import Given, identifiers
 
 PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=2, longest_wait=2.0, retry_after_cap=10)
@@ -87,7 +88,7 @@ def values_of(tool: FormerTool) -> tuple[Mapping[str, object], tuple[str, ...]]:
     """
     if tool.config is None:
         return {}, ()
-    values, problems = settings.config_values(tool.config)
+    values, problems = writing.config_values(tool.config)
     return values, tuple(f"not taken over: {problem}" for problem in problems)
 
 

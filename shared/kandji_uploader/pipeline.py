@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from kandji_uploader import audit, audit_check, candidates, credentials, promotion, settings, slack
+from kandji_uploader import audit, credentials, releases, settings, slack
 from kandji_uploader.apply import Tools, apply
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
 from kandji_uploader.gather import OnDisk, Place, Source, gather
@@ -25,6 +26,9 @@ from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
 from kandji_uploader.state import Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.turns import Turn
+
+if TYPE_CHECKING:
+    from kandji_uploader import candidates
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,8 @@ def _deliver(
     question = gather(wanted, source, place)
     plans = make_plan(wanted, question)
     if wanted != targets:
+        from kandji_uploader import candidates
+
         question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
     job = Job(source.path, request.recipe or request.path.name, facts=source.facts_if_read())
@@ -178,6 +184,8 @@ def promote(
     Returns:
         What became of the prod app, and how that was decided.
     """
+    from kandji_uploader import candidates
+
     test, prod = targets
     step = candidates.step(prod, test, place, at_once=at_once, force=force)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
@@ -305,9 +313,14 @@ def scripts(held: Settings) -> Mapping[str, str]:
 
 def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, facts: AppFacts | None) -> None:
     """Refuse an audit script that would reinstall for ever, before anything is uploaded."""
+    written = {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}
+    if not written:
+        return
+    from kandji_uploader import audit_check
+
     zipped = question.installer.type is InstallType.ZIP
     folder = question.settings.unzip_location if zipped else "/Applications"
-    for script in {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}:
+    for script in written:
         reading = audit.read(script)
         names_app = bool(reading.app_name or reading.bundle_id)
         # A package may bring its app by a script of its own; then the recipe's word for it is all there is.
@@ -377,16 +390,20 @@ def _remember(
     """Add what was published to the history of each app, and before it what was there if nobody noted that."""
     published = [pair for pair in zip(plans, outcomes, strict=True) if pair[1].action.writes]
     published = [pair for pair in published if "file_key" in pair[1].changes]
+    if not published:
+        return
+    from kandji_uploader import candidates
+
     for plan, item in published:
         before = plan.app
         history = place.store.history(before.id) if before else ()
         if before is not None and all(entry.file_key != before.file_key for entry in history):
-            live = candidates.live_release(before, promotion.Ledger(), place.now)
+            live = candidates.live_release(before, releases.Ledger(), place.now)
             place.store.note_published(_entry(item, live.version, live.sha256, before.file_key, live.at, ""))
         written = place.tenant.written(item.app_id)
         key = written.file_key if written else ""
         place.store.note_published(_entry(item, item.version, sha256, key, place.now, job.by))
-        place.store.remember(item.app_id, promotion.with_key(question.notes.get(item.stage, {}), key))
+        place.store.remember(item.app_id, releases.with_key(question.notes.get(item.stage, {}), key))
 
 
 def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Published:

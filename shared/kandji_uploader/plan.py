@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from kandji_uploader import audit, matching, promotion, version
+from kandji_uploader import audit, matching, releases, version
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (
     Action,
@@ -123,7 +123,7 @@ class Question:
         settings: what holds.
         template: the audit script's template; "" where none is needed.
         now: epoch seconds.
-        notes: per stage, what the audit script is to remember with a new installer (see `promotion`).
+        notes: per stage, what the audit script is to remember with a new installer (see `releases`).
         remembered: per app id, what this machine remembers of it.
         by_hand: an admin asked for this very release: no pin, no rollback and no higher version stands against it.
     """
@@ -431,12 +431,12 @@ def _withheld(app: CustomApp | None, question: Question) -> tuple[Action, str] |
     if pin and not ours:
         unknown = f"the version of {question.installer.name!r} is not known; let the recipe set it"
         return Action.REFUSED, f"pin_version is {pin}, and {unknown}"
-    if promotion.above_pin(ours, pin):
+    if releases.above_pin(ours, pin):
         return Action.PINNED, f"version {ours} is above pin_version {pin}"
     if app is None:
         return None
     mark = ledger(app, question.remembered).rolled_back
-    if promotion.taken_back(ours, question.installer.sha256 or "", mark):
+    if releases.taken_back(ours, question.installer.sha256 or "", mark):
         return Action.HELD, f"version {mark} was rolled back; {ours} is not published, a newer one will be"
     return None
 
@@ -446,14 +446,14 @@ def published_version(question: Question) -> str:
     return question.identity.version or matching.version_in(question.installer.name) or ""
 
 
-def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> promotion.Ledger:
+def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> releases.Ledger:
     """What is known of the releases of an app: from its audit script, and from this machine's memory by app id."""
     reading = audit.read(app.audit_script)
-    script = promotion.from_notes(reading.notes)
-    state = promotion.from_notes(remembered.get(app.id, {}))
+    script = releases.from_notes(reading.notes)
+    state = releases.from_notes(remembered.get(app.id, {}))
     # A script that another run has written since knows better than this machine what the app has now.
     stale = state.current is not None and not state.current.held_by(app.sha256, app.file_key)
-    return promotion.merge(script, state, stale=stale and reading.writer is not None)
+    return releases.merge(script, state, stale=stale and reading.writer is not None)
 
 
 def _downgrade(reading: audit.AuditReading, app: CustomApp, question: Question) -> tuple[Action, str] | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader import audit, candidates, matching, pipeline, plan, promotion, settings
+from kandji_uploader import audit, candidates, matching, pipeline, plan, releases, settings
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, TargetError
 from kandji_uploader.gather import Place, with_digest
 from kandji_uploader.kandji.tenant import TenantView
@@ -28,7 +28,8 @@ from kandji_uploader.models import (
     Target,
 )
 from kandji_uploader.pipeline import Host, Job
-from kandji_uploader.promotion import Kind, Ledger, Release
+from kandji_uploader.promotion import Kind
+from kandji_uploader.releases import Ledger, Release
 from kandji_uploader.settings import sources
 from kandji_uploader.state import Store
 from kandji_uploader.targets import Given, decide_targets
@@ -236,7 +237,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         app = with_digest(app_named(name, place.tenant), place)
         ledger = _everything_known(app, place)
         live = candidates.live_release(app, ledger, place.now)
-        release = promotion.former_release(live, ledger, to)
+        release = releases.former_release(live, ledger, to)
         if release is None:
             raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
         outcome = _put_back(app, live, release, ledger, place, host)
@@ -267,7 +268,7 @@ def _everything_known(app: CustomApp, place: Place) -> Ledger:
     """The releases of an app from its audit script, the state folder and the history of this machine."""
     history = place.store.history(app.id)
     published = tuple(Release(item.version, item.sha256, item.at, item.file_key) for item in history if item.file_key)
-    return promotion.merge(plan.ledger(app, place.store.remembered()), Ledger(former=published))
+    return releases.merge(plan.ledger(app, place.store.remembered()), Ledger(former=published))
 
 
 def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: str | None) -> str:
@@ -282,7 +283,7 @@ def _put_back(app: CustomApp, live: Release, release: Release, ledger: Ledger, p
     reading = audit.read(app.audit_script)
     delay = place.settings.prod.delay_days if reading.days is None else reading.days
     target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
-    after = promotion.taken(ledger, live, replace(release, at=place.now, health=None))
+    after = releases.taken(ledger, live, replace(release, at=place.now, health=None))
     question = candidates.put_question(target, app, release, after, place, by_hand=True)
     why = f"from {live} back to {release}"
     found = replace(plan.plan_target(target, question), reason=why)

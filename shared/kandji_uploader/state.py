@@ -148,7 +148,7 @@ class Store:
     # what else is remembered of an app: its releases, and why one was held
 
     def remembered(self) -> dict[str, dict[str, str]]:
-        """Notes by the id of the Custom App; see `promotion`."""
+        """Notes by the id of the Custom App; see `releases`."""
         found = {}
         for row in self._rows("notes.json"):
             notes = row.get("notes")
@@ -254,8 +254,9 @@ class DigestCache:
 
     def _make_room(self) -> None:
         """Forget those that were put longest ago, a tenth of them at a time, so that this is seldom done."""
-        known = list(self._folder.glob("*.json"))
-        if len(known) >= _KEEP_DIGESTS:
+        # Asked with every new file: counting names is a tenth of making paths of them.
+        if self._folder.exists() and len(os.listdir(self._folder)) >= _KEEP_DIGESTS:  # noqa: PTH208
+            known = list(self._folder.glob("*.json"))
             known.sort(key=lambda place: place.stat().st_mtime)
             for place in known[: _KEEP_DIGESTS // 10]:
                 place.unlink(missing_ok=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kandji_uploader import cli, settings
-from kandji_uploader.settings import schema
+from kandji_uploader import cli
+from kandji_uploader.settings import schema, showing
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")])
@@ -60,7 +60,7 @@ def test_every_recipe_key_of_the_readme_is_one_that_is_read():
 
 
 def test_the_example_config_is_the_one_the_command_prints():
-    assert (CHECKOUT / "examples" / "config.yaml").read_text(encoding="utf-8") == settings.example()
+    assert (CHECKOUT / "examples" / "config.yaml").read_text(encoding="utf-8") == showing.example()
 
 
 def test_the_pip_line_of_the_readme_installs_what_the_processor_asks_for():

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from kandji_uploader.fleet import summarise
-from kandji_uploader.models import FleetApp, Stage, StatusRecord
+from kandji_uploader.macs import FleetApp, StatusRecord
+from kandji_uploader.models import Stage
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kandji_uploader.fleet import AGES, NO_REASON, NOT_INSTALLED, OTHERS, moment, summarise
-from kandji_uploader.models import FleetFigures, StatusRecord
+from kandji_uploader.macs import FleetFigures, StatusRecord
 from tests.fleet.fleets import FAILURES, NOW, audit, mixed, record
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from kandji_uploader.fleet import summarise
 from kandji_uploader.fleet_page import render
-from kandji_uploader.models import FleetApp, Stage
+from kandji_uploader.macs import FleetApp
+from kandji_uploader.models import Stage
 from tests.fleet.conftest import requested
 from tests.fleet.fleets import HOSTILE, NOW, apps, hostile, mixed, record
 

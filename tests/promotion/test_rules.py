@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kandji_uploader import promotion
-from kandji_uploader.models import InstallType, Promotion, StatusRecord
-from kandji_uploader.promotion import DAY, Health, Kind, Ledger, Release, Standing
+from kandji_uploader import promotion, releases
+from kandji_uploader.macs import StatusRecord
+from kandji_uploader.models import InstallType, Promotion
+from kandji_uploader.promotion import DAY, Kind, Standing
+from kandji_uploader.releases import Health, Ledger, Release
 from tests.promotion.world import stamp
 
 NOW = 1_770_000_000.0
@@ -231,8 +233,8 @@ LEDGERS = st.builds(Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4)
 
 @given(LEDGERS)
 def test_notes_hold_a_ledger_and_give_it_back(ledger: Ledger) -> None:
-    notes = promotion.to_notes(ledger)
-    assert promotion.from_notes(notes) == ledger
+    notes = releases.to_notes(ledger)
+    assert releases.from_notes(notes) == ledger
     assert all("\n" not in text and text.isascii() for text in notes.values())
 
 
@@ -255,71 +257,71 @@ def test_notes_hold_a_ledger_and_give_it_back(ledger: Ledger) -> None:
     )
 )
 def test_notes_that_cannot_be_read_count_as_none(notes: dict[str, str]) -> None:
-    found = promotion.from_notes(notes)
+    found = releases.from_notes(notes)
     assert all(item.at >= 0 for item in (*found.former, *filter(None, [found.current, found.rolled_back])))
 
 
 def test_of_a_release_that_both_know_the_earlier_time_and_the_later_health_count() -> None:
     script = Ledger(former=(release("1.1", days=3, health=Health(1, 0, 0, at=1)),))
     state = Ledger(former=(release("1.1", days=4, health=Health(2, 0, 0, at=2)),))
-    (found,) = promotion.merge(script, state).former
+    (found,) = releases.merge(script, state).former
     assert found == release("1.1", days=4, health=Health(2, 0, 0, at=2))
-    assert promotion.merge(state, script).former == (found,)
+    assert releases.merge(state, script).former == (found,)
 
 
 def test_what_this_machine_takes_for_current_is_former_where_the_script_names_another() -> None:
-    found = promotion.merge(Ledger(current=release("1.2")), Ledger(current=release("1.1")))
+    found = releases.merge(Ledger(current=release("1.2")), Ledger(current=release("1.1")))
     assert found.current == release("1.2")
     assert found.former == (release("1.1"),)
 
 
 def test_the_current_release_is_not_among_the_former_ones() -> None:
-    found = promotion.merge(Ledger(current=release("1.1", file_key="")), Ledger(former=(release("1.1"),)))
+    found = releases.merge(Ledger(current=release("1.1", file_key="")), Ledger(former=(release("1.1"),)))
     assert found.former == ()
     assert found.current == release("1.1")
 
 
 def test_a_new_release_makes_the_live_one_a_former_one_with_its_health() -> None:
-    after = promotion.replaced(Ledger(), release("1.1"), release("1.2"), keep=20)
+    after = releases.replaced(Ledger(), release("1.1"), release("1.2"), keep=20)
     assert (after.current, after.former) == (release("1.2"), (release("1.1"),))
 
 
 def test_releases_that_prod_has_passed_are_forgotten() -> None:
     ledger = Ledger(former=(release("1.0", days=9), release("1.1", days=8)))
-    after = promotion.replaced(ledger, release("1.2"), release("1.3"), keep=20, above="1.0")
+    after = releases.replaced(ledger, release("1.2"), release("1.3"), keep=20, above="1.0")
     assert [item.version for item in after.former] == ["1.1", "1.2"]
 
 
 def test_a_newer_release_lifts_the_mark_of_a_rollback_and_an_older_one_does_not() -> None:
     ledger = Ledger(rolled_back=release("1.2"))
-    assert promotion.replaced(ledger, None, release("1.3"), keep=5).rolled_back is None
-    assert promotion.replaced(ledger, None, release("1.1"), keep=5).rolled_back == release("1.2")
+    assert releases.replaced(ledger, None, release("1.3"), keep=5).rolled_back is None
+    assert releases.replaced(ledger, None, release("1.1"), keep=5).rolled_back == release("1.2")
 
 
 def test_going_back_marks_what_is_given_up_and_going_forward_lifts_it() -> None:
-    back = promotion.taken(Ledger(), release("1.2", days=1), release("1.1"))
+    back = releases.taken(Ledger(), release("1.2", days=1), release("1.1"))
     assert back.rolled_back == release("1.2", days=1)
-    further = promotion.taken(back, release("1.1"), release("1.0"))
+    further = releases.taken(back, release("1.1"), release("1.0"))
     assert further.rolled_back == release("1.2", days=1)
-    forward = promotion.taken(further, release("1.0"), release("1.2"))
+    forward = releases.taken(further, release("1.0"), release("1.2"))
     assert forward.rolled_back is None
 
 
 def test_the_release_before_is_the_one_to_go_back_to_and_never_what_was_given_up() -> None:
     ledger = Ledger(former=(release("1.0", days=9), release("1.1", days=5)))
-    assert promotion.former_release(release("1.2", days=1), ledger, None) == release("1.1", days=5)
-    after = promotion.taken(ledger, release("1.2", days=1), release("1.1", days=0))
-    again = promotion.former_release(release("1.1", days=0), after, None)
+    assert releases.former_release(release("1.2", days=1), ledger, None) == release("1.1", days=5)
+    after = releases.taken(ledger, release("1.2", days=1), release("1.1", days=0))
+    again = releases.former_release(release("1.1", days=0), after, None)
     assert again is not None
     assert again.version == "1.0"
-    assert promotion.former_release(release("1.0"), Ledger(former=(release("1.0"),)), None) is None
+    assert releases.former_release(release("1.0"), Ledger(former=(release("1.0"),)), None) is None
 
 
 def test_a_second_rollback_does_not_return_to_a_build_of_the_same_version_that_was_given_up() -> None:
     first, anew = release("1.0", sha256="first", file_key="k1", days=9), release("1.0", sha256="anew", file_key="k2")
     older = release("0.9", days=20)
-    after = promotion.taken(Ledger(former=(older, first)), anew, first)
-    assert promotion.former_release(first, after, None) == older
+    after = releases.taken(Ledger(former=(older, first)), anew, first)
+    assert releases.former_release(first, after, None) == older
 
 
 @given(st.lists(st.floats(0.01, 3), min_size=1, max_size=120), st.integers(3, 20))
@@ -328,7 +330,7 @@ def test_however_often_test_is_updated_one_release_is_always_about_to_have_soake
     for number, gap in enumerate(gaps):
         at += gap * DAY
         coming = Release(f"1.{number}", f"s{number}", at, f"k{number}")
-        ledger = promotion.replaced(ledger, live, coming, keep=keep)
+        ledger = releases.replaced(ledger, live, coming, keep=keep)
         live = coming
         former = [item.at for item in ledger.former]
         assert former == sorted(former)

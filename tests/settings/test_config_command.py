@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kandji_uploader import settings
-from kandji_uploader.settings import schema
+from kandji_uploader.settings import schema, showing
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "0f8fad5b-d9cb-469f-a165-70867728950e"  # made up
@@ -95,14 +95,14 @@ def test_problems_are_all_told_and_the_command_fails(command, tmp_path):
 
 def test_example_is_printed_and_loads_cleanly(command, tmp_path):
     ran = command("--example")
-    assert ran.stdout == settings.example()
+    assert ran.stdout == showing.example()
     (tmp_path / "config.yaml").write_text(ran.stdout)
     assert command(KANDJI_API_URL="acme.api.kandji.io").returncode == 0
     assert "placeholder TENANT" in command().stderr
 
 
 def test_example_in_the_repository_is_the_one_that_is_printed():
-    assert (ROOT / "examples" / "config.yaml").read_text(encoding="utf-8") == settings.example()
+    assert (ROOT / "examples" / "config.yaml").read_text(encoding="utf-8") == showing.example()
 
 
 def test_maps_in_the_repository_load_cleanly(tmp_path):

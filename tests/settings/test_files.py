@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from kandji_uploader import settings
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement
-from kandji_uploader.settings import schema
+from kandji_uploader.settings import schema, showing
 from tests.settings.conftest import House
 
 WORDS = sorted({part for path in schema.IN_CONFIG for part in path.split(".")} | set(schema.IN_CONFIG) | {"x", ""})
@@ -264,9 +264,9 @@ def test_read_yaml_names_its_source():
 
 def test_example_is_a_config_that_loads_cleanly_and_holds_the_defaults(house):
     untouched = house.settle()
-    house.write("config.yaml", settings.example())
+    house.write("config.yaml", showing.example())
     held = house.settle()
-    told = {row.key: row.value for row in settings.explain(held)}
-    assert told == {row.key: row.value for row in settings.explain(untouched)}
+    told = {row.key: row.value for row in showing.explain(held)}
+    assert told == {row.key: row.value for row in showing.explain(untouched)}
     assert held.origins["zz_defaults.dry_run"] == str(house.folder / "config.yaml")
     assert held.warnings == ()

@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from kandji_uploader import settings
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement, Promotion
+from kandji_uploader.settings import showing
 from tests.settings.conftest import House
 
 RECIPE = "Firefox.pkg.recipe"
@@ -204,14 +205,14 @@ def test_new_app_name_is_checked(house):
 
 def test_explain_lists_every_setting_with_its_origin(house):
     held = house.settle({"custom_app": {"prod_name": "Firefox", "blueprints": "A, B"}, "dry_run": "yes"})
-    rows = {row.key: row for row in settings.explain(held)}
+    rows = {row.key: row for row in showing.explain(held)}
     assert set(rows) == set(held.origins)
     assert (rows["custom_app.prod_name"].value, rows["custom_app.prod_name"].origin) == ("Firefox", "the caller")
     assert rows["zz_defaults.dry_run"].value == "true"
     assert rows["custom_app.test_blueprints"].value == "A, B"
     assert rows["li_enforcement.type"].value == "audit_enforce"
     assert rows["processing_timeout"].value == "300"
-    assert rows["custom_app.test_name"] == settings.Row("custom_app.test_name", "", "default")
+    assert rows["custom_app.test_name"] == showing.Row("custom_app.test_name", "", "default")
 
 
 def test_settings_cannot_be_changed(house):

@@ -12,7 +12,6 @@ called, so that a publish does not pay for the wizard:
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import logging
 import os
@@ -141,6 +140,8 @@ def _overview_for(words: list[str]) -> int:
     """Show the overview or the version; or say that there is no such command, and which may be meant."""
     if words[0].startswith("-"):
         _overview().parse_args(words)
+    import difflib
+
     near = difflib.get_close_matches(words[0], COMMANDS, 1)
     meant = f"did you mean `{PROGRAM} {near[0]}`?" if near else f"`{PROGRAM} --help` lists them"
     if os.path.exists(words[0]):  # noqa: PTH110 - `words[0]` may hold what a Path refuses

@@ -19,7 +19,8 @@ from kandji_uploader.cli import DONE
 from kandji_uploader.credentials import Secret
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
-from kandji_uploader.settings import Row
+from kandji_uploader.settings import showing
+from kandji_uploader.settings.showing import Row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, the JSON or the example."""
     if arguments.example:
-        print(settings.example(), end="")
+        print(showing.example(), end="")
         return DONE
     held = settings.load(
         {},
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         recipe=arguments.recipe,
         recipe_identifier=arguments.recipe,
     ).settle(arguments.identifier)
-    rows = settings.explain(held)
+    rows = showing.explain(held)
     secrets = _secrets(held)
     if arguments.json:
         print(json.dumps(_as_json(held, rows, secrets), indent=2, ensure_ascii=False))

@@ -31,6 +31,7 @@ from kandji_uploader.kandji.permissions import State
 from kandji_uploader.models import Settings
 from kandji_uploader.pipeline import Host, Request, open_tenant, settle_early
 from kandji_uploader.report import columns
+from kandji_uploader.settings import writing
 
 _STORES = ("environment", "keychain")
 _URL, _TOKEN_NAME, _SLACK = "kandji.api_url", "kandji.token_name", "slack.enabled"
@@ -113,7 +114,7 @@ class Wizard:
         there = settings.find_file(self.folder, "config")
         if there is None:
             return
-        self.values, problems = settings.config_values(there)
+        self.values, problems = writing.config_values(there)
         for problem in problems:
             tell(f"  not kept: {problem}")
 
@@ -168,7 +169,7 @@ class Wizard:
 
     def _reached(self, text: str) -> None:
         """Note an API URL, if Kandji's API answers there."""
-        url = settings.read_api_url(text, "API URL")
+        url = writing.read_api_url(text, "API URL")
         if not self.arguments.offline:
             onboarding.check_address(url)
         self.values[_URL] = url
@@ -265,7 +266,7 @@ class Wizard:
 
     def _write(self, tools: list[onboarding.FormerTool]) -> None:
         """Everything is known: write the config file, copy maps, keep the secrets."""
-        path = settings.write_config(self.folder, self.values)
+        path = writing.write_config(self.folder, self.values)
         tell(f"Written: {path}")
         for tool in tools:
             for note in onboarding.copy_maps(tool, self.folder):
@@ -354,7 +355,7 @@ def _offer(switch: str, prompts: Prompts) -> None:
     """Where a map is not in use, say so, and offer to use it."""
     folder = settings.folder()
     there = settings.find_file(folder, "config")
-    values = settings.config_values(there)[0] if there else {}
+    values = writing.config_values(there)[0] if there else {}
     if values.get(switch):
         return
     has_map = settings.find_file(folder, switch.removeprefix("use_")) is not None
@@ -364,7 +365,7 @@ def _offer(switch: str, prompts: Prompts) -> None:
         and prompts.interactive
         and prompts.confirm(f"Use {switch[4:]}.yaml from now on?", default=False)
     ):
-        settings.write_config(folder, {**values, switch: True})
+        writing.write_config(folder, {**values, switch: True})
     else:
         tell(f"  The map is not in use; write `{switch}: true` into the config file when it is there")
 

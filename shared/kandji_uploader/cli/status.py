@@ -18,7 +18,7 @@ from kandji_uploader import files, fleet, fleet_page, fleet_status, report
 from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import TargetError
-from kandji_uploader.models import FleetApp
+from kandji_uploader.macs import FleetApp
 from kandji_uploader.pipeline import Host
 
 _TOP = 5

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kandji_uploader.models import Blueprint, Category, CustomApp, StatusRecord
+from kandji_uploader.models import Blueprint, Category, CustomApp
 
 if TYPE_CHECKING:
     from kandji_uploader.kandji.transport import Answer
+    from kandji_uploader.macs import StatusRecord
 
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -167,6 +168,8 @@ def blueprint(fields: Fields) -> Blueprint:
 
 def status_record(fields: Fields) -> StatusRecord:
     """The status of a Library Item on one Mac."""
+    from kandji_uploader.macs import StatusRecord
+
     computer, blueprint = fields.maybe_object("computer"), fields.maybe_object("blueprint")
     return StatusRecord(
         mac_name=computer.text_or("name", "") if computer else "",

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from kandji_uploader.errors import ApiError, NetworkError, StillProcessingError
@@ -20,7 +20,10 @@ from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
 from kandji_uploader.kandji.transport import Answer, LostAnswerError, Policy, Transport, safe_address
 from kandji_uploader.kandji.upload import Progress, UploadForm
-from kandji_uploader.models import Blueprint, Category, CustomApp, StatusRecord
+from kandji_uploader.models import Blueprint, Category, CustomApp
+
+if TYPE_CHECKING:
+    from kandji_uploader.macs import StatusRecord
 
 Value = TypeVar("Value")
 FormValue = str | bool

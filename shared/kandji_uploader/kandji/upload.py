@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
@@ -43,7 +42,7 @@ class UploadForm:
     def __init__(self, path: Path, fields: Mapping[str, str], progress: Progress | None = None) -> None:
         self._path = path
         self._progress = progress
-        self._boundary = uuid.uuid4().hex
+        self._boundary = os.urandom(16).hex()
         self._head = self._field_parts(fields) + self._file_header()
         self._tail = f"\r\n--{self._boundary}--\r\n".encode()
         self._file: FileIO | None = None

@@ -3,7 +3,8 @@
     ladder = load({"custom_app.prod_name": "Firefox"}, given_origin="command line", caller="command line")
     settings = ladder.settle(["org.mozilla.firefox"])
 
-`docs/settings.md` lists all keys for users; `schema.py` is where they are defined.
+`docs/settings.md` lists all keys for users; `schema.py` is where they are defined. `showing.py` and `writing.py` are
+for the commands that show settings and write the config file; a run needs neither.
 """
 
 from kandji_uploader.settings.hosts import console_link, is_loopback
@@ -11,23 +12,15 @@ from kandji_uploader.settings.ladder import Ladder
 from kandji_uploader.settings.loading import load, new_app_name
 from kandji_uploader.settings.places import config_folder as folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file, read_yaml
-from kandji_uploader.settings.showing import Row, example, explain
-from kandji_uploader.settings.writing import config_values, read_api_url, write_config
 
 __all__ = [
     "Ladder",
-    "Row",
-    "config_values",
     "console_link",
-    "example",
-    "explain",
     "find_file",
     "folder",
     "is_loopback",
     "load",
     "new_app_name",
-    "read_api_url",
     "read_mapping_file",
     "read_yaml",
-    "write_config",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -127,6 +126,8 @@ def _unknown(table: Table, path: str) -> str:
     inside = f"{above}." if above else ""
     beside = sorted({known.removeprefix(inside).split(".")[0] for known in table if known.startswith(inside)})
     elsewhere = [known for known in table if known.rpartition(".")[2] == last]
+    import difflib
+
     near = difflib.get_close_matches(last.lower(), beside, 1)
     meant = [word for word in (_MEANT.get(last), *near) if word in beside] or elsewhere
     if meant:
@@ -270,6 +271,8 @@ def recipe_entry(
 
 def _tell_near_miss(path: Path, recipe: str, entries: Iterable[str], complaints: Complaints) -> None:
     """A warning for a key that KAPPA would have taken, since it was content with a part of the recipe's name."""
+    import difflib
+
     parts = [entry for entry in entries if entry and entry in recipe]
     near = parts or difflib.get_close_matches(recipe, [bare_name(entry) for entry in entries], 1, 0.8)
     if near:
