@@ -135,7 +135,10 @@ def _conditions(pkginfo: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, str
         for name, said in bad.items()
     ]
     if wrong:
-        notes.append(f"the pkginfo's minimum_os_version {str(minimum)[:80]!r} {wrong}, so it is left out")
+        notes.append(
+            f"the pkginfo's minimum_os_version {str(minimum)[:80]!r} {wrong}, so it is left out; "
+            "correct it, or give custom_app.minimum_os_version"
+        )
     return (names if names or listed == [] else None), (None if wrong else minimum), tuple(notes)
 
 

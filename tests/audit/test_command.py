@@ -66,6 +66,12 @@ def test_update_only_and_the_version_key_can_be_given():
     assert (reading.install_when_missing, reading.version_key) == (False, "CFBundleVersion")
 
 
+def test_a_slash_behind_a_path_means_nothing():
+    reading = audit.read(call({**GIVEN, "blocking_applications": ["/Applications/Word.app/"]}).stdout.decode())
+
+    assert reading.blocking_applications == ("/Applications/Word.app",)
+
+
 @pytest.mark.parametrize("names", [None, [], ["Firefox.app", "/Applications/Word.app"]])
 def test_blocking_applications_and_the_lowest_macos_can_be_given(names: list[str] | None):
     given = {**GIVEN, "blocking_applications": names, "minimum_os_version": "13.0"}

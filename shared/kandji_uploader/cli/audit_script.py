@@ -15,7 +15,7 @@ import json
 import sys
 import time
 
-from kandji_uploader import audit, audit_check
+from kandji_uploader import audit, audit_check, conditions
 from kandji_uploader.errors import AuditScriptError
 
 _KEYS = {
@@ -76,7 +76,7 @@ def _values(given: bytes) -> audit.AuditValues:
         days=held.get("days", 0),
         version_key=held.get("version_key", audit.DEFAULT_VERSION_KEY),
         install_when_missing=held.get("install_when_missing", True),
-        blocking_applications=None if blocking is None else tuple(blocking),
+        blocking_applications=None if blocking is None else conditions.app_names(blocking),
         minimum_os_version=held.get("minimum_os_version"),
     )
 
