@@ -41,7 +41,7 @@ class KandjiUploader(Processor):
             "description": (
                 "Dict: prod_name, test_name, ss_category, test_category, and preinstall_script, postinstall_script, "
                 "restart, active, recommended, blueprints, enforcement_deadline, each also as prod_ or test_...; "
-                "promotion, pin_version. "
+                "promotion, pin_version, blocking_applications, minimum_os_version. "
                 "Also as flat keys: custom_app.prod_name and so on."
             ),
         },

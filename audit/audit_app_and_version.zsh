@@ -6,7 +6,8 @@
 # - The app is looked for by its bundle id, then by its name; a package receipt counts where there is neither.
 # - A Mac without it installs at once, or passes where only updates are wanted.
 # - Once the deadline is over, a version lower than the one enforced is upgraded. If the app is in the foreground, its
-#   user is asked to quit it first and may delay that once, for an hour.
+#   user is asked to quit it first and may delay that once, for an hour. Other apps can be named to be asked about.
+# - On a macOS lower than the one that is needed there is nothing to do.
 
 # Everything that differs from app to app: one literal a line, written by kandji-uploader. Change them in the recipe,
 # not here: the next run would write them again.
@@ -18,6 +19,11 @@ CREATION_TIMESTAMP=''
 DAYS_UNTIL_ENFORCEMENT='0'
 VERSION_KEY='CFBundleShortVersionString'
 INSTALL_WHEN_MISSING='true'
+# The apps that must not run during an upgrade, each with a colon behind it: 'Firefox.app:Thunderbird.app:'. They stand
+# in place of the app itself. '' means the app itself, ':' that nothing is in the way of an upgrade.
+BLOCKING_APPLICATIONS=''
+# The lowest version of macOS, such as '13.0'; '' for any.
+MINIMUM_OS_VERSION=''
 
 # Where all tools and folders are looked up. Nothing but this line sets it: it is empty on a Mac, and kandji-uploader
 # writes the folder of a simulated Mac here when it tries the script before upload.
@@ -38,6 +44,7 @@ PKGUTIL=$PREFIX/usr/sbin/pkgutil
 PLIST_BUDDY=$PREFIX/usr/libexec/PlistBuddy
 PLUTIL=$PREFIX/usr/bin/plutil
 SLEEP=$PREFIX/bin/sleep
+SW_VERS=$PREFIX/usr/bin/sw_vers
 
 DELAY_PLIST=/Library/Preferences/io.kandji.enforcement.delay.plist
 DELAY_SECONDS=3600
@@ -47,12 +54,17 @@ QUIT_SECONDS=15
 
 SEARCHED_FOLDERS=(/Applications /System/Applications /Library)
 SEARCHED_LEVELS=5
+# Only apps in these are ever asked to quit, since root asks; the last two are where Safari is on a newer macOS.
+ASKED_FOLDERS=($SEARCHED_FOLDERS /System{,/Volumes/Preboot}/Cryptexes/App/System/Applications)
 # Folders that are bundles: an app inside one is a helper of it, not the app that is meant.
 BUNDLES='(app|appex|bundle|component|framework|kext|plugin|prefPane|qlgenerator|saver|sdk|systemextension|vst|vst3|xpc)'
 
 FOLDERS=()
 INSTALLED_PATH=
 INSTALLED_VERSION=
+BLOCKING=()
+FRONT=()
+FRONT_NAMES=()
 
 # Prints a line as it is, whatever it holds.
 say() {
@@ -390,16 +402,70 @@ write_delay() {
 
 ########## The app in use ##########
 
-# Sets RUNNING to what lsappinfo calls the running copies of the app; empty where it does not run.
+# Whether a name of BLOCKING_APPLICATIONS means a running app; upper and lower case (of ASCII) are alike, and nothing is
+# a pattern. Arguments: name, path of the bundle, path of the executable.
+is_named() {
+    local name=${(L)1} bundle=${(L)2} executable=${(L)3}
+    case $name in
+        /*) [[ $bundle == "$name" || $executable == "$name" ]] ;;
+        *.app) [[ ${bundle:t} == "$name" ]] ;;
+        *) [[ ${bundle:t} == "$name.app" || ${executable:t} == "$name" ]] ;;
+    esac
+}
+
+# Whether an app may be asked to quit: really there, in one of the folders meant for apps, and in none that everyone can
+# write to, as /Library/Caches is.
+may_be_asked() {
+    local root folder=$1
+    for root in $ASKED_FOLDERS; do
+        [[ $1 == "$root"/* && $1/ != */../* && -d $PREFIX$1 ]] || continue
+        while [[ $folder != "$root" ]]; do
+            folder=${folder:h}
+            [[ -z $PREFIX$folder(#qNf:o+w:) ]] || return 1
+        done
+        return
+    done
+    return 1
+}
+
+# Sets BLOCKING to the paths of the apps that are in the way while they run. What an app calls itself stands in the list
+# as it is, and could look like the lines of another app: whether one really runs is asked again, by its path.
+list_blocking() {
+    BLOCKING=()
+    if [[ -z $BLOCKING_APPLICATIONS ]]; then
+        # A package without an app has nothing of its own that could be in use.
+        [[ -z $INSTALLED_PATH ]] || BLOCKING=("$INSTALLED_PATH")
+        return
+    fi
+    local -aU named
+    local -a names
+    names=("${(@s.:.)BLOCKING_APPLICATIONS}")
+    names=("${(@)names:#}")
+    (( $#names )) || return 0
+    local line value bundle= executable name
+    for line in "${(@f)$($LSAPPINFO list 2>/dev/null)}"; do
+        [[ $line == [[:blank:]]#(#b)(bundle|executable)' path='(*) ]] || continue
+        # What has no bundle shows [ NULL ] there, without quotes.
+        value=${${match[2]%%[[:blank:]]#}#\"} value=${value%\"} executable=
+        [[ $match[1] == bundle ]] && bundle=$value || executable=$value
+        may_be_asked "$bundle" || continue
+        for name in "${(@)names}"; do
+            is_named "$name" "$bundle" "$executable" && named+=("$bundle")
+        done
+    done
+    BLOCKING=("${(@)named}")
+}
+
+# Sets RUNNING to what lsappinfo calls the running copies of an app; empty where it does not run. Argument: its path.
 list_running() {
-    RUNNING=($($LSAPPINFO find bundlepath="$INSTALLED_PATH" 2>/dev/null))
+    RUNNING=($($LSAPPINFO find bundlepath="$1" 2>/dev/null))
     RUNNING=(${RUNNING:#(\[|NULL|\])})
 }
 
-# Whether the app runs in the foreground; sets DISPLAY_NAME and RUNNING.
+# Whether an app runs in the foreground; sets DISPLAY_NAME and RUNNING. Argument: its path.
 in_foreground() {
     local copy kind name
-    list_running
+    list_running "$1"
     for copy in $RUNNING; do
         kind=$($LSAPPINFO info "$copy" -only ApplicationType 2>/dev/null)
         [[ $kind == *'"ApplicationType"="Foreground"'* ]] || continue
@@ -407,11 +473,46 @@ in_foreground() {
         if [[ $name == (#b)*'"LSDisplayName"="'([^$'\n']##)\"* ]]; then
             DISPLAY_NAME=$match[1]
         else
-            DISPLAY_NAME=${INSTALLED_PATH:t:r}
+            DISPLAY_NAME=${1:t:r}
         fi
         return 0
     done
     return 1
+}
+
+# Sets FRONT to the apps of BLOCKING that run in the foreground, and FRONT_NAMES to what they are called. Fails where
+# there is none, and says so.
+find_in_front() {
+    local app
+    local -i behind=0
+    FRONT=() FRONT_NAMES=()
+    for app in "${(@)BLOCKING}"; do
+        if in_foreground "$app"; then
+            FRONT+=("$app") FRONT_NAMES+=("$DISPLAY_NAME")
+            say "Detected blocking process: '$DISPLAY_NAME'"
+        fi
+        (( behind += $#RUNNING ))
+    done
+    (( $#FRONT == 0 )) || return 0
+    if [[ -n $BLOCKING_APPLICATIONS ]]; then
+        say "No blocking application of '$LABEL' is in the foreground"
+    elif (( behind )); then
+        say "'$LABEL' is running in the background only"
+    elif [[ -n $INSTALLED_PATH ]]; then
+        say "No running process found for '$LABEL'"
+    fi
+    return 1
+}
+
+# Sets TITLE and REQUEST to what the dialog says of the apps in FRONT.
+word_dialog() {
+    local what="it" names="'${(j:', ':)FRONT_NAMES}'"
+    TITLE="Update of $FRONT_NAMES[1]"
+    if [[ "$FRONT" != "$INSTALLED_PATH" ]]; then
+        what="'${LABEL%.app}'" TITLE="Update of ${LABEL%.app}"
+    fi
+    (( $#FRONT == 1 )) || names="'${(j:', ':)FRONT_NAMES[1,-2]}' and '$FRONT_NAMES[-1]'"
+    REQUEST="Quit $names to update $what to version $MINIMUM_ENFORCED_VERSION. Save your work first."
 }
 
 # Shows the dialog. What names the app goes to AppleScript as arguments, none of which starts with a dash. By itself
@@ -431,16 +532,17 @@ show_dialog() {
         -e 'end timeout' \
         -e 'end tell' \
         -e 'end run' \
-        "$1" "Update of $DISPLAY_NAME" $DIALOG_SECONDS "${2:-no delay}" 2>&1
+        "$1" "$TITLE" $DIALOG_SECONDS "${2:-no delay}" 2>&1
 }
 
 # Sets ANSWER to `quit`, `delay`, `none` (the time ran out) or `failed`. Argument: the button for a delay or "".
 ask_user() {
-    local text="Quit '$DISPLAY_NAME' to update it to version $MINIMUM_ENFORCED_VERSION. Save your work first." said
-    [[ -z $1 ]] || text+=" You can delay this once, for an hour."
+    local TITLE REQUEST said
+    word_dialog
+    [[ -z $1 ]] || REQUEST+=" You can delay this once, for an hour."
     local -i code
     repeat $DIALOG_TRIES; do
-        said=$(show_dialog "$text" "$1")
+        said=$(show_dialog "$REQUEST" "$1")
         code=$?
         said=${said##*$'\n'}
         ANSWER=failed
@@ -459,33 +561,46 @@ ask_user() {
     say "The dialog could not be shown: $said"
 }
 
-# Asks the app to quit, and waits for it.
+# Asks an app to quit. One that does not run any more is not started for that. Argument: its path.
 quit_app() {
+    may_be_asked "$1" || return 0
     $OSASCRIPT \
         -e 'on run argv' \
+        -e 'if application (item 1 of argv) is running then' \
         -e 'ignoring application responses' \
         -e 'tell application (item 1 of argv) to quit' \
         -e 'end ignoring' \
+        -e 'end if' \
         -e 'end run' \
-        "$INSTALLED_PATH" >/dev/null 2>&1
+        "$1" >/dev/null 2>&1
+}
+
+# Whether any app of FRONT still runs.
+any_running() {
+    local app
+    for app in "${(@)FRONT}"; do
+        list_running "$app"
+        (( $#RUNNING == 0 )) || return 0
+    done
+    return 1
+}
+
+# Asks the apps in FRONT to quit, and waits for them.
+quit_front() {
+    local app
+    for app in "${(@)FRONT}"; do
+        quit_app "$app"
+    done
     repeat $QUIT_SECONDS; do
-        list_running
-        (( $#RUNNING )) || return 0
+        any_running || return 0
         $SLEEP 1
     done
 }
 
-# Returns once the app is not in the way of an upgrade any more; exits where that is put off.
+# Returns once no app is in the way of an upgrade any more; exits where that is put off.
 clear_the_way() {
-    if ! in_foreground; then
-        if (( $#RUNNING )); then
-            say "'$LABEL' is running in the background only"
-        else
-            say "No running process found for '$LABEL'"
-        fi
-        return 0
-    fi
-    say "Detected blocking process: '$DISPLAY_NAME'"
+    list_blocking
+    find_in_front || return 0
     APP_ENTRY=:$(entry_key "$LABEL")
     ENTRY=$APP_ENTRY:$(entry_key "$MINIMUM_ENFORCED_VERSION")
     read_delay
@@ -502,7 +617,7 @@ clear_the_way() {
     case $ANSWER in
         quit)
             say 'User clicked Quit'
-            quit_app
+            quit_front
             ;;
         none)
             say 'Nobody answered; the next audit asks again'
@@ -513,6 +628,18 @@ clear_the_way() {
             exit 0
             ;;
     esac
+}
+
+# Exits where this Mac's macOS is older than the software needs. A Mac that does not tell counts as new enough.
+check_macos() {
+    [[ -n $MINIMUM_OS_VERSION ]] || return 0
+    local macos
+    macos=$($SW_VERS -productVersion 2>/dev/null)
+    [[ $macos == [0-9]##(.[0-9]##)# ]] || return 0
+    compare_versions "$macos" "$MINIMUM_OS_VERSION"
+    (( REPLY < 0 )) || return 0
+    say "'$LABEL' needs macOS $MINIMUM_OS_VERSION and this Mac has $macos, so there is nothing to do"
+    exit 0
 }
 
 # Exits: 0 where the version is high enough, 1 for an upgrade.
@@ -530,8 +657,7 @@ check_version() {
         say "Installed version could not be read, so it counts as less than required version\
  '$MINIMUM_ENFORCED_VERSION'"
     fi
-    # A package without an app has nothing that could be in use.
-    [[ -z $INSTALLED_PATH ]] || clear_the_way
+    clear_the_way
     say "Upgrading '$LABEL' to version '$MINIMUM_ENFORCED_VERSION'..."
     exit 1
 }
@@ -542,6 +668,7 @@ main() {
         say 'This script names no app and no package, so there is nothing to check'
         exit 0
     fi
+    check_macos
     check_install
     check_deadline
     check_version

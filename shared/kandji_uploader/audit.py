@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from kandji_uploader import conditions
 from kandji_uploader.errors import AuditScriptError
 
 DEFAULT_VERSION_KEY = "CFBundleShortVersionString"
@@ -34,7 +35,12 @@ _NEEDED = (
     "DAYS_UNTIL_ENFORCEMENT",
 )
 # A template may do without these as long as nobody asks for anything but the default.
-_OPTIONAL = {"VERSION_KEY": DEFAULT_VERSION_KEY, "INSTALL_WHEN_MISSING": "true"}
+_OPTIONAL = {
+    "VERSION_KEY": DEFAULT_VERSION_KEY,
+    "INSTALL_WHEN_MISSING": "true",
+    "BLOCKING_APPLICATIONS": "",
+    "MINIMUM_OS_VERSION": "",
+}
 
 _ASSIGNMENT = re.compile(rf"^({'|'.join((*_NEEDED, *_OPTIONAL))})=(.*)$", re.MULTILINE)
 _NOTE = re.compile(rf"^{_MARK}([a-z][a-z0-9_-]*) (.*)\n?", re.MULTILINE)
@@ -57,6 +63,9 @@ class AuditValues:
         days: days until the version is enforced; 0 enforces at once.
         version_key: the Info.plist key that `version` is compared with.
         install_when_missing: whether a Mac without the app installs it; False only updates it.
+        blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
+            where nobody is asked, None for the app itself.
+        minimum_os_version: the lowest macOS that is asked for an install or upgrade; None for any.
     """
 
     app_name: str | None
@@ -67,6 +76,8 @@ class AuditValues:
     days: int
     version_key: str = DEFAULT_VERSION_KEY
     install_when_missing: bool = True
+    blocking_applications: tuple[str, ...] | None = None
+    minimum_os_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,8 @@ class AuditReading:
     pkg_id: str | None = None
     install_when_missing: bool = True
     version_key: str = DEFAULT_VERSION_KEY
+    blocking_applications: tuple[str, ...] | None = None
+    minimum_os_version: str | None = None
     writer: str | None = None
     edited: bool = False
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -146,7 +159,7 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
         if name not in held and texts[name] != default:
             raise AuditScriptError(
                 f"the audit template lacks the variable {name}, which is needed for {name}={texts[name]}. "
-                f"Add a line `{name}={default}` at its top"
+                f"Add a line `{name}={_quote(default)}` at its top"
             )
     script = _ASSIGNMENT.sub(lambda found: f"{found[1]}={_quote(texts[found[1]])}", template)
     lines = _note_lines({**notes, _BODY_NOTE: _digest(template)})
@@ -177,6 +190,8 @@ def read(script: str) -> AuditReading:
         pkg_id=texts["PKG_ID"] or None,
         install_when_missing=texts.get("INSTALL_WHEN_MISSING") != "false",
         version_key=texts.get("VERSION_KEY") or DEFAULT_VERSION_KEY,
+        blocking_applications=_blocking(texts.get("BLOCKING_APPLICATIONS", "")),
+        minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION", "")),
         writer=writer,
         edited=writer == "ours" and notes.get(_BODY_NOTE) != body,
         notes=MappingProxyType({key: value for key, value in notes.items() if key != _BODY_NOTE}),
@@ -194,7 +209,27 @@ def _texts(values: AuditValues) -> dict[str, str]:
         "DAYS_UNTIL_ENFORCEMENT": str(values.days),
         "VERSION_KEY": values.version_key,
         "INSTALL_WHEN_MISSING": "true" if values.install_when_missing else "false",
+        "BLOCKING_APPLICATIONS": _joined(values.blocking_applications),
+        "MINIMUM_OS_VERSION": values.minimum_os_version or "",
     }
+
+
+def _joined(names: tuple[str, ...] | None) -> str:
+    """Each name with a colon behind it; a colon alone where there is a list but nothing in it."""
+    if names is None:
+        return ""
+    return "".join(f"{name}:" for name in names) or ":"
+
+
+def _blocking(text: str) -> tuple[str, ...] | None:
+    """The names that `_joined` made a text of; what someone wrote there by hand and is no name is left out."""
+    if not text:
+        return None
+    return tuple(name for name in text.split(":") if not conditions.app_problem(name))
+
+
+def _macos(text: str) -> str | None:
+    return text if text and not conditions.macos_problem(text) else None
 
 
 def _check_values(values: AuditValues) -> None:
@@ -211,9 +246,18 @@ def _check_values(values: AuditValues) -> None:
         raise AuditScriptError(f"a delay of {values.days} days is not accepted: 0 to {_LARGEST_DELAY} days are")
     if values.version_key not in VERSION_KEYS:
         raise AuditScriptError(f"the version key {values.version_key!r} is not one of {', '.join(VERSION_KEYS)}")
+    _check_conditions(values)
     for name, text in _texts(values).items():
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
             raise AuditScriptError(f"{name} is {text!r}, which holds characters that no file name or plist can hold")
+
+
+def _check_conditions(values: AuditValues) -> None:
+    for name in values.blocking_applications or ():
+        if said := conditions.app_problem(name):
+            raise AuditScriptError(f"the blocking application {name!r} {said}. Correct `blocking_applications`")
+    if values.minimum_os_version and (said := conditions.macos_problem(values.minimum_os_version)):
+        raise AuditScriptError(f"{values.minimum_os_version!r} {said}. Correct `minimum_os_version`")
 
 
 def _check_template(template: str, place: str) -> None:

@@ -29,13 +29,15 @@ _SEAM = re.compile(r"^PREFIX=''$", re.MULTILINE)
 _LOWEST, _HIGHEST = "0.dev", "9" * 20
 _TIMEOUT = 20.0  # Seconds for one run, which takes some hundredths; a custom template may hang.
 
-# Spotlight is off, nothing runs, and the clock stands just after the deadline. Data is read from files, never quoted.
+# Spotlight is off, nothing runs, macOS is new enough, and the clock stands just after the deadline. Data is read from
+# files, never quoted.
 _TOOLS = {
     "bin/date": 'case $1 in +%s) exec cat "${0%/bin/date}/now" ;; *) echo deadline ;; esac',
     "bin/sleep": "exit 0",
     "usr/bin/lsappinfo": "exit 0",
     "usr/bin/mdfind": "exit 0",
     "usr/bin/osascript": "exit 1",
+    "usr/bin/sw_vers": "echo 99999",
     "usr/bin/plutil": 'exec cat "${0%/usr/bin/plutil}/receipt.version"',
     "usr/libexec/PlistBuddy": 'test -f "$3.${2#Print :}" && exec cat "$3.${2#Print :}"',
     "usr/sbin/pkgutil": 'at=${0%/usr/sbin/pkgutil}; test "$2" = "$(cat "$at/receipt.id" 2>/dev/null)" && echo plist',

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader import report
+from kandji_uploader import conditions, report
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.models import RunResult
 from kandji_uploader.pipeline import Request
@@ -58,20 +58,25 @@ def request(env: Mapping[str, Any]) -> Request:
 def given(env: Mapping[str, Any]) -> Given:
     """The facts that earlier steps have found: AutoPkg's own variables, then what MunkiImporter leaves.
 
-    What people see (display name, category) is taken from the recipe's own `pkginfo` only: what makepkginfo guesses is
-    in `munki_info` at the first run and not at the next one, and the app would be called otherwise from then on.
+    What people see (display name, category), blocking applications and the lowest macOS are taken from the recipe's own
+    `pkginfo` only: what makepkginfo guesses is in `munki_info` at the first run and not at the next one, and from then
+    on the app would be called otherwise, or its audit script be another one.
     """
     munki = _munki_info(env)
     shown = env.get("pkginfo") if "munki_info" in env else None
     shown = shown if isinstance(shown, Mapping) else {}
     app = _munki_app(munki)
     path = str(app.get("path") or "")
+    names, minimum, notes = _conditions(shown)
     return Given(
         name=_known(shown.get("display_name")) or _known(env.get("NAME")),
         version=_known(env.get("version")) or _known(munki.get("version")),
         bundle_id=_known(env.get("bundleid")) or _known(app.get("CFBundleIdentifier")),
         app_name=_known(env.get("app_name")) or _known(Path(path).name if path.endswith(".app") else None),
         category=_known(shown.get("category")),
+        blocking_applications=names,
+        minimum_os_version=minimum,
+        notes=notes,
     )
 
 
@@ -111,6 +116,36 @@ def _known(value: Any) -> str | None:
     """A text that a step has set; AutoPkg leaves a variable that it does not know as `%NAME%`."""
     text = "" if value is None else str(value).strip()
     return None if not text or re.fullmatch(r".*%\w+%.*", text) else text
+
+
+def _conditions(pkginfo: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, str | None, tuple[str, ...]]:
+    """What a pkginfo says of blocking applications and of the lowest macOS, and what of it cannot be used.
+
+    A list of which nothing can be used says nothing, and not that nothing blocks.
+    """
+    listed = pkginfo.get("blocking_applications")
+    found = list(listed) if isinstance(listed, list | tuple) else []
+    bad = {str(name): said for name in found if (said := _name_problem(name))}
+    names = conditions.app_names(name for name in found if not _name_problem(name))
+    minimum = _known(pkginfo.get("minimum_os_version"))
+    wrong = conditions.macos_problem(minimum) if minimum else ""
+    notes = [
+        f"the pkginfo's blocking application {name[:80]!r} {said}, so it is left out; "
+        "correct it, or give custom_app.blocking_applications"
+        for name, said in bad.items()
+    ]
+    if wrong:
+        notes.append(
+            f"the pkginfo's minimum_os_version {str(minimum)[:80]!r} {wrong}, so it is left out; "
+            "correct it, or give custom_app.minimum_os_version"
+        )
+    return (names if names or listed == [] else None), (None if wrong else minimum), tuple(notes)
+
+
+def _name_problem(name: Any) -> str:
+    if not isinstance(name, str):
+        return "is no text"
+    return conditions.app_problem(name) if _known(name) else "is empty or holds a variable that no step has set"
 
 
 def _munki_info(env: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -224,6 +224,10 @@ class Settings:
         arch: which variation of a Homebrew cask is meant, `arm64` or `x86_64`.
         promotion: when test becomes prod; None publishes to both at once.
         pin_version: the highest version that is published; None for no limit.
+        blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
+            where nobody is asked, None where nothing was said of it.
+        minimum_os_version: the lowest macOS that the audit script asks for an install or upgrade; None where nothing
+            was said of it.
         prod: the production stage.
         test: the test stage.
         config_folder: where config.yaml and the maps are.
@@ -260,6 +264,8 @@ class Settings:
     arch: str = "arm64"
     promotion: Promotion | None = None
     pin_version: str | None = None
+    blocking_applications: tuple[str, ...] | None = None
+    minimum_os_version: str | None = None
     prod: StageSettings = StageSettings(delay_days=5)
     test: StageSettings = StageSettings(default_category="Utilities")
     config_folder: Path = Path()
@@ -351,6 +357,9 @@ class Target:
         recommended: None leaves what the app has.
         blueprints: what a created app is assigned to.
         enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
+        blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
+            where nobody is asked, None for the app itself.
+        minimum_os_version: the lowest macOS that the audit script asks for an install or upgrade; None for any.
     """
 
     stage: Stage
@@ -367,6 +376,8 @@ class Target:
     recommended: bool | None = None
     blueprints: tuple[str, ...] = ()
     enforcement_deadline: datetime | None = None
+    blocking_applications: tuple[str, ...] | None = None
+    minimum_os_version: str | None = None
 
 
 class Action(str, Enum):

@@ -121,7 +121,9 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
         meanwhile.enter_context(source.reading_ahead(DigestCache(held.state_folder)))
         tenant = open_tenant(held, host)
         name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
-        targets = decide_targets(held, name, scripts(held), request.given.category)
+        for note in request.given.notes:
+            host.warn(note)
+        targets = decide_targets(held, name, scripts(held), request.given)
         store = Store(held.state_folder, held.api_url)
         names = tuple(target.name for target in targets)
         with host.turn.entering():

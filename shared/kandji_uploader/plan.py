@@ -271,6 +271,8 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
     if target.enforcement.audited:
         fields["audit_script"] = _script(target, question, audit.read(""), anew=True)
         warnings = (*warnings, *_past_deadline(target, question))
+    else:
+        warnings = (*warnings, *_without_effect(target.name, settings))
     fields |= _extras(target)
     return TargetPlan(
         target,
@@ -338,6 +340,8 @@ def _wanted(
         else:
             wanted["audit_script"] = _script(target, question, reading, anew=anew)
             warnings = (*warnings, *(_past_deadline(target, question) if anew else ()))
+    else:
+        warnings = (*warnings, *_without_effect(app.name, settings))
     return wanted, warnings
 
 
@@ -381,6 +385,8 @@ def _script(target: Target, question: Question, reading: audit.AuditReading, *, 
         days=days,
         version_key=identity.version_key,
         install_when_missing=install_when_missing,
+        blocking_applications=target.blocking_applications,
+        minimum_os_version=target.minimum_os_version,
     )
     return audit.render(values, question.template, question.notes.get(target.stage, {}) if anew else reading.notes)
 
@@ -404,6 +410,18 @@ def _past_deadline(target: Target, question: Question) -> tuple[str, ...]:
     if deadline is None or deadline.timestamp() > question.now:
         return ()
     return (f"the enforcement_deadline of {target.name!r} ({deadline.isoformat()}) is over; it is enforced at once",)
+
+
+def _without_effect(name: str, settings: Settings) -> tuple[str, ...]:
+    """A warning for what only an audit script can heed; nobody is warned of what a pkginfo says."""
+    asked = {
+        "blocking_applications": settings.blocking_applications is not None,
+        "minimum_os_version": settings.minimum_os_version is not None,
+    }
+    idle = [key for key, given in asked.items() if given]
+    if not idle:
+        return ()
+    return (f"{name!r} has no audit script, so {' and '.join(idle)} {'have' if idle[1:] else 'has'} no effect",)
 
 
 def _withheld(app: CustomApp | None, question: Question) -> tuple[Action, str] | None:

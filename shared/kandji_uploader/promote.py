@@ -171,10 +171,34 @@ def promote(
 def _promote(held: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
     targets = decide_targets(held, "", pipeline.scripts(held))
     with open_place(held, tuple(target.name for target in targets), host) as place:
-        outcome, step = pipeline.promote(targets, place, host, at_once=at_once, force=force)
+        outcome, step = pipeline.promote(_as_tested(targets, place), place, host, at_once=at_once, force=force)
     if step.decision.kind is Kind.NO_TEST:
         raise TargetError(step.decision.reason)
     return outcome, step.news
+
+
+def _as_tested(targets: tuple[Target, ...], place: Place) -> tuple[Target, ...]:
+    """The pair, with what its settings leave open about the audit script as it is in Kandji, first in the test app.
+
+    A recipe or a pkginfo may have said it, and neither of them is read here.
+    """
+    test, prod = targets
+    for name in (test.name, prod.name):
+        for app in matching.by_name(place.tenant.apps(), name):
+            reading = audit.read(app.audit_script)
+            if reading.writer == "ours":
+                return test, _as_live(prod, reading)
+    return targets
+
+
+def _as_live(target: Target, reading: audit.AuditReading) -> Target:
+    """The target, with what nobody says of its audit script as in a live one."""
+    blocking = target.blocking_applications
+    return replace(
+        target,
+        blocking_applications=reading.blocking_applications if blocking is None else blocking,
+        minimum_os_version=target.minimum_os_version or reading.minimum_os_version,
+    )
 
 
 @contextlib.contextmanager
@@ -256,9 +280,9 @@ def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: st
 
 
 def _put_back(app: CustomApp, live: Release, release: Release, ledger: Ledger, place: Place, host: Host) -> Outcome:
-    days = audit.read(app.audit_script).days
-    delay = place.settings.prod.delay_days if days is None else days
-    target = Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay)
+    reading = audit.read(app.audit_script)
+    delay = place.settings.prod.delay_days if reading.days is None else reading.days
+    target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
     after = releases.taken(ledger, live, replace(release, at=place.now, health=None))
     question = candidates.put_question(target, app, release, after, place, by_hand=True)
     why = f"from {live} back to {release}"

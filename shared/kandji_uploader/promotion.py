@@ -20,7 +20,7 @@ DAY = 86_400.0
 CLOCK_TOLERANCE = 900.0
 """Seconds that the clocks of this machine, of the service and of the Macs may disagree by."""
 
-_NOT_DUE = "Will verify"
+_NOBODY_LOOKED = ("Will verify", "so there is nothing to do")
 
 
 class Kind(str, Enum):
@@ -84,7 +84,8 @@ def weigh(records: Iterable[StatusRecord], release: str, since: float, now: floa
     """What the Macs say of a release, in one pass and constant memory.
 
     Only what was said after the release came counts, and not what was said in the future: a Mac whose clock is wrong
-    would stand for every version. An audit that says that its deadline is not due yet is no PASS: nobody looked.
+    would stand for every version. An audit that says that its deadline is not due yet, or that the Mac's macOS is too
+    old, is no PASS: nobody looked.
 
     Args:
         records: the status of the test app's Library Item on each Mac.
@@ -108,7 +109,7 @@ def _evidence(record: StatusRecord, release: str, since: float, now: float) -> i
         return 0
     if mac.status in fleet.FAILING:
         return -1
-    if mac.status not in fleet.PASSING or _NOT_DUE in record.last_audit_log:
+    if mac.status not in fleet.PASSING or any(said in record.last_audit_log for said in _NOBODY_LOOKED):
         return 0
     if mac.version == fleet.NOT_INSTALLED:
         return 0

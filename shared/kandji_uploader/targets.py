@@ -22,6 +22,9 @@ class Given:
         bundle_id: AutoPkg's `bundleid`.
         app_name: AutoPkg's `app_name`, with or without `.app`.
         category: the Self Service category of a Self Service app that was given none.
+        blocking_applications: see `Target`; for a recipe that says nothing of them.
+        minimum_os_version: likewise.
+        notes: what of all this cannot be used, one sentence each.
     """
 
     name: str | None = None
@@ -29,6 +32,9 @@ class Given:
     bundle_id: str | None = None
     app_name: str | None = None
     category: str | None = None
+    blocking_applications: tuple[str, ...] | None = None
+    minimum_os_version: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def bundle_name(self) -> str | None:
@@ -44,7 +50,7 @@ class Given:
 
 
 def decide_targets(
-    settings: Settings, app_name: str, scripts: Mapping[str, str], category: str | None = None
+    settings: Settings, app_name: str, scripts: Mapping[str, str], given: Given | None = None
 ) -> tuple[Target, ...]:
     """The targets of a run, test first, so that what goes wrong goes wrong there.
 
@@ -52,20 +58,22 @@ def decide_targets(
         settings: what holds.
         app_name: the software's name, for `new_app_naming`.
         scripts: the texts of the pre- and postinstall scripts, by path.
-        category: for Self Service apps that were given none; unlike a given one it makes no app a Self Service app.
+        given: what the caller knows, for what the settings leave open. Unlike one of the settings, its category makes
+            no app a Self Service app.
     """
+    given = given or Given()
     if not settings.prod.name and not settings.test.name:
         name = new_app_name(settings, app_name)
-        return (_target(Stage.PROD, name, settings, scripts, category),)
+        return (_target(Stage.PROD, name, settings, scripts, given),)
     return tuple(
-        _target(stage, asked, settings, scripts, category)
+        _target(stage, asked, settings, scripts, given)
         for stage in (Stage.TEST, Stage.PROD)
         if (asked := settings.stage(stage).name)
     )
 
 
-def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], category: str | None) -> Target:
-    held = settings.stage(stage)
+def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], given: Given) -> Target:
+    held, blocking = settings.stage(stage), settings.blocking_applications
     enforcement = settings.enforcement_type or settings.default_enforcement
     if held.category:
         enforcement = Enforcement.SELF_SERVICE
@@ -73,7 +81,7 @@ def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, s
         stage=stage,
         name=name,
         enforcement=enforcement,
-        category=held.category or (category if enforcement is Enforcement.SELF_SERVICE else None),
+        category=held.category or (given.category if enforcement is Enforcement.SELF_SERVICE else None),
         default_category=held.default_category,
         delay_days=held.delay_days,
         enforcement_given=settings.enforcement_type is not None and not held.category,
@@ -84,6 +92,8 @@ def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, s
         recommended=held.recommended,
         blueprints=held.blueprints,
         enforcement_deadline=held.enforcement_deadline,
+        blocking_applications=given.blocking_applications if blocking is None else blocking,
+        minimum_os_version=settings.minimum_os_version or given.minimum_os_version,
     )
 
 

@@ -66,6 +66,22 @@ def test_update_only_and_the_version_key_can_be_given():
     assert (reading.install_when_missing, reading.version_key) == (False, "CFBundleVersion")
 
 
+def test_a_slash_behind_a_path_means_nothing():
+    reading = audit.read(call({**GIVEN, "blocking_applications": ["/Applications/Word.app/"]}).stdout.decode())
+
+    assert reading.blocking_applications == ("/Applications/Word.app",)
+
+
+@pytest.mark.parametrize("names", [None, [], ["Firefox.app", "/Applications/Word.app"]])
+def test_blocking_applications_and_the_lowest_macos_can_be_given(names: list[str] | None):
+    given = {**GIVEN, "blocking_applications": names, "minimum_os_version": "13.0"}
+
+    reading = audit.read(call(given).stdout.decode())
+
+    assert reading.blocking_applications == (None if names is None else tuple(names))
+    assert reading.minimum_os_version == "13.0"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -77,6 +93,10 @@ def test_update_only_and_the_version_key_can_be_given():
         ({**GIVEN, "days": "5"}, 'days is "5": give a whole number'),
         ({**GIVEN, "days": True}, "days is true: give a whole number"),
         ({**GIVEN, "install_when_missing": "no"}, "give true or false"),
+        ({**GIVEN, "blocking_applications": "A.app"}, 'blocking_applications is "A.app": give a list of strings'),
+        ({**GIVEN, "blocking_applications": [1]}, "blocking_applications is [1]: give a list of strings"),
+        ({**GIVEN, "blocking_applications": ["a:b"]}, "'a:b' holds a colon"),
+        ({**GIVEN, "minimum_os_version": 13}, "minimum_os_version is 13: give a string in quotes"),
         ({**GIVEN, "name": "x"}, "'name' is not known; known are app_name"),
         ({"version": "1"}, "nothing identifies the app"),
         ({**GIVEN, "version": None}, "no version to enforce"),

@@ -8,11 +8,23 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.audit.transcripts import TRANSCRIPTS
-from tests.support.mac import Mac, needs_zsh
+from tests.support.mac import CREATED, Mac, needs_zsh, script_for
 
 DOCUMENT = Path(__file__).parents[2] / "docs/audit-script.md"
-BEGIN, END = "<!-- transcripts: begin -->\n", "<!-- transcripts: end -->\n"
+PLUGIN = "com.example.office.plugin"
+
+
+def marks(part: str) -> tuple[str, str]:
+    """What stands before and after a part that is written here."""
+    return f"<!-- {part}: begin -->\n", f"<!-- {part}: end -->\n"
+
+
+def shown(part: str, text: str) -> str:
+    begin, end = marks(part)
+    return text.partition(begin)[2].partition(end)[0]
 
 
 def side_by_side(folder: Path) -> str:
@@ -32,15 +44,32 @@ def side_by_side(folder: Path) -> str:
     return "\n".join(parts)
 
 
-@needs_zsh
-def test_the_document_shows_what_the_script_prints(tmp_path: Path):
-    shown = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+def blocked(folder: Path) -> str:
+    """What an upgrade that two apps block prints, and its dialog."""
+    mac = Mac(folder / "blocked", now=CREATED + 100, receipts={PLUGIN: "1.0"}, dialogs=["quit"])
+    for app in ("Microsoft Word", "Microsoft Excel"):
+        mac.app(f"/Applications/{app}.app")
+        mac.run_app(f"/Applications/{app}.app")
+    names = ("Microsoft Word.app", "Microsoft Excel.app")
+    done = mac.audit(script_for(None, None, PLUGIN, version="2.0", blocking_applications=names))
+    (dialog,) = (call for call in done.called("osascript") if any("display dialog" in word for word in call))
+    return "\n".join(["```text", *done.lines, f"exit {done.code}", "", "The dialog:", dialog[-4], "```", ""])
 
-    assert shown == side_by_side(tmp_path)
+
+PARTS = {"transcripts": side_by_side, "blocking": blocked}
+
+
+@needs_zsh
+@pytest.mark.parametrize("part", PARTS)
+def test_the_document_shows_what_the_script_prints(tmp_path: Path, part: str):
+    assert shown(part, DOCUMENT.read_text(encoding="utf-8")) == PARTS[part](tmp_path)
 
 
 if __name__ == "__main__":
     text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
     with tempfile.TemporaryDirectory() as name:
-        DOCUMENT.write_text(before + BEGIN + side_by_side(Path(name)) + END + rest.partition(END)[2], encoding="utf-8")
+        for part, write in PARTS.items():
+            begin, end = marks(part)
+            before, _, rest = text.partition(begin)
+            text = before + begin + write(Path(name)) + end + rest.partition(end)[2]
+    DOCUMENT.write_text(text, encoding="utf-8")

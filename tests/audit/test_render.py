@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kandji_uploader import audit
+from kandji_uploader import audit, conditions
 from kandji_uploader.errors import AuditScriptError
 from tests.support.mac import CREATED, ZSH, Mac, needs_zsh
 
@@ -37,6 +37,7 @@ traps = st.lists(
     texts | st.sampled_from(["$(touch executed)", "`touch executed`", "'", '"', "\\", "\n", "$", ";", ")", "a[", "]"]),
     max_size=6,
 ).map("".join)
+names = (traps | st.text(min_size=1, max_size=20)).filter(lambda name: not conditions.app_problem(name))
 values_of_any_kind = st.builds(
     audit.AuditValues,
     app_name=traps,
@@ -47,6 +48,8 @@ values_of_any_kind = st.builds(
     days=st.integers(0, 36_500),
     version_key=st.sampled_from(audit.VERSION_KEYS),
     install_when_missing=st.booleans(),
+    blocking_applications=st.none() | st.lists(names, max_size=4).map(tuple),
+    minimum_os_version=st.none() | st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}", fullmatch=True),
 ).map(lambda values: values if values.app_name.strip() else replace(values, app_name="x"))
 
 
@@ -97,7 +100,10 @@ def test_zsh_reads_exactly_the_value(template: str, tmp_path: Path, values: audi
 
     done = subprocess.run(
         [ZSH, "-f"],
-        input=(top + '\nprint -rNn -- "$APP_NAME" "$BUNDLE_ID" "$PKG_ID" "$MINIMUM_ENFORCED_VERSION"\n').encode(),
+        input=(
+            top + '\nprint -rNn -- "$APP_NAME" "$BUNDLE_ID" "$PKG_ID" "$MINIMUM_ENFORCED_VERSION" \\\n'
+            '"$BLOCKING_APPLICATIONS" "$MINIMUM_OS_VERSION"\n'
+        ).encode(),
         env={"LC_ALL": locale},
         cwd=tmp_path,
         capture_output=True,
@@ -107,6 +113,11 @@ def test_zsh_reads_exactly_the_value(template: str, tmp_path: Path, values: audi
 
     found = done.stdout.decode().split("\0")
     assert found[:4] == [values.app_name, values.bundle_id or "", values.pkg_id or "", values.version]
+    joined = "".join(f"{name}:" for name in values.blocking_applications or ())
+    assert found[4:6] == [
+        joined or ("" if values.blocking_applications is None else ":"),
+        values.minimum_os_version or "",
+    ]
     assert done.stderr == b""
     assert not list(tmp_path.iterdir())
 
@@ -226,7 +237,9 @@ def test_a_template_that_cannot_be_read_is_named(tmp_path: Path, kind: str):
 
 def test_a_template_of_old_does_for_all_that_it_can_say(template: str):
     old = "".join(
-        line for line in template.splitlines(keepends=True) if not line.startswith(("VERSION_KEY=", "INSTALL_WHEN"))
+        line
+        for line in template.splitlines(keepends=True)
+        if not line.startswith(("VERSION_KEY=", "INSTALL_WHEN", "BLOCKING_", "MINIMUM_OS"))
     )
 
     assert audit.read(audit.render(VALUES, old)).version == "125.0"
@@ -234,6 +247,51 @@ def test_a_template_of_old_does_for_all_that_it_can_say(template: str):
         audit.render(replace(VALUES, install_when_missing=False), old)
     with pytest.raises(AuditScriptError, match="VERSION_KEY"):
         audit.render(replace(VALUES, version_key="CFBundleVersion"), old)
+    with pytest.raises(AuditScriptError, match=r"Add a line `BLOCKING_APPLICATIONS=''` at its top"):
+        audit.render(replace(VALUES, blocking_applications=()), old)
+    with pytest.raises(AuditScriptError, match=r"needed for MINIMUM_OS_VERSION=13\.0"):
+        audit.render(replace(VALUES, minimum_os_version="13.0"), old)
+
+
+@pytest.mark.parametrize("name", ["", " ", "/", "a:b.app", "Folder/A.app", "two\nlines", "tab\t", "\u2028", "x" * 1025])
+def test_what_names_no_blocking_application_is_refused(template: str, name: str):
+    with pytest.raises(AuditScriptError, match="Correct `blocking_applications`"):
+        audit.render(replace(VALUES, blocking_applications=("Good.app", name)), template)
+
+
+@pytest.mark.parametrize("text", ["13.", "v13", "13 ", "13.0b1", ".5", "latest", "1" * 40, "13\n"])
+def test_what_is_no_version_of_macos_is_refused(template: str, text: str):
+    with pytest.raises(AuditScriptError, match="Correct `minimum_os_version`"):
+        audit.render(replace(VALUES, minimum_os_version=text), template)
+
+
+@pytest.mark.parametrize(
+    ("literal", "names"),
+    [
+        ("''", None),
+        ("':'", ()),
+        ("'A.app:B.app:'", ("A.app", "B.app")),
+        ("'A.app:B.app'", ("A.app", "B.app")),
+        ("'A.app::x/y:'", ("A.app",)),
+        ("$'A\\x0a.app:B.app:'", ("B.app",)),
+        ("A.app", ("A.app",)),
+    ],
+)
+def test_names_typed_by_hand_are_understood(template: str, literal: str, names: tuple[str, ...] | None):
+    script = audit.render(VALUES, template).replace("BLOCKING_APPLICATIONS=''", f"BLOCKING_APPLICATIONS={literal}")
+
+    assert audit.read(script).blocking_applications == names
+    assert not audit.read(script).edited
+
+
+def test_a_script_from_before_these_variables_says_nothing_of_them(template: str):
+    old = "".join(
+        line for line in template.splitlines(keepends=True) if not line.startswith(("BLOCKING_", "MINIMUM_OS"))
+    )
+
+    reading = audit.read(audit.render(VALUES, old))
+
+    assert (reading.writer, reading.blocking_applications, reading.minimum_os_version) == ("ours", None, None)
 
 
 def test_a_script_that_was_edited_is_told_from_one_with_other_values(template: str):
@@ -317,6 +375,8 @@ def test_a_foreign_script_is_not_known():
                         "DAYS_UNTIL_ENFORCEMENT",
                         "INSTALL_WHEN_MISSING",
                         "VERSION_KEY",
+                        "BLOCKING_APPLICATIONS",
+                        "MINIMUM_OS_VERSION",
                     )
                 ),
                 "'",

@@ -6,6 +6,7 @@ import plistlib
 import pytest
 import yaml
 
+from kandji_uploader import audit
 from tests.e2e.conftest import TOKEN
 from tests.support.autopkg_host import AutoPkg
 
@@ -195,12 +196,21 @@ def test_after_munki_the_pkginfo_says_what_the_app_is(autopkg, tenant, widget):
         "Input": {"NAME": "Widget", "munki_info": info, "pathname": str(widget("1.0"))},
         "Process": [{"Processor": "com.github.kandjiuploader/KandjiUploader"}],
     }
+    own = {"name": "Widget", "blocking_applications": ["%NAME%.app", "Microsoft Word"], "minimum_os_version": "12.0"}
+    recipe["Input"]["pkginfo"] = own
     folder = autopkg.home / "recipes"
     folder.mkdir()
-    (folder / "Widget.munki.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    place = folder / "Widget.munki.recipe.yaml"
+    place.write_text(yaml.safe_dump(recipe))
     autopkg.run("Widget.munki")
     (app,) = tenant.apps()
     assert "com.example.Widget" in app["audit_script"]
+    reading = audit.read(app["audit_script"])
+    assert (reading.blocking_applications, reading.minimum_os_version) == (("Widget.app", "Microsoft Word"), "12.0")
+    recipe["Input"]["munki_info"] = {}
+    place.write_text(yaml.safe_dump(recipe))
+    autopkg.run("Widget.munki")
+    assert [request.method for request in tenant.requests].count("PATCH") == 0
 
 
 def test_the_report_is_json_clean(autopkg, tenant, widget):

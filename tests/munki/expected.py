@@ -96,7 +96,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "Foo-Bar": (
         {"prod_name": "Foo-Bar", "enforcement_type": "audit_enforce", "prod_blueprints": ["Staff"]},
-        [],
+        ["minimum_os_version: Sonoma"],
     ),
     "GlobalProtect": (
         {
@@ -104,6 +104,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "test_name": "GlobalProtect (Test)",
             "enforcement_type": "audit_enforce",
             "restart": True,
+            "blocking_applications": [],
             "promotion": {"after_days": 7.0},
             "prod_blueprints": ["Staff"],
         },
@@ -156,11 +157,12 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "prod_name": "Microsoft Word",
             "test_name": "Microsoft Word (Test)",
             "enforcement_type": "audit_enforce",
+            "minimum_os_version": "13.0",
             "promotion": {"after_days": 7.0},
             "test_blueprints": ["Early Adopters"],
             "prod_blueprints": ["Staff"],
         },
-        ["minimum_os_version: 12.0", "minimum_os_version: 13.0", "Blueprint Lab"],
+        ["minimum_os_version: 12.0 of 16.80, 13.0 of 16.81", "Blueprint Lab"],
     ),
     "Munkified": (
         {
@@ -209,6 +211,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "prod_name": "Slack",
             "test_name": "Slack (Test)",
             "enforcement_type": "audit_enforce",
+            "minimum_os_version": "11.0",
             "promotion": {"after_days": 7.0},
             "test_blueprints": ["Early Adopters"],
             "prod_blueprints": ["Lab", "Staff"],
@@ -255,6 +258,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "prod_name": "VLC",
             "test_name": "VLC (Test)",
             "enforcement_type": "update_only",
+            "blocking_applications": ["VLC.app"],
             "promotion": {"after_days": 7.0},
             "test_blueprints": ["Early Adopters"],
         },
@@ -262,6 +266,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "optional_installs (site_default)",
             "managed_updates VLC 3.0.20 (site_default)",
             "managed_updates VLC 3.0.20 (site_default)",
+            "blocking_applications: plug:in",
         ],
     ),
     "VMware": (
@@ -280,18 +285,19 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "recommended": True,
             "prod_blueprints": ["Staff"],
         },
-        ["requires XcodeTools"],
+        ["minimum_os_version: 14.0", "requires XcodeTools"],
     ),
     "Zoom": (
         {
             "prod_name": "zoom.us",
             "test_name": "zoom.us (Test)",
             "enforcement_type": "audit_enforce",
+            "blocking_applications": ["zoom.us", "ZoomOpener"],
             "promotion": {"after_days": 7.0},
             "test_blueprints": ["Early Adopters"],
             "prod_blueprints": ["Staff"],
         },
-        ["blocking_applications: zoom.us, ZoomOpener", "Blueprint Lab"],
+        ["Blueprint Lab"],
     ),
     "spotify": (
         {},

@@ -54,6 +54,14 @@ def whats(found, name):
     return [gap.what for gap in item(found, name).gaps]
 
 
+def both_with(key, prod, test):
+    """An item with a version in production and a higher one in testing, and what each says for a key; None: nothing."""
+    return [
+        pkginfo("Firefox", version, catalogs, **({} if said is None else {key: said}))
+        for version, catalogs, said in (("1.0", PROD, prod), ("2.0", TEST, test))
+    ]
+
+
 def device(**lists):
     return {"catalogs": PROD, **lists}
 
@@ -385,6 +393,65 @@ class TestPkginfo:
         found = only(tmp_path, {"site": device(optional_installs=["Firefox"])}, items)
         assert "enforcement_deadline" not in item(found, "Firefox").entry
         assert whats(found, "Firefox") == ["force_install_after_date"]
+
+    @pytest.mark.parametrize(
+        ("prod", "test", "entry", "gap"),
+        [
+            (None, None, None, False),
+            (["A.app"], ["A.app"], ["A.app"], False),
+            ([], [], [], False),
+            (["A.app", "B"], ["B", "C"], ["A.app", "B", "C"], True),
+            (["A.app"], None, ["A.app"], True),
+            (None, ["A.app"], ["A.app"], True),
+            ([], ["A.app"], ["A.app"], True),
+            ([], None, None, True),
+            ([" /Applications/A.app/ "], ["/Applications/A.app"], ["/Applications/A.app"], False),
+        ],
+    )
+    def test_blocking_applications_of_both_versions_become_one_list(self, tmp_path, prod, test, entry, gap):
+        found = only(
+            tmp_path, {"site": device(managed_installs=["Firefox"])}, both_with("blocking_applications", prod, test)
+        )
+        assert item(found, "Firefox").entry.get("blocking_applications") == entry
+        assert whats(found, "Firefox") == (["blocking_applications differ between the two versions"] if gap else [])
+
+    @pytest.mark.parametrize(
+        ("raw", "entry", "gaps"),
+        [
+            (["A.app", "a:b", 5, "x/y", ""], ["A.app"], 4),
+            (["a:b"], None, 1),
+            ("A.app", None, 1),
+            ({"A.app": True}, None, 1),
+        ],
+    )
+    def test_blocking_applications_that_cannot_be_named_are_told_and_left_out(self, tmp_path, raw, entry, gaps):
+        items = [pkginfo("Firefox", "1.0", PROD, blocking_applications=raw)]
+        found = only(tmp_path, {"site": device(managed_installs=["Firefox"])}, items)
+        assert item(found, "Firefox").entry.get("blocking_applications") == entry
+        assert [what.startswith("blocking_applications") for what in whats(found, "Firefox")] == [True] * gaps
+
+    @pytest.mark.parametrize(
+        ("prod", "test", "entry", "gaps"),
+        [
+            ("13.0", "13.0", "13.0", []),
+            ("10.9", "10.15", "10.15", ["minimum_os_version: 10.9 of 1.0, 10.15 of 2.0"]),
+            (None, "12", "12", ["minimum_os_version: none of 1.0, 12 of 2.0"]),
+            (13.5, None, None, ["minimum_os_version: 13.5"]),
+            ("latest", "12", "12", ["minimum_os_version: latest", "minimum_os_version: none of 1.0, 12 of 2.0"]),
+        ],
+    )
+    def test_the_higher_of_two_lowest_versions_of_macos_counts(self, tmp_path, prod, test, entry, gaps):
+        found = only(
+            tmp_path, {"site": device(managed_installs=["Firefox"])}, both_with("minimum_os_version", prod, test)
+        )
+        assert item(found, "Firefox").entry.get("minimum_os_version") == entry
+        assert whats(found, "Firefox") == gaps
+
+    def test_self_service_has_no_audit_script_that_could_heed_them(self, tmp_path):
+        items = [pkginfo("Firefox", "1.0", PROD, minimum_os_version="13.0", blocking_applications=["A.app"])]
+        found = only(tmp_path, {"site": device(optional_installs=["Firefox"])}, items)
+        assert not {"minimum_os_version", "blocking_applications"} & set(item(found, "Firefox").entry)
+        assert sorted(whats(found, "Firefox")) == ["blocking_applications: A.app", "minimum_os_version: 13.0"]
 
     @pytest.mark.parametrize("name", ["../../etc/x", "/etc/x", "a/b", "..", "é ü", "x" * 200])
     def test_scripts_stay_in_their_folder_whatever_the_item_is_called(self, tmp_path, name):

@@ -240,3 +240,70 @@ def test_categories_are_needed_only_where_one_decides():
 def test_a_plan_is_a_pure_function():
     asked = question(live(sha256="old"))
     assert make_plan([target()], asked) == make_plan([target()], asked)
+
+
+NAMES = ("Firefox.app", "Thunderbird.app")
+
+
+def conditions(found):
+    reading = audit.read(found.fields["audit_script"])
+    return reading.blocking_applications, reading.minimum_os_version
+
+
+@pytest.mark.parametrize("names", [None, (), NAMES])
+def test_a_new_script_has_the_blocking_applications_and_the_lowest_macos(names):
+    found = plan(of=target(blocking_applications=names, minimum_os_version="13.0"))
+    assert conditions(found) == (names, "13.0")
+
+
+@pytest.mark.parametrize(
+    ("had", "wants"),
+    [
+        ({}, {"blocking_applications": NAMES}),
+        ({}, {"blocking_applications": ()}),
+        ({"blocking_applications": NAMES}, {}),
+        ({"blocking_applications": ()}, {}),
+        ({"blocking_applications": NAMES}, {"blocking_applications": NAMES[:1]}),
+        ({}, {"minimum_os_version": "13.0"}),
+        ({"minimum_os_version": "12.0"}, {"minimum_os_version": "13.0"}),
+        ({"minimum_os_version": "13.0"}, {}),
+    ],
+)
+def test_a_script_that_differs_in_these_only_is_repaired_and_the_clock_goes_on(had, wants):
+    found = plan(live(audit_script=script(**had)), of=target(**wants))
+    reading = audit.read(found.fields["audit_script"])
+    assert (found.action, found.changes) == (Action.UPDATE, ("audit_script",))
+    assert reading.created_at == NOW - 86_400
+    assert conditions(found) == (wants.get("blocking_applications"), wants.get("minimum_os_version"))
+
+
+def test_a_script_that_has_them_is_left_alone():
+    held = {"blocking_applications": NAMES, "minimum_os_version": "13.0"}
+    assert plan(live(audit_script=script(**held)), of=target(**held)).action is Action.UNCHANGED
+
+
+def test_a_script_from_before_these_variables_is_repaired_and_the_clock_goes_on():
+    old = "\n".join(line for line in script().splitlines() if not line.startswith(("BLOCKING_", "MINIMUM_OS")))
+    found = plan(live(audit_script=old))
+    assert (found.action, found.changes) == (Action.UPDATE, ("audit_script",))
+    assert audit.read(found.fields["audit_script"]).created_at == NOW - 86_400
+
+
+@pytest.mark.parametrize("enforcement", [Enforcement.SELF_SERVICE, Enforcement.INSTALL_ONCE])
+def test_a_new_app_without_an_audit_script_cannot_heed_them_and_says_so(enforcement):
+    found = plan(of=target(enforcement=enforcement), blocking_applications=(), minimum_os_version="13.0")
+    assert found.warnings == (
+        "'Widget' has no audit script, so blocking_applications and minimum_os_version have no effect",
+    )
+
+
+def test_an_app_without_an_audit_script_cannot_heed_them_and_says_so():
+    found = plan(self_service(), blocking_applications=NAMES)
+    assert (found.action, len(found.warnings)) == (Action.UNCHANGED, 1)
+    assert found.warnings[0] == "'Widget' has no audit script, so blocking_applications has no effect"
+
+
+def test_what_a_pkginfo_says_is_no_reason_to_warn():
+    wants = target(enforcement=Enforcement.SELF_SERVICE, blocking_applications=NAMES, minimum_os_version="13.0")
+    assert plan(self_service(), of=wants).warnings == ()
+    assert plan(of=wants).warnings == ()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kandji_uploader import audit
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support import autopkglib_standin as standin
@@ -175,3 +176,31 @@ def test_importing_the_library_imports_nothing_heavy():
     program = "import sys, kandji_uploader.api; print('requests' in sys.modules, 'yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def conditions(tenant, name="Widget"):
+    reading = audit.read(tenant.app(name)["audit_script"])
+    return reading.blocking_applications, reading.minimum_os_version
+
+
+def test_flat_keys_name_blocking_applications_and_the_lowest_macos(tenant, env):
+    keys = {"custom_app.blocking_applications": "A.app, /Applications/B.app", "custom_app.minimum_os_version": "13.0"}
+    run({**env, **keys})
+    assert conditions(tenant) == conditions(tenant, "Widget (Test)") == (("A.app", "/Applications/B.app"), "13.0")
+
+
+def test_after_munki_the_script_is_the_same_at_each_run(tenant, env):
+    own = {"name": "Widget", "blocking_applications": ["Widget", "a:b"]}
+    first, printed = run({**env, "pkginfo": own, "munki_info": {**own, "minimum_os_version": "11.0"}})
+    assert conditions(tenant) == (("Widget",), None)
+    assert "WARNING: the pkginfo's blocking application 'a:b' holds a colon" in printed
+    later, _ = run({**env, "pkginfo": own, "munki_info": {}})
+    assert (first["kandji_uploader_changed"], later["kandji_uploader_changed"]) == (True, False)
+
+
+def test_an_app_without_an_audit_script_warns_of_what_it_cannot_heed_but_not_of_a_pkginfo(tenant, env):
+    env = {**env, "enforcement_type": "install_once", "pkginfo": {"blocking_applications": ["A"]}, "munki_info": {}}
+    _, printed = run(dict(env))
+    assert "no effect" not in printed
+    _, printed = run({**env, "custom_app": {"prod_name": "Widget", "blocking_applications": []}})
+    assert printed.count("'Widget' has no audit script, so blocking_applications has no effect") == 1

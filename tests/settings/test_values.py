@@ -143,6 +143,89 @@ def test_version_keeps_its_digits_and_a_float_is_refused(house):
     assert "can lose digits; put it in quotes" in house.problem({"custom_app": {"pin_version": 1.10}})
 
 
+APPS = "custom_app.blocking_applications"
+MACOS = "custom_app.minimum_os_version"
+
+
+@pytest.mark.parametrize(
+    ("found", "names"),
+    [
+        (["Firefox.app", "Firefox"], ("Firefox.app", "Firefox")),
+        ("A.app, B c.app ,A.app", ("A.app", "B c.app")),
+        (["A, B.app"], ("A, B.app",)),
+        ("/Applications/A.app/", ("/Applications/A.app",)),
+        (["/Applications/A.app/Contents/MacOS/a"], ("/Applications/A.app/Contents/MacOS/a",)),
+        ([7], ("7",)),
+        ([], ()),
+        ("[]", ()),
+        (" [] ", ()),
+        (None, None),
+    ],
+)
+def test_blocking_applications_as_list_or_with_commas(house, found, names):
+    assert house.settle({APPS: found}).blocking_applications == names
+    assert house.settle({"custom_app": {"blocking_applications": found}}).blocking_applications == names
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (["a:b.app"], "holds 'a:b.app', which holds a colon"),
+        ("Folder/A.app", "which is neither a name nor an absolute path"),
+        (["two\nlines"], "control characters"),
+        (["x\u2028y"], "control characters"),
+        ("", "holds an empty name"),
+        ("A.app,,B.app", "holds an empty name"),
+        ("A.app,", "holds an empty name"),
+        (["A.app", " "], "holds an empty name"),
+        (["/"], "which names no app"),
+        (["x" * 1025], "at most 1024 are accepted"),
+        ([1.5], "put it in quotes"),
+        ([None], "must be text"),
+        ([["A.app"]], "must be text"),
+        ({"A.app": 1}, "must be a list of apps"),
+        (5, "must be a list of apps"),
+        (True, "must be a list of apps"),
+    ],
+)
+def test_what_names_no_blocking_application_is_a_problem(house, found, said):
+    text = house.problem({APPS: found})
+    assert text.startswith(f"the caller: {APPS} is ")
+    assert said in text
+
+
+def test_an_empty_list_wins_over_names_below_it(house):
+    house.write("config.json", {"use_recipe_map": True})
+    house.write("recipe_map.json", {"A.pkg": {"blocking_applications": ["A.app"], "minimum_os_version": "12"}})
+    asked = {"caller": "autopkg", "recipe": "A.pkg"}
+    assert house.settle(**asked).blocking_applications == ("A.app",)
+    assert house.settle({APPS: []}, **asked).blocking_applications == ()
+    assert house.settle({"custom_app": {"blocking_applications": None}}, **asked).blocking_applications == ("A.app",)
+    assert house.settle({MACOS: "13.0"}, **asked).minimum_os_version == "13.0"
+
+
+def test_a_map_in_yaml_keeps_the_digits_of_a_macos(house):
+    house.write("config.yaml", "use_package_map: true\n")
+    house.write("package_map.yaml", "com.example.A:\n  minimum_os_version: 10.10\n  blocking_applications: []\n")
+    held = house.settle(identifiers=("com.example.A",))
+    assert (held.minimum_os_version, held.blocking_applications) == ("10.10", ())
+
+
+@pytest.mark.parametrize("found", ["12", "13.6.1", 13, " 14.0 "])
+def test_a_macos_is_digits_and_dots(house, found):
+    assert house.settle({MACOS: found}).minimum_os_version == str(found).strip()
+
+
+@pytest.mark.parametrize("found", ["v13", "13.", "Ventura", ">=13", "13.0b1", "-1", "13,0", "1٣"])
+def test_what_is_no_macos_is_a_problem(house, found):
+    text = house.problem({MACOS: found})
+    assert text.startswith(f"the caller: {MACOS} is {found!r}: must be a version of macOS in digits and dots")
+
+
+def test_a_macos_as_a_number_could_lose_digits(house):
+    assert "put it in quotes" in house.problem({MACOS: 13.10})
+
+
 def test_unzip_location_is_an_absolute_folder(house):
     assert house.settle({"unzip_location": "/Applications/Utilities/"}).unzip_location == "/Applications/Utilities"
     assert "absolute path" in house.problem({"unzip_location": "Applications"})
@@ -268,7 +351,7 @@ def test_unknown_key_is_a_problem_with_did_you_mean(house, asked, key, meant):
 
 def test_unknown_key_that_resembles_none_lists_the_known_ones(house):
     text = house.problem({"custom_app": {"zzz": "0f8fad5b-d9cb-469f-a165-70867728950e"}})
-    assert "is not a known key; known here are active, blueprints" in text
+    assert "is not a known key; known here are active, blocking_applications, blueprints" in text
     assert "0f8fad5b" not in text
 
 

@@ -19,7 +19,7 @@ from kandji_uploader import audit, audit_check
 
 TOOLS = (
     *("bin/date", "bin/sleep", "usr/bin/lsappinfo", "usr/bin/mdfind", "usr/bin/osascript", "usr/bin/plutil"),
-    *("usr/libexec/PlistBuddy", "usr/sbin/pkgutil"),
+    *("usr/bin/sw_vers", "usr/libexec/PlistBuddy", "usr/sbin/pkgutil"),
 )
 CREATED = 1713206970  # 2024-04-15 11:49:30 PDT, the moment of the transcripts.
 DELAYS = "Library/Preferences/io.kandji.enforcement.delay.plist"
@@ -59,7 +59,8 @@ class Mac:
         running: copies of apps that run.
         dialogs: what the user does with each dialog; the last one counts for all further ones.
         thinking: seconds that the user takes to answer the first dialog.
-        quits: whether apps quit when asked to.
+        quits: whether apps quit when asked to; or the paths of those that do.
+        macos: what `sw_vers` says; None where it says nothing.
         receipts: package ids and versions.
     """
 
@@ -69,7 +70,8 @@ class Mac:
     running: list[dict[str, str | None]] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=lambda: ["nobody"])
     thinking: int = 0
-    quits: bool = True
+    quits: bool | list[str] = True
+    macos: str | None = "14.5"
     receipts: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -105,9 +107,11 @@ class Mac:
         assert self.spotlight is not None
         self.spotlight.append({"path": path, "id": bundle_id, "name": path.rsplit("/", 1)[-1]})
 
-    def run_app(self, path: str, name: str | None = None, kind: str = "Foreground") -> None:
-        """Have an app run."""
-        self.running.append({"path": path, "LSDisplayName": name, "ApplicationType": kind})
+    def run_app(
+        self, path: str, name: str | None = None, kind: str = "Foreground", executable: str | None = None
+    ) -> None:
+        """Have an app run; its executable is called like the app, unless told otherwise."""
+        self.running.append({"path": path, "LSDisplayName": name, "ApplicationType": kind, "executable": executable})
 
     @property
     def delays(self) -> Any:
@@ -155,7 +159,7 @@ class Mac:
     def _prepare(self, text: str) -> Path:
         for name in ("calls", "dialogs", "quit"):
             (self.root / name).unlink(missing_ok=True)
-        names = ("now", "spotlight", "running", "dialogs", "thinking", "quits", "receipts")
+        names = ("now", "spotlight", "running", "dialogs", "thinking", "quits", "macos", "receipts")
         scenario = {name: getattr(self, name) for name in names}
         scenario["time_zone"] = "PST8PDT,M3.2.0,M11.1.0"
         (self.root / "scenario").write_bytes(marshal.dumps(scenario))

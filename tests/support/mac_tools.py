@@ -5,7 +5,7 @@ these, so nothing is imported that is not used.
 What is known of the real tools and what is assumed is written down in docs/audit-script.md.
 """
 
-# ruff: noqa: BLE001, PIE807, PT018, PTH107, PTH110, PTH118, PTH119, PTH120, PTH123, PTH202
+# ruff: noqa: BLE001, PIE807, PT018, PTH110, PTH118, PTH119, PTH120, PTH123, PTH202
 # pathlib alone would double the time that each of these takes to start.
 import marshal
 import os
@@ -61,16 +61,47 @@ def mdfind(words, scenario, root):
 
 
 def lsappinfo(words, scenario, root):
-    copies = [] if os.path.exists(os.path.join(root, "quit")) else scenario["running"]
+    gone = quit_apps(root)
+    copies = {at: copy for at, copy in enumerate(scenario["running"]) if copy["path"] not in gone}
+    if words == ["list"]:
+        print("".join(listed(at, copy) for at, copy in copies.items()), end="")
+        return 0
     if words[0] == "find":
         wanted = words[1].removeprefix("bundlepath=")
-        print("\n".join(f"ASN:0x0-0x{at:x}:" for at, copy in enumerate(copies) if copy["path"] == wanted))
+        print("\n".join(f"ASN:0x0-0x{at:x}:" for at, copy in copies.items() if copy["path"] == wanted))
         return 0
     assert words[0] == "info" and words[2] == "-only", words
     at = int(words[1].removeprefix("ASN:0x0-0x").removesuffix(":"), 16)
-    value = copies[at].get(words[3])
+    value = copies.get(at, {}).get(words[3])
     print(f'"{words[3]}"=' + ("[ NULL ]" if value is None else f'"{value}"'))
     return 0
+
+
+def listed(at, copy):
+    """The block of a running app, as `lsappinfo list` prints it."""
+    path = copy["path"]
+    own = os.path.basename(path).removesuffix(".app")
+    name = copy["LSDisplayName"] if copy["LSDisplayName"] is not None else own
+    executable = copy.get("executable") or f"{path}/Contents/MacOS/{own}"
+    return (
+        f'{at:2}) "{name}" ASN:0x0-0x{at:x}: \n    bundleID="com.example.{at}"\n'
+        f"    bundle path={quoted(path)}\n    executable path={quoted(executable)}\n"
+        f'    pid = {1000 + at} type="{copy["ApplicationType"]}" flavor=3 Version="19618" fileType="APPL" '
+        'creator="sfri" Arch=ARM64 \n    parentASN="loginwindow" ASN:0x0-0x1001: \n\n'
+    )
+
+
+def quoted(path):
+    return f'"{path}"' if path else "[ NULL ]"
+
+
+def quit_apps(root):
+    """The apps that were asked to quit and did."""
+    try:
+        with open(os.path.join(root, "quit"), "rb") as file:
+            return {os.fsdecode(path) for path in file.read().split(b"\0")[:-1]}
+    except FileNotFoundError:
+        return set()
 
 
 ANSWERS = {
@@ -94,10 +125,10 @@ def osascript(words, scenario, root):
         data = data[2:]
     program = "\n".join(program)
     if "to quit" in program:
-        with open(os.path.join(root, "quit"), "w") as file:
-            file.write(data[0])
-        if not scenario["quits"]:
-            os.remove(os.path.join(root, "quit"))
+        assert len(data) == 1 and "if application (item 1 of argv) is running then" in program, (program, data)
+        if scenario["quits"] is True or (scenario["quits"] and data[0] in scenario["quits"]):
+            with open(os.path.join(root, "quit"), "ab") as file:
+                file.write(os.fsencode(data[0]) + b"\0")
         return 0
     assert "display dialog" in program, program
     count = os.path.join(root, "dialogs")
@@ -111,6 +142,14 @@ def osascript(words, scenario, root):
     if output or code == 0:
         print(output)
     return code
+
+
+def sw_vers(words, scenario, root):
+    assert words == ["-productVersion"], words
+    if scenario["macos"] is None:
+        return 1
+    print(scenario["macos"])
+    return 0
 
 
 def pkgutil(words, scenario, root):
@@ -252,5 +291,6 @@ TOOLS = {
     "pkgutil": pkgutil,
     "plutil": plutil,
     "PlistBuddy": plist_buddy,
+    "sw_vers": sw_vers,
     "sleep": lambda words, scenario, root: 0,
 }

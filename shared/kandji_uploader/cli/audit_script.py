@@ -1,7 +1,7 @@
 """Render the audit script from a JSON object on standard input, to paste it by hand or to try it.
 
 Keys: app_name, bundle_id, pkg_id, version, created_at_epoch (seconds since 1970; now, where absent), days (0, where
-absent), version_key, install_when_missing. null is the same as absent.
+absent), version_key, install_when_missing, blocking_applications, minimum_os_version. null is the same as absent.
 
 Examples:
   echo '{"bundle_id": "org.mozilla.firefox", "version": "125.0", "days": 5}' | kandji-uploader audit-script
@@ -15,7 +15,7 @@ import json
 import sys
 import time
 
-from kandji_uploader import audit, audit_check
+from kandji_uploader import audit, audit_check, conditions
 from kandji_uploader.errors import AuditScriptError
 
 _KEYS = {
@@ -27,8 +27,15 @@ _KEYS = {
     "days": int,
     "version_key": str,
     "install_when_missing": bool,
+    "blocking_applications": list,
+    "minimum_os_version": str,
 }
-_WORDS = {str: "a string in quotes", int: "a whole number", bool: "true or false"}
+_WORDS = {
+    str: "a string in quotes",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list of strings in quotes, [] where nothing blocks",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +66,7 @@ def _values(given: bytes) -> audit.AuditValues:
     held = {key: value for key, value in found.items() if value is not None}
     for key, value in held.items():
         _check(key, value)
+    blocking = held.get("blocking_applications")
     return audit.AuditValues(
         app_name=held.get("app_name"),
         bundle_id=held.get("bundle_id"),
@@ -68,6 +76,8 @@ def _values(given: bytes) -> audit.AuditValues:
         days=held.get("days", 0),
         version_key=held.get("version_key", audit.DEFAULT_VERSION_KEY),
         install_when_missing=held.get("install_when_missing", True),
+        blocking_applications=None if blocking is None else conditions.app_names(blocking),
+        minimum_os_version=held.get("minimum_os_version"),
     )
 
 
@@ -75,5 +85,6 @@ def _check(key: str, value: object) -> None:
     wanted = _KEYS.get(key)
     if wanted is None:
         raise AuditScriptError(f"the key {key!r} is not known; known are {', '.join(_KEYS)}")
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    fits = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+    if not fits or (isinstance(value, list) and not all(isinstance(each, str) for each in value)):
         raise AuditScriptError(f"{key} is {json.dumps(value)}: give {_WORDS[wanted]}")

@@ -8,8 +8,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from functools import cmp_to_key
 from typing import Any
 
+from kandji_uploader import conditions, version
 from kandji_uploader.models import Stage
 from kandji_uploader.munki.values import Gap, Options, PkgInfo
 
@@ -28,11 +30,9 @@ _UNSUPPORTED = {
 
 # Keys that Munki acts on and a Custom App has no counterpart for.
 _NO_COUNTERPART = {
-    "minimum_os_version": "the map has no key for it; set a rule for macOS in the Blueprint's Assignment Map",
     "maximum_os_version": "the map has no key for it; set a rule for macOS in the Blueprint's Assignment Map",
     "supported_architectures": "the map has no key for it; set a rule for the chip in the Blueprint's Assignment Map",
     "installable_condition": "Kandji does not evaluate Munki's conditions; set a rule in an Assignment Map",
-    "blocking_applications": "the map has no key for it; the audit script asks the user to quit the app itself",
     "installcheck_script": "the audit script decides by app and version; write an audit script of your own",
     "uninstallcheck_script": "Custom Apps are not removed by Kandji",
     "version_script": "the audit script reads the version of the app or of the package receipt",
@@ -47,6 +47,12 @@ _NO_COUNTERPART = {
     "preinstall_alert": "Kandji shows no text of yours before an install",
     "preupgrade_alert": "Kandji shows no text of yours before an install",
     "unused_software_removal_info": "Custom Apps are not removed by Kandji",
+}
+
+# Keys that only an audit script can heed, and what to say of them where there is none.
+_AUDITED_ONLY = {
+    "blocking_applications": "an app in Self Service has no audit script that would ask a user to quit them",
+    "minimum_os_version": "an app in Self Service has no audit script; set a rule in the Blueprint's Assignment Map",
 }
 
 
@@ -90,7 +96,8 @@ def carry(packages: Mapping[Stage, PkgInfo], options: Options, *, audited: bool)
     Args:
         packages: the version of each stage.
         options: of the import.
-        audited: whether the app is enforced by an audit script, so that a deadline means something.
+        audited: whether the app is enforced by an audit script, so that a deadline means something, and likewise what
+            must hold on a Mac before an upgrade.
     """
     carried = Carried()
     for key in SCRIPTS:
@@ -101,12 +108,14 @@ def carry(packages: Mapping[Stage, PkgInfo], options: Options, *, audited: bool)
             "enforcement_deadline",
             {stage: _deadline(carried, package, options) for stage, package in packages.items()},
         )
+        _blocking(carried, packages)
+        _minimum(carried, packages)
     elif any(package.fields.get("force_install_after_date") for package in packages.values()):
         said = "an app in Self Service has no deadline"
         carried.gaps.append(Gap("force_install_after_date", said))
     restarts = {stage: _restart(carried, package) for stage, package in packages.items()}
     _by_stage(carried, "restart", restarts)
-    _name_the_rest(carried, packages)
+    _name_the_rest(carried, packages, _NO_COUNTERPART if audited else {**_NO_COUNTERPART, **_AUDITED_ONLY})
     return carried
 
 
@@ -184,10 +193,75 @@ def _restart(carried: Carried, package: PkgInfo) -> bool | None:
     return None
 
 
-def _name_the_rest(carried: Carried, packages: Mapping[Stage, PkgInfo]) -> None:
+def _blocking(carried: Carried, packages: Mapping[Stage, PkgInfo]) -> None:
+    """The blocking applications; one list for both apps, in which an app of either is asked about.
+
+    Without a list, Munki goes by the apps of `installs` and we by the app itself; so there is nothing to write.
+    """
+    found = [_blocking_of(carried, package) for package in packages.values()]
+    names = list(dict.fromkeys(name for each in found for name in each or ()))
+    differs = len(set(found)) > 1
+    if differs:
+        written = "names those of both" if names else "is left out, so that a user is asked to quit the app itself"
+        said = f"the map has one list for the test app and the prod app, which {written}"
+        carried.gaps.append(Gap("blocking_applications differ between the two versions", said))
+    if names or (not differs and found[:1] == [()]):
+        carried.values["blocking_applications"] = names
+        carried.how.append(f"blocking_applications -> {', '.join(names) or 'nothing blocks'}")
+
+
+def _blocking_of(carried: Carried, package: PkgInfo) -> tuple[str, ...] | None:
+    """The names of one version that the map can hold; None where it says nothing, or nothing that could be used."""
+    raw = package.fields.get("blocking_applications")
+    if raw is None:
+        return None
+    if not isinstance(raw, list):
+        _once(carried.gaps, Gap(f"blocking_applications of {package.version}", "it is no list, so Munki ignores it"))
+        return None
+    bad = {str(name)[:80]: said for name in raw if (said := _app_problem(name))}
+    for name, said in bad.items():
+        _once(carried.gaps, Gap(f"blocking_applications: {name}", f"it {said}"))
+    names = conditions.app_names(name for name in raw if not _app_problem(name))
+    return names if names or not raw else None
+
+
+def _app_problem(name: object) -> str:
+    return conditions.app_problem(name) if isinstance(name, str) else "is no text"
+
+
+def _minimum(carried: Carried, packages: Mapping[Stage, PkgInfo]) -> None:
+    """The lowest macOS; where the versions differ the higher one, so that no Mac gets what does not run on it."""
+    found = [(package.version, _minimum_of(carried, package)) for package in packages.values()]
+    usable = [text for _, text in found if text]
+    if not usable:
+        return
+    highest = max(usable, key=cmp_to_key(version.compare))
+    carried.values["minimum_os_version"] = highest
+    carried.how.append(f"minimum_os_version -> {highest}")
+    if any(text != highest for _, text in found):
+        each = ", ".join(f"{text or 'none'} of {release}" for release, text in found)
+        said = f"the map has one for the test app and the prod app; {highest} is the higher one"
+        carried.gaps.append(Gap(f"minimum_os_version: {each}", said))
+
+
+def _minimum_of(carried: Carried, package: PkgInfo) -> str:
+    """The lowest macOS of one version; "" where it says none that could be used."""
+    raw = package.fields.get("minimum_os_version")
+    text = package.text("minimum_os_version")
+    if raw and not isinstance(raw, str):
+        said = "it is a number, which may have lost digits, or no text at all; correct the pkginfo"
+    elif text and conditions.macos_problem(text):
+        said = f"it {conditions.macos_problem(text)}"
+    else:
+        return text
+    _once(carried.gaps, Gap(f"minimum_os_version: {str(raw)[:80]}", said))
+    return ""
+
+
+def _name_the_rest(carried: Carried, packages: Mapping[Stage, PkgInfo], keys: Mapping[str, str]) -> None:
     """The keys that have no counterpart, with what they say."""
     for package in packages.values():
-        for key, why in _NO_COUNTERPART.items():
+        for key, why in keys.items():
             value = package.fields.get(key)
             if value:
                 _once(carried.gaps, Gap(f"{key}{_shown(value)}", why))

@@ -29,6 +29,8 @@ def _lines(values: Mapping[str, Any], indent: str) -> list[str]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             found += [f"{indent}{key}:", *_lines(value, f"{indent}  ")]
+        elif isinstance(value, list | tuple) and not value:
+            found.append(f"{indent}{key}: []")
         elif isinstance(value, list | tuple):
             found += [f"{indent}{key}:", *(f"{indent}  - {quoted(str(each))}" for each in value)]
         else:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
+from kandji_uploader import conditions
 from kandji_uploader.models import Enforcement
 
 Kind = Callable[[object], object]
@@ -184,6 +185,34 @@ def names(value: object) -> tuple[str, ...]:
     if not isinstance(parts, list | tuple) or not parts:
         raise UnfitError("must be a list of names, or text with commas between them")
     return tuple(dict.fromkeys(name(part) for part in parts))
+
+
+def app_names(value: object) -> tuple[str, ...]:
+    """A list of apps as `conditions` takes them; text is split at commas, and `[]` is the empty list in a text, too."""
+    parts = value
+    if isinstance(value, str):
+        parts = [] if value.strip() == "[]" else value.split(",")
+    if not isinstance(parts, list | tuple):
+        raise UnfitError("must be a list of apps, or text with commas between them; [] where nothing blocks")
+    return conditions.app_names(_app_name(part) for part in parts)
+
+
+def _app_name(value: object) -> str:
+    if isinstance(value, str) and not value.strip():
+        raise UnfitError("holds an empty name; write the apps' names, [] where nothing blocks, or leave the key out")
+    found = text(value)
+    if said := conditions.app_problem(found):
+        advice = "write an app as Firefox.app or Firefox, or the absolute path of an app or its executable"
+        raise UnfitError(f"holds {shown(found)}, which {said}; {advice}")
+    return found
+
+
+def macos_version(value: object) -> str:
+    """A version of macOS."""
+    found = text(value)
+    if conditions.macos_problem(found):
+        raise UnfitError("must be a version of macOS in digits and dots, such as 13 or 13.6.1")
+    return found
 
 
 def mac_folder(value: object) -> str:
