@@ -7,12 +7,12 @@ where the thread has come to, and digests the rest while it is sent.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kandji_uploader import interrupts
 from kandji_uploader.files import identity
+from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kandji_uploader.ahead import Begun
@@ -28,6 +28,7 @@ from kandji_uploader.kandji.transport import LostAnswerError
 from kandji_uploader.kandji.upload import Progress
 from kandji_uploader.models import Action, CustomApp, Outcome
 from kandji_uploader.plan import Installer, TargetPlan, resolve_blueprint
+from kandji_uploader.records import dataclass
 from kandji_uploader.state import JournalEntry, Store
 
 _LOOKS = 4

@@ -12,12 +12,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
 from kandji_uploader import conditions
 from kandji_uploader.errors import AuditScriptError
+from kandji_uploader.records import dataclass
 
 DEFAULT_VERSION_KEY = "CFBundleShortVersionString"
 VERSION_KEYS = (DEFAULT_VERSION_KEY, "CFBundleVersion")

@@ -7,8 +7,9 @@ No text here may hold a secret; whoever raises sees to that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from kandji_uploader.records import dataclass
 
 
 class KandjiUploaderError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from kandji_uploader.errors import InstallerError, ToolMissingError
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import AppFacts, CustomApp, InstallType, Settings, Target
 from kandji_uploader.plan import Identity, Installer, Question, Tenant
+from kandji_uploader.records import dataclass
 from kandji_uploader.state import DigestCache, Store
 from kandji_uploader.targets import Given
 

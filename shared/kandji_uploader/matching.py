@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kandji_uploader import version
 from kandji_uploader.models import CustomApp
+from kandji_uploader.records import dataclass
 
 ALIKE = 0.85
 """How similar (difflib ratio) two installer file names must be for dynamic lookup."""

@@ -7,11 +7,13 @@ Nothing here reads a file, a clock or the network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
+
+from kandji_uploader.records import dataclass
 
 
 class Stage(str, Enum):

@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
+from kandji_uploader.records import dataclass
 from kandji_uploader.state import DigestCache, Published, Store
 from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.turns import Turn

@@ -7,7 +7,7 @@ same values is the same plan, and a dry run is the plan, printed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from kandji_uploader import audit, matching, releases, version
@@ -23,6 +23,7 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
+from kandji_uploader.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kandji_uploader import version
 from kandji_uploader.models import InstallType
+from kandji_uploader.records import dataclass
 
 KEPT_CANDIDATES = 20
 KEPT_FORMER = 5

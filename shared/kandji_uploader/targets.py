@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kandji_uploader import version
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
 from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, Target
 from kandji_uploader.plan import Identity
+from kandji_uploader.records import dataclass
 from kandji_uploader.settings import new_app_name
 
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
 
 from kandji_uploader.cli import log
 from kandji_uploader.cli.progress import Progress
+from kandji_uploader.records import dataclass
 from kandji_uploader.report import visible
 
 Told = Callable[[int, int], None]

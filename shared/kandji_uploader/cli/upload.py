@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -31,6 +30,7 @@ from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
 from kandji_uploader.models import Enforcement
 from kandji_uploader.pipeline import Host
+from kandji_uploader.records import dataclass
 from kandji_uploader.turns import Turn, Turns
 
 _MOST_JOBS = 32

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kandji_uploader.models import Blueprint, Category, CustomApp
+from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
     from kandji_uploader.kandji.transport import Answer

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from kandji_uploader.kandji.answers import Fields, UploadTicket
 from kandji_uploader.kandji.transport import Answer, LostAnswerError, Policy, Transport, safe_address
 from kandji_uploader.kandji.upload import Progress, UploadForm
 from kandji_uploader.models import Blueprint, Category, CustomApp
+from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
     from kandji_uploader.macs import StatusRecord

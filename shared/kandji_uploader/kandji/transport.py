@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -34,6 +34,7 @@ from kandji_uploader.errors import (
     NetworkError,
 )
 from kandji_uploader.kandji.upload import BLOCK, UploadForm
+from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
     import requests
