@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(CASES), help="one case; may be repeated")
     parser.add_argument("--folder", type=Path, help="where large files are put (default: the temporary folder)")
     arguments = parser.parse_args()
-    for program in ("curl", "openssl", "gzip"):
+    for program in ("curl", "openssl", "gzip", "xz"):
         if shutil.which(program) is None:
             print(f"{program} is what is measured against; install it", file=sys.stderr)
             return 2

@@ -31,6 +31,7 @@ class Scale:
         parallel: installers on one command line.
         parallel_size: bytes of each.
         wire: bytes per second of each of their connections.
+        uplink: bytes per second of the connection that the large installer goes over.
     """
 
     large: int = 1 << 30
@@ -41,6 +42,7 @@ class Scale:
     parallel: int = 16
     parallel_size: int = 20_000_000
     wire: float = 20_000_000.0
+    uplink: float = 300_000_000.0
 
     @property
     def large_name(self) -> str:
@@ -199,6 +201,27 @@ def _memory_of_huge(bench: Bench, before: int) -> Iterable[Row]:
     yield Row(what, f"{more:+.1f} MiB", f"{before / MIB:.1f} MiB", "<= +2 MiB", more <= 2, more)
 
 
+def over_a_wire(bench: Bench) -> Iterable[Row]:
+    """The same new app over a connection that is slower than this machine, as any real one is."""
+    path, wire = bench.large(), bench.scale.uplink
+    with Tenant(bench.python, keep_files=False) as tenant:
+
+        def slowed(do: Callable[[], Run]) -> Run:
+            tenant.clear()
+            tenant.slow(wire)
+            return do()
+
+        def ours() -> Run:
+            bench.fresh()
+            return bench.publish(tenant, path)
+
+        here, there = in_turns(
+            bench.scale.rounds, lambda: slowed(ours), lambda: slowed(lambda: bench.curl(tenant, path))
+        )
+    what = f"publish {bench.scale.large_name}, new app; at {wire / 1e6:.0f} MB/s"
+    yield _beside(what, here, "`curl -F`", there, 1.15)
+
+
 def beside_iructl(bench: Bench) -> Iterable[Row]:
     """The same new app by Kandji's own tool, where it is installed."""
     if iructl.program() is None:
@@ -341,46 +364,67 @@ def _requests_alone(tenant: Tenant, path: Path) -> float:
     return time.perf_counter() - began
 
 
+_READ = "import sys; from kandji_uploader import installer; print(installer.inspect(sys.argv[1], digest=False).version)"
+
+
 def facts(bench: Bench) -> Iterable[Row]:
     """What an installer is, out of a large one."""
-    code = (
-        "import sys; from kandji_uploader import installer; print(installer.inspect(sys.argv[1], digest=False).version)"
-    )
+    before = {*bench.folder.iterdir()}
+    yield from _facts_of_gzip(bench)
+    yield from _facts_of_pbzx(bench)
+    yield from _facts_of_directories(bench)
+    if {*bench.folder.iterdir()} - before:
+        raise AssertionError("reading an installer has left files")
+
+
+def _facts_of_gzip(bench: Bench) -> Iterable[Row]:
     path = installers.flat_package(bench.folder / "Facts.pkg", "Facts", bench.scale.large, late=True, packed=True)
     payload = installers.payload_of(path, bench.folder / "Payload")
-    here, there = in_turns(
-        bench.scale.rounds,
-        lambda: _said(bench.python_run(code, path), "1.0"),
-        lambda: process(["sh", "-c", 'gzip -dc "$1" > /dev/null', "sh", payload]),
-    )
+    here, there = _reading(bench, path, f"gzip -dc '{payload}'")
     payload.unlink()
-    what = f"facts from a pkg with {bench.scale.large_name} of payload"
+    what = f"facts from a pkg with {bench.scale.large_name} of gzip"
     yield _beside(f"{what}, Info.plist last", here, "`gzip -dc`", there, 1.3)
     yield _memory("its memory", here.peak, 64)
     installers.flat_package(path, "Facts", bench.scale.large, late=False, packed=True)
-    before = set(bench.folder.iterdir())
-    (here,) = in_turns(bench.scale.rounds, lambda: _said(bench.python_run(code, path), "1.0"))
-    if set(bench.folder.iterdir()) != before:
-        raise AssertionError("reading an installer has left files")
+    (here,) = in_turns(bench.scale.rounds, lambda: _said(bench.python_run(_READ, path), "1.0"))
     limit = f"`gzip -dc`, {there.wall:.2f} s"
     yield Row(f"{what}, Info.plist first", f"{here.wall:.2f} s", limit, "<= 0.5 s", here.wall <= 0.5, here.wall)
     yield _memory("its memory", here.peak, 64)
     path.unlink()
-    path = installers.app_zip(bench.folder / "Facts.zip", "Facts", "1.0", bench.scale.large)
-    listing = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))"
-    here, there = in_turns(
-        bench.scale.rounds, lambda: _said(bench.python_run(code, path), "1.0"), lambda: bench.python_run(listing, path)
-    )
-    limit = f"listing it, {there.wall:.2f} s"
-    yield Row(
-        f"facts from a zip of {bench.scale.large_name}",
-        f"{here.wall:.2f} s",
-        limit,
-        "<= 1 s",
-        here.wall <= 1,
-        here.wall,
-    )
+
+
+def _facts_of_pbzx(bench: Bench) -> Iterable[Row]:
+    path, plain = installers.chunked_package(bench.folder / "Chunks.pkg", "Chunks", bench.scale.large)
+    here, there = _reading(bench, path, f"xz -dc '{plain}'")
     path.unlink()
+    plain.unlink()
+    what = f"facts from a pkg with {bench.scale.large_name} of pbzx, Info.plist last"
+    yield _beside(what, here, "`xz -dc`", there, 1.3)
+    yield _memory("its memory", here.peak, 64)
+
+
+def _facts_of_directories(bench: Bench) -> Iterable[Row]:
+    """Of what has a directory, no more is read than that."""
+    zipped = installers.app_zip(bench.folder / "Facts.zip", "Facts", "1.0", bench.scale.large)
+    image = installers.disk_image(bench.folder / "Facts.dmg", "Facts", bench.scale.large)
+    listings = {zipped: f"'{bench.python}' -m zipfile -l '{zipped}'"}
+    if image is not None:
+        listings[image] = f"7zz l '{image}'"
+    for path, listing in listings.items():
+        here, there = _reading(bench, path, listing)
+        path.unlink()
+        what = f"facts from a {path.suffix[1:]} of {bench.scale.large_name}"
+        limit = f"listing it, {there.wall:.2f} s"
+        yield Row(what, f"{here.wall:.2f} s", limit, "<= 1 s", here.wall <= 1, here.wall)
+
+
+def _reading(bench: Bench, path: Path, limit: str) -> tuple[Sample, ...]:
+    """Our reading of an installer, and a shell command, in turns."""
+    return in_turns(
+        bench.scale.rounds,
+        lambda: _said(bench.python_run(_READ, path), "1.0"),
+        lambda: process(["sh", "-c", f"{limit} > /dev/null"]),
+    )
 
 
 def audit_script(bench: Bench) -> Iterable[Row]:
@@ -518,6 +562,7 @@ def side_by_side(bench: Bench) -> Iterable[Row]:
 
 CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "publish": publish_new,
+    "wire": over_a_wire,
     "iructl": beside_iructl,
     "same-size": publish_same_size,
     "unchanged": unchanged,

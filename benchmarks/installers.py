@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import plistlib
 import random
+import shutil
 import struct
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from tests.support.formats import bom
 
 _CHUNK = 1 << 24
 """Bytes that large contents are repetitions of."""
+_NO_CHECKSUM = struct.pack(">II", 0, 0) + bytes(128)
 
 
 def info_plist(name: str, version: str) -> bytes:
@@ -53,6 +57,14 @@ def flat_package(path: Path, name: str, size: int, *, late: bool, packed: bool) 
         late: whether Info.plist comes last in the payload instead of first.
         packed: whether the executable compresses to about a half, as programs do, or not at all.
     """
+    before, after = _around(name, size, late=late)
+    payload = _Gzip(before, _compressible() if packed else _noise(_CHUNK), size // _CHUNK, after)
+    _xar(path, [("PackageInfo", _package_info(name)), ("Bom", _listed(name)), ("Payload", payload)])
+    return path
+
+
+def _around(name: str, size: int, *, late: bool) -> tuple[bytes, bytes]:
+    """The payload's cpio archive before the bytes of the executable, and after them."""
     folder = f"./Applications/{name}.app"
     folders = b"".join(_entry(each, 0o040755, 0) for each in (".", "./Applications", folder, f"{folder}/Contents"))
     plist = info_plist(name, "1.0")
@@ -61,11 +73,69 @@ def flat_package(path: Path, name: str, size: int, *, late: bool, packed: bool) 
         f"{folder}/Contents/MacOS/{name}", 0o100755, size
     )
     end = _entry("TRAILER!!!", 0, 0)
-    before, after = (folders + program, plist + end) if late else (folders + plist + program, end)
-    payload = _Gzip(before, _compressible() if packed else _noise(_CHUNK), size // _CHUNK, after)
-    listed = bom([f"{folder}/Contents/Info.plist", f"{folder}/Contents/MacOS/{name}"])
-    _xar(path, [("PackageInfo", _package_info(name)), ("Bom", listed), ("Payload", payload)])
+    return (folders + program, plist + end) if late else (folders + plist + program, end)
+
+
+def _listed(name: str) -> bytes:
+    folder = f"./Applications/{name}.app/Contents"
+    return bom([f"{folder}/Info.plist", f"{folder}/MacOS/{name}"])
+
+
+def chunked_package(path: Path, name: str, size: int) -> tuple[Path, Path]:
+    """The same with its payload as pbzx and Info.plist last; and the chunks of that as .xz, one after the other.
+
+    Returns:
+        The package, and a file beside it for `xz -dc`.
+    """
+    before, after = _around(name, size, late=True)
+    chunk = _compressible()
+    cut = _CHUNK - len(before)
+    whole = [before + chunk[:cut], *[chunk[cut:] + chunk[:cut]] * (size // _CHUNK - 1), chunk[cut:] + after]
+    stored = {block: lzma.compress(block, preset=1, check=lzma.CHECK_CRC32) for block in set(whole)}
+    parts = [struct.pack(">QQ", len(block), len(stored[block])) + stored[block] for block in whole]
+    payload = _Parts([b"pbzx" + struct.pack(">Q", _CHUNK), *parts])
+    _xar(path, [("PackageInfo", _package_info(name)), ("Bom", _listed(name)), ("Payload", payload)])
+    plain = path.with_suffix(".xz")
+    with plain.open("wb") as file:
+        for block in whole:
+            file.write(stored[block])
+    return path, plain
+
+
+def disk_image(path: Path, name: str, size: int) -> Path | None:
+    """An uncompressed disk image (UDIF) with an app; None where no program here (xorriso) makes a volume."""
+    if shutil.which("xorrisofs") is None:
+        return None
+    folder = path.with_suffix(".folder")
+    program = folder / f"{name}.app" / "Contents" / "MacOS" / name
+    program.parent.mkdir(parents=True)
+    file_of(program, size)
+    program.parents[1].joinpath("Info.plist").write_bytes(info_plist(name, "1.0"))
+    subprocess.run(["xorrisofs", "-quiet", "-hfsplus", "-V", name, "-o", path, folder], check=True)
+    shutil.rmtree(folder)
+    data = path.stat().st_size
+    described = _whole_disk(data // 512)
+    with path.open("ab") as file:
+        file.write(described)
+        file.write(_udif_trailer(data, len(described)))
     return path
+
+
+def _whole_disk(sectors: int) -> bytes:
+    """The property list of a disk image with one run of bytes that are stored as they are (type 1)."""
+    runs = struct.pack(">IIQQQQ", 1, 0, 0, sectors, 0, sectors * 512)
+    runs += struct.pack(">IIQQQQ", 0xFFFFFFFF, 0, sectors, 0, sectors * 512, 0)
+    head = b"mish" + struct.pack(">IQQQII", 1, 0, sectors, 0, 0, 0xFFFFFFFE)
+    table = head + bytes(24) + _NO_CHECKSUM + struct.pack(">I", 2) + runs
+    row = {"Attributes": "0x0050", "CFName": "whole disk", "Name": "whole disk", "ID": "0", "Data": table}
+    return plistlib.dumps({"resource-fork": {"blkx": [row]}})
+
+
+def _udif_trailer(data: int, described: int) -> bytes:
+    """The last 512 bytes: where the data and the property list are."""
+    start = struct.pack(">4sIIIQQQQQII", b"koly", 4, 512, 1, 0, 0, data, 0, 0, 1, 1) + bytes(16) + _NO_CHECKSUM
+    end = struct.pack(">QQ", data, described) + bytes(120) + _NO_CHECKSUM + struct.pack(">IQ", 1, data // 512)
+    return (start + end).ljust(512, b"\0")
 
 
 def file_of(path: Path, size: int) -> Path:
@@ -78,8 +148,6 @@ def file_of(path: Path, size: int) -> Path:
 
 def changed_copy(path: Path, of: Path) -> Path:
     """A file of the same size whose last bytes differ."""
-    import shutil
-
     shutil.copyfile(of, path)
     with path.open("r+b") as file:
         file.seek(-16, os.SEEK_END)
@@ -110,6 +178,19 @@ def payload_of(package: Path, into: Path) -> Path:
             while length:
                 length -= out.write(file.read(min(length, _CHUNK)))
     return into
+
+
+class _Parts:
+    """Bytes in parts, some of which are the same object many times."""
+
+    def __init__(self, parts: list[bytes]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._parts)
 
 
 class _Gzip:
@@ -152,7 +233,7 @@ def _package_info(name: str) -> bytes:
     ).encode()
 
 
-def _xar(path: Path, files: list[tuple[str, bytes | _Gzip]]) -> None:
+def _xar(path: Path, files: list[tuple[str, bytes | _Gzip | _Parts]]) -> None:
     offset, entries = 20, []
     for number, (name, data) in enumerate(files, start=1):
         entries.append(

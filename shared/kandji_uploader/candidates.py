@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kandji_uploader import audit, fleet, matching, plan, promotion, releases
 from kandji_uploader.errors import ApiError, NetworkError
-from kandji_uploader.gather import InStore, Place, gather, with_digest
+from kandji_uploader.gather import NotReadAhead, Place, gather, with_digest
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Stage, Target
 from kandji_uploader.plan import Identity, Installer, Question, TargetPlan, Tenant
 from kandji_uploader.promotion import Decision, Kind, Standing
@@ -27,7 +27,7 @@ _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
 
 
 @dataclass(frozen=True)
-class Held(InStore):
+class Held(NotReadAhead):
     """A release as an installer that is in Kandji's store: nothing of it is on this machine.
 
     Attributes:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from kandji_uploader import audit, homebrew, interrupts, pipeline
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
-from kandji_uploader.gather import InStore, Place, with_digest
+from kandji_uploader.gather import NotReadAhead, Place, with_digest
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.pipeline import Host, Request
 from kandji_uploader.settings import new_app_name
@@ -40,7 +40,7 @@ class Order:
 
 
 @dataclass
-class InKandji(InStore):
+class InKandji(NotReadAhead):
     """An installer that a Custom App of the tenant holds already; what it is, that app's audit script tells.
 
     Args:

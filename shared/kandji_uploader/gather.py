@@ -54,8 +54,8 @@ class Source(Protocol):
         """What has been worked out of it so far, for an upload to go on with."""
 
 
-class InStore:
-    """A source that is in Kandji's store and not on this machine: nothing is read, and nothing is uploaded."""
+class NotReadAhead:
+    """A source of which nothing is worked out ahead, such as one that is in Kandji's store already."""
 
     def reading_ahead(self, _: DigestCache) -> AbstractContextManager[None]:
         """See `Source`."""

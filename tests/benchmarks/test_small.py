@@ -19,7 +19,8 @@ from benchmarks import cases, installers
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not all(map(shutil.which, ("curl", "openssl", "gzip"))), reason="curl, openssl and gzip are what is measured by"
+        not all(map(shutil.which, ("curl", "openssl", "gzip", "xz"))),
+        reason="curl, openssl, gzip and xz are what is measured by",
     ),
 ]
 
@@ -125,12 +126,25 @@ def test_an_unchanged_installer_takes_one_request_and_is_not_read_again(bench):
     assert beyond(again, empty, limit) <= 0.4, "with the digest known, the size makes no difference"
 
 
+def test_a_run_that_finds_nothing_to_do_costs_little_more_than_importing_requests(bench):
+    with Tenant() as tenant:
+
+        def start():
+            tenant.clear()
+            return nothing_to_do(bench, tenant)
+
+        ours, bare = in_turns(SMALL.rounds, start, lambda: bench.python_run("import requests"))
+    times = statistics.median(run.cpu for run in ours.runs) / statistics.median(run.cpu for run in bare.runs)
+    assert times <= 2.0, "1.4 were measured"
+
+
 def test_facts_cost_no_more_than_unpacking_and_little_memory(bench):
     rows = list(cases.facts(bench))
-    late, late_memory, first, first_memory, _ = rows
+    late, late_memory, first, first_memory, chunks, chunks_memory, *_ = rows
     assert late.value <= 2.5, "1.3 are the bar for 1 GiB; the start of a process counts here"
     assert first.value <= 0.75 * late.value * float(late.limit.split(", ")[1].removesuffix(" s")), "read no further"
-    assert max(late_memory.value, first_memory.value) <= 64
+    assert chunks.value <= 2.5, "likewise"
+    assert max(late_memory.value, first_memory.value, chunks_memory.value) <= 64
 
 
 def test_recipes_take_a_list_and_four_requests_for_each_change_and_do_not_grow(bench):

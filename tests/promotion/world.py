@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader import audit, pipeline
+from kandji_uploader.gather import NotReadAhead
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
 from kandji_uploader.pipeline import Host, Request
@@ -24,7 +25,7 @@ NAMES = {"prod_name": PROD, "test_name": TEST}
 
 
 @dataclass(frozen=True)
-class Installer:
+class Installer(NotReadAhead):
     """An installer on disk that says of itself what the test says it is."""
 
     path: Path
