@@ -163,8 +163,10 @@ def _promote_too(
     """Promote after publishing; what goes wrong then must not hide what was published."""
     try:
         outcome, step = promote(targets, place, host)
-    except InterruptedRunError:
-        raise
+    except InterruptedRunError as stopped:
+        published = [f"{outcome.name}: {outcome.action.value}" for outcome in done if outcome.action.writes]
+        before = f"Before the promotion: {'; '.join(published)}. The promotion was " if published else ""
+        raise InterruptedRunError(f"{before}{stopped}") from None
     except KandjiUploaderError as problem:
         if not any(outcome.action.writes for outcome in done):
             raise

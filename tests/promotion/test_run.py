@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from kandji_uploader import audit, pipeline, report
-from kandji_uploader.errors import SettingsError
+from kandji_uploader.errors import InterruptedRunError, SettingsError
 from kandji_uploader.models import Action, InstallType
 from kandji_uploader.pipeline import Request
 from tests.promotion.world import PROD, TEST, World, failing, firefox, passing, stamp
@@ -45,6 +47,18 @@ def test_a_healthy_release_is_promoted_after_its_soak_without_an_upload(world: W
     test, prod = world.tenant.app(TEST), world.tenant.app(PROD)
     assert (prod["sha256"], prod["file_key"]) == (test["sha256"], test["file_key"])
     assert world.prod(result).reason == "1.0 has been in test for 5.0 days, 4 of 4 Macs PASS, 0 in ERROR"
+
+
+def test_a_run_that_is_stopped_while_it_promotes_tells_what_it_had_published_before(world: World) -> None:
+    soaked(world)
+    stop = {"kind": "call", "do": lambda: os.kill(os.getpid(), signal.SIGINT)}
+    world.tenant.faults.add("POST", "library/custom-apps", **stop)
+    with pytest.raises(InterruptedRunError) as stopped:
+        world.publish("2.0")
+    assert world.enforced(TEST) == "2.0"
+    text = str(stopped.value)
+    assert text.startswith(f"Before the promotion: {TEST}: update. The promotion was interrupted. Done: nothing.")
+    assert f"Not done: '{PROD}'" in text
 
 
 def test_the_promoted_app_gets_an_audit_script_whose_clock_starts_now(world: World) -> None:
