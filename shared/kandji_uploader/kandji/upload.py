@@ -20,7 +20,7 @@ from kandji_uploader.ahead import Begun
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.files import identity
 
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 """Bytes read and sent at a time: large enough for the wire, small enough for a processor's cache."""
 
 _BUFFERS = 4
