@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
+import pathlib
 import struct
+import tempfile
 import zipfile
 
 import pytest
@@ -99,12 +102,36 @@ def test_missing_empty_and_odd_files(tmp_path, ask):
         ask(tmp_path / "Empty.pkg" / "below")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path):
-    path = formats.write(tmp_path / "Secret.pkg", formats.xar([]))
-    path.chmod(0)
-    with pytest.raises(InstallerError, match="permission"):
-        installer.identify(path)
+@pytest.fixture
+def another_user():
+    """Root may read everything: be somebody else for the length of a block."""
+
+    @contextlib.contextmanager
+    def being():
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(before)
+
+    return being
+
+
+def test_a_file_that_may_not_be_read(another_user):
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to anybody else
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        path = formats.write(folder / "Secret.pkg", formats.xar([]))
+        path.chmod(0o644)
+        with another_user():
+            path.stat()
+            assert path.read_bytes()
+        installer.sha256(path)
+        path.chmod(0)
+        with another_user(), pytest.raises(InstallerError, match=r"Secret\.pkg.*[Pp]ermission"):
+            installer.identify(path)
 
 
 @pytest.mark.parametrize("size", [1, 4 << 20, (4 << 20) + 1])
