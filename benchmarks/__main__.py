@@ -31,6 +31,7 @@ def main() -> int:
         bench = Bench(Path(folder), scale)
         rows: list[Row] = []
         for name in arguments.only or CASES:
+            os.sync()  # what one case has left to be written must not burden the next
             for row in CASES[name](bench):
                 rows.append(row)
                 print(f"{'  ' if row.reached else '! '}{row.what}: {row.ours} | {row.limit} | {row.bar}", flush=True)
