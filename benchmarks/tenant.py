@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Tenant:
         self._process.stdin.close()
         self._process.wait(30)
 
-    def seed(self, apps: list[dict[str, Any]]) -> None:
+    def seed(self, apps: Sequence[Mapping[str, object]]) -> None:
         """Add Custom Apps; see `RehearsalTenant.seed`."""
         self._ask(do="seed", apps=apps)
 
