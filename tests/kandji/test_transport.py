@@ -207,6 +207,8 @@ def authority(tmp_path_factory):
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(subject_key.public_key()), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
         )
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
@@ -226,7 +228,7 @@ def authority(tmp_path_factory):
 
 def test_a_server_that_nobody_vouches_for_is_refused_and_gets_no_token(authority):
     with recording(authority[1]) as server:
-        with pytest.raises(NetworkError, match="certificate was not accepted") as raised:
+        with pytest.raises(NetworkError, match=r"accepted \(unable to get local issuer certificate\)\. If") as raised:
             Client(f"https://127.0.0.1:{server.server_port}", TOKEN, QUICK).list_custom_apps()
         assert server.seen == []
     assert not isinstance(raised.value, LostAnswerError)
@@ -239,6 +241,14 @@ def test_a_custom_authority_is_named_by_the_usual_variables(authority, monkeypat
     with recording(authority[1]) as server:
         assert Client(f"https://127.0.0.1:{server.server_port}", TOKEN, QUICK).list_custom_apps() == ()
         assert [headers["Authorization"] for _, headers in server.seen] == [f"Bearer {TOKEN}"]
+
+
+def test_what_is_wrong_with_a_certificate_is_told(authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[0]))
+    with recording(authority[1]) as server:
+        with pytest.raises(NetworkError, match=r"\(Hostname mismatch, .* not valid for 'localhost'\)\. If a proxy"):
+            Client(f"https://localhost:{server.server_port}", TOKEN, QUICK).list_custom_apps()
+        assert server.seen == []
 
 
 def test_a_large_body_goes_over_tls_whole(authority, monkeypatch, tmp_path):

@@ -485,8 +485,10 @@ def _tls_error(where: str, problem: requests.RequestException) -> NetworkError:
     if "NO_CERTIFICATE_OR_CRL" in text:
         return _bad_authorities(problem)
     if "CERTIFICATE_VERIFY_FAILED" in text:
+        told = re.search(r"certificate verify failed: ([ -~]{1,200}?)\.? \(_ssl", text)
+        why = f" ({told[1]})" if told else ""
         return NetworkError(
-            f"{where}: its TLS certificate was not accepted. If a proxy inspects TLS, name its CA's file with "
+            f"{where}: its TLS certificate was not accepted{why}. If a proxy inspects TLS, name its CA's file with "
             f"{_CA_VARIABLES[0]}; the verification cannot be turned off"
         )
     return NetworkError(f"{where}: no TLS connection could be made. Check kandji.api_url, and any proxy in between")
