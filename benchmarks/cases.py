@@ -407,10 +407,11 @@ def _facts_of_pbzx(bench: Bench) -> Iterable[Row]:
 def _facts_of_directories(bench: Bench) -> Iterable[Row]:
     """Of what has a directory, no more is read than that."""
     zipped = installers.app_zip(bench.folder / "Facts.zip", "Facts", "1.0", bench.scale.large)
-    image = installers.disk_image(bench.folder / "Facts.dmg", "Facts", bench.scale.large)
     listings = {zipped: f"'{bench.python}' -m zipfile -l '{zipped}'"}
+    reader = shutil.which("7zz") or shutil.which("7z")
+    image = installers.disk_image(bench.folder / "Facts.dmg", "Facts", bench.scale.large) if reader else None
     if image is not None:
-        listings[image] = f"7zz l '{image}'"
+        listings[image] = f"'{reader}' l '{image}'"
     for path, listing in listings.items():
         here, there = _reading(bench, path, listing)
         path.unlink()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-import os
 import plistlib
 import random
 import shutil
@@ -143,15 +142,6 @@ def file_of(path: Path, size: int) -> Path:
     with path.open("wb") as file:
         for block in _repeated(_noise(min(size, _CHUNK)), size):
             file.write(block)
-    return path
-
-
-def changed_copy(path: Path, of: Path) -> Path:
-    """A file of the same size whose last bytes differ."""
-    shutil.copyfile(of, path)
-    with path.open("r+b") as file:
-        file.seek(-16, os.SEEK_END)
-        file.write(os.urandom(16))
     return path
 
 

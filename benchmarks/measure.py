@@ -91,12 +91,6 @@ class Sample:
         return statistics.median(run.cpu for run in self.runs)
 
     @property
-    def spread(self) -> tuple[float, float]:
-        """The fastest and the slowest, in seconds."""
-        walls = [run.wall for run in self.runs]
-        return min(walls), max(walls)
-
-    @property
     def peak(self) -> int:
         """The highest maximum resident size of all runs, in bytes."""
         return max(run.peak for run in self.runs)

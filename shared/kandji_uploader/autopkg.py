@@ -119,14 +119,9 @@ def _known(value: Any) -> str | None:
 
 
 def _conditions(pkginfo: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, str | None, tuple[str, ...]]:
-    """What a pkginfo says of blocking applications and of the lowest macOS, and what of it cannot be used.
-
-    A list of which nothing can be used says nothing, and not that nothing blocks.
-    """
+    """What a pkginfo says of blocking applications and of the lowest macOS, and what of it cannot be used."""
     listed = pkginfo.get("blocking_applications")
-    found = list(listed) if isinstance(listed, list | tuple) else []
-    bad = {str(name): said for name in found if (said := _name_problem(name))}
-    names = conditions.app_names(name for name in found if not _name_problem(name))
+    names, bad = conditions.usable_apps(list(listed), _name_problem) if isinstance(listed, list | tuple) else (None, {})
     minimum = _known(pkginfo.get("minimum_os_version"))
     wrong = conditions.macos_problem(minimum) if minimum else ""
     notes = [
@@ -139,13 +134,13 @@ def _conditions(pkginfo: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, str
             f"the pkginfo's minimum_os_version {str(minimum)[:80]!r} {wrong}, so it is left out; "
             "correct it, or give custom_app.minimum_os_version"
         )
-    return (names if names or listed == [] else None), (None if wrong else minimum), tuple(notes)
+    return names, (None if wrong else minimum), tuple(notes)
 
 
-def _name_problem(name: Any) -> str:
-    if not isinstance(name, str):
-        return "is no text"
-    return conditions.app_problem(name) if _known(name) else "is empty or holds a variable that no step has set"
+def _name_problem(name: object) -> str:
+    if isinstance(name, str) and not _known(name):
+        return "is empty or holds a variable that no step has set"
+    return conditions.app_problem(name)
 
 
 def _munki_info(env: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LONGEST_NAME = 1024
 """Characters of a blocking application; as many as a path of a Mac can have bytes."""
@@ -18,8 +18,10 @@ _MACOS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,4}")
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 
-def app_problem(name: str) -> str:
-    """Why a text cannot name a blocking application; "" where it can."""
+def app_problem(name: object) -> str:
+    """Why a value cannot name a blocking application; "" where it can."""
+    if not isinstance(name, str):
+        return "is no text"
     name = name.strip(" ")
     if not name.strip("/"):
         return "names no app"
@@ -35,6 +37,18 @@ def app_problem(name: str) -> str:
 def app_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names as they are compared: without blanks around them or slashes behind them, each once."""
     return tuple(dict.fromkeys(name.strip(" ").rstrip("/") for name in names))
+
+
+def usable_apps(
+    listed: list[object], problem: Callable[[object], str] = app_problem
+) -> tuple[tuple[str, ...] | None, dict[str, str]]:
+    """The names of a pkginfo's list that can be used, and what is wrong with each of the others.
+
+    A list of which nothing can be used says nothing (None), and not that nothing blocks.
+    """
+    found = [(name, problem(name)) for name in listed]
+    names = app_names(str(name) for name, said in found if not said)
+    return names if names or not listed else None, {str(name): said for name, said in found if said}
 
 
 def macos_problem(text: str) -> str:

@@ -141,18 +141,6 @@ class StillProcessingError(ApiError):
     """503 until the budget was spent: the upload is there, the next run will finish."""
 
 
-class RunFailedError(KandjiUploaderError):
-    """At least one target of a run failed; the text names what succeeded and what did not.
-
-    Attributes:
-        result: the whole `RunResult`, so that what did succeed is not lost.
-    """
-
-    def __init__(self, text: str, result: object) -> None:
-        self.result = result
-        super().__init__(text)
-
-
 class InterruptedRunError(KandjiUploaderError):
     """SIGINT or SIGTERM: the text says what was and what was not done."""
 

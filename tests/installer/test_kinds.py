@@ -102,24 +102,19 @@ def test_missing_empty_and_odd_files(tmp_path, ask):
         ask(tmp_path / "Empty.pkg" / "below")
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def another_user():
     """Root may read everything: be somebody else for the length of a block."""
-
-    @contextlib.contextmanager
-    def being():
-        before = os.geteuid()
-        if before == 0:
-            os.seteuid(65534)
-        try:
-            yield
-        finally:
-            os.seteuid(before)
-
-    return being
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
-def test_a_file_that_may_not_be_read(another_user):
+def test_a_file_that_may_not_be_read():
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to anybody else
         folder = pathlib.Path(name)
         folder.chmod(0o755)

@@ -218,15 +218,10 @@ def _blocking_of(carried: Carried, package: PkgInfo) -> tuple[str, ...] | None:
     if not isinstance(raw, list):
         _once(carried.gaps, Gap(f"blocking_applications of {package.version}", "it is no list, so Munki ignores it"))
         return None
-    bad = {str(name)[:80]: said for name in raw if (said := _app_problem(name))}
+    names, bad = conditions.usable_apps(raw)
     for name, said in bad.items():
-        _once(carried.gaps, Gap(f"blocking_applications: {name}", f"it {said}"))
-    names = conditions.app_names(name for name in raw if not _app_problem(name))
-    return names if names or not raw else None
-
-
-def _app_problem(name: object) -> str:
-    return conditions.app_problem(name) if isinstance(name, str) else "is no text"
+        _once(carried.gaps, Gap(f"blocking_applications: {name[:80]}", f"it {said}"))
+    return names
 
 
 def _minimum(carried: Carried, packages: Mapping[Stage, PkgInfo]) -> None:

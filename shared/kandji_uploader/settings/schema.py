@@ -305,19 +305,6 @@ PROMOTION = (
     ),
 )
 
-BLOCKING_APPLICATIONS = Key(
-    "blocking_applications",
-    kinds.app_names,
-    "The apps that a user is asked to quit before an upgrade, in place of the app itself.",
-    recipe="custom_app.blocking_applications",
-)
-MINIMUM_OS_VERSION = Key(
-    "minimum_os_version",
-    kinds.macos_version,
-    "The lowest macOS that the audit script asks for an install or upgrade.",
-    recipe="custom_app.minimum_os_version",
-)
-
 RECIPE_KEYS = (
     *_PROD,
     *_TEST,
@@ -328,8 +315,18 @@ RECIPE_KEYS = (
         "The highest version that is published.",
         recipe="custom_app.pin_version",
     ),
-    BLOCKING_APPLICATIONS,
-    MINIMUM_OS_VERSION,
+    Key(
+        "blocking_applications",
+        kinds.app_names,
+        "The apps that a user is asked to quit before an upgrade, in place of the app itself.",
+        recipe="custom_app.blocking_applications",
+    ),
+    Key(
+        "minimum_os_version",
+        kinds.macos_version,
+        "The lowest macOS that the audit script asks for an install or upgrade.",
+        recipe="custom_app.minimum_os_version",
+    ),
     Key(
         "enforcement_type",
         kinds.enforcement,

@@ -123,12 +123,12 @@ def _leaves(source: Source, mapping: Mapping[str, object], prefix: str, complain
 
 def _unknown(table: Table, path: str) -> str:
     """What to say of a key that no table knows. Its value is never shown: it may be a secret in the wrong place."""
+    import difflib
+
     above, _, last = path.rpartition(".")
     inside = f"{above}." if above else ""
     beside = sorted({known.removeprefix(inside).split(".")[0] for known in table if known.startswith(inside)})
     elsewhere = [known for known in table if known.rpartition(".")[2] == last]
-    import difflib
-
     near = difflib.get_close_matches(last.lower(), beside, 1)
     meant = [word for word in (_MEANT.get(last), *near) if word in beside] or elsewhere
     if meant:
