@@ -73,7 +73,7 @@ class KandjiUploader(Processor):
         """Publish; every failure that is expected to happen becomes a ProcessorError."""
         if _LIBRARY not in sys.path:
             sys.path.insert(0, _LIBRARY)
-        from kandji_uploader import packages
+        from kandji_uploader._util import dependencies as packages
 
         absent = packages.missing()
         if absent:
@@ -81,8 +81,10 @@ class KandjiUploader(Processor):
                 f"this Python lacks {', '.join(absent)} (an AutoPkg upgrade removes what was added). "
                 f"Install with: {packages.pip_line(absent)}"
             )
-        from kandji_uploader import autopkg, pipeline, report
+        from kandji_uploader import autopkg
         from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+        from kandji_uploader.flows import publish as pipeline
+        from kandji_uploader.report import text as report
 
         for key in autopkg.OUTPUTS:
             self.env.pop(key, None)

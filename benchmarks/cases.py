@@ -433,7 +433,7 @@ def audit_script(bench: Bench) -> Iterable[Row]:
     """Rendering the audit script."""
     code = (
         "import statistics, time\n"
-        "from kandji_uploader import audit\n"
+        "from kandji_uploader.audit import script as audit\n"
         "template, took = audit.load_template(), []\n"
         "for number in range(200):\n"
         "    values = audit.AuditValues('Big.app', 'com.example.big', None, f'1.{number}', 1700000000, 5)\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 def run(folder: Path, count: int) -> list[tuple[float, bool]]:
     """Publish `App N-1.0.zip` for N below `count`; seconds and whether something changed, for each."""
-    from kandji_uploader import pipeline
-    from kandji_uploader.pipeline import Request
-    from kandji_uploader.targets import Given
+    from kandji_uploader.flows import publish as pipeline
+    from kandji_uploader.flows.publish import Request
+    from kandji_uploader.publish.targets import Given
 
     told = []
     for number in range(count):

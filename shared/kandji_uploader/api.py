@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from kandji_uploader import pipeline, report
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult
-from kandji_uploader.pipeline import Host, Request
+from kandji_uploader.report import text as report
 
 Progress = Callable[[int, int], None]
 
@@ -129,7 +130,7 @@ def process_brew(
     Raises:
         InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
     """
-    from kandji_uploader import casks
+    from kandji_uploader.flows import casks
 
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
     if arch is not None:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader import conditions, report
+from kandji_uploader.audit import conditions
 from kandji_uploader.errors import InstallerError
+from kandji_uploader.flows.publish import Request
 from kandji_uploader.models import RunResult
-from kandji_uploader.pipeline import Request
-from kandji_uploader.targets import Given
+from kandji_uploader.publish.targets import Given
+from kandji_uploader.report import text as report
 
 KEYS = (
     "custom_app",

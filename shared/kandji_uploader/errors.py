@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kandji_uploader.records import dataclass
+from kandji_uploader._util.lazydataclass import dataclass
 
 
 class KandjiUploaderError(Exception):

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
-from kandji_uploader.records import dataclass
+from kandji_uploader._util.lazydataclass import dataclass
 
 
 class Stage(str, Enum):

@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader import files, interrupts
+from kandji_uploader._util import files
+from kandji_uploader._util import signals as interrupts
 from kandji_uploader.errors import LockedError, StateError
 
 Rows = list[dict[str, Any]]

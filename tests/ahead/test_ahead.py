@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from kandji_uploader import gather
-from kandji_uploader.ahead import WORTHWHILE, Ahead
-from kandji_uploader.gather import OnDisk
+from kandji_uploader._util.prehash import WORTHWHILE, Ahead
 from kandji_uploader.kandji.upload import UploadForm
+from kandji_uploader.publish import sources
+from kandji_uploader.publish.sources import OnDisk
+from kandji_uploader.publish.targets import Given
 from kandji_uploader.state import DigestCache
-from kandji_uploader.targets import Given
 
 MIB = 1 << 20
 
@@ -104,7 +104,7 @@ def test_where_reading_ahead_comes_to_nothing_the_file_is_read_as_usual(large, t
         def finish(self):
             super().finish()
 
-    monkeypatch.setattr(gather, "Ahead", Broken)
+    monkeypatch.setattr(sources, "Ahead", Broken)
     here = source(large)
     cache = DigestCache(tmp_path / "state")
     with here.reading_ahead(cache):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kandji_uploader import audit, audit_check
+from kandji_uploader.audit import script as audit
+from kandji_uploader.audit import simulate as audit_check
 from kandji_uploader.errors import AuditScriptError
 from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord
 from tests.support.mac import CREATED, needs_zsh
@@ -154,7 +155,8 @@ def test_without_zsh_a_line_says_what_was_skipped(template: str, monkeypatch: py
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount without the right to run programs")
 def test_where_programs_cannot_be_run_a_line_says_so(tmp_path: Path):
     program = (
-        "import os, tempfile; from tests.audit.test_check import VALUES, check; from kandji_uploader import audit\n"
+        "import os, tempfile; from tests.audit.test_check import VALUES, check\n"
+        "from kandji_uploader.audit import script as audit\n"
         f"tempfile.tempdir = {str(tmp_path)!r}\n"
         "print(check(VALUES, audit.load_template()))"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kandji_uploader import audit
+from kandji_uploader.audit import script as audit
 from tests.support.mac import CREATED, needs_zsh
 
 GIVEN = {

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kandji_uploader import audit, conditions
+from kandji_uploader.audit import conditions
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError
 from tests.support.mac import CREATED, ZSH, Mac, needs_zsh
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kandji_uploader import audit, version
+from kandji_uploader._util import version
+from kandji_uploader.audit import script as audit
 from tests.support.mac import ZSH, needs_zsh
 
 # Each line from the oldest to the newest.

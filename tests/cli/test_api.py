@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from kandji_uploader import api
+from kandji_uploader.flows.publish import Host
 from kandji_uploader.kandji import tenant as views
-from kandji_uploader.pipeline import Host
 
 
 @pytest.fixture

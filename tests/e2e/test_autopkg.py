@@ -6,7 +6,7 @@ import plistlib
 import pytest
 import yaml
 
-from kandji_uploader import audit
+from kandji_uploader.audit import script as audit
 from tests.e2e.conftest import TOKEN
 from tests.support.autopkg_host import AutoPkg
 

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 def serve() -> None:
     import requests  # noqa: F401 - what a run imports is imported once, here
 
-    from kandji_uploader import pipeline  # noqa: F401
+    from kandji_uploader.flows import publish as pipeline  # noqa: F401
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -44,9 +44,10 @@ def serve() -> None:
 
 def _publish(order: Mapping[str, Any], outward: int) -> None:
     """What the command line does: publish, tell how it ended, exit."""
-    from kandji_uploader import pipeline, report
     from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
-    from kandji_uploader.targets import Given
+    from kandji_uploader.flows import publish as pipeline
+    from kandji_uploader.publish.targets import Given
+    from kandji_uploader.report import text as report
 
     os.umask(0)
     request = pipeline.Request(Path(order["path"]), keys=order["keys"], given=Given(version=order["version"]))

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader.errors import KandjiUploaderError
+from kandji_uploader.flows.publish import Host, Request, run
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.models import RunResult
-from kandji_uploader.pipeline import Host, Request, run
+from kandji_uploader.publish.targets import Given
 from kandji_uploader.rehearsal import RehearsalTenant
-from kandji_uploader.targets import Given
 
 PROD, TEST = "Wid", "Wid (Test)"
 OTHERS = ("Alpha", "Beta", "Gamma")

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from kandji_uploader import apply
+from kandji_uploader.flows.publish import Host, run
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action
-from kandji_uploader.pipeline import Host, run
+from kandji_uploader.publish import apply
 from tests.faults.publisher import Publisher
 from tests.faults.scene import OTHERS, PROD, TEST, digest, make_installer, opened, prepare
 

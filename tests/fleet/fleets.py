@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
-from kandji_uploader.fleet import summarise
-from kandji_uploader.macs import FleetApp, StatusRecord
 from kandji_uploader.models import Stage
+from kandji_uploader.status.models import FleetApp, StatusRecord
+from kandji_uploader.status.summary import summarise
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 

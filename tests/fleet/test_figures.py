@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kandji_uploader.fleet import AGES, NO_REASON, NOT_INSTALLED, OTHERS, moment, summarise
-from kandji_uploader.macs import FleetFigures, StatusRecord
+from kandji_uploader.status.models import FleetFigures, StatusRecord
+from kandji_uploader.status.summary import AGES, NO_REASON, NOT_INSTALLED, OTHERS, moment, summarise
 from tests.fleet.fleets import FAILURES, NOW, audit, mixed, record
 
 

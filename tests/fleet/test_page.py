@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kandji_uploader.fleet import summarise
-from kandji_uploader.fleet_page import render
-from kandji_uploader.macs import FleetApp
 from kandji_uploader.models import Stage
+from kandji_uploader.status.html import render
+from kandji_uploader.status.models import FleetApp
+from kandji_uploader.status.summary import summarise
 from tests.fleet.conftest import requested
 from tests.fleet.fleets import HOSTILE, NOW, apps, hostile, mixed, record
 

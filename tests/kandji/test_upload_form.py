@@ -5,9 +5,9 @@ import hashlib
 
 import pytest
 
-from kandji_uploader.ahead import Begun
+from kandji_uploader._util.files import identity
+from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import InstallerError
-from kandji_uploader.files import identity
 from kandji_uploader.kandji.upload import UploadForm
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
-from kandji_uploader import pipeline
+from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.targets import Given
 from kandji_uploader.rehearsal import RehearsalTenant
-from kandji_uploader.targets import Given
 from tests.support.installers import app_pkg
 
 NAMES = {"custom_app.prod_name": "Widget", "custom_app.test_name": "Widget (Test)"}

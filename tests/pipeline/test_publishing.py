@@ -2,10 +2,10 @@
 
 import pytest
 
-from kandji_uploader import audit
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, KandjiUploaderError, SettingsError, TargetError
 from kandji_uploader.models import Action
-from kandji_uploader.targets import Given
+from kandji_uploader.publish.targets import Given
 
 SELF_SERVICE = {"custom_app.prod_name": "Widget", "custom_app.ss_category": "Productivity"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kandji_uploader.matching import by_name, stored_name, version_in
+from kandji_uploader.publish.matching import by_name, stored_name, version_in
 from tests.plan.world import live
 
 

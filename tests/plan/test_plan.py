@@ -2,10 +2,10 @@
 
 import pytest
 
-from kandji_uploader import audit
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType
-from kandji_uploader.plan import Identity, make_plan, needs_categories, needs_digest
+from kandji_uploader.publish.plan import Identity, make_plan, needs_categories, needs_digest
 from tests.plan.world import NOW, live, plan, question, script, self_service, target
 
 

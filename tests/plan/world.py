@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from kandji_uploader import audit
+from kandji_uploader.audit import script as audit
 from kandji_uploader.models import Category, CustomApp, Enforcement, InstallType, Settings, Stage, StageSettings, Target
-from kandji_uploader.plan import Identity, Installer, Question, Tenant, make_plan
+from kandji_uploader.publish.plan import Identity, Installer, Question, Tenant, make_plan
 
 NOW = 1_700_000_000
 CATEGORIES = (Category("c-apps", "Apps"), Category("c-utils", "Utilities"), Category("c-prod", "Productivity"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kandji_uploader import audit
+from kandji_uploader.audit import script as audit
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support import autopkglib_standin as standin

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from kandji_uploader import promote
 from kandji_uploader.errors import SettingsError, TargetError
+from kandji_uploader.flows import promote
+from kandji_uploader.flows.promote import Rules
 from kandji_uploader.models import Action, Promotion
-from kandji_uploader.promote import Rules
 from tests.promotion.world import PROD, TEST, World, failing, passing
 
 RECIPE_MAP = """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kandji_uploader import audit, promote
+from kandji_uploader.audit import script as audit
+from kandji_uploader.flows import promote
 from kandji_uploader.models import Action
 from tests.promotion.test_commands import RECIPE_MAP, maps
 from tests.promotion.world import PROD, TEST, World

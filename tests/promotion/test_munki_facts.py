@@ -8,7 +8,7 @@ import pytest
 
 from kandji_uploader import autopkg
 from kandji_uploader.models import Enforcement, Settings, Stage, StageSettings
-from kandji_uploader.targets import Given, decide_targets
+from kandji_uploader.publish.targets import Given, decide_targets
 
 PKGINFO = {"name": "Firefox", "display_name": "Mozilla Firefox", "category": "Browsers"}
 IMPORTED = {"munki_info": {**PKGINFO, "version": "1.0"}, "pkginfo": PKGINFO}

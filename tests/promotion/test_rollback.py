@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kandji_uploader import audit, promote
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
+from kandji_uploader.flows import promote
 from kandji_uploader.models import Action, Outcome
 from tests.promotion.world import PROD, TEST, World
 

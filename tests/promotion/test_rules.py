@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kandji_uploader import promotion, releases
-from kandji_uploader.macs import StatusRecord
 from kandji_uploader.models import InstallType, Promotion
-from kandji_uploader.promotion import DAY, Kind, Standing
-from kandji_uploader.releases import Health, Ledger, Release
+from kandji_uploader.promotion import rules as promotion
+from kandji_uploader.promotion.rules import DAY, Kind, Standing
+from kandji_uploader.publish import releases
+from kandji_uploader.publish.releases import Health, Ledger, Release
+from kandji_uploader.status.models import StatusRecord
 from tests.promotion.world import stamp
 
 NOW = 1_770_000_000.0

@@ -11,10 +11,12 @@ from datetime import timedelta
 
 import pytest
 
-from kandji_uploader import audit, pipeline, report
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, SettingsError
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import Request
 from kandji_uploader.models import Action, InstallType
-from kandji_uploader.pipeline import Request
+from kandji_uploader.report import text as report
 from tests.promotion.world import PROD, TEST, World, failing, firefox, passing, stamp
 
 

@@ -10,14 +10,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader import audit, pipeline
-from kandji_uploader.gather import NotReadAhead
+from kandji_uploader.audit import script as audit
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
-from kandji_uploader.pipeline import Host, Request
+from kandji_uploader.publish.sources import NotReadAhead
+from kandji_uploader.publish.targets import Given
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.state import DigestCache
-from kandji_uploader.targets import Given
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=timezone.utc)
 PROD, TEST = "Firefox", "Firefox (Test)"

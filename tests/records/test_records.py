@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from kandji_uploader import records
-from kandji_uploader.records import dataclass
+from kandji_uploader._util import lazydataclass as records
+from kandji_uploader._util.lazydataclass import dataclass
 
 
 @dataclass(frozen=True)

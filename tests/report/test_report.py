@@ -2,8 +2,8 @@
 
 import json
 
-from kandji_uploader import report
 from kandji_uploader.models import Action, Outcome, RunResult, Stage
+from kandji_uploader.report import text as report
 
 CREATED = Outcome(Stage.PROD, "Widget", Action.CREATE, "id", "https://link", "1.0", "audit_enforce", "W.pkg", ("name",))
 FAILED = Outcome(Stage.TEST, "Widget (Test)", Action.FAILED, error="the token lacks a permission")

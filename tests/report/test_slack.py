@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from kandji_uploader import slack
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.models import Action, Outcome, RunResult, Stage
 from kandji_uploader.rehearsal import RehearsalTenant
+from kandji_uploader.report import slack
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import keyring
 import pytest
 from keyring.core import init_backend
 
-from kandji_uploader import credentials
-from kandji_uploader.credentials import Secret
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
+from kandji_uploader.settings import credentials
+from kandji_uploader.settings.credentials import Secret
 
 TOKEN = "0f8fad5b-d9cb-469f-a165-70867728950e"  # made up
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # made up
@@ -148,7 +148,7 @@ def test_locked_keychain_says_to_unlock_it(keychain):
 def test_machine_without_a_keychain_is_told(keychain, backend, monkeypatch):
     if backend.startswith("no."):
         keychain()
-        command = "from kandji_uploader import credentials, models\n"
+        command = "from kandji_uploader import models; from kandji_uploader.settings import credentials\n"
         command += "held = models.Settings('x', keystore_environment=False, keystore_keychain=True)\n"
         command += "credentials.api_token(held, {}, 'darwin')"
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
@@ -165,9 +165,9 @@ def test_null_backend_just_has_nothing(keychain):
 
 
 def test_missing_keyring_package_says_how_to_install_it():
-    library = Path(credentials.__file__).parents[1]
+    library = Path(credentials.__file__).parents[2]
     code = f"import sys; sys.path.insert(0, {str(library)!r})\n"
-    code += "from kandji_uploader import credentials, models\n"
+    code += "from kandji_uploader import models; from kandji_uploader.settings import credentials\n"
     code += "held = models.Settings('x', keystore_environment=False, keystore_keychain=True)\n"
     code += "credentials.api_token(held, {}, 'darwin')"
     ran = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, timeout=60)

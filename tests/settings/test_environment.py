@@ -105,7 +105,7 @@ def bare_python(code, **environ):
 
 def test_nothing_but_the_standard_library_is_needed_without_yaml_files(house):
     house.write("config.json", {"zz_defaults": {"dry_run": True}})
-    code = "from kandji_uploader import settings, credentials\n"
+    code = "from kandji_uploader import settings; from kandji_uploader.settings import credentials\n"
     code += "held = settings.load({}, given_origin='x', caller='python').settle(); print(held.dry_run)\n"
     code += "print(credentials.api_token(held).origin)"
     ran = bare_python(code, **URL, KANDJI_UPLOADER_DIR=str(house.folder), KANDJI_TOKEN="t")
@@ -120,7 +120,7 @@ def test_missing_pyyaml_says_how_to_install_it(house):
 
 
 def test_importing_settings_and_credentials_imports_nothing_heavy():
-    code = "from kandji_uploader import settings, credentials\n"
+    code = "from kandji_uploader import settings; from kandji_uploader.settings import credentials\n"
     code += "print(sorted({'yaml', 'keyring', 'requests', 'platformdirs'} & set(sys.modules)))"
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(LIBRARY)!r})\n{code}"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
+from kandji_uploader._util.files import write_private
 from kandji_uploader.errors import LockedError, StateError
-from kandji_uploader.files import write_private
 from kandji_uploader.state import DigestCache, JournalEntry, Published, Store
 
 TENANT = "https://a.api.kandji.io"
@@ -194,7 +194,7 @@ def test_a_draft_that_a_killed_process_left_is_removed_at_the_next_write(tmp_pat
         import os, sys
         from pathlib import Path
         os.fsync = lambda handle: os.kill(os.getpid(), 9)
-        from kandji_uploader.files import write_private
+        from kandji_uploader._util.files import write_private
         write_private(Path(sys.argv[1]) / "config.yaml", "half")
     """)
     assert subprocess.run([sys.executable, "-c", program, tmp_path], check=False).returncode == -9

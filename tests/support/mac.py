@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from kandji_uploader import audit, audit_check
+from kandji_uploader.audit import script as audit
+from kandji_uploader.audit import simulate as audit_check
 
 TOOLS = (
     *("bin/date", "bin/sleep", "usr/bin/lsappinfo", "usr/bin/mdfind", "usr/bin/osascript", "usr/bin/plutil"),

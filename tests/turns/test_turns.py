@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from kandji_uploader import interrupts
+from kandji_uploader._util import signals as interrupts
 from kandji_uploader.cli import main
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.kandji.transport import Policy
+from kandji_uploader.publish.queue import Turns
 from kandji_uploader.rehearsal import RehearsalTenant
-from kandji_uploader.turns import Turns
 
 PATIENT = Policy(first_wait=0.05)
 

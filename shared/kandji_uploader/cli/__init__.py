@@ -26,7 +26,7 @@ from kandji_uploader import __version__
 from kandji_uploader.cli import log, root
 from kandji_uploader.cli.stopping import sigterm_as_ctrl_c
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
-from kandji_uploader.report import visible
+from kandji_uploader.report.text import visible
 
 PROGRAM = "kandji-uploader"
 DONE, FAILED, USAGE = 0, 1, 2

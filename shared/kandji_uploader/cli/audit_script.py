@@ -15,7 +15,9 @@ import json
 import sys
 import time
 
-from kandji_uploader import audit, audit_check, conditions
+from kandji_uploader.audit import conditions
+from kandji_uploader.audit import script as audit
+from kandji_uploader.audit import simulate as audit_check
 from kandji_uploader.errors import AuditScriptError
 
 _KEYS = {

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.cli import log
 from kandji_uploader.cli.progress import Progress
-from kandji_uploader.records import dataclass
-from kandji_uploader.report import visible
+from kandji_uploader.report.text import visible
 
 Told = Callable[[int, int], None]
 

@@ -21,11 +21,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kandji_uploader import audit, autopkg, pipeline, report
+from kandji_uploader import autopkg
+from kandji_uploader.audit import script as audit
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
+from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.rehearsal import RehearsalTenant
+from kandji_uploader.report import text as report
 
 _STEPS = (
     ("A first version: one upload, two Custom Apps", "1.0"),

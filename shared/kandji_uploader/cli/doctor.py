@@ -14,10 +14,10 @@ import argparse
 import json
 import os
 
-from kandji_uploader import checkup
-from kandji_uploader.checkup import Health
 from kandji_uploader.cli import DONE, FAILED
-from kandji_uploader.report import visible
+from kandji_uploader.report.text import visible
+from kandji_uploader.setup import doctor as checkup
+from kandji_uploader.setup.doctor import Health
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.models import AppFacts, AppRecord, PackageRecord
-from kandji_uploader.report import visible
+from kandji_uploader.report.text import visible
 
 _LABEL = 16
 

@@ -15,8 +15,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kandji_uploader import files
-from kandji_uploader.report import visible
+from kandji_uploader._util import files
+from kandji_uploader.report.text import visible
 
 FILE_NAME = "kandji-uploader.log"
 _SIZE = 1_000_000

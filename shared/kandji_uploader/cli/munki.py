@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import Path
 
-from kandji_uploader import files, settings
+from kandji_uploader import settings
+from kandji_uploader._util import files
 from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import MunkiRepoError, Problem, SettingsError

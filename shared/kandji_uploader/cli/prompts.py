@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kandji_uploader.errors import KandjiUploaderError, SetupError
-from kandji_uploader.report import visible
+from kandji_uploader.report.text import visible
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from types import FrameType
 from kandji_uploader.cli import DONE
 from kandji_uploader.errors import KandjiUploaderError
 from kandji_uploader.rehearsal import Record, RehearsalTenant
-from kandji_uploader.report import visible
+from kandji_uploader.report.text import visible
 
 _STATE = "tenant"
 _CONFIG = "config"

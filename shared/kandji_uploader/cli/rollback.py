@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 
-from kandji_uploader import promote
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.promote import tell
-from kandji_uploader.pipeline import Host
+from kandji_uploader.flows import promote
+from kandji_uploader.flows.publish import Host
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kandji_uploader import credentials, settings
+from kandji_uploader import settings
 from kandji_uploader.errors import CredentialError, SettingsError
+from kandji_uploader.settings import credentials
 
 _SOMEWHERE = {"kandji.api_url": "http://127.0.0.1"}
 """Where the tenant is does not matter here."""

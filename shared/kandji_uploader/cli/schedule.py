@@ -144,7 +144,7 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
 def _publisher(arguments: argparse.Namespace) -> schedule.Publish:
     """The Python API's own, with our messages."""
     from kandji_uploader import api
-    from kandji_uploader.pipeline import Host
+    from kandji_uploader.flows.publish import Host
 
     console = Console()
     host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)

@@ -22,16 +22,17 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kandji_uploader import credentials, onboarding, settings
+from kandji_uploader import settings
 from kandji_uploader.cli import DONE, FAILED, USAGE, main
 from kandji_uploader.cli.prompts import Prompts, tell
-from kandji_uploader.credentials import Secret
 from kandji_uploader.errors import AuthenticationError, CredentialError, KandjiUploaderError, SetupError
+from kandji_uploader.flows.publish import Host, Request, open_tenant, settle_early
 from kandji_uploader.kandji.permissions import State
 from kandji_uploader.models import Settings
-from kandji_uploader.pipeline import Host, Request, open_tenant, settle_early
-from kandji_uploader.report import columns
-from kandji_uploader.settings import writing
+from kandji_uploader.report.text import columns
+from kandji_uploader.settings import credentials, writing
+from kandji_uploader.settings.credentials import Secret
+from kandji_uploader.setup import wizard as onboarding
 
 _STORES = ("environment", "keychain")
 _URL, _TOKEN_NAME, _SLACK = "kandji.api_url", "kandji.token_name", "slack.enabled"

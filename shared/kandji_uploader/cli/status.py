@@ -14,12 +14,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from kandji_uploader import files, fleet, fleet_page, fleet_status, report
+from kandji_uploader._util import files
 from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import TargetError
-from kandji_uploader.macs import FleetApp
-from kandji_uploader.pipeline import Host
+from kandji_uploader.flows import status as fleet_status
+from kandji_uploader.flows.publish import Host
+from kandji_uploader.report import text as report
+from kandji_uploader.status import html as fleet_page
+from kandji_uploader.status import summary as fleet
+from kandji_uploader.status.models import FleetApp
 
 _TOP = 5
 

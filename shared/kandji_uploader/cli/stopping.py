@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from kandji_uploader.records import dataclass
+from kandji_uploader._util.lazydataclass import dataclass
 
 INTERRUPTED, TERMINATED = 130, 143
 """128 and the number of the signal, as shells count."""

@@ -24,14 +24,16 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from kandji_uploader import __version__, api, interrupts, report
+from kandji_uploader import __version__, api
+from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
+from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import Enforcement
-from kandji_uploader.pipeline import Host
-from kandji_uploader.records import dataclass
-from kandji_uploader.turns import Turn, Turns
+from kandji_uploader.publish.queue import Turn, Turns
+from kandji_uploader.report import text as report
 
 _MOST_JOBS = 32
 _LAST_WORDS = 5.0

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from kandji_uploader._util.files import private_folder
 from kandji_uploader.errors import CaskError
-from kandji_uploader.files import private_folder
 from kandji_uploader.homebrew.cache import cached, digest, keep, prune
 from kandji_uploader.homebrew.cask import ARM, INTEL, LAST_INTEL_MACOS, SUFFIXES, Cask, read, suffix_of, tidy
 from kandji_uploader.homebrew.catalogue import api_address, check_arch

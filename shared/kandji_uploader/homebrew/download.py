@@ -12,8 +12,8 @@ from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kandji_uploader._util.files import private_folder, write_private
 from kandji_uploader.errors import CaskError, NetworkError
-from kandji_uploader.files import private_folder, write_private
 from kandji_uploader.homebrew import web
 from kandji_uploader.homebrew.cache import cached, digest, keep, prune
 from kandji_uploader.homebrew.cask import SUFFIXES, Cask, name_in, suffix_of, tidy

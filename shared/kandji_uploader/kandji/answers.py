@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import Blueprint, Category, CustomApp
-from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
     from kandji_uploader.kandji.transport import Answer
-    from kandji_uploader.macs import StatusRecord
+    from kandji_uploader.status.models import StatusRecord
 
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -168,7 +168,7 @@ def blueprint(fields: Fields) -> Blueprint:
 
 def status_record(fields: Fields) -> StatusRecord:
     """The status of a Library Item on one Mac."""
-    from kandji_uploader.macs import StatusRecord
+    from kandji_uploader.status.models import StatusRecord
 
     computer, blueprint = fields.maybe_object("computer"), fields.maybe_object("blueprint")
     return StatusRecord(

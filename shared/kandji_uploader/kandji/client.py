@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from kandji_uploader.ahead import Begun
+from kandji_uploader._util.lazydataclass import dataclass
+from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import ApiError, NetworkError, StillProcessingError
 from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
 from kandji_uploader.kandji.transport import Answer, LostAnswerError, Policy, Transport, safe_address
 from kandji_uploader.kandji.upload import Progress, UploadForm
 from kandji_uploader.models import Blueprint, Category, CustomApp
-from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
-    from kandji_uploader.macs import StatusRecord
+    from kandji_uploader.status.models import StatusRecord
 
 Value = TypeVar("Value")
 FormValue = str | bool

@@ -25,7 +25,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from kandji_uploader import __version__, interrupts
+from kandji_uploader import __version__
+from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import (
     ApiError,
     AuthenticationError,
@@ -34,7 +36,6 @@ from kandji_uploader.errors import (
     NetworkError,
 )
 from kandji_uploader.kandji.upload import BLOCK, UploadForm
-from kandji_uploader.records import dataclass
 
 if TYPE_CHECKING:
     import requests

@@ -16,9 +16,9 @@ from io import FileIO
 from pathlib import Path
 from queue import SimpleQueue
 
-from kandji_uploader.ahead import Begun
+from kandji_uploader._util.files import identity
+from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import InstallerError
-from kandji_uploader.files import identity
 
 BLOCK = 1 << 19
 """Bytes read and sent at a time: large enough for the wire, small enough for a processor's cache."""

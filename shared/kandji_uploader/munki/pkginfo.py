@@ -11,7 +11,8 @@ from datetime import datetime, tzinfo
 from functools import cmp_to_key
 from typing import Any
 
-from kandji_uploader import conditions, version
+from kandji_uploader._util import version
+from kandji_uploader.audit import conditions
 from kandji_uploader.models import Stage
 from kandji_uploader.munki.values import Gap, Options, PkgInfo
 

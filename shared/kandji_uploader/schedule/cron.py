@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from kandji_uploader._util.files import write_private
 from kandji_uploader.errors import Problem, ScheduleError, SettingsError
-from kandji_uploader.files import write_private
 
 STEM = "brew_cron"
 FEWEST_HOURS, MOST_HOURS = 1, 168

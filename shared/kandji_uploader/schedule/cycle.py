@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kandji_uploader._util.files import write_private
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, SettingsError
-from kandji_uploader.files import write_private
 from kandji_uploader.schedule.cron import Cron
 
 _STATE = "schedule.json"

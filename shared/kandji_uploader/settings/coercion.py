@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
-from kandji_uploader import conditions
+from kandji_uploader.audit import conditions
 from kandji_uploader.models import Enforcement
 
 Kind = Callable[[object], object]

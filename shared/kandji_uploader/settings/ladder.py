@@ -16,9 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Promotion, Settings, StageSettings
-from kandji_uploader.records import dataclass
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.schema import Key
 from kandji_uploader.settings.sources import Found, Rung, first, same_names

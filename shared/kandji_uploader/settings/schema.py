@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import Enforcement
-from kandji_uploader.records import dataclass
 from kandji_uploader.settings import coercion as kinds
 from kandji_uploader.settings import hosts
 from kandji_uploader.settings.coercion import LONGEST_DELAY, Kind

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem
-from kandji_uploader.records import dataclass
 from kandji_uploader.settings import hosts, schema
 from kandji_uploader.settings.coercion import UnfitError, boolean, shown
 from kandji_uploader.settings.schema import Key, Table

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader import files
+from kandji_uploader._util import files
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.settings import coercion, hosts, schema
 from kandji_uploader.settings.coercion import UnfitError

@@ -10,9 +10,9 @@ import functools
 import re
 from collections.abc import Sequence
 
-from kandji_uploader import version
+from kandji_uploader._util import version
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import CustomApp
-from kandji_uploader.records import dataclass
 
 ALIKE = 0.85
 """How similar (difflib ratio) two installer file names must be for dynamic lookup."""

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 
-from kandji_uploader import candidates, fleet, pipeline, plan, settings
-from kandji_uploader.macs import FleetApp
+from kandji_uploader import settings
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.promote import Pair, app_named, pairs
+from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import CustomApp, Settings, Stage
-from kandji_uploader.pipeline import Host
-from kandji_uploader.promote import Pair, app_named, pairs
+from kandji_uploader.promotion import candidates
+from kandji_uploader.publish import plan
 from kandji_uploader.state import Store
+from kandji_uploader.status import summary as fleet
+from kandji_uploader.status.models import FleetApp
 
 
 def statuses(names: Sequence[str], host: Host) -> tuple[FleetApp, ...]:

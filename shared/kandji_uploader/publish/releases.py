@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kandji_uploader import version
+from kandji_uploader._util import version
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import InstallType
-from kandji_uploader.records import dataclass
 
 KEPT_CANDIDATES = 20
 KEPT_FORMER = 5

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from types import MappingProxyType
 
-from kandji_uploader import audit, matching, releases, version
+from kandji_uploader._util import version
+from kandji_uploader._util.lazydataclass import dataclass
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (
     Action,
@@ -23,7 +25,7 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
-from kandji_uploader.records import dataclass
+from kandji_uploader.publish import matching, releases
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kandji_uploader.ahead import Begun
+from kandji_uploader._util.lazydataclass import dataclass
+from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import (
     ApiError,
     InstallerError,
@@ -27,8 +28,7 @@ from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import LostAnswerError
 from kandji_uploader.kandji.upload import Progress
 from kandji_uploader.models import Action, CustomApp, Outcome
-from kandji_uploader.plan import Installer, TargetPlan, resolve_blueprint
-from kandji_uploader.records import dataclass
+from kandji_uploader.publish.plan import Installer, TargetPlan, resolve_blueprint
 from kandji_uploader.state import JournalEntry, Store
 
 _LOOKS = 4

@@ -11,15 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader import audit, fleet, matching, plan, promotion, releases
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
-from kandji_uploader.gather import NotReadAhead, Place, gather, with_digest
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Stage, Target
-from kandji_uploader.plan import Identity, Installer, Question, TargetPlan, Tenant
-from kandji_uploader.promotion import Decision, Kind, Standing
-from kandji_uploader.releases import Ledger, Release
+from kandji_uploader.promotion import rules as promotion
+from kandji_uploader.promotion.rules import Decision, Kind, Standing
+from kandji_uploader.publish import matching, plan, releases
+from kandji_uploader.publish.plan import Identity, Installer, Question, TargetPlan, Tenant
+from kandji_uploader.publish.refresh import Place, gather, with_digest
+from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.publish.sources import NotReadAhead
+from kandji_uploader.publish.targets import Given
 from kandji_uploader.state import DigestCache
-from kandji_uploader.targets import Given
+from kandji_uploader.status import summary as fleet
 
 _SUFFIX = re.compile(r"_[0-9a-f]{8}(?=\.[^.]*$|$)")
 _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
 
-from kandji_uploader import fleet, version
-from kandji_uploader.macs import StatusRecord
+from kandji_uploader._util import version
 from kandji_uploader.models import Promotion
-from kandji_uploader.releases import Health, Release, above_pin, compare_known, order, taken_back
+from kandji_uploader.publish.releases import Health, Release, above_pin, compare_known, order, taken_back
+from kandji_uploader.status import summary as fleet
+from kandji_uploader.status.models import StatusRecord
 
 DAY = 86_400.0
 CLOCK_TOLERANCE = 900.0

@@ -14,23 +14,28 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kandji_uploader import audit, credentials, releases, settings, slack
-from kandji_uploader.ahead import Begun
-from kandji_uploader.apply import Tools, apply
+from kandji_uploader import settings
+from kandji_uploader._util.lazydataclass import dataclass
+from kandji_uploader._util.prehash import Begun
+from kandji_uploader._util.signals import sigterm_too
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
-from kandji_uploader.gather import OnDisk, Place, Source, gather
-from kandji_uploader.interrupts import sigterm_too
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
-from kandji_uploader.plan import Question, TargetPlan, make_plan, plan_target
-from kandji_uploader.records import dataclass
+from kandji_uploader.publish import releases
+from kandji_uploader.publish.apply import Tools, apply
+from kandji_uploader.publish.plan import Question, TargetPlan, make_plan, plan_target
+from kandji_uploader.publish.queue import Turn
+from kandji_uploader.publish.refresh import Place, gather
+from kandji_uploader.publish.sources import OnDisk, Source
+from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
+from kandji_uploader.report import slack
+from kandji_uploader.settings import credentials
 from kandji_uploader.state import DigestCache, Published, Store
-from kandji_uploader.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
-from kandji_uploader.turns import Turn
 
 if TYPE_CHECKING:
-    from kandji_uploader import candidates
+    from kandji_uploader.promotion import candidates
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def _deliver(
     question = gather(wanted, source, place)
     plans = make_plan(wanted, question)
     if wanted != targets:
-        from kandji_uploader import candidates
+        from kandji_uploader.promotion import candidates
 
         question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
@@ -189,7 +194,7 @@ def promote(
     Returns:
         What became of the prod app, and how that was decided.
     """
-    from kandji_uploader import candidates
+    from kandji_uploader.promotion import candidates
 
     test, prod = targets
     step = candidates.step(prod, test, place, at_once=at_once, force=force)
@@ -323,7 +328,7 @@ def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, 
     written = {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}
     if not written:
         return
-    from kandji_uploader import audit_check
+    from kandji_uploader.audit import simulate as audit_check
 
     zipped = question.installer.type is InstallType.ZIP
     folder = question.settings.unzip_location if zipped else "/Applications"
@@ -400,7 +405,7 @@ def _remember(
     published = [pair for pair in published if "file_key" in pair[1].changes]
     if not published:
         return
-    from kandji_uploader import candidates
+    from kandji_uploader.promotion import candidates
 
     for plan, item in published:
         before = plan.app

@@ -17,7 +17,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
 
-from kandji_uploader import credentials, onboarding, packages, settings
+from kandji_uploader import settings
+from kandji_uploader._util import dependencies as packages
 from kandji_uploader.errors import (
     AuthenticationError,
     CredentialError,
@@ -28,6 +29,8 @@ from kandji_uploader.errors import (
 from kandji_uploader.kandji.permissions import State
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
+from kandji_uploader.settings import credentials
+from kandji_uploader.setup import wizard as onboarding
 
 _OLDEST_AUTOPKG = (2, 3)
 _SKEW = 120.0

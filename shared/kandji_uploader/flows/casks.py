@@ -8,14 +8,18 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from kandji_uploader import audit, homebrew, interrupts, pipeline
+from kandji_uploader import homebrew
+from kandji_uploader._util import signals as interrupts
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
-from kandji_uploader.gather import NotReadAhead, Place, with_digest
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
-from kandji_uploader.pipeline import Host, Request
+from kandji_uploader.publish.refresh import Place, with_digest
+from kandji_uploader.publish.sources import NotReadAhead
+from kandji_uploader.publish.targets import Given
 from kandji_uploader.settings import new_app_name
 from kandji_uploader.state import DigestCache, Store
-from kandji_uploader.targets import Given
 
 Progress = Callable[[int, int], None]
 

@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kandji_uploader import interrupts
-from kandji_uploader.files import identity
-from kandji_uploader.records import dataclass
+from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util.files import identity
+from kandji_uploader._util.lazydataclass import dataclass
 
 if TYPE_CHECKING:
     from hashlib import _Hash

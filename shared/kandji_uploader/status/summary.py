@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 
-from kandji_uploader.macs import FleetFigures, MacState, StatusRecord
+from kandji_uploader.status.models import FleetFigures, MacState, StatusRecord
 
 AGES = {
     "within a day": timedelta(days=1),

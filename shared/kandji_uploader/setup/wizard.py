@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from kandji_uploader import credentials, files, installer, settings, slack
-from kandji_uploader.credentials import Secret
+from kandji_uploader import installer, settings
+from kandji_uploader._util import files
 from kandji_uploader.errors import CredentialError, InstallerError, SettingsError, SetupError
 from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.permissions import Permission, State
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import Policy, Transport
 from kandji_uploader.models import Settings
-from kandji_uploader.settings import writing
-from kandji_uploader.targets import Given, identifiers
+from kandji_uploader.publish.targets import Given, identifiers
+from kandji_uploader.report import slack
+from kandji_uploader.settings import credentials, writing
+from kandji_uploader.settings.credentials import Secret
 
 PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=2, longest_wait=2.0, retry_after_cap=10)
 """Somebody is waiting for the answer."""

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
-from kandji_uploader.macs import FleetApp, FleetFigures, MacState
+from kandji_uploader.status.models import FleetApp, FleetFigures, MacState
 
 # The colour of a status; any other gets `other`. Reading order of bars, too.
 _CLASSES = {

@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from kandji_uploader import interrupts
+from kandji_uploader._util import signals as interrupts
 
 _LOOK = 0.1
 """Seconds between two looks at whether the work is to stop."""

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader import audit, candidates, matching, pipeline, plan, releases, settings
+from kandji_uploader import settings
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, TargetError
-from kandji_uploader.gather import Place, with_digest
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import Host, Job
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import (
     Action,
@@ -27,12 +29,14 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
-from kandji_uploader.pipeline import Host, Job
-from kandji_uploader.promotion import Kind
-from kandji_uploader.releases import Ledger, Release
+from kandji_uploader.promotion import candidates
+from kandji_uploader.promotion.rules import Kind
+from kandji_uploader.publish import matching, plan, releases
+from kandji_uploader.publish.refresh import Place, with_digest
+from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.publish.targets import Given, decide_targets
 from kandji_uploader.settings import sources
 from kandji_uploader.state import Store
-from kandji_uploader.targets import Given, decide_targets
 
 _PATIENCE = 900.0
 _HOLDS = "custom_app.promotion."

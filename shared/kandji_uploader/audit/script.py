@@ -16,9 +16,9 @@ from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
-from kandji_uploader import conditions
+from kandji_uploader._util.lazydataclass import dataclass
+from kandji_uploader.audit import conditions
 from kandji_uploader.errors import AuditScriptError
-from kandji_uploader.records import dataclass
 
 DEFAULT_VERSION_KEY = "CFBundleShortVersionString"
 VERSION_KEYS = (DEFAULT_VERSION_KEY, "CFBundleVersion")
@@ -120,8 +120,8 @@ class AuditReading:
 
 def bundled_template() -> Path:
     """Where the template lies: in the installed package, or in a checkout beside `shared`."""
-    installed = Path(__file__).with_name("data") / TEMPLATE_NAME
-    return installed if installed.is_file() else Path(__file__).resolve().parents[2] / "audit" / TEMPLATE_NAME
+    installed = Path(__file__).parents[1] / "data" / TEMPLATE_NAME
+    return installed if installed.is_file() else Path(__file__).resolve().parents[3] / "audit" / TEMPLATE_NAME
 
 
 def load_template(path: str | Path | None = None) -> str:

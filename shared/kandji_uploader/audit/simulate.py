@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kandji_uploader import version
-from kandji_uploader.audit import DEFAULT_VERSION_KEY, AuditReading, AuditValues
+from kandji_uploader._util import version
+from kandji_uploader.audit.script import DEFAULT_VERSION_KEY, AuditReading, AuditValues
 from kandji_uploader.errors import AuditScriptError
 from kandji_uploader.models import AppFacts
 

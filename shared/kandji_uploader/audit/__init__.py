@@ -1,0 +1,1 @@
+"""The audit script: rendered, read back, and tried before it is uploaded."""

@@ -1,0 +1,1 @@
+"""What a run is, one flow per file: publish, promote, casks, status. Read here first."""
