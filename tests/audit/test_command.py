@@ -28,7 +28,7 @@ def call(given: object, *arguments: str, program: tuple[str, ...] = ("-m", "kand
     return subprocess.run(
         [sys.executable, *program, *arguments],
         input=text.encode(),
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PYTHONPATH": str(Path(audit.__file__).parents[1])},
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PYTHONPATH": str(Path(audit.__file__).parents[2])},
         capture_output=True,
         timeout=60,
         check=False,
