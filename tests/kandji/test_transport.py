@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
@@ -72,6 +73,38 @@ def recording(context=None, body=b'{"count": 0, "next": null, "results": []}'):
     finally:
         server.shutdown()
         server.server_close()
+
+
+# The service's clock
+
+
+@pytest.mark.parametrize("hours", [0, -3, 2])
+def test_the_difference_between_the_clocks_is_known_after_an_answer(tenant, hours):
+    client = Client(tenant.url, TOKEN, QUICK)
+    assert client.clock_skew is None
+    tenant.clock.set(datetime.now(timezone.utc) + timedelta(hours=hours))
+    client.list_custom_apps()
+    assert client.clock_skew == pytest.approx(hours * 3600, abs=5)
+
+
+def test_an_answer_out_of_a_cache_tells_the_time_with_its_age(tenant):
+    client = Client(tenant.url, TOKEN, QUICK)
+    made = datetime.now(timezone.utc) - timedelta(seconds=600)
+    headers = {"Date": format_datetime(made, usegmt=True), "Age": "600"}
+    body = '{"count": 0, "next": null, "results": []}'
+    tenant.faults.add("GET", "**", kind="status", code=200, body=body, headers=headers)
+    client.list_custom_apps()
+    assert client.clock_skew == pytest.approx(0, abs=5)
+
+
+def test_an_answer_without_a_time_leaves_the_difference_as_it_was_known(tenant):
+    client = Client(tenant.url, TOKEN, QUICK)
+    tenant.clock.set(datetime.now(timezone.utc) + timedelta(hours=1))
+    client.list_custom_apps()
+    body = '{"count": 0, "next": null, "results": []}'
+    tenant.faults.add("GET", "**", kind="status", code=200, headers={"Date": "yesterday"}, body=body)
+    client.list_custom_apps()
+    assert client.clock_skew == pytest.approx(3600, abs=5)
 
 
 # Where the token goes

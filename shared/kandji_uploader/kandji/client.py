@@ -78,6 +78,11 @@ class Client:
         self.policy = self._transport.policy
         self.say = say or (lambda _: None)
 
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that the service's clock is ahead of this machine's, as its last answer told; see `Transport`."""
+        return self._transport.clock_skew
+
     # Custom Apps
 
     def list_custom_apps(self) -> tuple[CustomApp, ...]:

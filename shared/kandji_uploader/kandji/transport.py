@@ -136,6 +136,10 @@ class Transport:
         token: the bearer token; kept in the authenticator only.
         policy: time-outs and tries.
 
+    Attributes:
+        clock_skew: seconds that the service's clock was ahead of this machine's at its last answer (behind: below 0),
+            by its Date header, so to the second; None until it has answered, and where it tells no time.
+
     Raises:
         KandjiUploaderError: the token would leave this machine unencrypted.
     """
@@ -147,6 +151,7 @@ class Transport:
         if not safe_address(self.api_url):
             raise KandjiUploaderError(f"{self.api_url} is not an https address; the token is sent to those only")
         self.policy = policy or Policy()
+        self.clock_skew: float | None = None
         self._token = token
         self._brake = _Brake()
         self._session, self._once, self._store = requests.Session(), requests.Session(), requests.Session()
@@ -246,6 +251,8 @@ class Transport:
         except OSError as problem:  # what `requests` raises for a bundle of certificates that is not there
             raise _bad_authorities(problem) from None
         text = response.content.decode("utf-8", "replace").replace(self._token, _HIDDEN)
+        if request["url"].startswith(f"{self.api_url}/"):  # the upload store's clock is another one
+            self.clock_skew = _skew(response.headers, time.time(), self.clock_skew)
         return Answer(name, response.status_code, text, _request_id(response.headers), response.headers.get("Date"))
 
     def _retry(self, *, repeat: bool) -> Retry:
@@ -493,6 +500,20 @@ def _tls_error(where: str, problem: requests.RequestException) -> NetworkError:
             f"{_CA_VARIABLES[0]}; the verification cannot be turned off"
         )
     return NetworkError(f"{where}: no TLS connection could be made. Check kandji.api_url, and any proxy in between")
+
+
+def _skew(headers: Mapping[str, str], now: float, known: float | None) -> float | None:
+    """Seconds that the clock of who answered is ahead of `now`; `known` where the answer does not tell.
+
+    An answer out of a cache carries the time at which it was made, and its age since then (RFC 9111, 5.1).
+    """
+    from email.utils import parsedate_to_datetime
+
+    try:
+        age = float(headers.get("Age", "0"))
+        return parsedate_to_datetime(headers.get("Date", "")).timestamp() + age - now
+    except (TypeError, ValueError, OverflowError):
+        return known
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

@@ -231,8 +231,8 @@ class _Conversation(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, course: Course) -> None:
         if course.delay:
             self.server.service.released.wait(course.delay)
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
+        self.send_response_only(reply.status)
+        for name, value in {"Date": self.date_time_string(), **reply.headers}.items():
             self.send_header(name, value)
         if reply.status not in _NO_BODY:
             self.send_header("Content-Length", str(len(reply.body)))
