@@ -21,6 +21,7 @@ from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.queue import Batch
 from kandji_uploader.report import text as report
 
 Progress = Callable[[int, int], None]
@@ -96,7 +97,7 @@ def process_pkg(
     """
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
     request = Request(Path(path), keys={**given, **(keys or {})}, keys_from=keys_from, caller="python")
-    return _tried(str(path), lambda: pipeline.run(request, in_folder(host or Host(), parent_dir)))
+    return _tried(str(path), lambda: pipeline.run(request, _host(host, parent_dir)))
 
 
 def process_brew(
@@ -142,7 +143,7 @@ def process_brew(
         use_brew=use_brew,
         allow_no_checksum=allow_no_checksum,
     )
-    return _tried(cask, lambda: casks.run(order, in_folder(host or Host(), parent_dir), progress))
+    return _tried(cask, lambda: casks.run(order, _host(host, parent_dir), progress))
 
 
 def _tried(source: str, run: Callable[[], RunResult]) -> Result:
@@ -196,8 +197,10 @@ def flags(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def in_folder(host: Host, folder: str | Path | None) -> Host:
-    """The same host with another config folder."""
+def _host(host: Host | None, folder: str | Path | None) -> Host:
+    """The host of one call, with another config folder where one is named; a call that is in no batch is one."""
+    host = host or Host()
+    host = host if host.batch else replace(host, batch=Batch())
     if folder is None:
         return host
     return replace(host, environ={**host.environ, "KANDJI_UPLOADER_DIR": str(folder)})

@@ -158,6 +158,20 @@ def test_a_running_process_fetches_the_list_once(tenant, env):
     assert [request.path for request in tenant.requests if request.method == "GET"] == ["/api/v1/library/custom-apps"]
 
 
+def test_a_run_of_hours_sees_what_was_deleted_a_quarter_of_an_hour_ago(tenant, env, monkeypatch):
+    env, _ = run(env)
+    tenant.remove(tenant.app("Widget")["id"])
+    env, _ = run(env)
+    assert env["kandji_uploader_changed"] is False, "the list is believed for as long as a short run takes"
+    assert tenants.MAX_AGE == 15 * 60
+    monkeypatch.setattr(tenants, "MAX_AGE", 0.0)
+    env, _ = run(env)
+    assert [(app["custom_app"], app["action"]) for app in env["kandji_custom_apps"]] == [
+        ("Widget (Test)", "unchanged"),
+        ("Widget", "created"),
+    ]
+
+
 def test_loading_the_processor_imports_nothing_but_the_standard_library():
     program = textwrap.dedent(f"""
         import sys

@@ -103,7 +103,7 @@ def test_the_loop_reads_the_file_anew_and_looks_again_soon_at_a_broken_one(tmp_p
         path.write_text('{"brew_casks": ["b"' if number == 1 else '{"brew_casks": ["b", "c"], "every_n_hours": 5}')
 
     publish, said, stop = publisher(a=ZeroDivisionError()), [], Hours(edit)
-    schedule.loop(partial(schedule.read, tmp_path, settings), publish, said.append, tmp_path / "state", stop)
+    schedule.loop(partial(schedule.read, tmp_path, settings), lambda: publish, said.append, tmp_path / "state", stop)
     assert publish.tried == ["a", "b", "c"]
     assert [round(wait / 60) for wait in stop.waits] == [120, 10, 300]
     assert "unexpected ZeroDivisionError" in said[0]
@@ -118,7 +118,7 @@ def test_a_cycle_that_took_longer_than_the_hours_is_followed_at_once(tmp_path, m
     clock = iter(range(0, 10**6, 5000))
     monkeypatch.setattr("kandji_uploader.schedule.cycle.time.time", lambda: float(next(clock)))
     stop = Hours(lambda _: None)
-    schedule.loop(partial(schedule.read, tmp_path, settings), publisher(), lambda _: None, tmp_path / "state", stop)
+    schedule.loop(partial(schedule.read, tmp_path, settings), publisher, lambda _: None, tmp_path / "state", stop)
     assert all(wait <= 0 for wait in stop.waits)
 
 

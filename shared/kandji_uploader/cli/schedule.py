@@ -137,17 +137,18 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
         return FAILED if schedule.run_cycle(cron, _publisher(arguments), say, state_folder).failed else DONE
     stop = schedule.Stop()
     with _handled(stop):
-        schedule.loop(partial(schedule.read, folder, settings), _publisher(arguments), say, state_folder, stop)
+        schedule.loop(partial(schedule.read, folder, settings), partial(_publisher, arguments), say, state_folder, stop)
     return DONE
 
 
 def _publisher(arguments: argparse.Namespace) -> schedule.Publish:
-    """The Python API's own, with our messages."""
+    """What publishes the casks of one cycle: the Python API, with our messages; they are one batch."""
     from kandji_uploader import api
     from kandji_uploader.flows.publish import Host
+    from kandji_uploader.publish.queue import Batch
 
     console = Console()
-    host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
+    host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ, batch=Batch())
     return partial(api.process_brew, dry=arguments.dry, use_brew=arguments.use_brew, host=host)
 
 

@@ -32,6 +32,7 @@ from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
 from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import Enforcement
+from kandji_uploader.publish import queue
 from kandji_uploader.publish.queue import Turn, Turns
 from kandji_uploader.report import text as report
 
@@ -135,6 +136,7 @@ class Batch:
         self._keys = _keys(arguments)
         self._results: dict[int, api.Result] = {}
         self._ended: list[Exception] = []
+        self._batch = queue.Batch()
 
     def results(self) -> list[api.Result]:
         """Of the items that were tried to their end, in the order in which they were named."""
@@ -199,7 +201,7 @@ class Batch:
 
     def _tried(self, item: Item, console: Console, turn: Turn) -> api.Result:
         told = console.transfer(f"upload of {item.short}")
-        host = Host(say=console.say, warn=console.warn, progress=told, environ=os.environ, turn=turn)
+        host = Host(console.say, console.warn, told, environ=os.environ, turn=turn, batch=self._batch)
         if item.is_cask:
             return api.process_brew(
                 item.name,

@@ -26,7 +26,7 @@ from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Out
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.apply import Tools, apply
 from kandji_uploader.publish.plan import Question, TargetPlan, make_plan, plan_target
-from kandji_uploader.publish.queue import Turn
+from kandji_uploader.publish.queue import Batch, Turn
 from kandji_uploader.publish.refresh import Place, gather
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
@@ -76,6 +76,8 @@ class Host:
         now: epoch seconds.
         environ: the environment variables.
         turn: when it may do what, where several installers are published at a time.
+        batch: what this is part of; the tenant is read once for all of it. None in an AutoPkg run, of which nobody
+            knows how many recipes it has: what was read is believed for a quarter of an hour there.
     """
 
     say: Callable[[str], None] = lambda _: None
@@ -84,6 +86,7 @@ class Host:
     now: Callable[[], float] = time.time
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     turn: Turn = field(default_factory=Turn)
+    batch: Batch | None = None
 
 
 def run(request: Request, host: Host | None = None, source: Source | None = None) -> RunResult:
@@ -286,6 +289,7 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
     )
     tenant = view(held.api_url, token.reveal(), policy)
     tenant.client.say = host.say
+    tenant.begin_run(host.batch.began if host.batch else None)
     return tenant
 
 

@@ -1,11 +1,13 @@
-"""A tenant as one process sees it: its lists are fetched once and kept true by our own writes.
+"""A tenant as one process sees it: its lists are fetched seldom and kept true by our own writes.
 
-AutoPkg runs hundreds of recipes in one process; the library stays loaded, and so do the session and the list.
+AutoPkg runs hundreds of recipes in one process; the library stays loaded, and so do the session and the list, for as
+long as they may be believed: people work in the console meanwhile, and tokens are revoked.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from dataclasses import replace
@@ -13,6 +15,10 @@ from dataclasses import replace
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Blueprint, Category, CustomApp
+
+MAX_AGE = 900.0
+"""Seconds for which what was read of a tenant is believed when a run begins. Most runs of AutoPkg that find nothing
+new end within them, and cost one list; in one of hours, what people did in Kandji shows a quarter of an hour later."""
 
 
 class TenantView:
@@ -25,6 +31,7 @@ class TenantView:
         self._listed: tuple[CustomApp, ...] | None = None
         self._written: dict[str, CustomApp] = {}
         self._fetched = 0.0
+        self._read_at = self._read_on = math.inf
         self._categories: tuple[Category, ...] | None = None
         self._blueprints: tuple[Blueprint, ...] | None = None
 
@@ -32,6 +39,7 @@ class TenantView:
         """Every Custom App; the same value until one of them changes."""
         with self._lock:
             if self._apps is None:
+                self._noted_as_read()
                 self._fetched = time.time()
                 self._apps = {app.id: app for app in self.client.list_custom_apps()}
                 self._listed = None
@@ -43,6 +51,7 @@ class TenantView:
         """Every Self Service category."""
         with self._lock:
             if self._categories is None:
+                self._noted_as_read()
                 self._categories = self.client.list_categories()
             return self._categories
 
@@ -50,8 +59,29 @@ class TenantView:
         """Every Blueprint."""
         with self._lock:
             if self._blueprints is None:
+                self._noted_as_read()
                 self._blueprints = self.client.list_blueprints()
             return self._blueprints
+
+    def begin_run(self, since: float | None = None) -> None:
+        """Forget all that is too old for a run that begins now: older than `MAX_AGE`, or read before `since`.
+
+        Only here: a run decides by one list, and what is read anew in the midst of it, it asks for itself.
+
+        Args:
+            since: by `time.monotonic`; what was read before that is not believed.
+        """
+        with self._lock:
+            # A Mac that sleeps stops its monotonic clock, but not the people who work in Kandji.
+            age = max(time.monotonic() - self._read_at, time.time() - self._read_on)
+            if age > MAX_AGE or (since is not None and self._read_at < since):
+                self._apps = self._categories = self._blueprints = None
+                self._read_at, self._read_on = math.inf, math.inf
+
+    def _noted_as_read(self) -> None:
+        """Remember when the oldest of what is kept was read."""
+        self._read_at = min(self._read_at, time.monotonic())
+        self._read_on = min(self._read_on, time.time())
 
     def forget_apps(self, before: float | None = None) -> None:
         """The list is to be fetched again: a write of ours has an unknown end, or another run has written.

@@ -8,12 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 from kandji_uploader._util import signals as interrupts
 
 _LOOK = 0.1
 """Seconds between two looks at whether the work is to stop."""
+
+
+class Batch:
+    """Installers that are published together: the tenant is read once for all of them, when the first one asks.
+
+    What a batch reads was read after it began, so that an app which was deleted in Kandji before shows, and so does a
+    token that was revoked.
+
+    Attributes:
+        began: when, by `time.monotonic`.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
 
 
 class Turn:

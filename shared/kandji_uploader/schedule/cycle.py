@@ -120,14 +120,14 @@ def _one(cask: str, publish: Publish) -> tuple[str, str]:
     return outcome.action, outcome.error
 
 
-def loop(read: Callable[[], Cron], publish: Publish, say: Say, state_folder: Path, stop: Stop) -> None:
+def loop(read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state_folder: Path, stop: Stop) -> None:
     """Run cycle after cycle until stopped; whatever goes wrong in one, the next one is tried.
 
-    The file is read anew before each cycle, so edits count from the next one on.
+    The file is read anew before each cycle, so edits count from the next one on, and so do people's changes in Kandji.
 
     Args:
         read: reads the schedule, or raises `SettingsError`.
-        publish: publishes one cask.
+        begin: called when a cycle begins; returns what publishes one cask of it.
         say: told what is being done.
         state_folder: where each cycle is noted.
         stop: asked by whoever wants an end.
@@ -138,7 +138,7 @@ def loop(read: Callable[[], Cron], publish: Publish, say: Say, state_folder: Pat
             try:
                 cron = read()
                 pause = cron.hours * _HOUR
-                run_cycle(cron, publish, say, state_folder)
+                run_cycle(cron, begin(), say, state_folder)
             except SettingsError as problem:
                 pause = _LOOK_AGAIN
                 say(f"this cycle was left out: {problem}")
