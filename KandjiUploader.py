@@ -53,13 +53,16 @@ class KandjiUploader(Processor):
             "required": False,
             "description": "Dict: prod and test, the days until the audit script enforces a new version.",
         },
-        "create_new": {"required": False, "description": "Create a Custom App even where one of that name exists."},
-        "dry_run": {"required": False, "description": "Tell what would be done and change nothing."},
+        "create_new": {
+            "required": False,
+            "description": "Always create a new app, even where one of that name exists.",
+        },
+        "dry_run": {"required": False, "description": "Show what would be done and change nothing."},
         "unzip_location": {"required": False, "description": "Where a .zip is unpacked on the Mac."},
         "allow_downgrade": {"required": False, "description": "Publish a version lower than the one in Kandji."},
         "replace_audit_script": {
             "required": False,
-            "description": "Replace an audit script that somebody else wrote.",
+            "description": "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",
         },
     }
     output_variables = {
