@@ -152,13 +152,18 @@ class Promotion:
         after_days: days that it must have been in the test app.
         min_pass: Macs that must report PASS; None for no such rule.
         max_error_percent: Macs in ERROR, per cent of those that reported; None for no such rule.
-        require_status: hold where the status of the Macs cannot be read.
+        require_status: hold where the status of the Macs cannot be read, also where no other rule asks for it.
     """
 
     after_days: float = 0.0
     min_pass: int | None = None
     max_error_percent: float | None = None
     require_status: bool = False
+
+    @property
+    def asks_macs(self) -> bool:
+        """Whether any rule is about the Macs' health; then it must be known, or nothing moves."""
+        return self.require_status or self.min_pass is not None or self.max_error_percent is not None
 
 
 @dataclass(frozen=True)

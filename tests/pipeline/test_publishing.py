@@ -1,5 +1,7 @@
 """Runs over real HTTP: what is sent, what is not, and what the tenant holds afterwards."""
 
+from datetime import datetime, timezone
+
 import pytest
 
 from kandji_uploader.audit import script as audit
@@ -46,11 +48,13 @@ def test_unchanged_stays_unchanged_however_the_service_shows_its_fields(house, o
 
 
 def test_running_every_night_does_not_push_the_deadline(house):
+    house.tenant.clock.set(datetime.fromtimestamp(house.now, timezone.utc))
     path = house.pkg()
     house.publish(path)
     first = house.tenant.app("Widget")["audit_script"]
     for _ in range(5):
         house.now += 86_400
+        house.tenant.clock.advance(days=1)
         house.publish(path)
     assert house.tenant.app("Widget")["audit_script"] == first
     house.publish(house.pkg("1.1"))

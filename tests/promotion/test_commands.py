@@ -97,7 +97,7 @@ def test_rules_of_one_call_stand_in_for_those_of_the_map(past: World) -> None:
 
 def test_now_does_not_wait(world: World) -> None:
     maps(world)
-    world.tenant.clock.set(datetime.now(timezone.utc) - timedelta(hours=2))
+    world.tenant.clock.set(datetime.now(timezone.utc) - timedelta(hours=3))
     world.publish("1.0")
     healthy(world)
     assert "0.1 of 5 days" in command(world, "promote", "--all", "-y").stdout
@@ -184,9 +184,11 @@ def test_one_pair_that_fails_does_not_keep_the_others(past: World) -> None:
     assert [result.outcomes[0].action for result in results] == [Action.FAILED, Action.PROMOTE]
 
 
-def test_a_minimum_of_one_call_asks_for_the_status() -> None:
-    assert Rules(min_pass=3).over(Promotion(after_days=5)) == Promotion(5, 3, None, require_status=True)
-    assert Rules(after_days=0).over(Promotion(5, 3, 2, require_status=False)) == Promotion(0, 3, 2)
+@pytest.mark.parametrize("rules", [Rules(min_pass=3), Rules(max_error_percent=5)])
+def test_a_rule_of_one_call_about_the_macs_asks_for_their_status(rules: Rules) -> None:
+    assert not Promotion(after_days=5).asks_macs
+    assert rules.over(Promotion(after_days=5)).asks_macs
+    assert Rules(after_days=0).over(Promotion(5, 3, 2)) == Promotion(0, 3, 2)
 
 
 # rollback

@@ -58,9 +58,18 @@ def test_prod_never_goes_backwards() -> None:
 
 
 def test_a_version_is_held_until_it_has_soaked_for_the_whole_time() -> None:
-    assert verdict(release(days=4.99)).kind is Kind.SOAKING
     assert verdict(release(days=5)).kind is Kind.PROMOTE
     assert verdict(release(days=4.2)).reason == "1.1 has been in the test app for 4.2 of 5 days"
+    assert verdict(release(days=4.957)).reason == "1.1 has been in the test app for 4.9 of 5 days"
+
+
+@pytest.mark.parametrize(("soak", "tolerance"), [(5, 1), (1, 1), (0.5, 0.5), (1 / 24, 1 / 24)], ids=str)
+def test_a_run_up_to_an_hour_early_does_not_wait_for_another_day(soak: float, tolerance: float) -> None:
+    """The tolerance is in hours; that of a soak of less than a day is a twenty-fourth of it."""
+    rules = replace(RULES, after_days=soak)
+    minute = 1 / 1440
+    assert verdict(release(days=soak - tolerance / 24 + minute / 10), rules=rules).kind is Kind.PROMOTE
+    assert verdict(release(days=soak - tolerance / 24 - minute / 10), rules=rules).kind is Kind.SOAKING
 
 
 def test_now_skips_the_soak_but_not_the_health() -> None:
@@ -84,16 +93,23 @@ def test_the_health_that_is_needed(health: Health | None, kind: Kind, reason: st
     assert (found.kind, found.reason) == (kind, reason)
 
 
-def test_without_a_required_status_time_alone_decides_where_it_cannot_be_read() -> None:
-    rules = Promotion(after_days=5, max_error_percent=5)
-    assert verdict(release(health=None), rules=rules).kind is Kind.PROMOTE
-    assert verdict(release(health=Health(1, 1, 0)), rules=rules).kind is Kind.ERRORS
+@pytest.mark.parametrize("rule", [{"max_error_percent": 5}, {"min_pass": 1}, {"require_status": True}], ids=str)
+def test_any_rule_about_the_macs_holds_what_is_not_known_of_them(rule: dict[str, float]) -> None:
+    rules = Promotion(after_days=5, **rule)
+    assert verdict(release(health=None), rules=rules).kind is Kind.STATUS
+    assert verdict(release(health=Health(0, 0, 9)), rules=rules).kind is Kind.STATUS
+    assert verdict(release(health=Health(9, 0, 0)), rules=rules).kind is Kind.PROMOTE
+
+
+def test_with_no_rule_about_the_macs_time_alone_decides() -> None:
+    assert verdict(release(health=None), rules=Promotion(after_days=5)).kind is Kind.PROMOTE
 
 
 def test_a_release_that_a_newer_one_replaced_in_test_is_promoted_when_its_time_has_come() -> None:
     former = release("1.1", days=5)
     found = verdict(release("1.2", days=1), former)
-    assert found.release == former
+    assert found.release == replace(former, until=NOW - DAY)
+    assert found.reason.startswith("1.1 was live in test for 4.0 days, from ")
 
 
 def test_the_newest_of_several_that_may_is_promoted() -> None:
@@ -228,6 +244,7 @@ RELEASES = st.builds(
     package_id=st.none() | TEXTS.filter(bool),
     version_key=st.none() | TEXTS.filter(bool),
     health=HEALTHS,
+    until=st.integers(0, 2 * 10**9).map(float),
 )
 LEDGERS = st.builds(Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4).map(tuple), st.none() | RELEASES)
 
@@ -284,7 +301,7 @@ def test_the_current_release_is_not_among_the_former_ones() -> None:
 
 def test_a_new_release_makes_the_live_one_a_former_one_with_its_health() -> None:
     after = releases.replaced(Ledger(), release("1.1"), release("1.2"), keep=20)
-    assert (after.current, after.former) == (release("1.2"), (release("1.1"),))
+    assert (after.current, after.former) == (release("1.2"), (replace(release("1.1"), until=release("1.2").at),))
 
 
 def test_releases_that_prod_has_passed_are_forgotten() -> None:

@@ -15,6 +15,7 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, SettingsError
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Request
+from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action, InstallType
 from kandji_uploader.report import text as report
 from tests.promotion.world import PROD, TEST, World, failing, firefox, passing, stamp
@@ -159,6 +160,20 @@ def test_a_candidate_that_was_replaced_in_test_is_promoted_with_its_own_bytes(wo
     assert world.enforced(TEST) == "1.1"
 
 
+def test_a_release_that_was_replaced_is_promoted_with_what_is_true_of_its_time_in_test(world: World) -> None:
+    """It was live for one hour; that is not five days, and its figures are from then."""
+    world.publish("1.0")
+    world.wait(1 / 24)
+    world.macs(passed=5)
+    world.publish("1.1")
+    world.wait(5)
+    world.macs(passed=1, errors=9)
+    assert world.prod(world.publish("1.1")).reason == (
+        "1.0 was live in test for 1.0 hours, from 2026-01-05 06:00 UTC to 2026-01-05 07:00 UTC; "
+        "its Macs when it was replaced: 5 of 5 Macs PASS, 0 in ERROR"
+    )
+
+
 def test_a_candidate_keeps_its_own_identity_in_the_audit_script(world: World) -> None:
     """The app was renamed with the version after it."""
     installer = firefox(world.folder, "1.0")
@@ -215,10 +230,25 @@ def test_a_status_that_cannot_be_read_holds_where_it_is_required(world: World) -
     assert "the status of the Macs could not be read" in world.warnings[-1]
 
 
-def test_a_status_that_cannot_be_read_does_not_hold_where_it_is_not_required(world: World) -> None:
-    world.keys["promotion"] = {"after_days": 5, "max_error_percent": 5}
+@pytest.mark.parametrize("refused", [True, False], ids=["403", "500"])
+@pytest.mark.parametrize("rule", [{"max_error_percent": 5}, {"min_pass": 1}, {"require_status": True}], ids=str)
+def test_any_rule_about_macs_holds_where_their_status_cannot_be_read(
+    world: World, rule: dict[str, float], refused: bool
+) -> None:
+    world.keys["promotion"] = {"after_days": 5, **rule}
     soaked(world)
-    world.tenant.permissions.revoke("Get Library Item Statuses")
+    if refused:
+        world.tenant.permissions.revoke("Get Library Item Statuses")
+    else:
+        world.tenant.faults.add("GET", "library/library-items/*/status", kind="status", code=500, nth="every")
+    held = world.prod(world.publish("1.0", **{"network.tries": 1}))
+    assert (held.action, held.reason) == (Action.HELD, "1.0: the status of its Macs is not known")
+
+
+def test_a_nightly_run_that_starts_early_promotes_when_the_soak_is_all_but_over(world: World) -> None:
+    world.publish("1.0")
+    world.wait(5 - 40 / 86_400)
+    world.macs(passed=4)
     assert world.prod(world.publish("1.0")).action is Action.PROMOTE
 
 
@@ -251,12 +281,56 @@ def test_ten_thousand_macs_are_read_page_by_page_in_little_memory(world: World) 
 # Clocks
 
 
-def test_a_clock_that_is_behind_holds_instead_of_promoting(world: World) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (3 * 86_400.0, "this machine's clock is 3.0 days ahead of Kandji's"),
+        (-8 * 86_400.0, "this machine's clock is 8.0 days behind Kandji's"),
+        (-2 * 3600.0, "this machine's clock is 2.0 hours behind Kandji's"),
+        (16 * 60.0, "this machine's clock is 16 minutes ahead of Kandji's"),
+    ],
+)
+def test_a_machine_whose_clock_is_wrong_is_told_and_does_not_promote(world: World, seconds: float, told: str) -> None:
     soaked(world)
-    world.ahead = -8 * 86_400.0
+    world.ahead = seconds
+    held = world.prod(world.publish("1.0"))
+    assert (held.action, held.reason) == (Action.HELD, f"{told}; nothing is promoted until it is right")
+    assert any(text.startswith(told) for text in world.warnings)
+    assert world.enforced(PROD) is None
+
+
+def test_a_runner_that_is_days_ahead_does_not_promote_early_and_one_that_is_minutes_ahead_is_no_matter(
+    world: World,
+) -> None:
+    world.publish("1.0")
+    world.wait(2)
+    world.macs(passed=4)
+    world.ahead = 3 * 86_400.0
+    assert world.prod(world.publish("1.0")).action is Action.HELD
+    world.ahead = 600.0
+    assert world.prod(world.publish("1.0")).reason == "1.0 has been in the test app for 2.0 of 5 days"
+    world.wait(3)
+    assert world.prod(world.publish("1.0")).action is Action.PROMOTE
+
+
+def test_what_a_machine_with_a_wrong_clock_publishes_soaks_by_the_services_time(world: World) -> None:
+    """What it notes is read by the other machines, and the deadline is counted on the Macs."""
+    world.ahead = -3 * 86_400.0
+    world.publish("1.0")
+    world.ahead = 0.0
+    created = audit.read(world.tenant.app(TEST)["audit_script"]).created_at
+    assert created == pytest.approx(world.now.timestamp(), abs=60)
+    world.wait(2.05)
+    world.macs(passed=4)
+    assert world.prod(world.publish("1.0")).reason == "1.0 has been in the test app for 2.0 of 5 days"
+
+
+def test_a_service_that_tells_no_time_promotes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    soaked(world)
+    monkeypatch.setattr(Client, "clock_skew", None)
     held = world.prod(world.publish("1.0"))
     assert held.action is Action.HELD
-    assert "in the future by this machine's clock" in held.reason
+    assert held.reason.startswith("Kandji's answers do not tell the time")
 
 
 def test_reports_from_the_future_are_no_evidence(world: World) -> None:

@@ -176,9 +176,17 @@ def test_promotion_is_read_from_dictionary_map_and_flat_keys(house):
     entry = {"prod_name": "P", "test_name": "T", "promotion": {"after_days": 7, "max_error_percent": "2.5"}}
     house.write("recipe_map.json", {"Firefox.pkg": entry})
     held = house.settle({"custom_app.promotion.min_pass": "3"}, caller="autopkg", recipe=RECIPE)
-    assert held.promotion == Promotion(after_days=7, min_pass=3, max_error_percent=2.5, require_status=True)
+    assert held.promotion == Promotion(after_days=7, min_pass=3, max_error_percent=2.5)
     held = house.settle(caller="autopkg", recipe=RECIPE)
-    assert held.promotion == Promotion(after_days=7, max_error_percent=2.5, require_status=False)
+    assert held.promotion == Promotion(after_days=7, max_error_percent=2.5)
+
+
+@pytest.mark.parametrize("rule", [{"min_pass": 3}, {"max_error_percent": 5}])
+def test_a_rule_about_macs_whose_status_need_not_be_known_is_a_contradiction(house, rule):
+    names = {"prod_name": "P", "test_name": "T"}
+    text = house.problem({"custom_app": {**names, "promotion": {"after_days": 7, "require_status": False, **rule}}})
+    assert "custom_app.promotion.require_status" in text
+    assert f"{next(iter(rule))} cannot hold where nobody knows the Macs' status" in text
 
 
 @pytest.mark.parametrize("names", [{}, {"prod_name": "P"}, {"test_name": "T"}])

@@ -15,7 +15,7 @@ from kandji_uploader.errors import AuditScriptError, InstallerError, Interrupted
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
-from kandji_uploader.publish.refresh import Place, with_digest
+from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.sources import NotReadAhead
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.settings import new_app_name
@@ -201,7 +201,7 @@ def _holders(cask: homebrew.Cask, held: Settings, host: Host) -> Sequence[Custom
     Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
     """
     tenant = pipeline.open_tenant(held, host)
-    place = Place(tenant, Store(held.state_folder, held.api_url), held, host.now(), Given(), host.warn)
+    place = pipeline.place_of(tenant, Store(held.state_folder, held.api_url), held, host, Given())
     meant = {held.prod.name, held.test.name} - {None} or {new_app_name(held, cask.name)}
     apps = [with_digest(app, place) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]

@@ -70,9 +70,8 @@ class Rules:
     max_error_percent: float | None = None
 
     def over(self, rules: Promotion) -> Promotion:
-        """The rules with these in their place; a minimum asks for the status, unless the maps say that it need not."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        return replace(rules, **given, require_status=rules.require_status or self.min_pass is not None)
+        """The rules with these in their place."""
+        return replace(rules, **{name: value for name, value in vars(self).items() if value is not None})
 
 
 # Which apps belong together
@@ -217,7 +216,7 @@ def open_place(held: Settings, names: tuple[str, ...], host: Host) -> Iterator[P
     store = Store(held.state_folder, held.api_url)
     with store.lock(names, _PATIENCE, host.say) as changed:
         tenant.forget_apps(before=changed)
-        yield Place(tenant, store, held, host.now(), Given(), host.warn)
+        yield pipeline.place_of(tenant, store, held, host, Given())
 
 
 # Rollback
@@ -287,7 +286,7 @@ def _put_back(app: CustomApp, live: Release, release: Release, ledger: Ledger, p
     reading = audit.read(app.audit_script)
     delay = place.settings.prod.delay_days if reading.days is None else reading.days
     target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
-    after = releases.taken(ledger, live, replace(release, at=place.now, health=None))
+    after = releases.taken(ledger, live, replace(release, at=place.now, until=0.0, health=None))
     question = candidates.put_question(target, app, release, after, place, by_hand=True)
     why = f"from {live} back to {release}"
     found = replace(plan.plan_target(target, question), reason=why)

@@ -138,7 +138,7 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
         with host.turn.entering():
             changed = meanwhile.enter_context(store.lock(names, request.lock_patience, host.say))
         tenant.forget_apps(before=changed)
-        place = Place(tenant, store, held, host.now(), request.given, host.warn)
+        place = place_of(tenant, store, held, host, request.given)
         outcomes, sha256 = _deliver(targets, source, place, host, request)
         news = False
         if held.promotion is not None:
@@ -291,6 +291,37 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
     tenant.client.say = host.say
     tenant.begin_run(host.batch.began if host.batch else None)
     return tenant
+
+
+def place_of(tenant: TenantView, store: Store, held: Settings, host: Host, given: Given) -> Place:
+    """Where a run takes place, by the service's time: what one machine notes is read by others.
+
+    A machine whose clock is wrong is told.
+
+    Raises:
+        KandjiUploaderError: the tenant could not be read.
+    """
+    now, ahead = host.now(), None
+    told = tenant.now()
+    if told is not None:
+        ahead = now - told
+        if abs(ahead) <= _CLOCK_GRAIN:
+            ahead = 0.0
+        now -= ahead
+        _tell_of_clock(ahead, host)
+    return Place(tenant, store, held, now, given, host.warn, ahead)
+
+
+def _tell_of_clock(ahead: float, host: Host) -> None:
+    if ahead:
+        from kandji_uploader.promotion.rules import clock_problem
+
+        if said := clock_problem(ahead):
+            host.warn(f"{said}; Kandji's time is used. Set the clock (macOS: `sudo sntp -sS time.apple.com`)")
+
+
+_CLOCK_GRAIN = 5.0
+"""Seconds that a `Date` header, in whole seconds and some time on its way, does not tell."""
 
 
 def _ladder(request: Request, host: Host) -> settings.Ladder:

@@ -83,6 +83,17 @@ class TenantView:
         self._read_at = min(self._read_at, time.monotonic())
         self._read_on = min(self._read_on, time.time())
 
+    def now(self) -> float | None:
+        """The time by the service's clock, epoch seconds; None where it does not tell.
+
+        If no answer has told it yet, the list is read for it.
+        """
+        if self.client.clock_skew is None:
+            self.forget_apps()
+        self.apps()
+        skew = self.client.clock_skew
+        return None if skew is None else time.time() + skew
+
     def forget_apps(self, before: float | None = None) -> None:
         """The list is to be fetched again: a write of ours has an unknown end, or another run has written.
 

@@ -169,7 +169,7 @@ def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
 def _asked(release: Release, app: CustomApp, place: Place) -> Release:
     """The release with what its Macs say now; without, where no rule asks or the status cannot be read."""
     rules = place.settings.promotion
-    if rules is None or not promotion.asks_macs(rules):
+    if rules is None or not rules.asks_macs:
         return release
     updated = fleet.moment(app.file_updated or "")
     since = max(release.at, updated.timestamp()) if updated else release.at
@@ -216,7 +216,9 @@ def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, for
     live = live_release(test_app, soaking, place.now)
     if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, place.now)):
         live = _asked(live, test_app, place)
-    decision = promotion.decide(live, soaking.former, rules, standing, place.now, at_once=at_once)
+    decision = promotion.decide(
+        live, soaking.former, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
+    )
     if decision.release is None:
         return _waiting(prod, app, decision, standing, question)
     if app is not None and not force and ledger.current and not ledger.current.held_by(app.sha256, app.file_key):
@@ -311,7 +313,9 @@ def _moving(
     prod: Target, app: CustomApp | None, ledger: Ledger, decision: Decision, release: Release, place: Place
 ) -> Step:
     live = live_release(app, ledger, place.now) if app else None
-    after = releases.replaced(ledger, live, replace(release, at=place.now, health=None), keep=releases.KEPT_FORMER)
+    after = releases.replaced(
+        ledger, live, replace(release, at=place.now, until=0.0, health=None), keep=releases.KEPT_FORMER
+    )
     question = put_question(prod, app, release, after, place)
     found = plan.plan_target(prod, question)
     reason = decision.reason if found.action.writes else found.reason

@@ -6,6 +6,7 @@ What was in the test app, and since when, is what `releases` remembers.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -18,8 +19,11 @@ from kandji_uploader.status import summary as fleet
 from kandji_uploader.status.models import StatusRecord
 
 DAY = 86_400.0
+HOUR = 3_600.0
 CLOCK_TOLERANCE = 900.0
 """Seconds that the clocks of this machine, of the service and of the Macs may disagree by."""
+SOAK_TOLERANCE = HOUR
+"""Seconds that a run may come before a soak of a day or more is over."""
 
 _NOBODY_LOOKED = ("Will verify", "so there is nothing to do")
 
@@ -120,9 +124,25 @@ def _evidence(record: StatusRecord, release: str, since: float, now: float) -> i
 # Deciding
 
 
-def asks_macs(rules: Promotion) -> bool:
-    """Whether the rules look at the status of the Macs at all."""
-    return rules.require_status or rules.min_pass is not None or rules.max_error_percent is not None
+def clock_problem(ahead: float | None) -> str:
+    """What is wrong with this machine's clock beside the service's, if that is more than `CLOCK_TOLERANCE`.
+
+    Args:
+        ahead: seconds that it is ahead (negative: behind); None where the service does not tell its time.
+    """
+    if ahead is None:
+        return "Kandji's answers do not tell the time (there is no Date header)"
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return ""
+    far = abs(ahead)
+    amount = (
+        f"{far / DAY:.1f} days"
+        if far >= DAY
+        else f"{far / HOUR:.1f} hours"
+        if far >= HOUR
+        else f"{far / 60:.0f} minutes"
+    )
+    return f"this machine's clock is {amount} {'ahead of' if ahead > 0 else 'behind'} Kandji's"
 
 
 def newer(release: Release, standing: Standing, *, live: bool) -> bool:
@@ -140,8 +160,13 @@ def newer(release: Release, standing: Standing, *, live: bool) -> bool:
 
 
 def soaked(release: Release, rules: Promotion, now: float) -> bool:
-    """Whether a release has been around for long enough (a former one: since it came, not until it was replaced)."""
-    return now - release.at >= rules.after_days * DAY
+    """Whether a release has been around for long enough (a former one: since it came, not until it was replaced).
+
+    A nightly run does not start at the same second every night: one that is up to an hour early does not wait for
+    another day. (A soak of less than a day has a twenty-fourth of it as its tolerance.)
+    """
+    soak = rules.after_days * DAY
+    return now - release.at >= soak - min(SOAK_TOLERANCE, soak / 24)
 
 
 def decide(
@@ -152,6 +177,7 @@ def decide(
     now: float,
     *,
     at_once: bool = False,
+    clock_ahead: float | None = 0.0,
 ) -> Decision:
     """The newest release that may move to the prod app, or why none does.
 
@@ -160,14 +186,17 @@ def decide(
         former: what it had, each with the health from right before it was replaced.
         rules: when a release may move.
         standing: where the prod app stands.
-        now: epoch seconds.
+        now: epoch seconds, by the service's clock.
         at_once: do not wait for `after_days`.
+        clock_ahead: see `clock_problem`.
     """
-    ahead = [item for item in former if newer(item, standing, live=False)]
+    ahead = [item for item in _ended(former, live) if newer(item, standing, live=False)]
     ahead += [live] if live is not None and newer(live, standing, live=True) else []
     ahead.sort(key=functools.cmp_to_key(order), reverse=True)
     if not ahead:
         return Decision(Kind.CURRENT, f"the test app has nothing newer than {standing.version or 'the prod app'}")
+    if said := clock_problem(clock_ahead):
+        return Decision(Kind.CLOCK, f"{said}; nothing is promoted until it is right")
     held: list[Decision] = []
     for release in ahead:
         decision = _judge(release, rules, standing, now, at_once=at_once)
@@ -177,23 +206,54 @@ def decide(
     return replace(held[0], reason="; ".join(item.reason for item in held[:3]))
 
 
+def _ended(former: Sequence[Release], live: Release | None) -> list[Release]:
+    """The former releases, each with when it was replaced; where nobody noted that, when the next one came."""
+    times = sorted(item.at for item in (*former, *filter(None, [live])))
+    return [
+        item if item.until else replace(item, until=next((at for at in times if at > item.at), 0.0)) for item in former
+    ]
+
+
 def _judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:
     pinned = _pinned(release, standing)
     if pinned is not None:
         return pinned
     if not release.sha256 or not release.file_key:
         return Decision(Kind.UNKNOWN, f"{release}: Kandji does not tell which file the test app has")
-    days = (now - release.at) / DAY
     if release.at > now + CLOCK_TOLERANCE:
-        when = datetime.fromtimestamp(release.at, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        return Decision(Kind.CLOCK, f"{release} came at {when}, in the future by this machine's clock; correct it")
+        text = "in the future by Kandji's clock: that of the machine which published it was wrong"
+        return Decision(Kind.CLOCK, f"{release} came at {_utc(release.at)}, {text}")
     if not at_once and not soaked(release, rules, now):
-        return Decision(Kind.SOAKING, f"{release} has been in the test app for {days:.1f} of {rules.after_days:g} days")
+        return Decision(Kind.SOAKING, f"{release} {_soaking(release, rules, now)}")
     unfit = _unfit(release, rules)
-    if unfit is not None:
-        return unfit
-    figures = f", {release.health}" if release.health is not None else ""
-    return Decision(Kind.PROMOTE, f"{release} has been in test for {max(days, 0):.1f} days{figures}", release)
+    return unfit or Decision(Kind.PROMOTE, f"{release} {_stay(release, now)}", release)
+
+
+def _soaking(release: Release, rules: Promotion, now: float) -> str:
+    """How far the soak is; rounded down, so that nothing is held for 5.0 of 5 days."""
+    days = f"{math.floor((now - release.at) / DAY * 10 + 1e-6) / 10:.1f} of {rules.after_days:g} days"
+    if release.until:
+        return f"came into the test app {days} ago (and was there until {_utc(release.until)})"
+    return f"has been in the test app for {days}"
+
+
+def _stay(release: Release, now: float) -> str:
+    """How long a release was in the test app, and what its Macs said last.
+
+    One that another has replaced there was live until then only, and so its figures are from then.
+    """
+    said = release.health
+    if not release.until:
+        figures = f", {said}" if said is not None else ""
+        return f"has been in test for {max(now - release.at, 0) / DAY:.1f} days{figures}"
+    lasted = release.until - release.at
+    long = f"{lasted / DAY:.1f} days" if lasted >= DAY else f"{lasted / HOUR:.1f} hours"
+    figures = f"; its Macs when it was replaced: {said}" if said is not None else ""
+    return f"was live in test for {long}, from {_utc(release.at)} to {_utc(release.until)}{figures}"
+
+
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _pinned(release: Release, standing: Standing) -> Decision | None:
@@ -210,11 +270,14 @@ def _pinned(release: Release, standing: Standing) -> Decision | None:
 
 
 def _unfit(release: Release, rules: Promotion) -> Decision | None:
-    """Why the Macs' status does not let a release pass; None where it does."""
+    """Why the Macs' status does not let a release pass; None where it does.
+
+    It fails closed: a limit of errors says nothing of a release whose Macs could not be asked, or have not reported.
+    """
+    if not rules.asks_macs:
+        return None
     health = release.health
-    if health is None or (rules.require_status and not health.reported):
-        if not rules.require_status:
-            return None
+    if health is None or not health.reported:
         why = "the status of its Macs is not known" if health is None else "no Mac has reported on it yet"
         return Decision(Kind.STATUS, f"{release}: {why}")
     if rules.max_error_percent is not None and health.errors:

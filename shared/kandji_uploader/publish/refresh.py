@@ -28,9 +28,10 @@ class Place:
         tenant: the tenant's view.
         store: the state folder.
         settings: what holds.
-        now: epoch seconds.
+        now: epoch seconds, by the service's clock where it tells.
         given: what the caller knows of the installer.
         warn: told what is odd.
+        clock_ahead: seconds that this machine's clock is ahead of the service's; None where that is not known.
     """
 
     tenant: TenantView
@@ -39,6 +40,7 @@ class Place:
     now: float
     given: Given
     warn: Callable[[str], None]
+    clock_ahead: float | None = None
 
 
 def gather(wanted: Sequence[Target], source: Source, place: Place) -> Question:
@@ -118,7 +120,8 @@ def _with_digest(wanted: Sequence[Target], question: Question, source: Source, p
     if known_key:  # the installer is in Kandji, and not on this machine
         digest = source.digest(DigestCache(place.settings.state_folder))
         return replace(question, installer=replace(question.installer, sha256=digest, file_key=known_key))
-    pending = {entry.sha256: entry.file_key for entry in place.store.uploads(place.now) if entry.size == source.size}
+    local = place.now + (place.clock_ahead or 0.0)  # the journal is this machine's, and so are its times
+    pending = {entry.sha256: entry.file_key for entry in place.store.uploads(local) if entry.size == source.size}
     if not pending and place.settings.promotion is None and not plan.needs_digest(wanted, question):
         return question
     digest = source.digest(DigestCache(place.settings.state_folder))

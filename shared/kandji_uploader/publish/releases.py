@@ -62,6 +62,7 @@ class Release:
         version: what is enforced or published; "" where it is not known.
         sha256: hex digest of the installer; "" where it is not known.
         at: since when the app has (or had) it, epoch seconds.
+        until: when another took its place, epoch seconds; 0 for what the app has, and where that is not known.
         file_key: its key in the store; "" where it is not known.
         install_type: what kind of file it is.
         app_name: what its audit script looks for, and so the following; None where there is no such thing.
@@ -81,6 +82,7 @@ class Release:
     package_id: str | None = None
     version_key: str | None = None
     health: Health | None = None
+    until: float = 0.0
 
     @property
     def mark(self) -> str:
@@ -208,7 +210,8 @@ def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
 def _both(one: Release, other: Release) -> Release:
     healths = [item.health for item in (one, other) if item.health is not None]
     health = max(healths, key=lambda item: item.at) if healths else None
-    return replace(one, at=min(one.at, other.at), file_key=one.file_key or other.file_key, health=health)
+    key, until = one.file_key or other.file_key, max(one.until, other.until)
+    return replace(one, at=min(one.at, other.at), until=until, file_key=key, health=health)
 
 
 def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int, above: str = "") -> Ledger:
@@ -223,7 +226,7 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
     """
     former = {item.mark: item for item in ledger.former}
     if live is not None and live.file_key:
-        former[live.mark] = live
+        former[live.mark] = replace(live, until=coming.at)
     former.pop(coming.mark, None)
     kept = [item for item in former.values() if not above or not item.version or compare_known(item.version, above) > 0]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
@@ -291,6 +294,8 @@ def _row(release: Release) -> dict[str, Any]:
     row: dict[str, Any] = {short: getattr(release, name) for short, name in _SHORT.items()}
     row["t"] = int(release.at)
     row["i"] = release.install_type.value
+    if release.until:
+        row["u"] = int(release.until)
     if release.health is not None:
         health = release.health
         row["h"] = [health.passed, health.errors, health.pending, int(health.at)]
@@ -300,16 +305,17 @@ def _row(release: Release) -> dict[str, Any]:
 def _release(row: object) -> Release | None:
     if not isinstance(row, dict):
         return None
-    fields = {name: row[short] for short, name in _SHORT.items() if short in row and short not in "ti"}
+    fields = {name: row[short] for short, name in _SHORT.items() if short in row and short not in "tiu"}
     if not all(isinstance(value, str) for value in fields.values()):
         return None
     try:
         kind = InstallType(row.get("i", InstallType.PACKAGE))
         health = _health(row.get("h"))
-        if not 0 <= row["t"] <= _LATEST:
+        at, until = float(row["t"]), float(row.get("u", 0))
+        if not (0 <= at <= _LATEST and 0 <= until <= _LATEST):
             return None
-        fields["at"] = float(row["t"])
-        return Release(**{"version": "", "sha256": "", **fields}, install_type=kind, health=health)
+        known = {"version": "", "sha256": "", **fields}
+        return Release(**known, at=at, until=until, install_type=kind, health=health)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 

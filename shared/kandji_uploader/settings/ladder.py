@@ -134,7 +134,19 @@ class Ladder:
         if not (prod and test) and any(first(asked, key.path) for key in schema.PROMOTION):
             advice = f"moves a version from the test app to the prod app; give {' and '.join(paths)}, or drop it"
             problems.append(Problem(self.given_origin, "custom_app.promotion", None, advice))
+        problems += _blind_rules(asked)
         return problems
+
+
+def _blind_rules(asked: Sequence[Rung]) -> list[Problem]:
+    """Promotion fails closed: a rule about the Macs cannot hold where their status need not be known."""
+    path = "custom_app.promotion.require_status"
+    blind = first(asked, path)
+    rules = [name for name in ("min_pass", "max_error_percent") if first(asked, f"custom_app.promotion.{name}")]
+    if blind is None or blind.value or not rules:
+        return []
+    text = f"{' and '.join(rules)} cannot hold where nobody knows the Macs' status; drop require_status"
+    return [Problem(blind.origin, path, "false", text)]
 
 
 def _idle_categories(asked: Sequence[Rung]) -> list[str]:
@@ -169,7 +181,7 @@ def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
 def _promotion(given: dict[str, Any]) -> Promotion | None:
     if not given:
         return None
-    return Promotion(**{"require_status": "min_pass" in given, **given})
+    return Promotion(**given)
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

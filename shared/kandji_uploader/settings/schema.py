@@ -300,7 +300,7 @@ PROMOTION = (
     Key(
         "promotion.require_status",
         kinds.boolean,
-        "Hold where the status of the Macs cannot be read (default: where min_pass is given).",
+        "Hold where the status of the Macs cannot be read; any rule about the Macs asks for it, too.",
         recipe="custom_app.promotion.require_status",
     ),
 )
