@@ -17,6 +17,7 @@ from kandji_uploader.flows.publish import Request
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.report import text as report
+from kandji_uploader.settings import misplaced
 
 KEYS = (
     "custom_app",
@@ -31,6 +32,10 @@ KEYS = (
 """The recipe keys; `custom_app` and `enforcement_delays` also as flat dotted keys."""
 
 _FLAT = ("custom_app.", "enforcement_delays.")
+_CONFIG = ("kandji.", "iru.", "li_enforcement.", "network.", "slack.", "token_keystore.", "zz_defaults.")
+"""The sections of the config file, for one run: `-k zz_defaults.auto_create_app=false`."""
+# AutoPkg's own pattern of a variable in a text.
+_VARIABLE = re.compile(r"%([a-zA-Z_][a-zA-Z_0-9]*)%")
 _PATHS = ("pkg_path", "pathname", "dmg_path")
 OUTPUTS = (*report.SUMMARY_KEYS.values(), "kandji_custom_apps", "kandji_uploader_changed")
 
@@ -46,13 +51,14 @@ def request(env: Mapping[str, Any]) -> Request:
     folder = env.get("RECIPE_DIR") or (Path(recipe).parent if recipe else None)
     return Request(
         path=_installer(env),
-        keys={key: value for key, value in env.items() if _ours(key) and value is not None},
+        keys={key: _filled(value, env) for key, value in env.items() if _ours(key) and value is not None},
         keys_from="recipe",
         caller="autopkg",
         given=given(env),
         recipe=Path(recipe).name or None,
         recipe_identifier=Path(cache).name or None,
         base=Path(str(folder)) if folder else None,
+        parents=_parents(env),
     )
 
 
@@ -70,7 +76,7 @@ def given(env: Mapping[str, Any]) -> Given:
     path = str(app.get("path") or "")
     names, minimum, notes = _conditions(shown)
     return Given(
-        name=_known(shown.get("display_name")) or _known(env.get("NAME")),
+        name=_known(shown.get("display_name")) or _known(_filled(env.get("NAME"), env)),
         version=_known(env.get("version")) or _known(munki.get("version")),
         bundle_id=_known(env.get("bundleid")) or _known(app.get("CFBundleIdentifier")),
         app_name=_known(env.get("app_name")) or _known(Path(path).name if path.endswith(".app") else None),
@@ -91,7 +97,32 @@ def outputs(result: RunResult) -> dict[str, Any]:
 
 
 def _ours(key: str) -> bool:
-    return key in KEYS or key.startswith(_FLAT)
+    """Whether a variable is one of our keys, or so near to one that it is meant to be."""
+    return key in KEYS or key.startswith((*_FLAT, *_CONFIG)) or bool(misplaced.meant(key))
+
+
+def _parents(env: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The recipes that an override (or any child) is made of, the nearest first."""
+    listed = env.get("PARENT_RECIPES")
+    return tuple(Path(str(path)) for path in listed) if isinstance(listed, list | tuple) else ()
+
+
+def _filled(value: Any, env: Mapping[str, Any]) -> Any:
+    """A value with its variables filled in, as far as they are known by now.
+
+    AutoPkg fills in a recipe's Input before the first step, and leaves a text as it is if any of its variables is not
+    known yet: `%NAME% %version%` in Input still has both when we are called. What remains is known to nobody.
+    """
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: _variable(found, env), value)
+    if isinstance(value, Mapping):
+        return {key: _filled(inner, env) for key, inner in value.items()}
+    return [_filled(inner, env) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _variable(found: re.Match[str], env: Mapping[str, Any]) -> str:
+    known = env.get(found[1])
+    return str(known) if isinstance(known, str | int | float) and not isinstance(known, bool) else found[0]
 
 
 def _installer(env: Mapping[str, Any]) -> Path:
@@ -107,8 +138,10 @@ def _installer(env: Mapping[str, Any]) -> Path:
 
 
 def _existing(key: str, value: str, env: Mapping[str, Any]) -> Path:
-    if re.search(r"%\w+%", value):
-        raise InstallerError(value, f"{key} holds a variable that no step has set; correct the recipe")
+    value = _filled(value, env)
+    unknown = _VARIABLE.search(value)
+    if unknown:
+        raise InstallerError(value, f"{key} holds a variable that no step has set, {unknown[0]}; correct the recipe")
     path = Path(value)
     return path if path.is_absolute() or path.exists() else Path(str(env.get("RECIPE_CACHE_DIR") or "")) / path
 

@@ -8,7 +8,7 @@ import yaml
 
 from kandji_uploader.audit import script as audit
 from tests.e2e.conftest import TOKEN
-from tests.support.autopkg_host import AutoPkg
+from tests.support.autopkg_host import RECIPES, AutoPkg
 
 POST = ("--post", "com.github.kandjiuploader/KandjiUploader")
 
@@ -48,6 +48,92 @@ def test_an_override_may_nest_custom_app(autopkg, tenant, widget):
     name = override(autopkg, "Widget.over", "com.example.kandji.Widget", custom_app={"test_name": "Only Test"})
     autopkg.run(name, "-k", f"SOURCE={widget('1.0')}")
     assert [app["name"] for app in tenant.apps()] == ["Only Test"]
+
+
+def made_override(autopkg, parent, name):
+    """An override as `autopkg make-override` writes it: an identifier of its own, the parent's name only in it."""
+    words = ("--name", name, "--override-dir", autopkg.overrides, "--prefs", autopkg.preferences)
+    autopkg("make-override", parent, *words, check=0)
+    return name
+
+
+def test_a_map_entry_keyed_by_identifier_holds_for_an_override_too(autopkg, tenant, widget):
+    folder = autopkg.home / "uploader"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("use_recipe_map: true\n")
+    entry = {"prod_name": "Mapped", "test_name": "Mapped (Test)", "promotion": {"after_days": 5}}
+    (folder / "recipe_map.yaml").write_text(yaml.safe_dump({"com.example.pkg.Widget": entry}))
+    name = made_override(autopkg, "Widget.pkg", "Ours")
+    autopkg.run(name, *POST, "-k", f"SOURCE={widget('1.0')}")
+    assert [app["name"] for app in tenant.apps()] == ["Mapped (Test)"]  # production waits until it has soaked
+    told = autopkg.uploader("config", "--recipe", name, check=0).stdout
+    parent = RECIPES / "Widget.pkg.recipe.yaml"
+    assert (
+        f"Recipe map: the entry com.example.pkg.Widget holds: it is the identifier of its parent recipe {parent}"
+        in (told)
+    )
+    told = autopkg.uploader("config", "--recipe", "Widget.kandji", check=0).stdout
+    assert "it is the identifier of its parent recipe" in told
+    told = autopkg.uploader("config", "--recipe", "Nobody.pkg", "--json", check=0)
+    assert json.loads(told.stdout)["recipe_map"]["key"] is None
+    told = autopkg.uploader("config", "--recipe", "Nobody.pkg", check=0)
+    assert "Recipe map: no entry for Nobody.pkg; looked for Nobody.pkg" in told.stdout
+    assert "AutoPkg does not know the recipe Nobody.pkg" in told.stderr
+
+
+@pytest.mark.parametrize("named", ["post.zsh", "%RECIPE_DIR%/post.zsh"])
+def test_a_script_beside_the_parent_recipe_is_found_when_an_override_runs_it(autopkg, tenant, widget, named):
+    folder = autopkg.home / "recipes"
+    folder.mkdir()
+    recipe = {
+        "Identifier": "com.example.scripted",
+        "ParentRecipe": "com.example.pkg.Widget",
+        "MinimumVersion": "2.3",
+        "Input": {"NAME": "Widget", "custom_app": {"prod_name": "Widget", "postinstall_script": named}},
+        "Process": [{"Processor": "com.github.kandjiuploader/KandjiUploader"}],
+    }
+    (folder / "Scripted.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    (folder / "post.zsh").write_text("#!/bin/zsh\necho scripted\n")
+    autopkg.run(made_override(autopkg, "Scripted", "Ours"), "-k", f"SOURCE={widget('1.0')}")
+    (app,) = tenant.apps()
+    assert "echo scripted" in app["postinstall_script"]
+
+
+def test_what_a_step_finds_may_be_named_in_input_and_what_nobody_finds_is_named(autopkg, tenant, widget):
+    name = override(autopkg, "Named", "com.example.kandji.Widget", custom_app={"prod_name": "%NAME% %version%"})
+    _, report = autopkg.run(name, "-k", f"SOURCE={widget('1.0')}", check=70)
+    message = report["failures"][0]["message"]
+    assert "custom_app.prod_name is 'Widget %version%': holds %version%, for which there is no value" in message
+    assert "belongs in the Arguments of a later step" in message
+    assert tenant.requests == []
+    path = widget("1.0")
+    recipe = {
+        "Identifier": "com.example.found",
+        "MinimumVersion": "2.3",
+        "Input": {"NAME": "Widget", "custom_app": {"prod_name": "%NAME% %found%"}, "pkg_path": str(path)},
+        "Process": [
+            {
+                "Processor": "URLTextSearcher",
+                "Arguments": {
+                    "url": f"file://{path.with_name('v.txt')}",
+                    "re_pattern": "v=(?P<found>.*)",
+                    "result_output_var_name": "x",
+                },
+            },
+            {"Processor": "com.github.kandjiuploader/KandjiUploader"},
+        ],
+    }
+    (path.with_name("v.txt")).write_text("v=1.0")
+    (autopkg.home / "recipes").mkdir()
+    (autopkg.home / "recipes" / "Found.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    autopkg.run("Found")
+    assert [app["name"] for app in tenant.apps()] == ["Widget 1.0"]
+
+
+def test_a_key_beside_custom_app_that_belongs_into_it_is_refused(autopkg, tenant, widget):
+    _, report = autopkg.run("Widget.pkg", *POST, "-k", f"SOURCE={widget('1.0')}", "-k", "prod_name=Foo", check=70)
+    assert "prod_name: is not a known key; did you mean custom_app.prod_name?" in report["failures"][0]["message"]
+    assert tenant.requests == []
 
 
 def test_flat_keys_on_the_command_line_win_over_the_dict(autopkg, tenant, widget):

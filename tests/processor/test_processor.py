@@ -103,7 +103,14 @@ def test_a_variable_that_no_step_set_is_not_a_path(tenant, env):
         ({"enforcement_delays": {"prod": "soon"}}, "enforcement_delays.prod"),
         ({"custom_app": {"prod_nmae": "x"}}, "prod_name"),
         ({"custom_app.dry_run": "x"}, "custom_app.dry_run"),
-        ({"custom_app": {"prod_name": "%NAME%"}}, "%NAME%"),
+        ({"custom_app": {"prod_name": "%NAME% %nobody%"}}, "holds %nobody%"),
+        ({"prod_name": "Foo"}, "prod_name: is not a known key; did you mean custom_app.prod_name?"),
+        ({"tset_name": "Foo"}, "tset_name: is not a known key; did you mean custom_app.test_name?"),
+        ({"ss_category": "Foo"}, "did you mean custom_app.ss_category?"),
+        ({"Dry-Run": "true"}, "did you mean dry_run?"),
+        ({"custom_app_prod_name": "Foo"}, "did you mean custom_app.prod_name?"),
+        ({"enforcement_delay": {"prod": 3}}, "did you mean enforcement_delays?"),
+        ({"custom_app": {"dry_run": True}}, "did you mean dry_run? It belongs beside custom_app, not inside it"),
         ({"custom_app": {"prod_name": "x" * 300}}, "prod_name"),
         ({"create_new": "perhaps"}, "create_new"),
     ],
@@ -118,6 +125,17 @@ def test_all_problems_are_reported_together(tenant, env):
     env.update({"enforcement_type": "audit", "create_new": "perhaps", "custom_app": {"tset_name": "x"}})
     text = problem(env)
     assert all(word in text for word in ("enforcement_type", "create_new", "test_name"))
+
+
+def test_a_variable_of_another_processor_is_not_taken_for_a_key_of_ours(tenant, env):
+    others = ("product_name", "dest_name", "PRODUCT_NAME", "minimum_os_version", "restart", "category", "pkg_name")
+    env, _ = run({**env, **dict.fromkeys(others, "x")})
+    assert env["kandji_uploader_changed"] is True
+
+
+def test_a_setting_of_the_config_file_may_be_given_for_one_run(tenant, env):
+    assert "auto_create_app is off" in problem({**env, "zz_defaults.auto_create_app": "false"})
+    assert tenant.apps() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not an installer", b"xar!" + b"\0" * 100])

@@ -38,6 +38,53 @@ def test_recipe_is_found_by_its_identifier(house):
     assert house.settle(caller="autopkg", recipe="X.recipe").prod.name is None
 
 
+PARENT_PLIST = """<?xml version="1.0" encoding="UTF-8"?>
+<plist version="1.0"><dict><key>Input</key><dict/><key>Identifier</key><string>%s</string></dict></plist>
+"""
+
+
+def parents(house):
+    """A recipe of two parents, in both formats; the nearest first."""
+    near = house.write("GoogleChrome.pkg.recipe.yaml", "Identifier: com.github.pkg.chrome\n")
+    far = house.write("GoogleChrome.download.recipe", PARENT_PLIST % "com.github.download.chrome")
+    return [near, far]
+
+
+@pytest.mark.parametrize(
+    ("keys", "used"),
+    [
+        (["com.github.pkg.chrome"], "com.github.pkg.chrome"),
+        (["com.github.download.chrome"], "com.github.download.chrome"),
+        (["GoogleChrome.pkg"], "GoogleChrome.pkg"),
+        (["GoogleChrome.download.recipe"], "GoogleChrome.download.recipe"),
+        (["com.github.download.chrome", "com.github.pkg.chrome"], "com.github.pkg.chrome"),
+        (["com.github.pkg.chrome", "local.chrome"], "local.chrome"),
+        (["GoogleChrome.pkg", "Mine"], "Mine"),
+    ],
+)
+def test_an_override_is_found_by_its_own_keys_and_then_by_those_of_its_parents(house, keys, used):
+    recipe_map(house, {key: {"prod_name": f"by {key}"} for key in keys})
+    further = {"recipe": "Mine.recipe", "recipe_identifier": "local.chrome", "parents": parents(house)}
+    ladder = house.load(caller="autopkg", **further)
+    assert ladder.settle().prod.name == f"by {used}"
+    assert ladder.recipe_key == used
+
+
+@pytest.mark.parametrize("content", ["not: [yaml", "- a list", "", "Input: {IDENTIFIER: com.old}", None])
+def test_a_parent_that_cannot_be_read_has_its_name_only(house, content):
+    recipe_map(house, {"Parent": {"prod_name": "P"}})
+    path = house.folder / "Parent.recipe.yaml"
+    if content is not None:
+        path.write_text(content)
+    assert house.settle(caller="autopkg", recipe="Mine.recipe", parents=[path]).prod.name == "P"
+
+
+def test_two_keys_of_one_parent_are_a_problem(house):
+    recipe_map(house, {"GoogleChrome.pkg": {}, "com.github.pkg.chrome": {}})
+    text = house.problem(caller="autopkg", recipe="Mine.recipe", parents=parents(house))
+    assert "GoogleChrome.pkg and com.github.pkg.chrome: mean the same recipe; keep one" in text
+
+
 @pytest.mark.parametrize(
     ("key", "recipe"),
     [

@@ -355,6 +355,31 @@ def test_unknown_key_that_resembles_none_lists_the_known_ones(house):
     assert "0f8fad5b" not in text
 
 
+def test_a_recipe_key_in_the_config_file_and_a_config_key_in_a_map_are_told_where_they_belong(house):
+    house.write("config.json", {"use_recipe_map": True, "prod_name": "X"})
+    house.write("recipe_map.json", {"A": {"custom_app": {}, "auto_create_app": True, "create_new": True}})
+    text = "\n".join(house.problems(caller="autopkg"))
+    assert "config.json: prod_name: belongs into a recipe's or an override's Input, as custom_app.prod_name" in text
+    assert "A: custom_app: is not needed in a map; write its keys beside the others" in text
+    assert "A: auto_create_app: belongs into the config file, as zz_defaults.auto_create_app" in text
+    assert "A: create_new: belongs into a recipe's or an override's Input, as create_new" in text
+
+
+def test_a_script_is_looked_for_in_the_recipes_folder_and_then_in_those_of_its_parents(house, tmp_path):
+    near, far = tmp_path / "near", tmp_path / "far"
+    for folder in (near, far):
+        folder.mkdir()
+        (folder / "both.zsh").write_text("#!/bin/zsh\n")
+    (far / "far.zsh").write_text("#!/bin/zsh\n")
+    parents = [near / "A.recipe", far / "B.recipe"]
+    given = {"custom_app": {"preinstall_script": "both.zsh", "postinstall_script": f"{house.folder}/far.zsh"}}
+    held = house.settle(given, parents=parents)
+    assert held.prod.preinstall_script == str(near / "both.zsh")
+    assert held.prod.postinstall_script == str(far / "far.zsh")
+    text = house.problem({"custom_app": {"preinstall_script": "none.zsh"}}, parents=parents)
+    assert all(f"{folder}/none.zsh (No such file or directory)" in text for folder in (house.folder, near, far))
+
+
 @pytest.mark.parametrize("found", ["{'prod_name': 'X'}", "", 5, ["x"]])
 def test_text_in_place_of_a_dictionary_is_a_problem(house, found):
     text = house.problem({"custom_app": found})

@@ -76,6 +76,28 @@ class AutoPkg:
             assert done.returncode == check, done.stdout + done.stderr
         return done
 
+    def uploader(self, *words, check=None):
+        """Run `kandji-uploader WORDS` of this checkout as the same user, with this AutoPkg on PATH as `autopkg`."""
+        folder = self.home / "bin"
+        folder.mkdir(exist_ok=True)
+        program = folder / "autopkg"
+        # The preferences of a test's AutoPkg are in a file; a user's are where AutoPkg finds them by itself.
+        program.write_text(
+            f'#!/bin/sh\nword=$1\nshift\nexec {shutil.which(self.launcher)} "$word" --prefs {self.preferences} "$@"\n'
+        )
+        program.chmod(0o755)
+        environ = {
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "PYTHONPATH": str(CHECKOUT / "shared"),
+            **self.environ,
+        }
+        command = [sys.executable, "-m", "kandji_uploader", *map(str, words)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
+        if check is not None:
+            assert done.returncode == check, done.stdout + done.stderr
+        return done
+
     def run(self, *words, check=0):
         """`autopkg run WORDS` with a report; returns the finished process and the report."""
         report = self.home / "report.plist"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -37,23 +38,54 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.example:
         print(showing.example(), end="")
         return DONE
-    held = settings.load(
-        {},
-        given_origin="command line",
-        caller="autopkg" if arguments.recipe else "command line",
-        recipe=arguments.recipe,
-        recipe_identifier=arguments.recipe,
-    ).settle(arguments.identifier)
+    ladder, note = _ladder(arguments.recipe)
+    held = ladder.settle(arguments.identifier)
     rows = showing.explain(held)
     secrets = _secrets(held)
     if arguments.json:
-        print(json.dumps(_as_json(held, rows, secrets), indent=2, ensure_ascii=False))
+        print(json.dumps(_as_json(held, rows, secrets) | _match_json(ladder), indent=2, ensure_ascii=False))
     else:
-        print(f"Folder: {held.config_folder}\n")
+        print(f"Folder: {held.config_folder}{_match(arguments.recipe, ladder)}\n")
         print(_table([*rows, *secrets]))
-        for warning in held.warnings:
+        for warning in (*held.warnings, *note):
             print(f"warning: {warning}", file=sys.stderr)
     return DONE
+
+
+def _ladder(name: str | None) -> tuple[settings.Ladder, tuple[str, ...]]:
+    """The settings for a recipe as AutoPkg finds it, with its parents, or for none; and what is odd about it."""
+    if not name:
+        return settings.load({}, given_origin="command line", caller="command line"), ()
+    from kandji_uploader.setup import autopkg_tool
+
+    found = autopkg_tool.recipe(os.environ, name)
+    ladder = settings.load(
+        {},
+        given_origin="command line",
+        caller="autopkg",
+        recipe=found.path.name if found else name,
+        recipe_identifier=found.identifier if found else name,
+        parents=found.parents if found else (),
+    )
+    text = f"AutoPkg does not know the recipe {name}, or is not on PATH; what it is made of could not be looked for"
+    return ladder, () if found or not ladder.recipe_why else (text,)
+
+
+def _match(recipe: str | None, ladder: settings.Ladder) -> str:
+    """Which entry of the recipe map holds, and why."""
+    if not recipe:
+        return ""
+    if not ladder.recipe_why:
+        return f"\nRecipe map: not in use, so it says nothing of {recipe}"
+    if not ladder.recipe_key:
+        return f"\nRecipe map: no entry for {recipe}; {ladder.recipe_why}"
+    return f"\nRecipe map: the entry {ladder.recipe_key} holds: {ladder.recipe_why}"
+
+
+def _match_json(ladder: settings.Ladder) -> dict[str, object]:
+    if not ladder.recipe_why:
+        return {}
+    return {"recipe_map": {"key": ladder.recipe_key or None, "why": ladder.recipe_why}}
 
 
 def _secrets(held: Settings) -> tuple[Row, Row]:

@@ -32,6 +32,7 @@ from kandji_uploader.models import Settings
 from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing
 from kandji_uploader.settings.credentials import Secret
+from kandji_uploader.setup import autopkg_tool
 from kandji_uploader.setup import wizard as onboarding
 
 _STORES = ("environment", "keychain")
@@ -339,7 +340,7 @@ def _list_values(prompts: Prompts) -> int:
     host = Host()
     tenant = open_tenant(settle_early(Request(Path()), host), host)
     tables = {"package_map": onboarding.package_map_csv(tenant)}
-    recipes = onboarding.autopkg_recipes(os.environ)
+    recipes = autopkg_tool.recipes(os.environ)
     if recipes is None:
         tell("There is no working autopkg on PATH, so there is no table for the recipe map")
     else:

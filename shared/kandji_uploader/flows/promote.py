@@ -35,7 +35,7 @@ from kandji_uploader.publish import matching, plan, releases
 from kandji_uploader.publish.refresh import Place, with_digest
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.targets import Given, decide_targets
-from kandji_uploader.settings import sources
+from kandji_uploader.settings import recipes, sources
 from kandji_uploader.state import Store
 
 _PATIENCE = 900.0
@@ -57,7 +57,7 @@ class Pair:
     @property
     def names(self) -> tuple[str, ...]:
         """By what a person may call it."""
-        named = (self.entry, sources.bare_name(self.entry), self.settings.prod.name, self.settings.test.name)
+        named = (self.entry, recipes.bare_name(self.entry), self.settings.prod.name, self.settings.test.name)
         return tuple(name for name in named if name)
 
 

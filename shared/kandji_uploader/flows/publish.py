@@ -51,6 +51,7 @@ class Request:
         recipe: the recipe's name, for the recipe map.
         recipe_identifier: likewise.
         base: the folder that relative script paths start from.
+        parents: the files of the recipes that the recipe is made of, the nearest first; see `settings.load`.
         lock_patience: seconds to wait for another run that publishes the same Custom App.
     """
 
@@ -62,6 +63,7 @@ class Request:
     recipe: str | None = None
     recipe_identifier: str | None = None
     base: Path | None = None
+    parents: tuple[Path, ...] = ()
     lock_patience: float = 900.0
 
 
@@ -333,6 +335,7 @@ def _ladder(request: Request, host: Host) -> settings.Ladder:
         recipe_identifier=request.recipe_identifier,
         environ=host.environ,
         base=request.base,
+        parents=request.parents,
     )
 
 

@@ -79,6 +79,8 @@ class Ladder:
         problems: what is wrong; `settle` raises them.
         warnings: what is odd.
         use_package_map: whether the ids of the installer must be known to settle.
+        recipe_key: the key of the recipe map's entry; "" where there is none.
+        recipe_why: why this one, or what was looked for; "" where the map is not in use.
     """
 
     rungs: Rungs
@@ -88,6 +90,8 @@ class Ladder:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     use_package_map: bool = False
+    recipe_key: str = ""
+    recipe_why: str = ""
 
     def settle(self, identifiers: Sequence[str] = ()) -> Settings:
         """The settings that hold.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kandji_uploader.errors import Problem, SettingsError
@@ -13,6 +13,7 @@ from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import Ladder, Rungs, defaults, value
 from kandji_uploader.settings.places import config_folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file
+from kandji_uploader.settings.recipes import Match, RecipeNames, find_entry
 from kandji_uploader.settings.sources import (
     Complaints,
     Found,
@@ -23,9 +24,12 @@ from kandji_uploader.settings.sources import (
     from_map,
     prepared_config,
     read,
-    recipe_entry,
 )
 
+_UNKNOWN_VARIABLE = (
+    "define it in the recipe's Input, let a step before this one find it (what is found during a run belongs in the "
+    "Arguments of a later step), or write the value out"
+)
 _MISSING_URL = (
     "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as TENANT.api.kandji.io), "
     "write it into the config file, or run `kandji-uploader setup`"
@@ -42,6 +46,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     base: Path | None = None,
+    parents: Sequence[Path] = (),
 ) -> Ladder:
     """Read and check all sources.
 
@@ -55,25 +60,31 @@ def load(
         environ: the environment variables; the process's own by default.
         folder: where the config file and the maps are; `places.config_folder()` by default.
         base: the folder that relative paths in `given` start from (the recipe's); the working directory by default.
+        parents: the files of the recipes that the recipe is made of, the nearest first: for the recipe map where it
+            does not know the recipe itself, and their folders for relative paths that are not found in `base`.
 
     Raises:
         SettingsError: with the problems of all sources.
     """
     environ = os.environ if environ is None else environ
     complaints = Complaints()
-    unexpanded = "define it in the recipe's Input, or write the value out" if caller == "autopkg" else ""
-    source = Source(given_origin, given_origin, schema.IN_GIVEN, base or Path.cwd(), unexpanded=unexpanded)
+    unexpanded = _UNKNOWN_VARIABLE if caller == "autopkg" else ""
+    folders = [base or Path.cwd(), *(parent.parent for parent in parents)]
+    source = Source(given_origin, given_origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
     rungs = _rungs(read(source, given, complaints), environ, caller, folder or config_folder(environ), complaints)
-    entry = _recipe_entry(rungs, recipe, recipe_identifier, complaints) if caller == "autopkg" else {}
+    own = RecipeNames(recipe, recipe_identifier)
+    match = _recipe_entry(rungs, own, parents, complaints) if caller == "autopkg" else Match("", "", {})
     _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
     ladder = Ladder(
         rungs,
-        entry,
+        match.values,
         package_map,
         given_origin=given_origin,
         problems=tuple(complaints.problems),
         warnings=tuple(complaints.warnings),
         use_package_map=bool(value(rungs.fixed, schema.USE_PACKAGE_MAP).value),
+        recipe_key=match.key,
+        recipe_why=match.why,
     )
     ladder.complain()
     return ladder
@@ -103,7 +114,7 @@ def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Ma
     found: Rung = {}
     if path:
         advice = "nothing fills in keys here; write the value out"
-        source = Source(str(path), str(path), schema.IN_CONFIG, place, unexpanded=advice)
+        source = Source(str(path), str(path), schema.IN_CONFIG, [place], unexpanded=advice)
         found = read(source, prepared_config(str(path), raw, complaints, url_known=url_known), complaints)
     wrong = any(problem.key.endswith(("api_url", "API_URL")) for problem in complaints.problems)
     if not (url_known or wrong or schema.API_URL.path in found):
@@ -129,9 +140,9 @@ def _map(rungs: Rungs, switch: schema.Key, complaints: Complaints) -> tuple[Path
     return place, {}
 
 
-def _recipe_entry(rungs: Rungs, recipe: str | None, identifier: str | None, complaints: Complaints) -> Rung:
+def _recipe_entry(rungs: Rungs, own: RecipeNames, parents: Sequence[Path], complaints: Complaints) -> Match:
     path, entries = _map(rungs, schema.USE_RECIPE_MAP, complaints)
-    return recipe_entry(path, entries, recipe, identifier, complaints) if entries else {}
+    return find_entry(path, entries, own, parents, complaints) if entries else Match("", "", {})
 
 
 def new_app_name(settings: Settings, app_name: str) -> str:

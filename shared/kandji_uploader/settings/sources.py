@@ -11,13 +11,12 @@ from pathlib import Path
 
 from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem
-from kandji_uploader.settings import hosts, schema
+from kandji_uploader.settings import hosts, misplaced, schema
 from kandji_uploader.settings.coercion import UnfitError, boolean, shown
 from kandji_uploader.settings.schema import Key, Table
 
 # AutoPkg's own pattern of a key reference; one that it could not fill in stays in the text.
 _KEY_REFERENCE = re.compile(r"%([a-zA-Z_][a-zA-Z_0-9]*)%")
-_RECIPE_SUFFIX = re.compile(r"\.recipe(\.yaml|\.plist)?$")
 # What people write for another key that does not look alike.
 _MEANT = {
     "name": "prod_name",
@@ -61,7 +60,7 @@ class Source:
         where: how error texts call it.
         origin: how origins call it.
         table: the key paths it may hold.
-        base: the folder that relative paths in it start from.
+        folders: where a file that is named by a relative path may be; the first that has it counts.
         entry: the map entry that is read; "" elsewhere.
         unexpanded: what to do about a `%KEY%` in it; "" where `%` means nothing.
     """
@@ -69,7 +68,7 @@ class Source:
     where: str
     origin: str
     table: Table
-    base: Path
+    folders: Sequence[Path]
     entry: str = ""
     unexpanded: str = ""
 
@@ -128,11 +127,15 @@ def _unknown(table: Table, path: str) -> str:
     above, _, last = path.rpartition(".")
     inside = f"{above}." if above else ""
     beside = sorted({known.removeprefix(inside).split(".")[0] for known in table if known.startswith(inside)})
-    elsewhere = [known for known in table if known.rpartition(".")[2] == last]
-    near = difflib.get_close_matches(last.lower(), beside, 1)
-    meant = [word for word in (_MEANT.get(last), *near) if word in beside] or elsewhere
-    if meant:
-        return f"is not a known key; did you mean {meant[0]}?"
+    if _MEANT.get(last) in beside:
+        return f"is not a known key; did you mean {_MEANT[last]}?"
+    elsewhere = misplaced.belongs(table, path)
+    if elsewhere:
+        return elsewhere
+    near = [misplaced.meant(path)] if not above and table is schema.IN_GIVEN else []
+    near += difflib.get_close_matches(last.lower(), beside, 1)
+    if any(near):
+        return f"is not a known key; did you mean {next(filter(None, near))}?"
     return f"is not a known key; known here are {', '.join(beside)}"
 
 
@@ -143,20 +146,45 @@ def _value(source: Source, key: Key, raw: object) -> object:
             if reference:
                 raise UnfitError(f"holds {reference[0]}, for which there is no value; {source.unexpanded}")
     value = key.kind(raw)
-    return _existing_file(source.base, str(value)) if key.is_file else value
+    return _existing_file(source.folders, str(value)) if key.is_file else value
 
 
-def _existing_file(base: Path, path: str) -> str:
-    """The whole path of a file, checked to be there and readable; a relative one starts from `base`."""
+def _existing_file(folders: Sequence[Path], path: str) -> str:
+    """The whole path of a file, checked to be there and readable; a relative one starts from one of the folders.
+
+    `%RECIPE_DIR%/...` in a recipe becomes a path below the override's folder once an override runs it, since AutoPkg
+    fills it in; so what is missing below the first folder is looked for below the others, too.
+    """
+    refused = []
+    for whole in _places(folders, path):
+        reason = _unreadable(whole)
+        if not reason:
+            return str(whole)
+        refused.append(f"at {whole} ({reason})")
+    raise UnfitError(f"cannot be read {', nor '.join(refused)}; correct the path or put the file there")
+
+
+def _places(folders: Sequence[Path], path: str) -> list[Path]:
+    """Where a file may be, in order."""
     try:
-        whole = base / Path(path).expanduser()
-        reason = "" if stat.S_ISREG(whole.stat().st_mode) else "it is not a file"
-        reason = reason or ("" if os.access(whole, os.R_OK) else "permission denied")
-    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of nobody
-        whole, reason = base / path, getattr(error, "strerror", None) or str(error)
-    if reason:
-        raise UnfitError(f"cannot be read at {whole} ({reason}); correct the path or put the file there")
-    return str(whole)
+        asked = Path(path).expanduser()
+    except RuntimeError:  # `~name` of nobody
+        asked = Path(path)
+    if asked.is_absolute() and asked.is_relative_to(folders[0]):
+        asked = asked.relative_to(folders[0])
+    return list(dict.fromkeys(folder / asked for folder in folders))
+
+
+def _unreadable(path: Path) -> str:
+    """Why a file cannot be read; "" where it can."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "it is not a file"
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:  # a NUL in the path
+        return str(error)
+    return "" if os.access(path, os.R_OK) else "permission denied"
 
 
 def from_environment(environ: Mapping[str, str], complaints: Complaints) -> Rung:
@@ -226,7 +254,7 @@ def from_map(path: Path, content: Mapping[str, object], complaints: Complaints) 
             complaints.add(str(path), str(entry), "must hold keys, such as prod_name: Firefox", shown(values))
             continue
         advice = "AutoPkg does not fill in keys in a map; write the value out"
-        source = Source(str(path), f"{path} ({entry})", schema.IN_MAP, path.parent, entry, advice)
+        source = Source(str(path), f"{path} ({entry})", schema.IN_MAP, [path.parent], entry, advice)
         found[entry] = read(source, values, complaints)
         complaints.problems += same_names([found[entry]], str(path), f"{entry}: prod_name")
     return found
@@ -243,43 +271,6 @@ def same_names(rungs: Sequence[Rung], where: str, key: str) -> list[Problem]:
 def first(rungs: Iterable[Rung], path: str) -> Found | None:
     """The value on the highest rung that has one."""
     return next((rung[path] for rung in rungs if path in rung), None)
-
-
-def bare_name(recipe: str) -> str:
-    """A recipe's name without folder and without `.recipe`, `.recipe.yaml` or `.recipe.plist`."""
-    return _RECIPE_SUFFIX.sub("", recipe.rsplit("/", 1)[-1])
-
-
-def recipe_entry(
-    path: Path, entries: Mapping[str, Rung], recipe: str | None, identifier: str | None, complaints: Complaints
-) -> Rung:
-    """The recipe's entry: by its exact name or identifier, never by a part of it; empty where there is none."""
-    by_name: dict[str, list[str]] = {}
-    for entry in entries:
-        by_name.setdefault(bare_name(entry), []).append(entry)
-    meant = by_name.get(bare_name(recipe), []) if recipe else []
-    if identifier and identifier in entries and identifier not in meant:
-        by_name[identifier] = meant = [*meant, identifier]
-    for same in by_name.values():
-        if len(same) > 1:
-            complaints.add(str(path), " and ".join(same), "mean the same recipe; keep one of them")
-    if meant:
-        return entries[meant[0]]
-    if recipe:
-        _tell_near_miss(path, bare_name(recipe), entries, complaints)
-    return {}
-
-
-def _tell_near_miss(path: Path, recipe: str, entries: Iterable[str], complaints: Complaints) -> None:
-    """A warning for a key that KAPPA would have taken, since it was content with a part of the recipe's name."""
-    import difflib
-
-    parts = [entry for entry in entries if entry and entry in recipe]
-    near = parts or difflib.get_close_matches(recipe, [bare_name(entry) for entry in entries], 1, 0.8)
-    if near:
-        complaints.warnings.append(
-            f"{path}: no entry for {recipe}, but one for {near[0]}; a key must be the recipe's whole name or identifier"
-        )
 
 
 def environment_has(environ: Mapping[str, str], secret_name: str) -> bool:

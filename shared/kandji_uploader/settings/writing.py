@@ -35,7 +35,7 @@ def config_values(path: Path) -> tuple[dict[str, object], tuple[Problem, ...]]:
     """
     raw = read_mapping_file(path)
     complaints = Complaints()
-    source = Source(str(path), str(path), schema.IN_CONFIG, path.parent)
+    source = Source(str(path), str(path), schema.IN_CONFIG, [path.parent])
     found = read(source, prepared_config(str(path), raw, complaints, url_known=_never_filled_in(raw)), complaints)
     values = {key: each.value for key, each in found.items()}
     if isinstance(raw.get("li_enforcement"), Mapping):

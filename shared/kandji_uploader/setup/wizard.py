@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -226,20 +224,6 @@ def recipe_map_csv(tenant: TenantView, recipes: Sequence[str]) -> str:
 def _names(tenant: TenantView) -> tuple[list[str], list[str]]:
     apps = sorted({app.name for app in tenant.apps()}, key=str.casefold)
     return apps, sorted((category.name for category in tenant.categories()), key=str.casefold)
-
-
-def autopkg_recipes(environ: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The names of the recipes that AutoPkg knows; None where there is no AutoPkg on PATH, or it fails."""
-    program = shutil.which("autopkg", path=environ.get("PATH", os.defpath))
-    if program is None:
-        return None
-    passed_on = {name: value for name, value in environ.items() if "TOKEN" not in name.upper()}
-    words = [program, "list-recipes"]
-    done = subprocess.run(words, env=passed_on, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        return None
-    lines = (line.strip() for line in done.stdout.splitlines())
-    return tuple(dict.fromkeys(line for line in lines if line and not line.startswith("WARNING")))
 
 
 def write_table(path: Path, text: str) -> None:
