@@ -37,6 +37,7 @@ COMMANDS = {
     "audit-script": ("audit_script", "render the audit script from a JSON object on standard input"),
     "setup": ("setup", "ask for the tenant and the token, check both, and write the config file"),
     "config": ("config", "show every setting, its value and where it came from"),
+    "schema": ("schema", "print the JSON Schema of the config file or of a map, for editors"),
     "doctor": ("doctor", "check the tenant, the token, the settings and this machine"),
     "promote": ("promote", "move what has soaked in a test app to its prod app"),
     "rollback": ("rollback", "put a former version back into a Custom App"),

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import conditions
 from kandji_uploader.models import Enforcement
 
@@ -26,11 +27,12 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 # Controls, lone surrogates, line and paragraph separators. Format characters (Cf) stay: emoji are joined by them.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
-_ENFORCEMENTS = {
+ENFORCEMENTS = {
     **{kind.value: kind for kind in Enforcement},
     "continuously_enforce": Enforcement.AUDIT_ENFORCE,
     "no_enforcement": Enforcement.SELF_SERVICE,
 }
+"""What a recipe or config file may call an enforcement: our words, and those of the API."""
 
 
 class UnfitError(ValueError):
@@ -78,28 +80,39 @@ def boolean(value: object) -> bool:
     raise UnfitError("must be true or false (also yes or no, 1 or 0)")
 
 
-def number(low: float, high: float, unit: str) -> Kind:
+@dataclass(frozen=True)
+class Number:
+    """Reads a number from `low` to `high`, both accepted.
+
+    Attributes:
+        low: the lowest that is accepted.
+        high: the highest.
+        unit: what it counts, for error texts.
+        whole: whether it must be a whole number.
+    """
+
+    low: float
+    high: float
+    unit: str
+    whole: bool
+
+    def __call__(self, value: object) -> float:
+        """The number; an `int` where it must be whole. Raises UnfitError."""
+        found = _numeral(value)
+        if found is None or (self.whole and not found.is_integer()) or not self.low <= found <= self.high:
+            kind = "a whole number" if self.whole else "a number"
+            raise UnfitError(f"must be {kind} from {self.low:.15g} to {self.high:.15g} ({self.unit})")
+        return int(found) if self.whole else found
+
+
+def number(low: float, high: float, unit: str) -> Number:
     """A number from `low` to `high`, both accepted."""
-
-    def read(value: object) -> float:
-        found = _numeral(value)
-        if found is None or not low <= found <= high:
-            raise UnfitError(f"must be a number from {low:g} to {high:g} ({unit})")
-        return found
-
-    return read
+    return Number(low, high, unit, whole=False)
 
 
-def whole(low: int, high: int, unit: str) -> Kind:
+def whole(low: int, high: int, unit: str) -> Number:
     """A whole number from `low` to `high`, both accepted."""
-
-    def read(value: object) -> int:
-        found = _numeral(value)
-        if found is None or not found.is_integer() or not low <= found <= high:
-            raise UnfitError(f"must be a whole number from {low} to {high} ({unit})")
-        return int(found)
-
-    return read
+    return Number(low, high, unit, whole=True)
 
 
 def _numeral(value: object) -> float | None:
@@ -161,22 +174,29 @@ def secret_name(value: object) -> str:
 
 def enforcement(value: object) -> Enforcement:
     """How an app is enforced, in our words or in those of the API."""
-    found = _ENFORCEMENTS.get(value.strip().lower()) if isinstance(value, str) else None
+    found = ENFORCEMENTS.get(value.strip().lower()) if isinstance(value, str) else None
     if found is None:
         raise UnfitError(f"must be one of {', '.join(kind.value for kind in Enforcement)}")
     return found
 
 
-def choice(*words: str) -> Kind:
-    """One of a few words."""
+@dataclass(frozen=True)
+class Choice:
+    """Reads one of a few words."""
 
-    def read(value: object) -> str:
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> str:
+        """The word, in lower case. Raises UnfitError."""
         found = value.strip().lower() if isinstance(value, str) else ""
-        if found not in words:
-            raise UnfitError(f"must be {' or '.join(words)}")
+        if found not in self.words:
+            raise UnfitError(f"must be {' or '.join(self.words)}")
         return found
 
-    return read
+
+def choice(*words: str) -> Choice:
+    """One of a few words."""
+    return Choice(words)
 
 
 def names(value: object) -> tuple[str, ...]:

@@ -1,0 +1,115 @@
+"""The config file and the maps as JSON Schemas, from the table of keys, so that editors complete and check them.
+
+They are a little stricter than what is read (`yes` for true and numbers in quotes are understood, too), and cannot
+tell everything: that two names differ, for example. What they accept of a single value is what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+from kandji_uploader.settings import coercion as kinds
+from kandji_uploader.settings import hosts, schema
+from kandji_uploader.settings.coercion import Choice, Kind, Number
+from kandji_uploader.settings.schema import Key, Table
+
+Document = dict[str, Any]
+
+_DIALECT = "http://json-schema.org/draft-07/schema#"  # the newest that all common editors know
+_ENTRY = {
+    "config": "Settings of KandjiUploader.",
+    "recipe_map": "Which Custom Apps a recipe is published to, by its whole name or identifier.",
+    "package_map": "Which Custom Apps an installer is published to, by package id or bundle id.",
+}
+NAMES = tuple(_ENTRY)
+"""The files that there is a JSON Schema for."""
+
+_ONE_LINE = r"[^\u0000-\u001f\u007f]"
+_TEXT: Document = {"type": "string", "pattern": rf"^{_ONE_LINE}*[^\s\u0000-\u001f\u007f]{_ONE_LINE}*$"}
+_NAME: Document = {**_TEXT, "maxLength": kinds.LONGEST_NAME}
+_APP: Document = {**_TEXT, "not": {"type": "string", "pattern": r":|^[^/]+/[^/]|^/+$"}}
+
+_OF_KIND: Mapping[Kind, Document] = {
+    kinds.boolean: {"type": "boolean"},
+    kinds.text: _TEXT,
+    kinds.name: _NAME,
+    kinds.naming: {**_NAME, "pattern": "APPNAME"},
+    kinds.secret_name: {**_NAME, "not": {"type": "string", "pattern": r"=|://|hooks\.slack\.com"}},
+    kinds.enforcement: {"enum": list(kinds.ENFORCEMENTS)},
+    kinds.names: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
+    kinds.app_names: {"anyOf": [{"type": "array", "items": _APP}, _APP]},
+    kinds.macos_version: {"type": "string", "pattern": r"^\s*[0-9]{1,4}(\.[0-9]{1,4}){0,4}\s*$"},
+    kinds.mac_folder: {**_TEXT, "pattern": rf"^\s*/{_ONE_LINE}*$"},
+    kinds.moment: {
+        "type": "string",
+        "pattern": r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{3}(\d{3})?)?)?([Zz]|[+-]\d{2}:\d{2})\s*$",
+    },
+    hosts.api_url: {
+        "type": "string",
+        "pattern": r"^\s*((https://)?[A-Za-z0-9][A-Za-z0-9-]*\.api(\.eu)?\.(kandji\.io|iru\.com)"
+        r"|(https?://)?(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?)/?\s*$",
+    },
+}
+
+
+def document(name: str) -> Document:
+    """The JSON Schema of a file.
+
+    Args:
+        name: one of `NAMES`.
+    """
+    if name == "config":
+        content = _section(schema.IN_CONFIG, defaults=True)
+    else:
+        content = {"type": ["object", "null"], "additionalProperties": _section(schema.IN_MAP, defaults=False)}
+    return {"$schema": _DIALECT, "title": f"{name}.yaml of KandjiUploader", "description": _ENTRY[name], **content}
+
+
+def _section(table: Table, *, defaults: bool) -> Document:
+    """The keys of a table, or of one section of it, as an object that has no others."""
+    properties: Document = {}
+    for path, keys in table.items():
+        name, _, rest = path.partition(".")
+        if not rest:
+            properties[name] = _leaf(keys, defaults=defaults)
+        elif name not in properties:
+            above = f"{name}."
+            properties[name] = _section(
+                {known.removeprefix(above): keys for known, keys in table.items() if known.startswith(above)},
+                defaults=defaults,
+            )
+    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _leaf(keys: tuple[Key, ...], *, defaults: bool) -> Document:
+    """One key. A key without a value counts as not given."""
+    key = keys[0]
+    purpose = key.purpose if len(keys) == 1 else key.purpose.replace("(prod app)", "(both apps)")
+    told: Document = {"description": purpose}
+    if defaults and key.default is not None:
+        told["default"] = key.default.value if isinstance(key.default, Enum) else key.default
+    return {**told, **_or_nothing(_value(key.kind))}
+
+
+def _value(kind: Kind) -> Document:
+    if isinstance(kind, Number):
+        return {"type": "integer" if kind.whole else "number", "minimum": kind.low, "maximum": kind.high}
+    if isinstance(kind, Choice):
+        return {"enum": list(kind.words)}
+    return _OF_KIND[kind]
+
+
+def _or_nothing(value: Document) -> Document:
+    for word, more in _NOTHING.items():
+        if word in value:
+            return {**value, word: more(value[word])}
+    raise AssertionError(value)
+
+
+_NOTHING: Mapping[str, Callable[[Any], Any]] = {
+    "type": lambda kind: [kind, "null"],
+    "enum": lambda words: [*words, None],
+    "anyOf": lambda choices: [*choices, {"type": "null"}],
+}
