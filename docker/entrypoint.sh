@@ -33,6 +33,7 @@ if [ ! -d "$folder" ] || [ ! -w "$folder" ]; then
     fail "$folder is not a folder that user $(id -u) can write; mount a volume there"
 fi
 export KANDJI_UPLOADER_DIR="$folder"
+export KANDJI_UPLOADER_STATE_DIR="${KANDJI_UPLOADER_STATE_DIR:-$folder/state}"
 for stem in config package_map brew_cron; do
     for suffix in yaml yml json; do
         name=$stem.$suffix

@@ -97,8 +97,8 @@ class StateError(KandjiUploaderError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(
-            f"{path} cannot be written: {reason}. Make room or give access to it, or name another config folder "
-            "with KANDJI_UPLOADER_DIR"
+            f"{path} cannot be written: {reason}. Make room or give access to it, or name another state folder with "
+            "KANDJI_UPLOADER_STATE_DIR or `state_folder` in the config file"
         )
 
 

@@ -238,6 +238,7 @@ class Settings:
         prod: the production stage.
         test: the test stage.
         config_folder: where config.yaml and the maps are.
+        state_folder: where journals, caches, the log and downloads are; safe to delete.
         origins: per setting (its key path), where its value came from.
         warnings: what is accepted but odd, one sentence each.
     """
@@ -276,17 +277,13 @@ class Settings:
     prod: StageSettings = StageSettings(delay_days=5)
     test: StageSettings = StageSettings(default_category="Utilities")
     config_folder: Path = Path()
+    state_folder: Path = Path()
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     warnings: tuple[str, ...] = ()
 
     def stage(self, stage: Stage) -> StageSettings:
         """The settings of one stage."""
         return self.prod if stage is Stage.PROD else self.test
-
-    @property
-    def state_folder(self) -> Path:
-        """Where journals and caches live; safe to delete."""
-        return self.config_folder / "state"
 
 
 @dataclass(frozen=True)

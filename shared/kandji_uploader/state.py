@@ -26,6 +26,7 @@ from typing import Any
 from kandji_uploader._util import files
 from kandji_uploader._util import signals as interrupts
 from kandji_uploader.errors import LockedError, StateError
+from kandji_uploader.models import Settings
 
 Rows = list[dict[str, Any]]
 
@@ -75,17 +76,73 @@ class Published:
     recipe: str = ""
 
 
+def store_of(settings: Settings) -> Store:
+    """The state folder of these settings and their tenant; a dry run only reads it.
+
+    Raises:
+        StateError: it cannot be written, in a run that is not dry.
+    """
+    return Store(_folder_of(settings), settings.api_url, writes=not settings.dry_run)
+
+
+def digests_of(settings: Settings) -> DigestCache:
+    """The digest cache of these settings; a dry run only reads it.
+
+    Raises:
+        StateError: as `store_of`.
+    """
+    return DigestCache(_folder_of(settings), writes=not settings.dry_run)
+
+
+def adopt(config_folder: Path, state_folder: Path) -> None:
+    """Move over the state and the downloads that former versions kept inside the settings folder.
+
+    Safe with several processes, of which one may be killed: each thing is moved whole, or stays where it is.
+
+    Raises:
+        StateError: there is something to move, and the state folder cannot be written.
+    """
+    try:
+        files.move_into(config_folder / "state", state_folder)
+        downloads = state_folder / "downloads"
+        if _is_folder(config_folder / "downloads") and not downloads.exists():
+            files.private_folder(state_folder)
+            with contextlib.suppress(OSError):  # another file system, or another process: they are a cache
+                (config_folder / "downloads").rename(downloads)
+    except OSError as problem:
+        raise StateError(state_folder, problem.strerror or str(problem)) from None
+
+
+def _folder_of(settings: Settings) -> Path:
+    former = settings.config_folder / "state"
+    if not settings.dry_run:
+        _adopt_once(settings.config_folder, settings.state_folder)
+    elif _is_folder(former) and not _is_folder(settings.state_folder):
+        return former
+    return settings.state_folder
+
+
+_adopt_once = functools.cache(adopt)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is such a folder, as far as we may look; `is_dir` of a Path may raise where we may not."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 class Store:
     """The state folder of one tenant.
 
     Args:
         folder: the state folder; made when something is written.
         tenant: the API URL; entries of other tenants are not seen.
+        writes: whether anything is written; a dry run takes no lock and leaves no trace.
     """
 
-    def __init__(self, folder: Path, tenant: str) -> None:
+    def __init__(self, folder: Path, tenant: str, *, writes: bool = True) -> None:
         self._folder = folder
         self._tenant = tenant
+        self._writes = writes
 
     # the journal of uploads
 
@@ -185,12 +242,14 @@ class Store:
             LockedError: the other run is still at it.
             StateError: the folder cannot be written.
         """
+        places = {name: self._folder / "locks" / f"{_token(f'{self._tenant}{chr(10)}{name}')}.lock" for name in names}
+        if not self._writes:
+            yield max(map(_last_change_of, places.values()), default=0.0)
+            return
         _tidy(self._folder)
         with contextlib.ExitStack() as held:
             changed = 0.0
-            for name in sorted(set(names)):
-                token = hashlib.sha256(f"{self._tenant}\n{name}".encode()).hexdigest()[:24]
-                path = self._folder / "locks" / f"{token}.lock"
+            for name, path in sorted(places.items()):
                 changed = max(changed, held.enter_context(_locked(path, name, patience, waiting)))
             yield changed
 
@@ -204,17 +263,23 @@ class Store:
         return _read_rows(self._path(name))
 
     def _change(self, name: str, change: Callable[[Rows], Rows]) -> None:
-        _change_rows(self._path(name), change)
+        if self._writes:
+            _change_rows(self._path(name), change)
 
 
 class DigestCache:
     """sha256 of files by what identifies their state on disk (path, inode, size, mtime_ns, ctime_ns).
 
     Each has a small file of its own, so that looking one up costs the same however many there are.
+
+    Args:
+        folder: the state folder.
+        writes: whether anything is remembered.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
         self._folder = folder / "digests"
+        self._writes = writes
 
     def get(self, path: Path) -> str | None:
         """The digest of a file that has not changed since it was put; None where that is not known."""
@@ -235,6 +300,8 @@ class DigestCache:
             sha256: its hex digest.
             identity: what `identity` said before it was read; if it differs now, nothing is remembered.
         """
+        if not self._writes:
+            return
         with contextlib.suppress(OSError, StateError):
             now = _identity(path)
             if identity is None or dict(identity) == now:
@@ -286,8 +353,9 @@ def _token(text: str) -> str:
 @functools.cache
 def _tidy(folder: Path) -> None:
     """Remove what killed processes have left half written; once per process."""
-    for place in (folder, *(each for each in folder.glob("**/") if each != folder)):
-        files.tidy(place)
+    with contextlib.suppress(OSError):  # which whoever writes there will tell
+        for place in (folder, *(each for each in folder.glob("**/") if each != folder)):
+            files.tidy(place)
 
 
 def _journal_entry(row: Mapping[str, Any]) -> JournalEntry | None:
@@ -371,6 +439,18 @@ def _last_change(handle: int) -> float:
         return float(signed[1])
     except (IndexError, ValueError):
         return time.time()
+
+
+def _last_change_of(path: Path) -> float:
+    """The same, asked without holding the lock."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return 0.0
+    try:
+        return _last_change(handle)
+    finally:
+        os.close(handle)
 
 
 def _signed(handle: int) -> list[str]:

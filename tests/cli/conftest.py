@@ -39,7 +39,11 @@ class House:
 
     @property
     def log(self):
-        return (self.config / "state" / "kandji-uploader.log").read_text()
+        return (self.state / "kandji-uploader.log").read_text()
+
+    @property
+    def state(self):
+        return self.folder / ".local" / "state" / "KandjiUploader"
 
     def run(self, *words, **environ):
         words = [*COMMAND, *map(str, words)]

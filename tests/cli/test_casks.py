@@ -25,7 +25,7 @@ def test_a_cask_is_downloaded_and_published(house, casks, offer, here):
 def test_what_kandji_holds_is_not_downloaded_on_any_machine(house, casks, offer, here):
     offer("widget")
     here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.config)
+    shutil.rmtree(house.state)
     house.tenant.reset_requests()
     ran = here("-b", "widget", "-n", "Widget")
     assert ran.returncode == 0
@@ -39,7 +39,7 @@ def test_drift_is_repaired_without_a_download(house, casks, offer, here):
     here("-b", "widget", "-n", "Widget", "-s", "Productivity")
     apps = next(category["id"] for category in house.tenant.categories if category["name"] == "Apps")
     house.tenant.edit(house.tenant.app("Widget")["id"], self_service_category_id=apps)
-    shutil.rmtree(house.config)
+    shutil.rmtree(house.state)
     ran = here("-b", "widget", "-n", "Widget", "-s", "Productivity")
     assert "updated" in ran.stdout
     assert house.tenant.app("Widget")["self_service_category_id"] != apps
@@ -49,7 +49,7 @@ def test_drift_is_repaired_without_a_download(house, casks, offer, here):
 def test_another_app_gets_the_same_file_without_a_download_or_upload(house, casks, offer, here):
     offer("widget")
     here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.config)
+    shutil.rmtree(house.state)
     ran = here("-b", "widget", "-n", "Other")
     assert ran.returncode == 0
     one, other = house.tenant.app("Widget"), house.tenant.app("Other")
@@ -61,7 +61,7 @@ def test_another_app_gets_the_same_file_without_a_download_or_upload(house, cask
 def test_where_no_audit_script_tells_what_it_is_the_file_is_downloaded(house, casks, offer, here):
     offer("widget")
     here("-b", "widget", "-n", "Widget", "--enforcement", "install_once")
-    shutil.rmtree(house.config)
+    shutil.rmtree(house.state)
     ran = here("-b", "widget", "-n", "Other")
     assert ran.returncode == 0
     assert "com.example.widget" in house.tenant.app("Other")["audit_script"]
@@ -72,7 +72,7 @@ def test_a_list_without_sha256_is_made_good_by_our_own_history(house, casks, off
     house.tenant.configure(list_sha256=False)
     offer("widget")
     here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.config / "downloads")
+    shutil.rmtree(house.state / "downloads")
     ran = here("-b", "widget", "-n", "Widget")
     assert "unchanged" in ran.stdout
     assert len(downloads(casks)) == 1
@@ -81,7 +81,7 @@ def test_a_list_without_sha256_is_made_good_by_our_own_history(house, casks, off
 def test_a_file_that_kandji_has_lost_is_downloaded_again(house, casks, offer, here):
     offer("widget")
     here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.config)
+    shutil.rmtree(house.state)
     house.tenant.remove_upload(house.tenant.app("Widget")["file_key"])
     ran = here("-b", "widget", "-n", "Other")
     assert ran.returncode == 0, ran.stderr
@@ -103,6 +103,7 @@ def test_a_dry_run_of_a_new_version_changes_nothing(house, casks, offer, here):
     ran = here("-b", "widget", "-n", "Widget", "-y")
     assert "would create" in ran.stdout
     assert house.writes() == []
+    assert not house.state.exists(), "and nothing is left on this machine"
 
 
 def test_casks_and_files_in_one_command(house, casks, offer, here):

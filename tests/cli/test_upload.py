@@ -198,7 +198,7 @@ def test_the_number_of_jobs_is_checked(house, here, number):
 
 def test_what_was_done_is_logged_for_its_owner_only(house, here):
     here("-p", house.widget(), "-p", "none.pkg")
-    path = house.config / "state" / "kandji-uploader.log"
+    path = house.state / "kandji-uploader.log"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     lines = house.log.splitlines()
@@ -209,7 +209,7 @@ def test_what_was_done_is_logged_for_its_owner_only(house, here):
 
 
 def test_the_log_file_is_rotated(house, here):
-    state = house.config / "state"
+    state = house.state
     state.mkdir(parents=True)
     (state / "kandji-uploader.log").write_text("x" * 999_990 + "\n")
     here("-p", house.widget())
@@ -218,7 +218,7 @@ def test_the_log_file_is_rotated(house, here):
 
 
 def test_a_log_file_that_cannot_be_written_stops_nothing(house, here):
-    (house.config / "state" / "kandji-uploader.log").mkdir(parents=True)
+    (house.state / "kandji-uploader.log").mkdir(parents=True)
     ran = here("-p", house.widget())
     assert ran.returncode == 0
     assert ran.stderr.count("no log is kept in") == 1

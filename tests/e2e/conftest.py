@@ -21,6 +21,7 @@ def environ_of(tenant, home):
         "KANDJI_TOKEN": TOKEN,
         "SLACK_TOKEN": tenant.webhook_url,
         "KANDJI_UPLOADER_DIR": str(home / "uploader"),
+        "KANDJI_UPLOADER_STATE_DIR": str(home / "uploader-state"),
     }
 
 

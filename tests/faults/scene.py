@@ -75,6 +75,7 @@ class Scene:
             "KANDJI_API_URL": self.tenant.url,
             "KANDJI_TOKEN": self.tenant.token,
             "KANDJI_UPLOADER_DIR": str(self.folder / "config"),
+            "KANDJI_UPLOADER_STATE_DIR": str(self.folder / "state"),
             "HOME": str(self.folder),
         }
 

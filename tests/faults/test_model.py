@@ -140,7 +140,7 @@ class Publishing(RuleBasedStateMachine):
 
     @rule()
     def the_state_folder_is_deleted(self):
-        shutil.rmtree(self.scene.folder / "config" / "state", ignore_errors=True)
+        shutil.rmtree(self.scene.folder / "state", ignore_errors=True)
 
     # What runs do
 

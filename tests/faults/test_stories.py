@@ -264,9 +264,9 @@ def test_one_wrong_sha256_in_an_answer_undoes_nothing(scene):
 
 def test_a_state_folder_that_cannot_be_written_is_told_before_anything_is_done(scene):
     (scene.folder / "config").mkdir()
-    (scene.folder / "config" / "state").write_text("a file in the way")
+    (scene.folder / "state").write_text("a file in the way")
     assert scene.run() is None
-    assert "KANDJI_UPLOADER_DIR" in scene.error
+    assert "KANDJI_UPLOADER_STATE_DIR" in scene.error
     assert scene.apps() == {name: [app] for name, app in scene.before.items()}
 
 

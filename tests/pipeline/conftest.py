@@ -67,6 +67,7 @@ def house(tmp_path):
             "KANDJI_API_URL": tenant.url,
             "KANDJI_TOKEN": tenant.token,
             "KANDJI_UPLOADER_DIR": str(tmp_path / "config"),
+            "KANDJI_UPLOADER_STATE_DIR": str(tmp_path / "state"),
             "HOME": str(tmp_path),
         }
         yield house

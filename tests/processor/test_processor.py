@@ -25,6 +25,7 @@ def tenant(tmp_path, monkeypatch):
         monkeypatch.setenv("KANDJI_API_URL", tenant.url)
         monkeypatch.setenv("KANDJI_TOKEN", tenant.token)
         monkeypatch.setenv("KANDJI_UPLOADER_DIR", str(tmp_path / "config"))
+        monkeypatch.setenv("KANDJI_UPLOADER_STATE_DIR", str(tmp_path / "state"))
         yield tenant
         tenants.forget_all()
 

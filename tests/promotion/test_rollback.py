@@ -193,7 +193,7 @@ def test_the_history_tells_what_who_and_when(world: World) -> None:
 
     promoted(world, "1.0", "1.1")
     back(world)
-    store = Store(world.folder / "config" / "state", world.tenant.url)
+    store = Store(world.folder / "state", world.tenant.url)
     entries = store.history(world.tenant.app(PROD)["id"])
     assert [(entry.version, entry.recipe) for entry in entries] == [
         ("1.0", "promoted from Firefox (Test)"),

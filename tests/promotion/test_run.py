@@ -143,7 +143,7 @@ def test_a_dry_run_tells_what_would_be_promoted_and_only_reads(world: World) -> 
     result = world.publish("1.0", dry_run=True)
     assert world.writes() == []
     assert report.lines(result)[-1].startswith("Firefox: would promote (file_key, name, ")
-    assert not (world.folder / "config" / "state" / "notes.json").exists()
+    assert not (world.folder / "state" / "notes.json").exists()
 
 
 def test_a_candidate_that_was_replaced_in_test_is_promoted_with_its_own_bytes(world: World) -> None:

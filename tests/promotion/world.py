@@ -92,6 +92,7 @@ class World:
             "KANDJI_API_URL": self.tenant.url,
             "KANDJI_TOKEN": self.tenant.token,
             "KANDJI_UPLOADER_DIR": str(self.folder / "config"),
+            "KANDJI_UPLOADER_STATE_DIR": str(self.folder / "state"),
         }
 
     @property
@@ -99,7 +100,7 @@ class World:
         """This machine, as a new process finds it."""
         tenants.forget_all()
         if self.forgetful:
-            shutil.rmtree(self.folder / "config" / "state", ignore_errors=True)
+            shutil.rmtree(self.folder / "state", ignore_errors=True)
         now = self.now.timestamp() + self.ahead
         return Host(say=self.said.append, warn=self.warnings.append, now=lambda: now, environ=self.environ)
 

@@ -57,7 +57,8 @@ def listed(told):
 def test_it_serves_until_it_is_stopped_and_leaves_nothing(tmp_path, number):
     with rehearsal(environment={"TMPDIR": str(tmp_path)}) as (process, lines):
         told = exports(lines)
-        assert sorted(told) == ["KANDJI_API_URL", "KANDJI_TOKEN", "KANDJI_UPLOADER_DIR", "SLACK_TOKEN"]
+        folders = ["KANDJI_UPLOADER_DIR", "KANDJI_UPLOADER_STATE_DIR"]
+        assert sorted(told) == ["KANDJI_API_URL", "KANDJI_TOKEN", *folders, "SLACK_TOKEN"]
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", told["KANDJI_API_URL"])
         assert listed(told).status_code == 200
         assert requests.post(told["SLACK_TOKEN"], json={"text": "x"}, timeout=10).text == "ok"

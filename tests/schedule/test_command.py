@@ -16,6 +16,7 @@ def folder(tmp_path, programs, monkeypatch):
     folder = tmp_path / "config"
     for name, value in {**programs.environ, "KANDJI_UPLOADER_DIR": str(folder)}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KANDJI_UPLOADER_STATE_DIR", str(folder / "state"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     return folder

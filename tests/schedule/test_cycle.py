@@ -149,7 +149,8 @@ COMMAND = textwrap.dedent("""
 
 def command(folder, *words):
     """The command line in a process of its own."""
-    env = {**os.environ, "KANDJI_UPLOADER_DIR": str(folder), "PYTHONPATH": "shared", "PYTHONUNBUFFERED": "1"}
+    places = {"KANDJI_UPLOADER_DIR": str(folder), "KANDJI_UPLOADER_STATE_DIR": str(folder / "state")}
+    env = {**os.environ, **places, "PYTHONPATH": "shared", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     )

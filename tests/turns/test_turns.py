@@ -26,6 +26,7 @@ def settings(tmp_path, tenant, monkeypatch):
     monkeypatch.setenv("KANDJI_API_URL", tenant.url)
     monkeypatch.setenv("KANDJI_TOKEN", tenant.token)
     monkeypatch.setenv("KANDJI_UPLOADER_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("KANDJI_UPLOADER_STATE_DIR", str(tmp_path / "state"))
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "config.yaml").write_text("li_enforcement: {type: install_once}\n")
@@ -171,7 +172,7 @@ def test_the_digest_of_the_next_item_is_there_before_the_upload_of_the_present_o
     tenant.seed(
         "Two (kandji-uploader)", sha256="0" * 64, size=second.stat().st_size, install_type="zip", unzip_location="/x"
     )
-    digests = settings / "state" / "digests"
+    digests = tmp_path / "state" / "digests"
     known = []
     tenant.faults.add("POST", "/store", kind="call", do=lambda: (time.sleep(1.0), known.extend(digests.glob("*"))))
     assert main(["upload", "-p", str(first), "-p", str(second), "--json"]) == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +61,29 @@ def change_private(path: Path, change: Callable[[], str | None]) -> None:
             _replace(path, text)
 
 
+def move_into(old: Path, new: Path) -> None:
+    """Move what is in a folder into another one, but for what is there already; processes take turns.
+
+    What cannot be moved (another file system, a folder that may not be written) is copied. A folder that cannot be
+    read counts as empty.
+
+    Raises:
+        OSError: the new folder cannot be written.
+    """
+    try:
+        names = sorted(os.listdir(old))  # noqa: PTH208 - of the same length, and one call
+    except OSError:
+        return
+    if not names or old == new or old in new.parents:
+        return
+    private_folder(new)
+    with _our_turn(new):
+        for name in names:
+            _move(old / name, new / name)
+    with contextlib.suppress(OSError):
+        old.rmdir()
+
+
 def tidy(folder: Path) -> None:
     """Remove the drafts that killed processes have left in a folder: while it is our turn, nobody writes one."""
     with contextlib.suppress(OSError):
@@ -68,6 +92,26 @@ def tidy(folder: Path) -> None:
             with _our_turn(folder) as ours:
                 for draft in drafts if ours else ():
                     draft.unlink(missing_ok=True)
+
+
+def _move(old: Path, new: Path) -> None:
+    if new.exists():
+        return
+    try:
+        old.rename(new)
+    except FileNotFoundError:  # another process was quicker
+        return
+    except OSError:
+        draft = new.with_name(f".{new.name}{_DRAFT}")
+        shutil.rmtree(draft, ignore_errors=True)
+        if old.is_dir():
+            shutil.copytree(old, draft)
+        else:
+            shutil.copy2(old, draft)
+        draft.rename(new)
+        remove = shutil.rmtree if old.is_dir() else os.unlink
+        with contextlib.suppress(OSError):
+            remove(old)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ called, so that a publish does not pay for the wizard:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
@@ -25,7 +26,7 @@ from types import ModuleType
 from kandji_uploader import __version__
 from kandji_uploader.cli import log, root
 from kandji_uploader.cli.stopping import sigterm_as_ctrl_c
-from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, StateError
 from kandji_uploader.report.text import visible
 
 PROGRAM = "kandji-uploader"
@@ -67,7 +68,8 @@ environment:
   KANDJI_API_URL        the tenant's API host, such as TENANT.api.kandji.io
   KANDJI_TOKEN          the API token
   SLACK_TOKEN           a Slack webhook; its presence turns Slack on
-  KANDJI_UPLOADER_DIR   the folder of config.yaml, the maps and the state
+  KANDJI_UPLOADER_DIR   the folder of config.yaml and the maps
+  KANDJI_UPLOADER_STATE_DIR  the folder of the journal, the caches and the log
   HOMEBREW_API_DOMAIN   another cask API
 
 exit codes:
@@ -116,7 +118,7 @@ def _run(words: list[str]) -> int:
     module = _module(name)
     parsed = _parser(name, module).parse_args(rest)
     if name in _LOGGED:
-        _keep_log()
+        _keep_log(dry=getattr(parsed, "dry", False))
     if name in _NEEDS_TOKEN and getattr(parsed, "word", "run") == "run":
         root.refuse_keychain(os.environ)
     code: int = module.run(parsed)
@@ -181,10 +183,16 @@ def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
     return parser
 
 
-def _keep_log() -> None:
-    from kandji_uploader import settings
+def _keep_log(*, dry: bool) -> None:
+    """Log to the state folder; a dry run writes nothing, so it keeps no log."""
+    from kandji_uploader import settings, state
 
-    log.to_folder(settings.folder() / "state")
+    early = settings.early(os.environ)
+    if dry or early.dry_run:
+        return
+    with contextlib.suppress(StateError):  # which the command itself, or the log, will tell
+        state.adopt(early.config_folder, early.state_folder)
+    log.to_folder(early.state_folder)
 
 
 def _tell(text: str) -> None:

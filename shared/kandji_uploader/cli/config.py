@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(_as_json(held, rows, secrets) | _match_json(ladder), indent=2, ensure_ascii=False))
     else:
-        print(f"Folder: {held.config_folder}{_match(arguments.recipe, ladder)}\n")
+        print(f"Folder: {held.config_folder}{_match(arguments.recipe, ladder)}\nState:  {held.state_folder}\n")
         print(_table([*rows, *secrets]))
         for warning in (*held.warnings, *note):
             print(f"warning: {warning}", file=sys.stderr)

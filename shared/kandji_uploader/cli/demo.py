@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "KANDJI_API_URL": tenant.url,
                 "KANDJI_TOKEN": tenant.token,
                 "KANDJI_UPLOADER_DIR": str(folder / "config"),
+                "KANDJI_UPLOADER_STATE_DIR": str(folder / "state"),
             }
             publish = _with_autopkg(folder, environ) if _has_autopkg(arguments) else _with_library(environ)
             return _three_times(publish, tenant)

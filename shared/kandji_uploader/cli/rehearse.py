@@ -92,6 +92,7 @@ def _lines(tenant: RehearsalTenant, folder: Path, *, kept: bool) -> str:
         "KANDJI_TOKEN": tenant.token,
         "SLACK_TOKEN": tenant.webhook_url,
         "KANDJI_UPLOADER_DIR": str(folder / _CONFIG),
+        "KANDJI_UPLOADER_STATE_DIR": str(folder / _CONFIG / "state"),
     }
     place = f"It is kept in {folder}" if kept else "It is forgotten when it stops; --folder keeps it"
     return "\n".join(

@@ -99,7 +99,7 @@ def _install(folder: Path, every: int | None) -> int:
 def _status(folder: Path) -> int:
     cron = _shown(folder)
     print(schedule.for_platform(folder).status())
-    last = schedule.last_cycle(folder / "state")
+    last = schedule.last_cycle(settings.early(os.environ).state_folder)
     if last is None:
         print("no cycle was run yet")
     else:
@@ -131,7 +131,8 @@ def _warn_of_other_hours(cron: Cron) -> None:
 
 
 def _run(folder: Path, arguments: argparse.Namespace) -> int:
-    say, state_folder = partial(print, flush=True), folder / "state"
+    early = settings.early(os.environ)
+    say, state_folder = partial(print, flush=True), None if arguments.dry or early.dry_run else early.state_folder
     if not arguments.loop:
         cron = schedule.read(folder, settings)
         return FAILED if schedule.run_cycle(cron, _publisher(arguments), say, state_folder).failed else DONE

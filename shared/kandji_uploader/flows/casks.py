@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +22,7 @@ from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.sources import NotReadAhead
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.settings import new_app_name
-from kandji_uploader.state import DigestCache, Store
+from kandji_uploader.state import DigestCache, store_of
 
 Progress = Callable[[int, int], None]
 
@@ -134,13 +137,14 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
     for note in cask.notes:
         host.warn(note)
     if cask.sha256 and not held.create_new:
-        request = _request(order, held.config_folder / "downloads" / cask.sha256 / cask.file_name, cask)
+        request = _request(order, held.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
         done = _without_download(request, cask, held, host)
         if done is not None:
             return done
     host.say(f"downloading {cask.token} {cask.version}")
-    path = _fetch(order, cask, held, host, _checked(progress))
-    return pipeline.run(_request(order, path, cask), host)
+    with contextlib.ExitStack() as meanwhile:
+        path = _fetch(order, cask, _downloads(cask, held, meanwhile), held, host, _checked(progress))
+        return pipeline.run(_request(order, path, cask), host)
 
 
 def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:
@@ -153,8 +157,16 @@ def _find(order: Order, held: Settings, host: Host) -> homebrew.Cask:
     return find(order.token, arch=held.arch, allow_no_checksum=order.allow_no_checksum, environ=host.environ)
 
 
-def _fetch(order: Order, cask: homebrew.Cask, held: Settings, host: Host, progress: Progress) -> Path:
-    folder = held.config_folder / "downloads"
+def _downloads(cask: homebrew.Cask, held: Settings, meanwhile: contextlib.ExitStack) -> Path:
+    """Where the download goes; a dry run leaves nothing behind, unless it is there already."""
+    folder = held.state_folder / "downloads"
+    there = folder / (cask.sha256 or "none") / cask.file_name
+    if not held.dry_run or os.path.exists(there):  # noqa: PTH110 - a folder that may not be read is no error
+        return folder
+    return Path(meanwhile.enter_context(tempfile.TemporaryDirectory(prefix="kandji-uploader-")))
+
+
+def _fetch(order: Order, cask: homebrew.Cask, folder: Path, held: Settings, host: Host, progress: Progress) -> Path:
     if order.use_brew:
         return homebrew.fetch_with_brew(cask, folder, progress, environ=host.environ)
     return homebrew.fetch(cask, folder, progress, policy=_policy(held))
@@ -190,7 +202,7 @@ def _without_download(request: Request, cask: homebrew.Cask, held: Settings, hos
             result = pipeline.run(request, host, InKandji(app, request.path, str(cask.sha256)))
         except (InstallerError, AuditScriptError):
             continue
-        lost = any(item.action is Action.FAILED for item in result.outcomes) and not request.path.exists()
+        lost = any(item.action is Action.FAILED for item in result.outcomes) and not os.path.exists(request.path)  # noqa: PTH110
         return None if lost else result
     return None
 
@@ -201,7 +213,7 @@ def _holders(cask: homebrew.Cask, held: Settings, host: Host) -> Sequence[Custom
     Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
     """
     tenant = pipeline.open_tenant(held, host)
-    place = pipeline.place_of(tenant, Store(held.state_folder, held.api_url), held, host, Given())
+    place = pipeline.place_of(tenant, store_of(held), held, host, Given())
     meant = {held.prod.name, held.test.name} - {None} or {new_app_name(held, cask.name)}
     apps = [with_digest(app, place) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]

@@ -36,7 +36,7 @@ from kandji_uploader.publish.refresh import Place, with_digest
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.targets import Given, decide_targets
 from kandji_uploader.settings import recipes, sources
-from kandji_uploader.state import Store
+from kandji_uploader.state import store_of
 
 _PATIENCE = 900.0
 _HOLDS = "custom_app.promotion."
@@ -213,7 +213,7 @@ def open_place(held: Settings, names: tuple[str, ...], host: Host) -> Iterator[P
         LockedError: another run is publishing one of them.
     """
     tenant = pipeline.open_tenant(held, host)
-    store = Store(held.state_folder, held.api_url)
+    store = store_of(held)
     with store.lock(names, _PATIENCE, host.say) as changed:
         tenant.forget_apps(before=changed)
         yield pipeline.place_of(tenant, store, held, host, Given())

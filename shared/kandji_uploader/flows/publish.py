@@ -32,7 +32,7 @@ from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.report import slack
 from kandji_uploader.settings import credentials
-from kandji_uploader.state import DigestCache, Published, Store
+from kandji_uploader.state import Published, Store, digests_of, store_of
 
 if TYPE_CHECKING:
     from kandji_uploader.promotion import candidates
@@ -129,13 +129,13 @@ def _run(request: Request, source: Source, host: Host) -> RunResult:
 def _publish(request: Request, held: Settings, source: Source, host: Host) -> RunResult:
     source.kind()
     with contextlib.ExitStack() as meanwhile:
-        meanwhile.enter_context(source.reading_ahead(DigestCache(held.state_folder)))
+        meanwhile.enter_context(source.reading_ahead(digests_of(held)))
         tenant = open_tenant(held, host)
         name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
         for note in request.given.notes:
             host.warn(note)
         targets = decide_targets(held, name, scripts(held), request.given)
-        store = Store(held.state_folder, held.api_url)
+        store = store_of(held)
         names = tuple(target.name for target in targets)
         with host.turn.entering():
             changed = meanwhile.enter_context(store.lock(names, request.lock_patience, host.say))

@@ -13,7 +13,7 @@ from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import CustomApp, Settings, Stage
 from kandji_uploader.promotion import candidates
 from kandji_uploader.publish import plan
-from kandji_uploader.state import Store
+from kandji_uploader.state import store_of
 from kandji_uploader.status import summary as fleet
 from kandji_uploader.status.models import FleetApp
 
@@ -49,7 +49,7 @@ def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
 
 def _of(app: CustomApp, stage: Stage | None, held: Settings, host: Host) -> FleetApp:
     tenant = pipeline.open_tenant(held, host)
-    remembered = Store(held.state_folder, held.api_url).remembered()
+    remembered = store_of(held).remembered()
     release = candidates.live_release(app, plan.ledger(app, remembered), host.now())
     return FleetApp(
         name=app.name,

@@ -17,7 +17,7 @@ from kandji_uploader.publish import plan, targets
 from kandji_uploader.publish.plan import Identity, Installer, Question, Tenant
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.targets import Given
-from kandji_uploader.state import DigestCache, Store
+from kandji_uploader.state import Store, digests_of
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def _with_digest(wanted: Sequence[Target], question: Question, source: Source, p
     """Add the sha256, and the key of an upload of the same bytes that is in the store already."""
     known_key: str | None = getattr(source, "file_key", None)
     if known_key:  # the installer is in Kandji, and not on this machine
-        digest = source.digest(DigestCache(place.settings.state_folder))
+        digest = source.digest(digests_of(place.settings))
         return replace(question, installer=replace(question.installer, sha256=digest, file_key=known_key))
     local = place.now + (place.clock_ahead or 0.0)  # the journal is this machine's, and so are its times
     pending = {entry.sha256: entry.file_key for entry in place.store.uploads(local) if entry.size == source.size}
     if not pending and place.settings.promotion is None and not plan.needs_digest(wanted, question):
         return question
-    digest = source.digest(DigestCache(place.settings.state_folder))
+    digest = source.digest(digests_of(place.settings))
     found = replace(question.installer, sha256=digest)
     if digest in pending:
         found = replace(found, file_key=pending[digest], unfinished=True)

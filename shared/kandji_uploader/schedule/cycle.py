@@ -80,7 +80,7 @@ class Stop:
 
 
 def run_cycle(
-    cron: Cron, publish: Publish, say: Say, state_folder: Path, now: Callable[[], float] = time.time
+    cron: Cron, publish: Publish, say: Say, state_folder: Path | None, now: Callable[[], float] = time.time
 ) -> Cycle:
     """Publish each cask of the schedule; one that fails, in whatever way, does not keep the others from being tried.
 
@@ -88,7 +88,7 @@ def run_cycle(
         cron: the schedule.
         publish: publishes one cask.
         say: told one line per cask.
-        state_folder: where what became of the cycle is noted for `last_cycle`.
+        state_folder: where what became of the cycle is noted for `last_cycle`; None in a dry run, which writes nothing.
         now: epoch seconds.
 
     Raises:
@@ -104,7 +104,8 @@ def run_cycle(
             errors[cask] = error
         say(f"{cask}: {action}{f': {error}' if error else ''}")
     cycle = Cycle(started, now(), actions, errors)
-    _note(cycle, state_folder, say)
+    if state_folder is not None:
+        _note(cycle, state_folder, say)
     return cycle
 
 
@@ -120,7 +121,9 @@ def _one(cask: str, publish: Publish) -> tuple[str, str]:
     return outcome.action, outcome.error
 
 
-def loop(read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state_folder: Path, stop: Stop) -> None:
+def loop(
+    read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state_folder: Path | None, stop: Stop
+) -> None:
     """Run cycle after cycle until stopped; whatever goes wrong in one, the next one is tried.
 
     The file is read anew before each cycle, so edits count from the next one on, and so do people's changes in Kandji.
@@ -129,7 +132,7 @@ def loop(read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state
         read: reads the schedule, or raises `SettingsError`.
         begin: called when a cycle begins; returns what publishes one cask of it.
         say: told what is being done.
-        state_folder: where each cycle is noted.
+        state_folder: where each cycle is noted; None for nowhere.
         stop: asked by whoever wants an end.
     """
     try:

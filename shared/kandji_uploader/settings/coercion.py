@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from pathlib import Path
 
 from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import conditions
@@ -241,6 +242,18 @@ def mac_folder(value: object) -> str:
     if not found.startswith("/"):
         raise UnfitError("must be an absolute path on the Mac, such as /Applications")
     return found if found == "/" else found.rstrip("/")
+
+
+def folder(value: object) -> str:
+    """The absolute path of a folder on this machine; `~` is the user's home folder."""
+    found = text(value)
+    try:
+        path = Path(found).expanduser()
+    except RuntimeError:  # `~name` of nobody
+        path = Path(found)
+    if not path.is_absolute():
+        raise UnfitError("must be an absolute path, such as /var/lib/kandji-uploader or ~/kandji-state")
+    return str(path)
 
 
 def moment(value: object) -> datetime:

@@ -173,7 +173,7 @@ def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
         groups[group][field] = found.value
         origins[key.path] = found.origin
     return Settings(
-        **groups[""],
+        **{**groups[""], "state_folder": Path(groups[""]["state_folder"])},
         prod=StageSettings(**_without_none(groups["prod"])),
         test=StageSettings(**_without_none(groups["test"])),
         promotion=_promotion(_without_none(groups["promotion"])),

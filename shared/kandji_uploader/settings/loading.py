@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import coercion, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import Ladder, Rungs, defaults, value
-from kandji_uploader.settings.places import config_folder
+from kandji_uploader.settings.places import config_folder, state_folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file
 from kandji_uploader.settings.recipes import Match, RecipeNames, find_entry
 from kandji_uploader.settings.sources import (
@@ -90,6 +91,30 @@ def load(
     return ladder
 
 
+@dataclass(frozen=True)
+class Early:
+    """What must be known before the settings are read, or where they are wrong.
+
+    Attributes:
+        config_folder: where the config file and the maps are.
+        state_folder: where the state is.
+        dry_run: whether the environment or the config file asks for dry runs.
+    """
+
+    config_folder: Path
+    state_folder: Path
+    dry_run: bool
+
+
+def early(environ: Mapping[str, str] | None = None) -> Early:
+    """What the environment and the config file say of the state folder; what is wrong in them is for `load` to tell."""
+    environ = os.environ if environ is None else environ
+    folder = config_folder(environ)
+    rungs = _rungs({}, environ, "command line", folder, Complaints()).fixed
+    state = Path(str(value(rungs, schema.STATE_FOLDER).value))
+    return Early(folder, state, bool(value(rungs, schema.DRY_RUN).value))
+
+
 def _rungs(asked: Rung, environ: Mapping[str, str], caller: str, place: Path, complaints: Complaints) -> Rungs:
     """All rungs that do not depend on the recipe or the installer."""
     environment = from_environment(environ, complaints)
@@ -100,7 +125,8 @@ def _rungs(asked: Rung, environ: Mapping[str, str], caller: str, place: Path, co
         webhook = str(value(rungs, schema.WEBHOOK_NAME).value)
         if environment_has(environ, webhook):
             environment = {**environment, schema.SLACK.path: Found(True, f"environment ({webhook})")}
-    return Rungs(asked, environment, config, defaults(caller, raw), place)
+    below = {**defaults(caller, raw), schema.STATE_FOLDER.path: Found(str(state_folder(environ)), "default")}
+    return Rungs(asked, environment, config, below, place)
 
 
 def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Mapping[str, object], Rung]:

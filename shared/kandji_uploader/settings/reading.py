@@ -50,9 +50,9 @@ def find_file(folder: Path, stem: str) -> Path | None:
         SettingsError: there is more than one. Reading one of them and passing over the other would surprise whoever
             edits the other.
     """
-    if folder.exists() and not folder.is_dir():
-        raise _broken(folder, "is not a folder; correct the environment variable that names it")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise _broken(folder, "is not a folder; correct the environment variable that names it")
         there = [path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()]
     except OSError as error:
         raise _broken(folder, f"cannot be read ({error.strerror or error}); correct its permissions") from None

@@ -138,6 +138,21 @@ USE_PACKAGE_MAP = Key(
     default=False,
 )
 
+DRY_RUN = Key(
+    "dry_run",
+    kinds.boolean,
+    "Show what would be done and change nothing.",
+    config="zz_defaults.dry_run",
+    recipe="dry_run",
+    default=False,
+)
+STATE_FOLDER = Key(
+    "state_folder",
+    kinds.folder,
+    "The folder of the journal, the caches and the log; by default the platform's for a user's state.",
+    config="state_folder",
+)
+
 CONFIG_KEYS = (
     API_URL,
     TOKEN_NAME,
@@ -164,14 +179,7 @@ CONFIG_KEYS = (
         spellings=("zz_defaults.auto_create_new_app",),
         default=True,
     ),
-    Key(
-        "dry_run",
-        kinds.boolean,
-        "Show what would be done and change nothing.",
-        config="zz_defaults.dry_run",
-        recipe="dry_run",
-        default=False,
-    ),
+    DRY_RUN,
     Key(
         "dynamic_lookup",
         kinds.boolean,
@@ -211,6 +219,7 @@ CONFIG_KEYS = (
         recipe="replace_audit_script",
         default=False,
     ),
+    STATE_FOLDER,
     Key(
         "processing_timeout",
         kinds.number(1, 86400, "seconds"),

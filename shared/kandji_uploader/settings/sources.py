@@ -13,6 +13,7 @@ from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem
 from kandji_uploader.settings import hosts, misplaced, schema
 from kandji_uploader.settings.coercion import UnfitError, boolean, shown
+from kandji_uploader.settings.places import STATE_VARIABLE
 from kandji_uploader.settings.schema import Key, Table
 
 # AutoPkg's own pattern of a key reference; one that it could not fill in stays in the text.
@@ -193,6 +194,7 @@ def from_environment(environ: Mapping[str, str], complaints: Complaints) -> Rung
     for key, variables in (
         (schema.API_URL, ("KANDJI_API_URL", "IRU_API_URL")),
         (schema.TOKEN_NAME, ("KANDJI_TOKEN_NAME", "IRUPKG_TOKEN_NAME")),
+        (schema.STATE_FOLDER, (STATE_VARIABLE,)),
     ):
         there = [variable for variable in variables if environ.get(variable, "").strip()]
         if len({environ[variable].strip() for variable in there}) > 1:

@@ -80,7 +80,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], float] = time.time) ->
         yield _keychain(held)
         yield from _tenant(held, environ, now)
         yield from _slack(held, environ)
-    yield from _machine(folder)
+    yield from _machine(settings.early(environ).state_folder)
     yield from _autopkg(environ)
 
 
@@ -178,7 +178,7 @@ def _slack(held: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("Slack", Health.OK, text)
 
 
-def _machine(folder: Path) -> Iterator[Finding]:
+def _machine(state_folder: Path) -> Iterator[Finding]:
     """This Python, the state folder, and the programs that are of use."""
     missing = packages.missing()
     python = f"Python {sys.version.split()[0]}"
@@ -187,10 +187,7 @@ def _machine(folder: Path) -> Iterator[Finding]:
         yield Finding("Python", Health.PROBLEM, text)
     else:
         yield Finding("Python", Health.OK, f"{python} has all packages")
-    place = next(place for place in (folder / "state", *folder.parents) if place.exists())
-    if not os.access(place, os.W_OK):
-        advice = "correct its permissions, or name another folder as KANDJI_UPLOADER_DIR"
-        yield Finding("state", Health.PROBLEM, f"{place} cannot be written; {advice}")
+    yield _state(state_folder)
     if shutil.which("zsh"):
         yield Finding("zsh", Health.OK, "audit scripts are tried before they are published")
     else:
@@ -198,6 +195,18 @@ def _machine(folder: Path) -> Iterator[Finding]:
         yield Finding("zsh", Health.WARNING, text)
     if sys.platform != "darwin":
         yield _seven_zip()
+
+
+def _state(folder: Path) -> Finding:
+    """Whether the state folder can be written; of one that is not there yet, whether it can be made."""
+    # `exists` of a Path may raise where a folder above may not be entered; that of `os.path` does not.
+    place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return Finding(
+            "state", Health.OK, f"{folder}{'' if place == folder else ' (made when it is first written to)'}"
+        )
+    advice = "correct its permissions, or name another folder as KANDJI_UPLOADER_STATE_DIR"
+    return Finding("state", Health.PROBLEM, f"{place} cannot be written; {advice}")
 
 
 def _seven_zip() -> Finding:

@@ -75,8 +75,9 @@ def former_tool(folder: Path, name: str | None = None) -> FormerTool | None:
     Raises:
         SettingsError: the folder holds a file twice, as YAML and as JSON.
     """
-    config = settings.find_file(folder, "config") if folder.is_dir() else None
-    maps = tuple(path for stem in MAPS if folder.is_dir() and (path := settings.find_file(folder, stem)) is not None)
+    is_folder = os.path.isdir(folder)  # noqa: PTH112 - `is_dir` of a Path may raise where we may not look
+    config = settings.find_file(folder, "config") if is_folder else None
+    maps = tuple(path for stem in MAPS if is_folder and (path := settings.find_file(folder, stem)) is not None)
     return FormerTool(name or folder.name, folder, config, maps) if config or maps else None
 
 
