@@ -1,6 +1,7 @@
 # make demo    publish a small installer to an embedded tenant, three times, and look at what happens
 # make test    everything the tests need, then the tests
 # make lint    ruff, mypy, vermin, import-linter
+# make examples  write again what is made from the table of keys: the example config and the JSON Schemas
 # make bench   the benchmarks; writes docs/performance.md
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -11,7 +12,7 @@ PYTHON310 ?= $(shell for python in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin
 TESTS ?= tests
 WORKERS ?= 3
 
-.PHONY: demo test test-quick lint bench clean
+.PHONY: demo test test-quick lint examples bench clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -41,6 +42,11 @@ lint: .venv-ready
 
 bench: .venv-ready
 	.venv/bin/python -m benchmarks
+
+examples: .venv-ready
+	.venv/bin/kandji-uploader config --example > examples/config.yaml
+	for name in config recipe_map package_map; do \
+		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 
 clean:
 	rm -rf .venv .venv310 .venv-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
