@@ -122,6 +122,38 @@ def test_what_was_there_before_this_tool_can_be_gone_back_to(world: World) -> No
     assert back(world).reason == "from 1.0 back to 0.9"
 
 
+@pytest.mark.parametrize("promotes", [True, False])
+@pytest.mark.parametrize("by_hand", ["1.0.5", "0.5", "7.0"])
+def test_from_a_file_put_there_by_hand_the_way_back_is_to_what_was_there_when_it_came(
+    world: World, by_hand: str, promotes: bool
+) -> None:
+    (promoted if promotes else both_at_once)(world, "1.0", "1.1")
+    other = world.tenant.seed("elsewhere", content=b"by hand", file_name=f"Firefox-{by_hand}.pkg")
+    world.tenant.edit(world.tenant.app(PROD)["id"], file_key=other["file_key"])
+    world.wait(1)
+    assert back(world, dry_run=True).reason == f"from {by_hand} back to 1.1"
+    assert back(world).reason == f"from {by_hand} back to 1.1"
+    assert world.enforced(PROD) == "1.1"
+
+
+def test_from_what_came_over_a_file_put_there_by_hand_the_way_back_is_to_that_file(world: World) -> None:
+    both_at_once(world, "1.0", "1.1")
+    other = world.tenant.seed("elsewhere", content=b"by hand", file_name="Firefox-1.1.5.pkg")
+    world.tenant.edit(world.tenant.app(PROD)["id"], file_key=other["file_key"])
+    both_at_once(world, "1.2")
+    assert back(world).reason == "from 1.2 back to 1.1.5"
+    assert world.tenant.app(PROD)["file_key"] == other["file_key"]
+
+
+def test_the_way_back_is_to_what_was_there_last_and_not_to_what_came_last(world: World) -> None:
+    """1.1 came after 1.0, but was taken back; what 1.2 replaced was 1.0."""
+    both_at_once(world, "1.0", "1.1")
+    back(world)
+    world.wait(1)
+    both_at_once(world, "1.2")
+    assert back(world).reason == "from 1.2 back to 1.0"
+
+
 def test_a_rollback_of_the_test_app_keeps_the_release_out_of_production(world: World) -> None:
     promoted(world, "1.0")
     world.publish("1.1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import tracemalloc
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, SettingsError
+from kandji_uploader.flows import promote
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Request
 from kandji_uploader.kandji.client import Client
@@ -380,6 +382,75 @@ def test_a_higher_version_put_into_prod_by_hand_is_left_alone(world: World) -> N
     world.wait(5)
     world.macs(passed=4)
     assert world.prod(world.publish("1.1")).action is Action.UNCHANGED
+
+
+def enforcing(world: World, name: str, version: str) -> None:
+    """Somebody edits what an audit script enforces, by hand in the console."""
+    app = world.tenant.app(name)
+    edited = re.sub(r"(?m)^(MINIMUM_ENFORCED_VERSION)=.*$", rf"\1='{version}'", app["audit_script"])
+    assert audit.read(edited).version == version
+    world.tenant.edit(app["id"], audit_script=edited)
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+@pytest.mark.parametrize("edited", ["9.9", "0.5"])
+def test_a_prod_script_that_disagrees_with_its_file_is_repaired_and_starves_nobody(
+    world: World, edited: str, forgetful: bool
+) -> None:
+    world.forgetful = forgetful
+    in_production(world)
+    enforcing(world, PROD, edited)
+    world.writes()
+    result = world.publish("1.0")
+    assert world.prod(result).action is Action.UPDATE
+    assert world.prod(result).changes == ("audit_script",)
+    assert f"its audit script enforced {edited}, and the file that it belongs to is 1.0" in world.warnings[-1]
+    assert world.enforced(PROD) == "1.0"
+    world.writes()
+    assert not world.publish("1.0").changed
+    enforcing(world, PROD, edited)
+    world.publish("1.1")
+    world.wait(5)
+    world.macs(passed=4)
+    assert world.prod(world.publish("1.1")).action is Action.PROMOTE
+    assert world.enforced(PROD) == "1.1"
+
+
+def test_a_test_script_that_was_edited_upward_does_not_keep_a_new_version_out(world: World) -> None:
+    world.forgetful = True
+    in_production(world)
+    enforcing(world, TEST, "9.9")
+    assert world.publish("1.1").outcomes[0].action is Action.UPDATE
+    assert world.enforced(TEST) == "1.1"
+
+
+def test_without_promotion_too_the_file_decides_what_a_version_is(world: World) -> None:
+    world.keys.clear()
+    world.publish("1.0")
+    enforcing(world, PROD, "9.9")
+    assert world.prod(world.publish("1.1")).action is Action.UPDATE
+    enforcing(world, PROD, "9.9")
+    world.forgetful = True
+    refused = world.prod(world.publish("1.2"))
+    assert refused.action is Action.REFUSED
+    assert refused.error == (
+        "version 9.9 in Kandji (by its audit script; the file there is Firefox-1.1.pkg) is higher than 1.2. "
+        "Set allow_downgrade to publish it all the same"
+    )
+
+
+def test_a_prod_script_far_above_a_file_that_nobody_noted_is_refused_by_name_unless_forced(world: World) -> None:
+    world.keys.clear()
+    world.publish("1.0", custom_app={"test_name": None})
+    enforcing(world, PROD, "9.9")
+    world.keys["promotion"] = {"after_days": 0}
+    world.forgetful = True
+    refused = world.prod(world.publish("1.1"))
+    assert refused.action is Action.REFUSED
+    assert "the audit script of 'Firefox' enforces 9.9, but its file is called Firefox-1.0_" in refused.error
+    (forced,) = promote.promote([promote.named_pair(PROD, TEST, world.host)], world.host, force=True)
+    assert forced.outcomes[0].action is Action.PROMOTE
+    assert world.enforced(PROD) == "1.1"
 
 
 def test_a_prod_app_from_before_there_was_promotion_is_taken_over(world: World) -> None:

@@ -240,7 +240,9 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         app = with_digest(app_named(name, place.tenant), place)
         ledger = _everything_known(app, place)
         live = candidates.live_release(app, ledger, place.now)
-        release = releases.former_release(live, ledger, to)
+        ours = candidates.noted(app, ledger) or any(item.file_key == app.file_key for item in ledger.former)
+        ledger = releases.displaced(ledger, live)
+        release = releases.former_release(live, ledger, to, foreign=not ours)
         if release is None:
             raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
         outcome = _put_back(app, live, release, ledger, place, host)
@@ -269,8 +271,12 @@ def app_named(name: str, tenant: TenantView) -> CustomApp:
 
 def _everything_known(app: CustomApp, place: Place) -> Ledger:
     """The releases of an app from its audit script, the state folder and the history of this machine."""
-    history = place.store.history(app.id)
-    published = tuple(Release(item.version, item.sha256, item.at, item.file_key) for item in history if item.file_key)
+    history = [item for item in place.store.history(app.id) if item.file_key]
+    ends = [*(item.at for item in history[1:]), 0.0]
+    published = tuple(
+        Release(item.version, item.sha256, item.at, item.file_key, until=until)
+        for item, until in zip(history, ends, strict=False)
+    )
     return releases.merge(plan.ledger(app, place.store.remembered()), Ledger(former=published))
 
 

@@ -25,7 +25,7 @@ from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.apply import Tools, apply
-from kandji_uploader.publish.plan import Question, TargetPlan, make_plan, plan_target
+from kandji_uploader.publish.plan import Question, TargetPlan, coming, ledger, make_plan, plan_target
 from kandji_uploader.publish.queue import Batch, Turn
 from kandji_uploader.publish.refresh import Place, gather
 from kandji_uploader.publish.sources import OnDisk, Source
@@ -206,7 +206,7 @@ def promote(
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     job = Job(Path(step.question.installer.name), f"promoted from {test.name}", gone)
     (outcome,), _ = carry_out((step.plan,), step.question, place, host, job)
-    if outcome.action.writes:
+    if outcome.action.writes and step.decision.release is not None:
         outcome = replace(outcome, action=Action.PROMOTE)
     if not place.settings.dry_run:
         candidates.remember(prod, step, place)
@@ -449,12 +449,14 @@ def _remember(
         before = plan.app
         history = place.store.history(before.id) if before else ()
         if before is not None and all(entry.file_key != before.file_key for entry in history):
-            live = candidates.live_release(before, releases.Ledger(), place.now)
+            live = candidates.live_release(before, ledger(before, question.remembered), place.now)
             place.store.note_published(_entry(item, live.version, live.sha256, before.file_key, live.at, ""))
         written = place.tenant.written(item.app_id)
         key = written.file_key if written else ""
         place.store.note_published(_entry(item, item.version, sha256, key, place.now, job.by))
-        place.store.remember(item.app_id, releases.with_key(question.notes.get(item.stage, {}), key))
+        put = releases.Ledger(coming(question, sha256, place.now))
+        notes = question.notes.get(item.stage) or releases.to_notes(put)
+        place.store.remember(item.app_id, releases.with_key(notes, key))
 
 
 def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Published:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
+from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Stage, Target
@@ -121,24 +123,15 @@ def entering(question: Question, plans: Sequence[TargetPlan], prod: Target, plac
                 live = _asked(live_release(each.app, ledger, place.now), each.app, place)
             in_prod = _meant(prod, place, question.installer.name).app
             above = _standing(in_prod, question, Ledger(), place).version if in_prod else ""
-            coming = _coming(question, place)
+            coming = plan.coming(question, question.installer.sha256 or "", place.now)
             after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
             return replace(question, notes={Stage.TEST: releases.to_notes(after)})
     return question
 
 
-def _coming(question: Question, place: Place) -> Release:
-    identity, installer = question.identity, question.installer
-    return Release(
-        version=plan.published_version(question),
-        sha256=installer.sha256 or "",
-        at=place.now,
-        install_type=installer.type,
-        app_name=identity.app_name,
-        bundle_id=identity.bundle_id,
-        package_id=identity.package_id,
-        version_key=identity.version_key,
-    )
+def noted(app: CustomApp, ledger: Ledger) -> bool:
+    """Whether this tool has put there what an app has, and noted it."""
+    return ledger.current is not None and ledger.current.held_by(app.sha256, app.file_key)
 
 
 def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
@@ -151,10 +144,13 @@ def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
     if current is not None and current.held_by(app.sha256, app.file_key):
         return replace(current, file_key=app.file_key)
     reading = audit.read(app.audit_script if current is None else "")
+    named = matching.version_in(app.file_name)
+    if named and any(item.version == reading.version for item in ledger.former if item.file_key != app.file_key):
+        reading = replace(reading, version=named)  # The script is that of the file before.
     updated = fleet.moment(app.file_updated or "")
     known = app.install_type in {kind.value for kind in InstallType}
     return Release(
-        version=reading.version or matching.version_in(app.file_name) or "",
+        version=reading.version or named or "",
         sha256=app.sha256 or "",
         at=updated.timestamp() if updated else float(reading.created_at or now),
         file_key=app.file_key,
@@ -214,16 +210,22 @@ def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, for
     soaking = plan.ledger(test_app, question.remembered)
     standing = _standing(app, question, soaking, place)
     live = live_release(test_app, soaking, place.now)
+    named = _disputed(app, ledger, standing) if app is not None else ""
+    by_name = replace(standing, version=named) if named else standing
+    standing = by_name if force else standing
     if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, place.now)):
         live = _asked(live, test_app, place)
     decision = promotion.decide(
         live, soaking.former, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
     )
+    if app is not None and decision.kind is Kind.CURRENT and promotion.newer(live, by_name, live=True):
+        return _unclear(prod, app, live, standing, question)
     if decision.release is None:
-        return _waiting(prod, app, decision, standing, question)
-    if app is not None and not force and ledger.current and not ledger.current.held_by(app.sha256, app.file_key):
+        drift = _drift(prod, app, ledger, decision, place) if app is not None else None
+        return drift or _waiting(prod, app, decision, standing, question)
+    if app is not None and not force and ledger.current and not noted(app, ledger):
         return _edited(prod, app, decision, question)
-    return _moving(prod, app, ledger, decision, decision.release, place)
+    return _moving(prod, app, ledger, decision, place, force=force)
 
 
 _UNDECIDED = Decision(Kind.UNKNOWN, "")
@@ -253,19 +255,28 @@ def _meant(target: Target, place: Place, file_name: str = "") -> matching.Match:
     return plan.find(target, question)
 
 
+def _all(ledger: Ledger) -> tuple[Release, ...]:
+    return (*ledger.former, *filter(None, [ledger.current]))
+
+
 def _standing(app: CustomApp | None, question: Question, soaking: Ledger, place: Place) -> Standing:
-    """Where the prod app stands; the higher of what its file and its audit script say, so as never to go backwards."""
+    """Where the prod app stands.
+
+    The file decides what a version is. Only of one that nobody noted, the highest counts that its name and the audit
+    script say, so as never to go backwards.
+    """
     pin, withdrawn = place.settings.pin_version, soaking.rolled_back
     if app is None:
         return Standing(pin=pin, withdrawn=withdrawn)
     ledger = plan.ledger(app, question.remembered)
     reading = audit.read(app.audit_script)
     live = live_release(app, ledger, place.now)
-    known = [live, *(replace(live, version=text) for text in [reading.version] if text)]
-    known += [item for item in soaking.former if item.sha256 and item.sha256 == live.sha256]
+    known = [item.version for item in _all(soaking) if item.sha256 and item.sha256 == live.sha256]
+    if not noted(app, ledger):
+        known += [live.version, reading.version or ""]
     return Standing(
         exists=True,
-        version=releases.highest_version(item.version for item in known),
+        version=releases.highest_version(known) or live.version,
         sha256=live.sha256,
         former=frozenset(item.sha256 for item in ledger.former),
         rolled_back=ledger.rolled_back,
@@ -291,6 +302,43 @@ def _waiting(prod: Target, app: CustomApp | None, decision: Decision, standing: 
     return Step(found, question, decision, news=decision.kind not in _QUIET and before != decision.kind.value)
 
 
+def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, place: Place) -> Step | None:
+    """The repair of an audit script that enforces another version than that of the file it belongs to, if it does.
+
+    The file decides what a version is. A script that was edited upward would hold every release back, and one that was
+    edited downward would leave Macs behind.
+    """
+    live, reading = ledger.current, audit.read(app.audit_script)
+    if live is None or not noted(app, ledger) or not live.version or not reading.known or not reading.version:
+        return None
+    if version.compare(live.version, reading.version) == 0 or not plan.audited(app):
+        return None
+    question = put_question(prod, app, replace(live, file_key=app.file_key), ledger, place, by_hand=True)
+    found = plan.plan_target(prod, question)
+    fields = MappingProxyType({"audit_script": found.fields["audit_script"]})
+    why = f"its audit script enforced {reading.version}, and the file that it belongs to is {live}; {decision.reason}"
+    return Step(replace(found, fields=fields, reason=why, warnings=(f"{app.name}: {why}",)), question, decision)
+
+
+def _disputed(app: CustomApp, ledger: Ledger, standing: Standing) -> str:
+    """What the file's name says, where the audit script says a higher version and nobody noted what the file is."""
+    named = matching.version_in(app.file_name) or ""
+    script = audit.read(app.audit_script).version
+    if noted(app, ledger) or not named or standing.version != script:
+        return ""
+    return named if version.compare(script, named) > 0 else ""
+
+
+def _unclear(prod: Target, app: CustomApp, live: Release, standing: Standing, question: Question) -> Step:
+    text = (
+        f"the audit script of {app.name!r} enforces {standing.version}, but its file is called {app.file_name}, and "
+        f"nothing here knows which is true, so {live} is not put over it. Correct MINIMUM_ENFORCED_VERSION there; or "
+        "if it may be: kandji-uploader promote --force"
+    )
+    question = replace(question, installer=_named(app))
+    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), question, Decision(Kind.UNKNOWN, text))
+
+
 def remember(prod: Target, step: Step, place: Place) -> None:
     """Note why the prod app is held, so that the next run tells it only if the reason is another one."""
     place.store.remember(_held_key(prod), {} if step.plan.action.writes else {"held": step.decision.kind.value})
@@ -310,13 +358,15 @@ def _edited(prod: Target, app: CustomApp, decision: Decision, question: Question
 
 
 def _moving(
-    prod: Target, app: CustomApp | None, ledger: Ledger, decision: Decision, release: Release, place: Place
+    prod: Target, app: CustomApp | None, ledger: Ledger, decision: Decision, place: Place, *, force: bool
 ) -> Step:
+    release = decision.release
+    assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
     live = live_release(app, ledger, place.now) if app else None
     after = releases.replaced(
         ledger, live, replace(release, at=place.now, until=0.0, health=None), keep=releases.KEPT_FORMER
     )
-    question = put_question(prod, app, release, after, place)
+    question = put_question(prod, app, release, after, place, by_hand=force)
     found = plan.plan_target(prod, question)
     reason = decision.reason if found.action.writes else found.reason
     return Step(replace(found, reason=reason), question, decision)

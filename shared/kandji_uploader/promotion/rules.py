@@ -14,7 +14,7 @@ from enum import Enum
 
 from kandji_uploader._util import version
 from kandji_uploader.models import Promotion
-from kandji_uploader.publish.releases import Health, Release, above_pin, compare_known, order, taken_back
+from kandji_uploader.publish.releases import Health, Release, above_pin, compare_known, ended, order, taken_back
 from kandji_uploader.status import summary as fleet
 from kandji_uploader.status.models import StatusRecord
 
@@ -190,7 +190,7 @@ def decide(
         at_once: do not wait for `after_days`.
         clock_ahead: see `clock_problem`.
     """
-    ahead = [item for item in _ended(former, live) if newer(item, standing, live=False)]
+    ahead = [item for item in ended(former, live.at if live else 0.0) if newer(item, standing, live=False)]
     ahead += [live] if live is not None and newer(live, standing, live=True) else []
     ahead.sort(key=functools.cmp_to_key(order), reverse=True)
     if not ahead:
@@ -204,14 +204,6 @@ def decide(
             return decision
         held.append(decision)
     return replace(held[0], reason="; ".join(item.reason for item in held[:3]))
-
-
-def _ended(former: Sequence[Release], live: Release | None) -> list[Release]:
-    """The former releases, each with when it was replaced; where nobody noted that, when the next one came."""
-    times = sorted(item.at for item in (*former, *filter(None, [live])))
-    return [
-        item if item.until else replace(item, until=next((at for at in times if at > item.at), 0.0)) for item in former
-    ]
 
 
 def _judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:

@@ -221,8 +221,8 @@ def needs_audit(targets: Sequence[Target], question: Question) -> bool:
     """Whether any target will carry an audit script of ours, so that the installer must say what it is."""
     for target in targets:
         app = find(target, question).app
-        audited = target.enforcement.audited if app is None else _is_audited(app)
-        if audited:
+        carries = target.enforcement.audited if app is None else audited(app)
+        if carries:
             return True
     return False
 
@@ -236,7 +236,8 @@ def needs_version(targets: Sequence[Target], question: Question) -> bool:
     return any(app is not None and ledger(app, question.remembered).rolled_back is not None for app in apps)
 
 
-def _is_audited(app: CustomApp) -> bool:
+def audited(app: CustomApp) -> bool:
+    """Whether Kandji enforces an app by its audit script."""
     return app.install_enforcement == Enforcement.AUDIT_ENFORCE.api_value
 
 
@@ -333,7 +334,7 @@ def _wanted(
     if app.self_service and target.category:
         category, warnings = _category(target, question.tenant.categories)
         wanted["self_service_category_id"] = category.id
-    if _is_audited(app):
+    if audited(app):
         if audit_is_foreign(app, reading) and not settings.replace_audit_script:
             text = (
                 f"the audit script of {app.name!r} was written by someone else and is kept; "
@@ -355,7 +356,7 @@ def audit_is_foreign(app: CustomApp, reading: audit.AuditReading) -> bool:
 
 def enforcement_of(app: CustomApp) -> str:
     """The enforcement that an app has in Kandji, in the words of recipes."""
-    if _is_audited(app):
+    if audited(app):
         reading = audit.read(app.audit_script)
         return Enforcement.AUDIT_ENFORCE.value if reading.install_when_missing else Enforcement.UPDATE_ONLY.value
     if app.self_service:
@@ -449,6 +450,21 @@ def published_version(question: Question) -> str:
     return question.identity.version or matching.version_in(question.installer.name) or ""
 
 
+def coming(question: Question, sha256: str, now: float) -> releases.Release:
+    """The installer of a question as the release that an app is to have from now on."""
+    identity = question.identity
+    return releases.Release(
+        version=published_version(question),
+        sha256=sha256,
+        at=now,
+        install_type=question.installer.type,
+        app_name=identity.app_name,
+        bundle_id=identity.bundle_id,
+        package_id=identity.package_id,
+        version_key=identity.version_key,
+    )
+
+
 def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> releases.Ledger:
     """What is known of the releases of an app: from its audit script, and from this machine's memory by app id."""
     reading = audit.read(app.audit_script)
@@ -462,10 +478,17 @@ def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> relea
 def _downgrade(reading: audit.AuditReading, app: CustomApp, question: Question) -> tuple[Action, str] | None:
     """Why publishing would go backwards; None where it does not or may, or where that cannot be told."""
     ours = published_version(question)
-    live = reading.version or matching.version_in(app.file_name)
+    noted = ledger(app, question.remembered).current
+    named = matching.version_in(app.file_name)
+    live = reading.version or named
+    if noted is not None and noted.version and noted.held_by(app.sha256, app.file_key):
+        live = noted.version  # The file decides, and not what somebody has written into its audit script.
     if question.settings.allow_downgrade or not ours or not live or version.compare(ours, live) >= 0:
         return None
-    text = f"version {live} in Kandji is higher than {ours}. Set allow_downgrade to publish it all the same"
+    said = ""
+    if live == reading.version and named and version.compare(live, named) != 0:
+        said = f" (by its audit script; the file there is {matching.stored_name(app.file_name)})"
+    text = f"version {live} in Kandji{said} is higher than {ours}. Set allow_downgrade to publish it all the same"
     return Action.REFUSED, text
 
 

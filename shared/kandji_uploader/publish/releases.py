@@ -183,15 +183,46 @@ def _highest(*marks: Release | None) -> Release | None:
     return max(known, key=functools.cmp_to_key(order)) if known else None
 
 
-def former_release(live: Release, ledger: Ledger, to: str | None) -> Release | None:
-    """The release to go back to: that version, or by default what was there last and is not higher; None for none."""
-    former = [item for item in ledger.former if item.mark != live.mark and item.file_key != live.file_key]
+def former_release(live: Release, ledger: Ledger, to: str | None, *, foreign: bool = False) -> Release | None:
+    """The release to go back to: that version, or by default what was there last and is not higher; None for none.
+
+    Args:
+        live: what the app has.
+        ledger: what is remembered.
+        to: the version to go back to.
+        foreign: somebody else put there what the app has; then it is what was there when that came, higher or not.
+    """
+    former = [item for item in ended(ledger.former, live.at) if item.mark != live.mark]
+    former = [item for item in former if item.file_key != live.file_key]
     if to is not None:
         fitting = [item for item in former if item.version and version.compare(item.version, to) == 0]
     else:
         given_up = ledger.rolled_back.mark if ledger.rolled_back else ""
-        fitting = [item for item in former if item.mark != given_up and compare_known(item.version, live.version) <= 0]
-    return max(fitting, key=lambda item: item.at, default=None)
+        fitting = [item for item in former if item.mark != given_up]
+        fitting = [item for item in fitting if foreign or compare_known(item.version, live.version) <= 0]
+    return max(fitting, key=lambda item: (item.until, item.at), default=None)
+
+
+def ended(former: Iterable[Release], last: float) -> list[Release]:
+    """Former releases, each with when it was replaced: where nobody noted that, when the next one came.
+
+    Args:
+        former: the releases.
+        last: when what is there now came, epoch seconds; 0 where that is not known.
+    """
+    known = sorted(former, key=lambda item: item.at)
+    times = sorted([*(item.at for item in known), last])
+    return [
+        item if item.until else replace(item, until=next((at for at in times if at > item.at), last)) for item in known
+    ]
+
+
+def displaced(ledger: Ledger, live: Release) -> Ledger:
+    """The ledger, with what this tool had put there as a former release where the app has somebody else's file now."""
+    current = ledger.current
+    if current is None or not current.file_key or current.held_by(live.sha256, live.file_key):
+        return ledger
+    return Ledger(None, (*ledger.former, replace(current, until=live.at)), ledger.rolled_back)
 
 
 def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
@@ -224,6 +255,8 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
         keep: how many former releases are kept.
         above: forget former ones that are not above this version ("" forgets none).
     """
+    if live is not None:
+        ledger = displaced(ledger, live)
     former = {item.mark: item for item in ledger.former}
     if live is not None and live.file_key:
         former[live.mark] = replace(live, until=coming.at)
