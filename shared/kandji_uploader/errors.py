@@ -63,6 +63,17 @@ class InstallerError(KandjiUploaderError):
         super().__init__(f"{self.path}{f' ({place})' if place else ''}: {reason}")
 
 
+class InstallerChangedError(InstallerError):
+    """The installer is no longer the file that was first looked at."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            path,
+            "it was replaced or changed after it was first read, so it was not published. Run again when it is "
+            "complete",
+        )
+
+
 class CaskError(KandjiUploaderError):
     """A Homebrew cask cannot be published: unknown, disabled, without a checksum, or not a .pkg, .dmg or .zip."""
 

@@ -268,7 +268,7 @@ class Store:
 
 
 class DigestCache:
-    """sha256 of files by what identifies their state on disk (path, inode, size, mtime_ns, ctime_ns).
+    """sha256 of files by what identifies their state on disk (path, device, inode, size, mtime_ns, ctime_ns).
 
     Each has a small file of its own, so that looking one up costs the same however many there are.
 
@@ -284,7 +284,7 @@ class DigestCache:
     def get(self, path: Path) -> str | None:
         """The digest of a file that has not changed since it was put; None where that is not known."""
         try:
-            wanted = _identity(path)
+            wanted = _state_of(path, files.identity(path))
         except OSError:
             return None
         for row in _read_rows(self._place(path)):
@@ -292,30 +292,23 @@ class DigestCache:
                 return str(row["sha256"])
         return None
 
-    def put(self, path: Path, sha256: str, identity: Mapping[str, Any] | None = None) -> None:
+    def put(self, path: Path, sha256: str, identity: files.Identity | None = None) -> None:
         """Remember a digest; a folder that cannot be written is no error, since this only saves time.
 
         Args:
             path: the file.
             sha256: its hex digest.
-            identity: what `identity` said before it was read; if it differs now, nothing is remembered.
+            identity: what `files.identity` said before it was read; if it differs now, nothing is remembered.
         """
         if not self._writes:
             return
         with contextlib.suppress(OSError, StateError):
-            now = _identity(path)
-            if identity is None or dict(identity) == now:
+            now = files.identity(path)
+            if identity in (None, now):
                 place = self._place(path)
                 if not place.exists():
                     self._make_room()
-                _change_rows(place, lambda _: [{"file": now, "sha256": sha256}])
-
-    def identity(self, path: Path) -> Mapping[str, Any]:
-        """What identifies the state of a file; ask before reading it. Nothing does where it is not there."""
-        try:
-            return _identity(path)
-        except OSError:
-            return {}
+                _change_rows(place, lambda _: [{"file": _state_of(path, now), "sha256": sha256}])
 
     def _place(self, path: Path) -> Path:
         return self._folder / f"{_token(str(path.absolute()))}.json"
@@ -330,15 +323,8 @@ class DigestCache:
                 place.unlink(missing_ok=True)
 
 
-def _identity(path: Path) -> dict[str, Any]:
-    status = path.stat()
-    return {
-        "path": str(path.absolute()),
-        "inode": status.st_ino,
-        "size": status.st_size,
-        "mtime_ns": status.st_mtime_ns,
-        "ctime_ns": status.st_ctime_ns,
-    }
+def _state_of(path: Path, identity: files.Identity) -> dict[str, Any]:
+    return {"path": str(path.absolute()), **identity._asdict()}
 
 
 def _history(app_id: str) -> str:

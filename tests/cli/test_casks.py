@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from kandji_uploader.flows import casks as casks_flow
+
 
 def downloads(casks):
     return [path for path in casks.paths() if path.startswith("/files/")]
@@ -173,3 +175,28 @@ def test_on_a_terminal_the_download_has_a_bar(house, offer):
 @pytest.mark.parametrize("arch", ["ppc", "arm"])
 def test_an_unknown_architecture_is_wrong_usage(here, arch):
     assert here("-b", "widget", "--arch", arch).returncode == 2
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["new", "same-size"])
+def test_a_download_that_is_replaced_after_it_was_checked_is_not_published(house, offer, here, monkeypatch, held):
+    cask = offer("widget")
+    fetch, fetched = casks_flow._fetch, []
+
+    def fetch_and_replace(*arguments):
+        path = fetch(*arguments)
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        fetched.append(path)
+        return path
+
+    monkeypatch.setattr(casks_flow, "_fetch", fetch_and_replace)
+    if held:
+        size = house.widget(name="Widget", bundle_id="com.example.widget").stat().st_size
+        house.tenant.seed("Widget", size=size)
+    before = house.tenant.apps()
+    ran = here("-b", "widget", "-n", "Widget")
+    assert (ran.returncode, len(fetched)) == (1, 1)
+    assert "it was replaced or changed after it was first read" in ran.stderr
+    assert house.tenant.apps() == before
+    assert cask["sha256"] not in {app["sha256"] for app in house.tenant.apps()}

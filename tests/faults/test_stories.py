@@ -172,7 +172,7 @@ def test_a_file_that_changes_while_it_is_uploaded_is_noticed_and_not_published(s
 
     result = run(scene.request(), Host(environ=scene.environ(), progress=change))
     for outcome in result.outcomes:
-        assert "the file changed while it was being uploaded; nothing was published" in outcome.error
+        assert "it was replaced or changed after it was first read, so it was not published" in outcome.error
     assert scene.apps() == {name: [app] for name, app in scene.before.items()}
     assert journal(scene) == []
 
@@ -184,7 +184,7 @@ def test_a_file_that_was_replaced_after_it_was_planned_for_is_noticed(scene):
     scene.tenant.faults.add("GET", "blueprints", kind="call", do=replace)
     result = scene.run()
     for outcome in result.outcomes:
-        assert "changed between planning and uploading; nothing was published" in outcome.error
+        assert "it was replaced or changed after it was first read, so it was not published" in outcome.error
     assert scene.apps() == {name: [app] for name, app in scene.before.items()}
 
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from kandji_uploader._util.files import write_private
+from kandji_uploader._util.files import identity, write_private
 from kandji_uploader.errors import LockedError, StateError
 from kandji_uploader.state import DigestCache, JournalEntry, Published, Store
 
@@ -102,7 +102,7 @@ def test_a_digest_is_known_until_the_file_changes(tmp_path):
 def test_a_digest_of_a_file_that_changed_while_it_was_read_is_not_kept(tmp_path):
     cache, file = DigestCache(tmp_path / "state"), tmp_path / "a.pkg"
     file.write_text("one")
-    before = cache.identity(file)
+    before = identity(file)
     file.write_text("other")
     cache.put(file, "digest", before)
     assert cache.get(file) is None

@@ -13,20 +13,36 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _DRAFT = ".kandji-draft"
 _PATIENCE = 10.0
 """Seconds to wait for another process that writes to the same folder, which takes it milliseconds."""
 
 
-def identity(path: Path) -> tuple[int, ...]:
+class Identity(NamedTuple):
     """What tells a file from another one of its name, or from itself rewritten.
+
+    Reading a file leaves it as it is. The time of the last change of anything (`ctime_ns`) is the system's: unlike the
+    time of the last writing (`mtime_ns`) nobody can put it back. It moves when a file is renamed, too, or gets another
+    hard link, mode or extended attribute; such a file counts as another one.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def identity(file: Path | int) -> Identity:
+    """What a file is now, by its path or by the number of an open one.
 
     Raises:
         OSError: it is not there.
     """
-    status = path.stat()
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    status = os.stat(file)  # noqa: PTH116 - a Path cannot be made of a number
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def private_folder(folder: Path) -> Path:

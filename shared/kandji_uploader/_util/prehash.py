@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kandji_uploader._util import signals as interrupts
-from kandji_uploader._util.files import identity
+from kandji_uploader._util.files import Identity, identity
 from kandji_uploader._util.lazydataclass import dataclass
 
 if TYPE_CHECKING:
@@ -31,26 +31,22 @@ class Begun:
     Attributes:
         digest: it; whoever goes on with it takes a copy.
         size: of how many bytes.
-        identity: of the file, as `files.identity` told it before it was read.
+        identity: of the file that it was read from, when it was opened; None where it was not.
     """
 
     digest: _Hash
     size: int
-    identity: tuple[int, ...]
+    identity: Identity | None
 
 
 class Ahead:
-    """Digests a file from its beginning until it is told to stop or comes to the end.
-
-    Raises:
-        OSError: there is no such file.
-    """
+    """Digests a file from its beginning until it is told to stop or comes to the end."""
 
     def __init__(self, path: Path) -> None:
         import hashlib
 
         self._path = path
-        self._identity = identity(path)
+        self._identity: Identity | None = None
         self._digest = hashlib.sha256()
         self._size = 0
         self._whole = False
@@ -59,10 +55,10 @@ class Ahead:
         thread.start()
         self._thread: threading.Thread | None = thread  # not before: what was not started cannot be joined
 
-    def finish(self) -> str | None:
-        """Hex digest of the whole file; None where it could not be read to its end."""
+    def finish(self, seen: Identity) -> str | None:
+        """Hex digest of the whole file; None where it could not be read to its end, or is not the one that was seen."""
         self._join()
-        return self._digest.hexdigest() if self._whole else None
+        return self._digest.hexdigest() if self._whole and self._identity == seen else None
 
     def stop(self) -> Begun:
         """Stop where it is."""
@@ -81,6 +77,7 @@ class Ahead:
         block = memoryview(bytearray(_BLOCK))
         try:
             with self._path.open("rb", buffering=0) as file:
+                self._identity = identity(file.fileno())
                 while not self._stopping.is_set():
                     count = file.readinto(block)
                     if not count:

@@ -19,7 +19,7 @@ from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.publish.refresh import with_digest
-from kandji_uploader.publish.sources import NotReadAhead
+from kandji_uploader.publish.sources import NotReadAhead, OnDisk
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.settings import new_app_name
 from kandji_uploader.state import DigestCache, store_of
@@ -144,7 +144,8 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
     host.say(f"downloading {cask.token} {cask.version}")
     with contextlib.ExitStack() as meanwhile:
         path = _fetch(order, cask, _downloads(cask, held, meanwhile), held, host, _checked(progress))
-        return pipeline.run(_request(order, path, cask), host)
+        request = _request(order, path, cask)
+        return pipeline.run(request, host, OnDisk(path, request.given, host.warn, cask.sha256))
 
 
 def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:

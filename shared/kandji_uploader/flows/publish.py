@@ -163,7 +163,13 @@ def _deliver(
 
         question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
-    job = Job(source.path, request.recipe or request.path.name, facts=source.facts_if_read(), begun=source.begun)
+    job = Job(
+        source.path,
+        request.recipe or request.path.name,
+        facts=source.facts_if_read(),
+        begun=source.begun,
+        check_unchanged=source.check_unchanged,
+    )
     return carry_out(plans, question, place, host, job)
 
 
@@ -223,6 +229,7 @@ class Job:
         gone: for an installer that is in Kandji only: what to say if it is not there any more; "" for one on disk.
         facts: what was read of it, if anything had to ask.
         begun: what is known of its digest when its upload begins.
+        check_unchanged: raises InstallerError if it is no longer the file that all this is about.
     """
 
     path: Path
@@ -230,6 +237,7 @@ class Job:
     gone: str = ""
     facts: AppFacts | None = None
     begun: Callable[[], Begun | None] = lambda: None
+    check_unchanged: Callable[[], None] = lambda: None
 
 
 def carry_out(
@@ -398,6 +406,7 @@ def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
         say=host.say,
         progress=host.progress,
         begun=job.begun,
+        check_unchanged=job.check_unchanged,
         gone=job.gone,
     )
 

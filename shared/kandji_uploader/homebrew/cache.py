@@ -30,7 +30,7 @@ def cached(cask: Cask, folder: Path) -> Path | None:
         return None
     for path in sorted(_files(folder / cask.sha256)):
         if digest(path) == cask.sha256:
-            os.utime(path)
+            os.utime(path.parent)  # not the file: it may just be published by another run, which would find it changed
             return path
         path.unlink()
     return None
@@ -72,12 +72,12 @@ def prune(
     now = time.time() if now is None else now
     removed: list[Path] = []
     held = 0
-    for path, status in sorted(_with_status(folder), key=lambda each: each[1].st_mtime, reverse=True):
-        held += status.st_size
-        too_old = now - status.st_mtime > most_days * DAY
+    for path, size, used in sorted(_with_size_and_use(folder), key=lambda each: each[2], reverse=True):
+        held += size
+        too_old = now - used > most_days * DAY
         if path != spare and (too_old or held > most_bytes):
             path.unlink(missing_ok=True)
-            held -= status.st_size
+            held -= size
             removed.append(path)
     for place in {path.parent for path in removed} - {folder}:
         if not any(place.iterdir()):
@@ -85,11 +85,12 @@ def prune(
     return tuple(removed)
 
 
-def _with_status(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _with_size_and_use(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Each file with its bytes and when it was last used: an installer tells that by the time of its own folder."""
     for place in (folder, *(each for each in _entries(folder) if each.is_dir())):
         for path in _files(place):
             with contextlib.suppress(FileNotFoundError):
-                yield path, path.stat()
+                yield path, path.stat().st_size, (path if place == folder else place).stat().st_mtime
 
 
 def _files(place: Path) -> Iterable[Path]:

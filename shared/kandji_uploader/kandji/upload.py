@@ -16,9 +16,9 @@ from io import FileIO
 from pathlib import Path
 from queue import SimpleQueue
 
-from kandji_uploader._util.files import identity
+from kandji_uploader._util.files import Identity, identity
 from kandji_uploader._util.prehash import Begun
-from kandji_uploader.errors import InstallerError
+from kandji_uploader.errors import InstallerChangedError, InstallerError
 
 BLOCK = 1 << 19
 """Bytes read and sent at a time: large enough for the wire, small enough for a processor's cache."""
@@ -40,11 +40,11 @@ class UploadForm:
         path: the file.
         fields: of the form; they come before the file.
         progress: told the bytes sent.
-        begun: a digest of the file's first bytes, which need not be digested again; if the file has changed since, it
-            counts for nothing.
+        begun: a digest of the file's first bytes, which need not be digested again, and which file that was: no other
+            is sent.
 
     Raises (on entering and while being read):
-        InstallerError: the file cannot be read, or became shorter than it was when it was opened.
+        InstallerError: the file cannot be read, is not the one that `begun` is of, or became shorter.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class UploadForm:
         self._tail = f"\r\n--{self._boundary}--\r\n".encode()
         self._file: FileIO | None = None
         self._size = 0
-        self._identity: tuple[int, ...] = ()
+        self._identity: Identity | None = begun.identity if begun is not None else None
         self._position = 0
         self._begun = begun
         self._digest = _Digest(None)
@@ -65,13 +65,15 @@ class UploadForm:
     def __enter__(self) -> UploadForm:  # noqa: PYI034 - `Self` came with Python 3.11
         try:
             self._file = self._path.open("rb", buffering=0)
-            self._identity = identity(self._path)
+            self._identity = self._identity or identity(self._file.fileno())
+            self.check_unchanged()
         except OSError as problem:
             raise self._unreadable(problem) from None
-        if self._begun is not None and self._begun.identity != self._identity:
-            self._begun = None
+        except InstallerError:
+            self.__exit__()
+            raise
         self._digest = _Digest(self._begun)
-        self._size = os.fstat(self._file.fileno()).st_size
+        self._size = self._identity.size
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,13 +97,13 @@ class UploadForm:
         return self._size
 
     def check_unchanged(self) -> None:
-        """Raise InstallerError if the file on disk is no longer the one that was opened."""
+        """Raise InstallerError unless the open file, and the one on disk, are what the file was at first."""
         try:
-            same = identity(self._path) == self._identity
+            same = identity(self._opened().fileno()) == identity(self._path) == self._identity
         except OSError:
             same = False
         if not same:
-            raise self._changed()
+            raise InstallerChangedError(self._path)
 
     def __len__(self) -> int:
         return len(self._head) + self._size + len(self._tail)
@@ -146,7 +148,7 @@ class UploadForm:
         except OSError as problem:
             raise self._unreadable(problem) from None
         if not block:
-            raise self._changed()
+            raise InstallerChangedError(self._path)
         self._digest.take(block, buffer)
         if self._progress is not None:
             self._progress(self._position + len(block) - len(self._head), self._size)
@@ -156,12 +158,6 @@ class UploadForm:
         if self._file is None:
             raise ValueError("the upload form is used outside of its `with` block")
         return self._file
-
-    def _changed(self) -> InstallerError:
-        return InstallerError(
-            self._path,
-            "the file changed while it was being uploaded; nothing was published. Run again when it is complete",
-        )
 
     def _unreadable(self, problem: OSError) -> InstallerError:
         return InstallerError(self._path, f"it cannot be read ({problem.strerror}); nothing was published")

@@ -16,7 +16,7 @@ from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import (
     ApiError,
-    InstallerError,
+    InstallerChangedError,
     InterruptedRunError,
     KandjiUploaderError,
     NetworkError,
@@ -53,6 +53,7 @@ class Tools:
         say: told what is being done, one line each.
         progress: told the bytes sent.
         begun: what is known of the digest of the installer when its upload begins.
+        check_unchanged: raises InstallerError if the installer is no longer the file that the plan was made from.
         gone: what to say if the store has lost a file that is not on this machine; "" where there is one to upload.
     """
 
@@ -65,6 +66,7 @@ class Tools:
     say: Callable[[str], None]
     progress: Progress | None = None
     begun: Callable[[], Begun | None] = lambda: None
+    check_unchanged: Callable[[], None] = lambda: None
     gone: str = ""
 
 
@@ -152,7 +154,7 @@ class _Upload:
 
     def _send(self) -> str:
         tools, client = self._tools, self._tools.tenant.client
-        self._check(same=self._size() == tools.installer.size)
+        tools.check_unchanged()
         for number in range(1, _TICKETS + 1):
             ticket = client.request_upload(tools.installer.name)
             try:
@@ -162,29 +164,17 @@ class _Upload:
                 if number == _TICKETS:
                     raise
                 tools.say("the leave to upload has expired; asking for a new one")
-        self._check(same=tools.installer.sha256 in (None, sha256))
+        if tools.installer.sha256 not in (None, sha256):
+            raise InstallerChangedError(tools.path)
         self.sha256 = sha256
         tools.store.note_upload(JournalEntry(sha256, ticket.file_key, tools.installer.size, time.time()))
         return ticket.file_key
-
-    def _size(self) -> int:
-        try:
-            return self._tools.path.stat().st_size
-        except OSError as problem:
-            text = f"it cannot be read ({problem.strerror}); nothing was published"
-            raise InstallerError(self._tools.path, text) from None
-
-    def _check(self, *, same: bool) -> None:
-        if not same:
-            raise TargetError(
-                f"{self._tools.path} changed between planning and uploading; nothing was published. "
-                "Run again when it is complete"
-            )
 
 
 def _create(plan: TargetPlan, upload: _Upload, tools: Tools) -> CustomApp:
     key = upload.key()
     _check_missing(plan, tools)
+    tools.check_unchanged()
     try:
         app = _create_once(plan, key, tools)
     except RejectedError as problem:
@@ -326,6 +316,7 @@ def _update(plan: TargetPlan, upload: _Upload, tools: Tools) -> tuple[TargetPlan
     if plan.needs_file:
         key = key or upload.key()
     fields = {**plan.fields, **({"file_key": key} if plan.needs_file else {})}
+    tools.check_unchanged()
     try:
         after = _update_surely(before, fields, tools)
     except RejectedError as problem:

@@ -53,7 +53,7 @@ def gather(wanted: Sequence[Target], source: Source, place: Place) -> Question:
     """
     settings, tenant = place.settings, place.tenant
     question = Question(
-        installer=Installer(source.path.name, source.kind(), source.size),
+        installer=Installer(source.path.name, source.kind(), source.size, source.promised),
         identity=Identity(version=place.given.version),
         tenant=Tenant(tenant.apps()),
         settings=settings,

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from kandji_uploader import installer
+from kandji_uploader._util.files import Identity, identity
 from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import WORTHWHILE, Ahead, Begun
-from kandji_uploader.errors import InstallerError, ToolMissingError
+from kandji_uploader.errors import InstallerChangedError, ToolMissingError
 from kandji_uploader.models import AppFacts, InstallType
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.state import DigestCache
 
+_READINGS = 3
+"""Readings of the facts. On macOS `hdiutil` itself leaves extended attributes on an image the first time it opens it,
+which moves the time of its last change."""
+
 
 class Source(Protocol):
     """Where an installer is: on disk, or in Kandji already (see `casks`)."""
+
+    @property
+    def promised(self) -> str | None:
+        """What its sha256 is to be; None where nobody has said."""
 
     @property
     def path(self) -> Path:
@@ -47,9 +56,14 @@ class Source(Protocol):
     def begun(self) -> Begun | None:
         """What has been worked out of it so far, for an upload to go on with."""
 
+    def check_unchanged(self) -> None:
+        """Raise InstallerError if it is no longer what it was when it was first looked at."""
+
 
 class NotReadAhead:
     """A source of which nothing is worked out ahead, such as one that is in Kandji's store already."""
+
+    promised: str | None = None
 
     def reading_ahead(self, _: DigestCache) -> AbstractContextManager[None]:
         """See `Source`."""
@@ -58,35 +72,40 @@ class NotReadAhead:
     def begun(self) -> None:
         """See `Source`."""
 
+    def check_unchanged(self) -> None:
+        """See `Source`: what has a key in the store never changes."""
+
 
 @dataclass
 class OnDisk:
     """The installer on disk: each thing that can be asked of it is found out once, when first asked for.
 
+    All of it is told of one and the same file: the one that was there when the first thing was asked. A file that was
+    replaced or changed since is an error.
+
     Args:
         path: the file.
         given: what the caller knows of it.
         warn: told what is odd about it.
+        promised: what its sha256 is to be, where somebody has said it, such as a Homebrew cask.
     """
 
     path: Path
     given: Given
     warn: Callable[[str], None]
+    promised: str | None = None
     _facts: list[AppFacts | None] = field(default_factory=list)
     _ahead: Ahead | None = None
-    _before: Mapping[str, object] = field(default_factory=dict)
+    _seen: Identity | None = None
 
     @property
     def size(self) -> int:
         """Bytes.
 
         Raises:
-            InstallerError: it has gone.
+            InstallerError: it is missing or unreadable.
         """
-        try:
-            return self.path.stat().st_size
-        except OSError as problem:
-            raise InstallerError(self.path, f"it cannot be read ({problem.strerror}). Run again") from None
+        return self._look().size
 
     def kind(self) -> InstallType:
         """Package, image or zip, by content.
@@ -94,7 +113,10 @@ class OnDisk:
         Raises:
             InstallerError: it is missing, empty, unreadable, a folder or something else.
         """
-        return installer.identify(self.path)
+        self._look()
+        found = installer.identify(self.path)
+        self.check_unchanged()
+        return found
 
     def facts(self) -> AppFacts | None:
         """What the installer is; None where a tool to read it is missing but the caller's facts suffice.
@@ -103,7 +125,7 @@ class OnDisk:
             InstallerError: it cannot be read.
         """
         if not self._facts:
-            self._facts.append(self._read())
+            self._facts.append(self._read_surely())
         return self._facts[0]
 
     def facts_if_read(self) -> AppFacts | None:
@@ -111,33 +133,75 @@ class OnDisk:
         return self._facts[0] if self._facts else None
 
     def digest(self, cache: DigestCache) -> str:
-        """The file's sha256, out of the cache where the file has not changed since."""
+        """The file's sha256, out of the cache where the file has not changed since.
+
+        Raises:
+            InstallerError: it cannot be read, or is not what it was or is to be.
+        """
+        seen = self._look()
         known = cache.get(self.path)
         if known is None:
-            before = self._before or cache.identity(self.path)
-            known = (self._ahead.finish() if self._ahead else None) or installer.sha256(self.path)
-            cache.put(self.path, known, before)
+            known = (self._ahead.finish(seen) if self._ahead else None) or installer.sha256(self.path)
+            cache.put(self.path, known, seen)
+        self.check_unchanged()
+        if self.promised not in (None, known):
+            raise InstallerChangedError(self.path)
         return known
 
     @contextlib.contextmanager
     def reading_ahead(self, cache: DigestCache) -> Iterator[None]:
         """While it lasts, the digest of a large file that has changed is worked out beside everything else."""
         if self.size >= WORTHWHILE and cache.get(self.path) is None:
-            self._before = cache.identity(self.path)
-            with contextlib.suppress(OSError):  # which whoever needs the file will find, too
-                self._ahead = Ahead(self.path)
+            self._ahead = Ahead(self.path)
         try:
             yield
         finally:
             self.begun()
 
-    def begun(self) -> Begun | None:
-        """What has been worked out of the digest so far; nothing more will be."""
-        return self._ahead.stop() if self._ahead else None
+    def begun(self) -> Begun:
+        """What has been worked out of the digest so far, and of which file; nothing more will be."""
+        import hashlib
+
+        begun = self._ahead.stop() if self._ahead else None
+        return begun if begun is not None and begun.identity == self._seen else Begun(hashlib.sha256(), 0, self._seen)
+
+    def check_unchanged(self) -> None:
+        """Raise InstallerError unless the file is what it was when it was first looked at."""
+        if self._now() != self._look():
+            raise InstallerChangedError(self.path)
+
+    def _look(self) -> Identity:
+        """What the file was when it was first looked at."""
+        if self._seen is None:
+            self._seen = self._now()
+        if self._seen is None:
+            installer.identify(self.path)  # tells what is wrong with it
+            raise InstallerChangedError(self.path)
+        return self._seen
+
+    def _now(self) -> Identity | None:
+        try:
+            return identity(self.path)
+        except OSError:
+            return None
+
+    def _read_surely(self) -> AppFacts | None:
+        """The facts of one and the same file; read again where only the time of its last change has moved meanwhile."""
+        self.check_unchanged()
+        for _ in range(_READINGS):
+            seen, facts, now = self._look(), self._read(), self._now()
+            if now == seen:
+                for warning in facts.warnings if facts else ():
+                    self.warn(f"{self.path.name}: {warning}")
+                return facts
+            if now is None or now._replace(ctime_ns=seen.ctime_ns) != seen:
+                break
+            self._seen = now
+        raise InstallerChangedError(self.path)
 
     def _read(self) -> AppFacts | None:
         try:
-            facts = installer.inspect(
+            return installer.inspect(
                 self.path, app_name=self.given.bundle_name, bundle_id=self.given.bundle_id, digest=False
             )
         except ToolMissingError as problem:
@@ -145,6 +209,3 @@ class OnDisk:
                 raise
             self.warn(f"{problem} Going on with what the recipe says of it")
             return None
-        for warning in facts.warnings:
-            self.warn(f"{self.path.name}: {warning}")
-        return facts
