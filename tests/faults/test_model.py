@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action
 from tests.faults.scene import BLUEPRINT, OTHERS, PROD, TEST, make_installer, opened
 from tests.faults.test_matrix import MISHAPS, REQUESTS

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from kandji_uploader.flows.publish import Host, run
+from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action
 from kandji_uploader.publish import apply
 from tests.faults.publisher import Publisher

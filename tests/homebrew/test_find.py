@@ -239,7 +239,7 @@ def test_no_network_is_one_sentence_that_names_the_host(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    with pytest.raises(NetworkError, match=f"{address}/cask/app.json was not reached .*check the network"):
+    with pytest.raises(NetworkError, match=f"{address}/cask/app.json: 127.0.0.1 was not reached. Check the network"):
         homebrew.find("app", environ={"HOMEBREW_API_DOMAIN": address}, policy=QUICK)
 
 

@@ -10,7 +10,7 @@ from hypothesis import settings as tuning
 from hypothesis import strategies as st
 
 from kandji_uploader import homebrew
-from kandji_uploader.errors import CaskError
+from kandji_uploader.errors import CaskError, KandjiUploaderError, NetworkError
 from kandji_uploader.homebrew.cask import read
 from tests.homebrew.conftest import QUICK
 from tests.support.cask_server import cask_json
@@ -69,7 +69,7 @@ def test_a_redirect_to_nowhere_is_refused(server, fetch, location):
     server.add("app")
     server.offers["/files/app-1.0.dmg"].faults = [f"redirect {location}"]
     cask = homebrew.find("app", environ=server.environ, policy=QUICK)
-    with pytest.raises(CaskError) as caught:
+    with pytest.raises(KandjiUploaderError) as caught:
         fetch(cask)
     assert "secret" not in str(caught.value)
 
@@ -77,7 +77,7 @@ def test_a_redirect_to_nowhere_is_refused(server, fetch, location):
 def test_a_header_that_would_split_the_request_is_refused(server, fetch):
     server.add("app")
     cask = homebrew.find("app", environ=server.environ, policy=QUICK)
-    with pytest.raises(CaskError, match="cannot be asked for"):
+    with pytest.raises(NetworkError, match="cannot be asked for"):
         fetch(replace(cask, headers=(("Referer", "x\r\nX-Injected: 1"),)))
 
 

@@ -3,24 +3,21 @@
 import contextlib
 import itertools
 import socket
-import ssl
 import threading
 import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError
+from kandji_uploader.http.addresses import safe_address
+from kandji_uploader.http.tries import LostAnswerError, Policy
 from kandji_uploader.kandji.answers import UploadTicket
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.kandji.transport import LostAnswerError, Policy, Transport, safe_address
+from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.rehearsal import RehearsalTenant
+from tests.support.recorder import Recorder, an_authority, recording
 
 TOKEN = "a-token-that-nobody-may-see"
 QUICK = Policy(connect_timeout=2, idle_timeout=0.3, tries=3, first_wait=0.01, processing_budget=1)
@@ -39,40 +36,6 @@ def _plain_environment(monkeypatch):
 def tenant(tmp_path):
     with RehearsalTenant(tmp_path / "tenant", token=TOKEN) as tenant:
         yield tenant
-
-
-class Recorder(BaseHTTPRequestHandler):
-    """Answers everything with an empty list of apps and remembers what it was sent."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.server.seen.append((self.path, dict(self.headers)))
-        body = self.server.body
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_CONNECT = do_GET  # noqa: N815 - named by http.server
-
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def recording(context=None, body=b'{"count": 0, "next": null, "results": []}'):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
-    server.seen, server.body = [], body
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 # The service's clock
@@ -228,35 +191,7 @@ def test_what_the_store_repeats_of_the_signed_form_is_not_shown(tenant, tmp_path
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """A CA of our own, in a file, and a server's TLS context for 127.0.0.1 that it vouches for."""
-    folder = tmp_path_factory.mktemp("tls")
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "A CA of our own")])
-
-    def certificate(subject_key, *extensions):
-        now = datetime.now(timezone.utc)
-        builder = (
-            x509.CertificateBuilder(name, name if subject_key is ca_key else x509.Name([]), subject_key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(subject_key.public_key()), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
-        )
-        for extension, critical in extensions:
-            builder = builder.add_extension(extension, critical)
-        return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-    (folder / "ca.pem").write_bytes(certificate(ca_key, (x509.BasicConstraints(True, None), True), (usage, True)))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(secret + certificate(key, (names, True)))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return folder / "ca.pem", context
+    return an_authority(tmp_path_factory.mktemp("tls"))
 
 
 def test_a_server_that_nobody_vouches_for_is_refused_and_gets_no_token(authority):
@@ -290,7 +225,7 @@ def test_a_large_body_goes_over_tls_whole(authority, monkeypatch, tmp_path):
     file.write_bytes(b"0123456789" * 500_000)
 
     class Taker(Recorder):
-        def do_POST(self):
+        def do_POST(self):  # noqa: N802 - named by http.server
             got.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(204)
             self.end_headers()
@@ -398,7 +333,7 @@ def test_an_upload_that_stands_still_is_given_up(tmp_path):
     store.close()
 
 
-def test_an_answer_that_drips_has_no_time_limit(tenant):
+def test_an_answer_that_drips_is_waited_for_within_its_time(tenant):
     for number in range(20):
         tenant.seed(f"App {number}")
     size = 20 * 600

@@ -7,8 +7,8 @@ import pytest
 
 from kandji_uploader._util import signals as interrupts
 from kandji_uploader.cli import main
+from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.publish.queue import Turns
 from kandji_uploader.rehearsal import RehearsalTenant
 
@@ -188,3 +188,29 @@ def test_the_wait_for_a_processed_upload_of_one_target_is_that_of_the_other_too(
     waited = {record.fields["name"] for record in creates if record.status == 503}
     assert waited == {first}
     assert len(last) == 1
+
+
+def test_what_is_said_of_a_retry_goes_to_the_run_that_waits(tenant, settings):
+    """One client serves every run of a process; the line about an app's retry stood among those of another app."""
+    from pathlib import Path
+
+    from kandji_uploader.flows.publish import Host, Request, open_tenant, settle_early
+
+    assert settings.is_dir()
+    apps = {name: tenant.seed(name) for name in ("Fox", "Widget")}
+    heard = {name: [] for name in apps}
+    both_there = threading.Barrier(2)
+
+    def run(name):
+        host = Host(say=heard[name].append)
+        view = open_tenant(settle_early(Request(Path()), host), host)
+        both_there.wait(5)
+        for _ in range(2):
+            view.client.get_custom_app(apps[name]["id"])
+
+    for app in apps.values():
+        tenant.faults.add("GET", f"library/custom-apps/{app['id']}", kind="status", code=503)
+        tenant.faults.add("GET", f"library/custom-apps/{app['id']}", kind="status", code=500, nth=2)
+    in_threads(lambda: run("Fox"), lambda: run("Widget"))
+    for name, lines in heard.items():
+        assert [apps[name]["id"] in line or "still processing" in line for line in lines] == [True, True]

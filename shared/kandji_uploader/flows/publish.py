@@ -20,8 +20,9 @@ from kandji_uploader._util.prehash import Begun
 from kandji_uploader._util.signals import sigterm_too
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
+from kandji_uploader.http.tries import Policy
+from kandji_uploader.kandji.client import tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
-from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.apply import Tools, apply
@@ -298,7 +299,7 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
         processing_budget=held.processing_timeout,
     )
     tenant = view(held.api_url, token.reveal(), policy)
-    tenant.client.say = host.say
+    tell_to(host.say)
     tenant.begin_run(host.batch.began if host.batch else None)
     return tenant
 

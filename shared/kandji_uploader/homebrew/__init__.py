@@ -11,6 +11,6 @@ from kandji_uploader.homebrew.cache import cached, prune
 from kandji_uploader.homebrew.cask import Cask
 from kandji_uploader.homebrew.catalogue import find
 from kandji_uploader.homebrew.download import fetch
-from kandji_uploader.homebrew.web import Policy
+from kandji_uploader.http.tries import Policy
 
 __all__ = ["Cask", "Policy", "cached", "fetch", "fetch_with_brew", "find", "find_with_brew", "prune"]

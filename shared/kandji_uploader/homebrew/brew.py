@@ -22,7 +22,8 @@ from kandji_uploader.homebrew.cache import cached, digest, keep, prune
 from kandji_uploader.homebrew.cask import ARM, INTEL, LAST_INTEL_MACOS, SUFFIXES, Cask, read, suffix_of, tidy
 from kandji_uploader.homebrew.catalogue import api_address, check_arch
 from kandji_uploader.homebrew.download import Progress
-from kandji_uploader.homebrew.web import Policy, get_json
+from kandji_uploader.homebrew.web import get_json
+from kandji_uploader.http.tries import Policy
 
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9@+._/-]*")
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "SSL_CERT_FILE")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kandji_uploader.homebrew.cask import Cask
-from kandji_uploader.homebrew.web import BLOCK
+from kandji_uploader.http import BLOCK
 
 DAY = 24 * 3600.0
 MOST_BYTES = 20_000_000_000

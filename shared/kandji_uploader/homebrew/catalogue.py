@@ -11,7 +11,8 @@ from typing import Any
 
 from kandji_uploader.errors import CaskError
 from kandji_uploader.homebrew.cask import ARM, INTEL, Cask, read
-from kandji_uploader.homebrew.web import Policy, get_json
+from kandji_uploader.homebrew.web import get_json
+from kandji_uploader.http.tries import Policy
 
 DEFAULT_API = "https://formulae.brew.sh/api"
 

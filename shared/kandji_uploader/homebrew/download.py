@@ -17,9 +17,10 @@ from kandji_uploader.errors import CaskError, NetworkError
 from kandji_uploader.homebrew import web
 from kandji_uploader.homebrew.cache import cached, digest, keep, prune
 from kandji_uploader.homebrew.cask import SUFFIXES, Cask, name_in, suffix_of, tidy
+from kandji_uploader.http.tries import PassingError, Policy, with_tries
 
 if TYPE_CHECKING:
-    import requests
+    from kandji_uploader.http.session import Response
 
 Progress = Callable[[int, int], None]
 
@@ -64,7 +65,7 @@ class _Part:
         self._notes.unlink(missing_ok=True)
 
 
-def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, policy: web.Policy | None = None) -> Path:
+def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, policy: Policy | None = None) -> Path:
     """The installer of a cask, from the cache or downloaded; its sha256 is the cask's.
 
     An interrupted download leaves a `.part` file, and the next call goes on with it. Memory use is constant.
@@ -84,7 +85,7 @@ def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, poli
         private_folder(folder)
         with _alone(folder / f"{key}.lock"):
             path = cached(cask, folder) or _download(
-                cask, _Part(folder / f"{key}.part"), on_progress or _silent, policy or web.Policy()
+                cask, _Part(folder / f"{key}.part"), on_progress or _silent, policy or Policy()
             )
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
@@ -97,17 +98,17 @@ def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, poli
     return path
 
 
-def _download(cask: Cask, part: _Part, on_progress: Progress, policy: web.Policy) -> Path:
+def _download(cask: Cask, part: _Part, on_progress: Progress, policy: Policy) -> Path:
     def pull() -> _Arrival:
         return _pull(cask, part, on_progress, policy)
 
     try:
-        arrival = web.with_tries(policy, pull)
+        arrival = with_tries(policy, pull)
         sha256 = digest(part.path)
         if cask.sha256 not in (None, sha256) and arrival.resumed:
             # The two halves may be of two files; a download in one piece tells.
             part.remove()
-            arrival = web.with_tries(policy, pull)
+            arrival = with_tries(policy, pull)
             sha256 = digest(part.path)
         name = _checked_name(cask, part.path, sha256, arrival.names)
         path = keep(part.path, part.path.parent, sha256, name)
@@ -118,13 +119,14 @@ def _download(cask: Cask, part: _Part, on_progress: Progress, policy: web.Policy
     return path
 
 
-def _pull(cask: Cask, part: _Part, on_progress: Progress, policy: web.Policy) -> _Arrival:
+def _pull(cask: Cask, part: _Part, on_progress: Progress, policy: Policy) -> _Arrival:
     """One try: ask for what is missing and write it down as it comes in."""
     offset, validator = part.held(cask.url)
     headers = dict(cask.headers)
     if offset:
         headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
-    with web.get(cask.url, headers, policy) as response:
+    with web.get(cask.url, headers, policy, file=True) as arriving:
+        response = arriving.response
         start = _start(cask, part, response, offset, validator)
         total = _total(response, start)
         if not start:
@@ -132,16 +134,16 @@ def _pull(cask: Cask, part: _Part, on_progress: Progress, policy: web.Policy) ->
         part.note(cask.url, _validator(response.headers))
         done = start
         with part.path.open("ab") as file:
-            for block in web.blocks(response):
+            for block in arriving.blocks():
                 file.write(block)
                 done += len(block)
                 on_progress(done, total)
         if total and done != total:
-            raise web.PassingError(f"{cask.url}: {done} of {total} bytes came; the next run goes on from there")
+            raise PassingError(f"{cask.url}: {done} of {total} bytes came; the next run goes on from there")
         return _Arrival((_disposition_name(response.headers), name_in(response.url)), bool(start))
 
 
-def _start(cask: Cask, part: _Part, response: requests.Response, offset: int, validator: str) -> int:
+def _start(cask: Cask, part: _Part, response: Response, offset: int, validator: str) -> int:
     """The byte that the answer's body begins at.
 
     Raises:
@@ -156,14 +158,14 @@ def _start(cask: Cask, part: _Part, response: requests.Response, offset: int, va
         return offset
     if status in (_PARTIAL, _RANGE_NOT_THERE) and offset:
         part.remove()
-        raise web.PassingError(f"{cask.url}: the server could not go on from byte {offset}; try again")
+        raise PassingError(f"{cask.url}: the server could not go on from byte {offset}; try again")
     raise NetworkError(
         f"the download of the cask {cask.token!r} is not offered: HTTP {status} for {cask.url}. The vendor may have "
         "withdrawn this version before Homebrew has the next; try again later"
     )
 
 
-def _total(response: requests.Response, start: int) -> int:
+def _total(response: Response, start: int) -> int:
     length = response.headers.get("Content-Length", "")
     return start + int(length) if length.isdigit() else 0
 

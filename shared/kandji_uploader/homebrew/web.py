@@ -3,126 +3,84 @@
 from __future__ import annotations
 
 import contextlib
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
-from kandji_uploader import __version__
 from kandji_uploader.errors import CaskError, NetworkError
+from kandji_uploader.http.addresses import safe_address, shown, split
+from kandji_uploader.http.session import Session
+from kandji_uploader.http.tries import PassingError, Policy, asked_wait, with_tries
 
 if TYPE_CHECKING:
-    import requests
+    from kandji_uploader.http.session import Response
 
-T = TypeVar("T")
-
-BLOCK = 256 * 1024
-"""Bytes that are read at once, and so the memory that a download takes."""
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+_CHECK = "HTTPS_PROXY where a proxy is needed"
 
 
 @dataclass(frozen=True)
-class Policy:
-    """How patient a download is; all times in seconds.
+class Arriving:
+    """An answer whose body is still to be read.
 
     Attributes:
-        connect_timeout: to open a connection.
-        idle_timeout: without a byte.
-        tries: how often it is tried at the most; a download goes on where it broke off.
-        first_wait: before the second try; it doubles with each further one, with jitter.
-        longest_wait: the most that is waited between two tries.
-        retry_after_cap: the most that a server's Retry-After is honoured for.
-        redirects: how many hops are followed.
+        response: status and headers.
+        session: what it comes through.
     """
 
-    connect_timeout: float = 15.0
-    idle_timeout: float = 60.0
-    tries: int = 5
-    first_wait: float = 1.0
-    longest_wait: float = 30.0
-    retry_after_cap: float = 120.0
-    redirects: int = 10
+    response: Response
+    session: Session
 
+    def blocks(self) -> Iterator[bytes]:
+        """The body as it comes in, not decoded.
 
-class PassingError(NetworkError):
-    """A failure that may be gone at the next try; `wait` is what the server asked for, in seconds."""
+        Raises:
+            PassingError: the connection broke, fell silent, or ended early.
+        """
+        return self.session.blocks(shown(self.response.url), self.response, decoded=False)
 
-    def __init__(self, text: str, wait: float = 0.0) -> None:
-        self.wait = wait
-        super().__init__(text)
-
-
-def with_tries(policy: Policy, attempt: Callable[[], T]) -> T:
-    """What `attempt` returns; called again after a passing error, within the budget.
-
-    Raises:
-        NetworkError: the last of them.
-    """
-    wait = policy.first_wait
-    for _ in range(policy.tries - 1):
-        try:
-            return attempt()
-        except PassingError as problem:
-            asked = min(problem.wait, policy.retry_after_cap)
-            time.sleep(max(asked, wait * random.uniform(0.5, 1.0)))  # noqa: S311 - jitter, not a secret
-            wait = min(wait * 2, policy.longest_wait)
-    return attempt()
+    def whole(self) -> bytes:
+        """The body in one piece. Raises NetworkError as `Session.whole`."""
+        return self.session.whole(shown(self.response.url), self.response)
 
 
 @contextlib.contextmanager
-def get(url: str, headers: Mapping[str, str], policy: Policy) -> Iterator[requests.Response]:
-    """The answer to a GET, its body still to be read with `blocks`; redirects are followed.
+def get(url: str, headers: Mapping[str, str], policy: Policy, *, file: bool = False) -> Iterator[Arriving]:
+    """The answer to a GET, its body still to be read; redirects are followed.
 
     Headers that are the first host's business (cookies and the cask's own) stay with it.
+
+    Args:
+        url: where it is.
+        headers: of the request.
+        policy: time-outs and limits.
+        file: whether it is an installer, whose bytes count as they are, and which may take hours.
 
     Raises:
         PassingError: not reached, or an answer that is worth another try.
         CaskError: an address that is not https, or too many redirects.
     """
-    import requests
-
-    with requests.Session() as session:
-        session.trust_env = not _is_loopback(url)
+    # `identity`: the bytes must be those that the sha256 is of, and that a byte range counts.
+    headers = {"Accept-Encoding": "identity", **headers} if file else headers
+    with Session(policy, _CHECK, body_timed=not file) as session:
         first = _checked_host(url)
         for _ in range(policy.redirects + 1):
             kept = headers if _checked_host(url) == first else _for_other_hosts(headers)
-            response = _send(session, url, kept, policy)
+            response = session.open(shown(url), "GET", url, headers=kept)
             if response.status_code not in _REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
             url = _joined(url, response.headers["Location"])
         else:
-            raise CaskError(f"{_shown(url)}: more than {policy.redirects} redirects; the address leads in circles")
+            raise CaskError(f"{shown(url)}: more than {policy.redirects} redirects; the address leads in circles")
         with response:
             if response.status_code in _WORTH_ANOTHER_TRY:
                 raise PassingError(
-                    f"{_shown(url)} answered HTTP {response.status_code}; try again later", _retry_after(response)
+                    f"{shown(url)} answered HTTP {response.status_code}; try again later", asked_wait(response.headers)
                 )
-            yield response
-
-
-def blocks(response: requests.Response) -> Iterator[bytes]:
-    """The body as it comes in, at most `BLOCK` bytes at a time, not decoded.
-
-    Raises:
-        PassingError: the connection broke, fell silent, or ended early.
-    """
-    from urllib3.exceptions import HTTPError
-
-    while True:
-        try:
-            block = response.raw.read1(BLOCK)
-        except (HTTPError, OSError) as problem:
-            why = f"the connection to {_shown(response.url)} broke in mid download ({type(problem).__name__})"
-            raise PassingError(f"{why}; the next run goes on from there") from None
-        if not block:
-            return
-        yield block
+            yield Arriving(response, session)
 
 
 def get_json(url: str, policy: Policy) -> Any:
@@ -133,13 +91,13 @@ def get_json(url: str, policy: Policy) -> Any:
     """
 
     def attempt() -> Any:
-        headers = {"User-Agent": f"KandjiUploader/{__version__}", "Accept": "application/json"}
-        with get(url, headers, policy) as response:
-            if response.status_code == 404:  # noqa: PLR2004
+        with get(url, {"Accept": "application/json"}, policy) as arriving:
+            status = arriving.response.status_code
+            if status == 404:  # noqa: PLR2004
                 return None
-            if response.status_code != 200:  # noqa: PLR2004
-                raise NetworkError(f"{_shown(url)} answered HTTP {response.status_code}; is HOMEBREW_API_DOMAIN right?")
-            body = b"".join(blocks(response))
+            if status != 200:  # noqa: PLR2004
+                raise NetworkError(f"{shown(url)} answered HTTP {status}; is HOMEBREW_API_DOMAIN right?")
+            body = arriving.whole()
         return _as_json(body, url)
 
     return with_tries(policy, attempt)
@@ -152,35 +110,8 @@ def _as_json(body: bytes, url: str) -> Any:
         return json.loads(body)
     except ValueError:
         raise NetworkError(
-            f"{_shown(url)} did not answer with JSON; is a proxy or a captive portal in between?"
+            f"{shown(url)} did not answer with JSON; is a proxy or a captive portal in between?"
         ) from None
-
-
-def _send(session: requests.Session, url: str, headers: Mapping[str, str], policy: Policy) -> requests.Response:
-    import requests
-
-    # `identity`: the bytes must be those that the sha256 is of, and that a byte range counts.
-    try:
-        return session.get(
-            url,
-            headers={"Accept-Encoding": "identity", **headers},
-            timeout=(policy.connect_timeout, policy.idle_timeout),
-            stream=True,
-            allow_redirects=False,
-            auth=_anonymous,
-        )
-    except (requests.ConnectionError, requests.Timeout) as problem:
-        raise PassingError(
-            f"{_shown(url)} was not reached ({type(problem).__name__}); check the network, and HTTPS_PROXY where a "
-            "proxy is needed"
-        ) from None
-    except (requests.RequestException, ValueError) as problem:  # ValueError: a redirect to what is no address
-        raise CaskError(f"{_shown(url)} cannot be asked for ({type(problem).__name__})") from None
-
-
-def _anonymous(request: Any) -> Any:
-    """Keeps `requests` from looking for a password of the host in ~/.netrc."""
-    return request
 
 
 def _checked_host(url: str) -> str:
@@ -189,14 +120,14 @@ def _checked_host(url: str) -> str:
     Raises:
         CaskError: it is none, has a login in it, or is neither https nor loopback.
     """
-    parts = _split(url)
+    parts = split(url)
     if not parts.hostname or parts.username or parts.password:
         raise CaskError(
-            f"{_shown(url)} is no address that is downloaded from; it must be https://HOST/... without a login"
+            f"{shown(url)} is no address that is downloaded from; it must be https://HOST/... without a login"
         )
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(url)):
+    if not safe_address(url):
         raise CaskError(
-            f"{_shown(url)} is not https; it is not downloaded from. Download the installer yourself, check it and "
+            f"{shown(url)} is not https; it is not downloaded from. Download the installer yourself, check it and "
             "publish the file"
         )
     return parts.netloc
@@ -209,29 +140,6 @@ def _joined(url: str, location: str) -> str:
         return location
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return SplitResult("", "", url, "", "")
-
-
-def _is_loopback(url: str) -> bool:
-    return _split(url).hostname in _LOOPBACK
-
-
 def _for_other_hosts(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name in ("User-Agent", "Accept", "Range", "If-Range")}
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Seconds; 0 where the server sent none, or a date (the doubling wait does for those)."""
-    given = response.headers.get("Retry-After", "")
-    return float(given) if given.isdigit() else 0.0
-
-
-def _shown(url: str | None) -> str:
-    """An address as error texts show it: without a login or a query, either of which may hold a secret."""
-    parts = _split(url or "")
-    host = parts.netloc.rsplit("@", 1)[-1]
-    return f"{parts.scheme}://{host}{parts.path}" if host else str(url)[:100]
+    kept = ("User-Agent", "Accept", "Accept-Encoding", "Range", "If-Range")
+    return {name: value for name, value in headers.items() if name in kept}

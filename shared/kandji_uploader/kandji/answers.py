@@ -41,6 +41,10 @@ class Fields:
             raise answer.error(f"a JSON object was expected, not {_kind(data)}. Tell the makers of this tool")
         self._data = data
 
+    def raw(self) -> str:
+        """All that it holds, to compare it with another."""
+        return repr(self._data)
+
     def text(self, name: str) -> str:
         """A text that must be there."""
         value = self._data.get(name)

@@ -7,19 +7,22 @@ answer to it is the caller's to settle (`LostAnswerError`).
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import Begun
-from kandji_uploader.errors import ApiError, NetworkError, StillProcessingError
+from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError, StillProcessingError
+from kandji_uploader.http.addresses import safe_address
+from kandji_uploader.http.tries import LostAnswerError, Policy, Say, spoken, with_tries
 from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
-from kandji_uploader.kandji.transport import Answer, LostAnswerError, Policy, Transport, safe_address
+from kandji_uploader.kandji.transport import Answer, BusyError, Transport
 from kandji_uploader.kandji.upload import Progress, UploadForm
 from kandji_uploader.models import Blueprint, Category, CustomApp
 
@@ -32,8 +35,24 @@ FormValue = str | bool
 _APPS = "library/custom-apps"
 _OK, _CREATED, _NO_CONTENT, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 201, 204, 400, 404, 503
 _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS, _SERVER_TROUBLE = 408, 429, 500
-_MAX_PAGES = 10_000
 _LISTINGS = 2
+_SOME = 1000
+
+
+_told: ContextVar[Say] = ContextVar("told", default=lambda _: None)
+
+
+def tell_to(say: Say) -> None:
+    """Have what takes longer told to the run that this thread works for, from now on, one line each.
+
+    One client serves all the runs of a process, and several threads at a time: what is said belongs to the run.
+    """
+    _told.set(say)
+
+
+def tell(line: str) -> None:
+    """Say a line to the run that this thread works for."""
+    _told.get()(line)
 
 
 class NotFoundError(ApiError):
@@ -61,6 +80,42 @@ class Creation:
     sent: int
 
 
+class _Course:
+    """A list on its way, which has to grow with each page and to end: `next` is the service's word, and may be wrong.
+
+    Args:
+        seconds: for all of its pages.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._pages: set[int] = set()
+        self._rows = self._most = 0
+
+    def goes_on(self, answer: Answer, rows: Sequence[Fields], count: int | None) -> None:
+        """Take note of a page that says that another one follows.
+
+        Raises:
+            ApiError: it brought nothing new, or there are far more rows than the service itself counts (some come
+                twice where an app is added meanwhile), or the time is over.
+        """
+        page = hash(tuple(row.raw() for row in rows))
+        self._rows += len(rows)
+        self._most = max(self._most, count or 0)
+        if not rows or page in self._pages:
+            raise answer.error(
+                "the list does not grow, but is said to go on: its `next` links go round in a circle. Run again later"
+            )
+        if self._most and self._rows > 2 * self._most + _SOME:
+            raise answer.error(
+                f"the list has {self._rows} rows so far, but counts {self._most} itself. Run again later"
+            )
+        if time.monotonic() > self._until:
+            raise answer.error(f"the list had not ended after {self._seconds:.0f} seconds. Run again later")
+        self._pages.add(page)
+
+
 class Client:
     """The documented requests of one tenant.
 
@@ -68,15 +123,11 @@ class Client:
         api_url: see `Transport`.
         token: the bearer token.
         policy: see `Policy`.
-        say: told when something takes longer, one line each.
     """
 
-    def __init__(
-        self, api_url: str, token: str, policy: Policy | None = None, say: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, api_url: str, token: str, policy: Policy | None = None) -> None:
         self._transport = Transport(api_url, token, policy)
         self.policy = self._transport.policy
-        self.say = say or (lambda _: None)
 
     @property
     def clock_skew(self) -> float | None:
@@ -126,22 +177,23 @@ class Client:
             NetworkError: the tries are spent; nothing changed in the tenant.
         """
         with UploadForm(path, ticket.post_data, progress, begun) as form:
-            for number in range(1, self.policy.tries + 1):
-                form.seek(0)
-                try:
-                    answer = self._transport.post_form(ticket.post_url, form)
-                except NetworkError as problem:
-                    form.check_unchanged()
-                    if number == self.policy.tries:
-                        raise
-                    self._pause(number, _first_sentence(problem))
-                    continue
-                if answer.status in (_OK, _CREATED, _NO_CONTENT):
-                    form.check_unchanged()
-                    return form.sha256
-                self._store_refused(answer, last=number == self.policy.tries)
-                self._pause(number, f"the upload store answered HTTP {answer.status}")
-        raise AssertionError("the last try returns or raises")
+            try:
+                return with_tries(self.policy, lambda: self._upload_once(ticket, form), tell)
+            except BusyError as busy:
+                text = "the upload store has a problem; nothing was published. Run again later"
+                raise busy.answer.error(text) from None
+
+    def _upload_once(self, ticket: UploadTicket, form: UploadForm) -> str:
+        form.seek(0)
+        try:
+            answer = self._transport.post_form(ticket.post_url, form)
+        except NetworkError:
+            form.check_unchanged()
+            raise
+        if answer.status not in (_OK, _CREATED, _NO_CONTENT):
+            raise _store_refusal(answer)
+        form.check_unchanged()
+        return form.sha256
 
     def create_custom_app(self, fields: Mapping[str, FormValue], *, patient: bool = True) -> Creation:
         """Create a Custom App; sent once, and again only where the service says that it was not acted upon.
@@ -160,7 +212,7 @@ class Client:
         def send() -> Answer:
             nonlocal sent
             sent += 1
-            return self._transport.request("POST", _APPS, fields=_form(fields), repeat=False)
+            return self._transport.request("POST", _APPS, fields=_form(fields), repeat=False, say=tell)
 
         budget = self.policy.processing_budget if patient else 0.0
         app = self._written(self._expect(self._patiently(send, budget)))
@@ -172,12 +224,13 @@ class Client:
         Raises: as `create_custom_app`, and NotFoundError.
         """
         address = f"{_APPS}/{_segment(app_id)}"
-        answer = self._patiently(lambda: self._transport.request("PATCH", address, fields=_form(fields)))
+        send = partial(self._transport.request, "PATCH", address, fields=_form(fields), say=tell)
+        answer = self._patiently(send)
         return self._written(self._expect(answer))
 
     def delete_custom_app(self, app_id: str) -> None:
         """Delete a Custom App for good."""
-        answer = self._expect(self._transport.request("DELETE", f"{_APPS}/{_segment(app_id)}"))
+        answer = self._expect(self._transport.request("DELETE", f"{_APPS}/{_segment(app_id)}", say=tell))
         if answer.is_page:
             raise answer.error("a page answered in place of the service. Is a proxy or a captive portal in between?")
 
@@ -240,14 +293,15 @@ class Client:
 
     def list_applications(self, limit: int = 300) -> Iterator[Fields]:
         """The applications of the inventory (Prism), one per Mac and app, page by page."""
-        offset = 0
-        for _ in range(_MAX_PAGES):
+        offset, course = 0, _Course(self.policy.list_time)
+        while True:
             answer = self._ask("GET", "prism/apps", params={"limit": str(limit), "offset": str(offset)})
             rows = Fields(answer, answer.json()).objects("data")
             yield from rows
             offset += len(rows)
             if len(rows) < limit:
                 return
+            course.goes_on(answer, rows, None)
 
     # How it is done
 
@@ -263,20 +317,19 @@ class Client:
         self, address: str, parse: Callable[[Fields], Value], counts: list[int | None] | None = None
     ) -> Iterator[Value]:
         """The rows of every page; the `count` that each page tells goes to `counts`."""
-        seen: set[str] = set()
-        while True:
-            answer = self._ask("GET", address)
+        course = _Course(self.policy.list_time)
+        following: str | None = address
+        while following is not None:
+            answer = self._ask("GET", following)
             page = Fields(answer, answer.json())
-            yield from map(parse, page.objects("results"))
+            rows = page.objects("results")
+            yield from map(parse, rows)
+            count = page.maybe_number("count")
             if counts is not None:
-                counts.append(page.maybe_number("count"))
+                counts.append(count)
             following = page.maybe_text("next")
-            if following is None:
-                return
-            seen.add(address)
-            if following in seen or len(seen) == _MAX_PAGES:
-                raise answer.error("the `next` links of the list go round in a circle. Run again later")
-            address = following
+            if following is not None:
+                course.goes_on(answer, rows, count)
 
     def _ask(
         self,
@@ -287,33 +340,20 @@ class Client:
         json: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Answer:
-        """A request that is safe to repeat and is answered in JSON; an answer that arrived broken is asked for again.
-
-        The transport has repeated what was not answered at all; here it is about answers cut short, or replaced by
-        the page of some proxy.
-        """
-        number = 1
-        while True:
-            try:
-                answer = self._patiently(
-                    lambda: self._transport.request(method, address, fields=fields, json=json, params=params)
-                )
-                self._expect(answer).json()
-            except (LostAnswerError, ApiError) as problem:
-                spent = problem.spent if isinstance(problem, LostAnswerError) else problem.status not in (_OK, _CREATED)
-                if spent or number == self.policy.tries:
-                    raise
-                self._pause(number, _first_sentence(problem))
-                number += 1
-            else:
-                return answer
+        """A request that is safe to repeat and is answered in JSON."""
+        send = partial(
+            self._transport.request, method, address, fields=fields, json=json, params=params, readable=True, say=tell
+        )
+        answer = self._expect(self._patiently(send))
+        answer.json()
+        return answer
 
     def _written(self, answer: Answer) -> CustomApp:
         """The app that a create or update answered with; an unreadable answer counts as lost."""
         try:
             return answers.custom_app(Fields(answer, answer.json()))
         except ApiError as problem:
-            raise LostAnswerError(str(problem), spent=True) from None
+            raise LostAnswerError(str(problem)) from None
 
     def _patiently(self, send: Callable[[], Answer], budget: float | None = None) -> Answer:
         """Send, and while the service says 503 (documented: an upload is still being processed) ask again.
@@ -335,7 +375,7 @@ class Client:
                     "is kept: the next run goes on from there without uploading again",
                     StillProcessingError,
                 )
-            self.say(f"Kandji is still processing; asking again in {_seconds(min(wait, left))}")
+            tell(f"Kandji is still processing; asking again in {spoken(min(wait, left))}")
             self._transport.wait(min(wait, left))
             wait = min(wait * 1.6, self.policy.longest_wait)
 
@@ -359,25 +399,19 @@ class Client:
         if _REQUEST_TIMEOUT < status < _SERVER_TROUBLE:
             raise answer.error("an answer that its documentation does not name. Run again later")
         problem = answer.error("the service has a problem. Run again later; nothing is lost")
-        raise LostAnswerError(str(problem), spent=status != _UNAVAILABLE)
+        raise LostAnswerError(str(problem))
 
-    def _store_refused(self, answer: Answer, *, last: bool) -> None:
-        """Raise unless sending the same form again makes sense."""
-        if "expired" in answer.text.lower():
-            raise answer.error(
-                "the leave to upload has expired, more than once. Is the line too slow for the file? Run again",
-                UploadExpiredError,
-            )
-        if answer.status < 500 and answer.status != 429 and "RequestTimeout" not in answer.text:  # noqa: PLR2004
-            raise answer.error("the upload store refused the file; nothing was published")
-        if last:
-            raise answer.error("the upload store has a problem; nothing was published. Run again later")
 
-    def _pause(self, number: int, why: str) -> None:
-        longest = min(self.policy.first_wait * 2 ** (number - 1), self.policy.longest_wait)
-        wait = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
-        self.say(f"{why}; trying again in {_seconds(wait)} (try {number + 1} of {self.policy.tries})")
-        self._transport.wait(wait)
+def _store_refusal(answer: Answer) -> KandjiUploaderError:
+    """What the store's refusal means: `BusyError` where sending the same form again makes sense."""
+    if "expired" in answer.text.lower():
+        return answer.error(
+            "the leave to upload has expired, more than once. Is the line too slow for the file? Run again",
+            UploadExpiredError,
+        )
+    if answer.status < 500 and answer.status != 429 and "RequestTimeout" not in answer.text:  # noqa: PLR2004
+        return answer.error("the upload store refused the file; nothing was published")
+    return BusyError(answer)
 
 
 def _form(fields: Mapping[str, FormValue]) -> dict[str, str]:
@@ -387,14 +421,6 @@ def _form(fields: Mapping[str, FormValue]) -> dict[str, str]:
 def _item(item_id: str, node_id: str | None) -> dict[str, str]:
     node = {} if node_id is None else {"assignment_node_id": node_id}
     return {"library_item_id": item_id, **node}
-
-
-def _first_sentence(problem: Exception) -> str:
-    return str(problem).split(". ", maxsplit=1)[0]
-
-
-def _seconds(wait: float) -> str:
-    return f"{wait:.0f} s" if wait >= 1 else "a moment"
 
 
 def _segment(value: str) -> str:

@@ -12,8 +12,8 @@ import threading
 import time
 from dataclasses import replace
 
+from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.kandji.transport import Policy
 from kandji_uploader.models import Blueprint, Category, CustomApp
 
 MAX_AGE = 900.0

@@ -19,9 +19,7 @@ from queue import SimpleQueue
 from kandji_uploader._util.files import Identity, identity
 from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import InstallerChangedError, InstallerError
-
-BLOCK = 1 << 19
-"""Bytes read and sent at a time: large enough for the wire, small enough for a processor's cache."""
+from kandji_uploader.http import BLOCK
 
 _BUFFERS = 4
 """Blocks of a form in memory: what the hashing may be behind the sending."""

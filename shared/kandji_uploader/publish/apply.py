@@ -23,9 +23,9 @@ from kandji_uploader.errors import (
     StillProcessingError,
     TargetError,
 )
+from kandji_uploader.http.tries import LostAnswerError
 from kandji_uploader.kandji.client import NotFoundError, RejectedError, UploadExpiredError
 from kandji_uploader.kandji.tenant import TenantView
-from kandji_uploader.kandji.transport import LostAnswerError
 from kandji_uploader.kandji.upload import Progress
 from kandji_uploader.models import Action, CustomApp, Outcome
 from kandji_uploader.publish.plan import Installer, TargetPlan, resolve_blueprint

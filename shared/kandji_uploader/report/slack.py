@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from kandji_uploader.errors import NetworkError
+from kandji_uploader.http.addresses import safe_address, split
+from kandji_uploader.http.session import Session
+from kandji_uploader.http.tries import PassingError, Policy, asked_wait, with_tries
 from kandji_uploader.models import Action, Outcome, RunResult
 
-_TIMEOUT = (10.0, 20.0)
+_PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=3, retry_after_cap=30.0, answer_time=20.0)
+"""A run does not wait long for Slack."""
 _MARKS = {
     Action.CREATE: ":new: created",
     Action.UPDATE: ":white_check_mark: updated",
@@ -46,19 +49,21 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
     Raises:
         NetworkError: it was not taken; the text does not hold the webhook, which is a secret.
     """
-    import requests
-
-    parts = urlsplit(webhook)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+    host = split(webhook).hostname
+    if not safe_address(webhook):
         raise NetworkError("the webhook is not an https address; set it to one from Slack's incoming webhooks")
-    try:
-        answer = requests.post(webhook, json=dict(payload), timeout=_TIMEOUT, allow_redirects=False)
-    except OSError as problem:  # requests' own errors are some, and that of a missing CA bundle is one
-        raise NetworkError(f"{parts.hostname} was not reached ({type(problem).__name__}). Check the network") from None
-    if answer.status_code != 200:  # noqa: PLR2004
-        raise NetworkError(
-            f"{parts.hostname} answered HTTP {answer.status_code} ({answer.text[:80]!r}). Make a new one if it is gone"
-        )
+    with Session(_PATIENCE, "the webhook") as session:
+
+        def attempt() -> tuple[int, str]:
+            answer = session.open("the message", "POST", webhook, json=dict(payload))
+            said = session.whole("the message", answer).decode("utf-8", "replace")
+            if answer.status_code == 429:  # noqa: PLR2004
+                raise PassingError(f"{host} answered HTTP 429 ({said[:80]!r})", asked_wait(answer.headers))
+            return answer.status_code, said
+
+        status, said = with_tries(_PATIENCE, attempt, repeat=False)  # a message is not to come twice
+    if status != 200:  # noqa: PLR2004
+        raise NetworkError(f"{host} answered HTTP {status} ({said[:80]!r}). Make a new one if it is gone")
 
 
 def _of(outcome: Outcome) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from xml.parsers.expat import ExpatError
 
 from kandji_uploader.errors import ScheduleError
+from kandji_uploader.http.addresses import way_out
 from kandji_uploader.schedule.cron import rhythm
 
 LABEL = "com.github.kandjiuploader.schedule"
@@ -31,7 +32,6 @@ _KEPT = (
     "KANDJI_UPLOADER_STATE_DIR",
     "XDG_STATE_HOME",
     "HOMEBREW_API_DOMAIN",
-    "REQUESTS_CA_BUNDLE",
 )
 _STILL_THERE = 5
 """`launchctl bootstrap` says so (EIO) while the agent that was booted out is still going away."""
@@ -265,7 +265,7 @@ def _timer(hours: int) -> str:
 
 def _environment(environ: Mapping[str, str], config_folder: Path) -> dict[str, str]:
     kept = {name: environ[name] for name in _KEPT if environ.get(name)}
-    return {**kept, "KANDJI_UPLOADER_DIR": str(config_folder)}
+    return {**kept, **way_out(environ), "KANDJI_UPLOADER_DIR": str(config_folder)}
 
 
 def _quoted(word: str, *, command: bool = False) -> str:

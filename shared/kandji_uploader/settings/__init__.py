@@ -7,7 +7,7 @@
 for the commands that show settings and write the config file; a run needs neither.
 """
 
-from kandji_uploader.settings.hosts import console_link, is_loopback
+from kandji_uploader.settings.hosts import console_link
 from kandji_uploader.settings.ladder import Ladder
 from kandji_uploader.settings.loading import Early, early, load, new_app_name
 from kandji_uploader.settings.places import config_folder as folder
@@ -20,7 +20,6 @@ __all__ = [
     "early",
     "find_file",
     "folder",
-    "is_loopback",
     "load",
     "new_app_name",
     "read_mapping_file",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from kandji_uploader.http.addresses import is_loopback
 from kandji_uploader.settings.coercion import LONGEST_NAME, UnfitError, text
 
 PLACEHOLDER = "TENANT"
@@ -65,16 +65,6 @@ def _tenant(scheme: str, host: str, port: int | None) -> str:
     if port not in (None, 443):
         raise UnfitError(f"must not name a port; write https://{host}")
     return f"https://{host}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address never leaves this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def console_link(api_url: str, app_id: str) -> str:

@@ -13,10 +13,11 @@ from pathlib import Path
 from kandji_uploader import installer, settings
 from kandji_uploader._util import files
 from kandji_uploader.errors import CredentialError, InstallerError, SettingsError, SetupError
+from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.permissions import Permission, State
 from kandji_uploader.kandji.tenant import TenantView
-from kandji_uploader.kandji.transport import Policy, Transport
+from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
 from kandji_uploader.publish.targets import Given, identifiers
 from kandji_uploader.report import slack
