@@ -244,6 +244,12 @@ EFFECTS: dict[str, Effect] = {
         ),
         **creates("Mapped"),
     ),
+    "state_folder": Effect(
+        lambda scene: str(scene.folder / "elsewhere"),
+        lambda run: (run.scene.folder / "elsewhere").is_dir(),
+        True,
+        PROD_NAME,
+    ),
     "auto_create_app": Effect(False, beside=PROD_NAME, **says("auto_create_app is off")),
     "dry_run": Effect(True, lambda run: [*map(str, run.tenant.requests)], ["GET library/custom-apps"], PROD_NAME),
     "dynamic_lookup": Effect(
@@ -346,6 +352,7 @@ VARIABLES = {
             **creates(PROD),
         ),
     ),
+    "KANDJI_UPLOADER_STATE_DIR": ("state_folder", EFFECTS["state_folder"]),
     "SLACK_TOKEN": ("slack_enabled", Effect(lambda scene: scene.tenant.webhook_url, lambda run: run.messages, 1)),
 }
 SECRETS_AND_FOLDER = {"KANDJI_TOKEN", "IRUPKG_TOKEN", "KANDJI_UPLOADER_DIR"}
@@ -385,7 +392,9 @@ class Case:
 
 def _cases() -> list[Case]:
     def case(place: str, path: str, keys: tuple[schema.Key, ...]) -> Case:
-        return Case(place, path, tuple(key.field for key in keys), tuple(EFFECTS[key.field] for key in keys))
+        # That no effect is missing is a test of its own, with a message that says which.
+        known = [key.field for key in keys if key.field in EFFECTS]
+        return Case(place, path, tuple(known), tuple(EFFECTS[field] for field in known))
 
     found = [
         *(case(place, path, keys) for place in ("Input", "-k") for path, keys in schema.IN_RECIPE.items()),
@@ -396,7 +405,7 @@ def _cases() -> list[Case]:
         *(Case("flag", name, (key,), (EFFECTS[key],)) for name, key in FLAGS.items()),
         *(Case("argument", name, (key,), (EFFECTS[key],)) for name, key in ARGUMENTS.items()),
     ]
-    return [each for each in found if not (each.place == "keys" and each.effects[0].only == "AutoPkg")]
+    return [each for each in found if each.effects and not (each.place == "keys" and each.effects[0].only == "AutoPkg")]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.keys.test_every_key import EFFECTS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TABLES = {"config": schema.IN_CONFIG, "recipe_map": schema.IN_MAP, "package_map": schema.IN_MAP}
-SAMPLES = {"api_url": "acme.api.kandji.io", "audit_template": "own.zsh"}
+SAMPLES = {"api_url": "acme.api.kandji.io", "audit_template": "own.zsh", "state_folder": "/state"}
 BAD = ("perhaps? = x://", -1, "", "a\tb: c/d", {"deeper": 1}, ["", "a:b"])
 """Each key takes some of these at the most; those that its own reader refuses, the schema must refuse."""
 
@@ -111,7 +111,7 @@ def _holder(key: schema.Key) -> tuple[type, str]:
 def test_the_settings_have_a_field_of_the_right_type_for_each_key(key):
     holder, field = _holder(key)
     hint = get_type_hints(holder)[field]
-    read = key.kind(_sample(key))
+    read = Path(str(key.kind(_sample(key)))) if hint is Path else key.kind(_sample(key))
     parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     assert any(isinstance(read, get_origin(part) or part) for part in parts)
 

@@ -42,6 +42,7 @@ _OF_KIND: Mapping[Kind, Document] = {
     kinds.app_names: {"anyOf": [{"type": "array", "items": _APP}, _APP]},
     kinds.macos_version: {"type": "string", "pattern": r"^\s*[0-9]{1,4}(\.[0-9]{1,4}){0,4}\s*$"},
     kinds.mac_folder: {**_TEXT, "pattern": rf"^\s*/{_ONE_LINE}*$"},
+    kinds.folder: {**_TEXT, "pattern": rf"^\s*[/~]{_ONE_LINE}*$"},
     kinds.moment: {
         "type": "string",
         "pattern": r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{3}(\d{3})?)?)?([Zz]|[+-]\d{2}:\d{2})\s*$",
