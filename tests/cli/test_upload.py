@@ -285,7 +285,7 @@ def test_sigterm_ends_it_as_ctrl_c_does_with_its_own_exit_code(house, stalled, j
         process.kill()
     assert process.returncode == 143
     assert "interrupted" in stderr
-    assert f"Not tried to the end: {stalled}" in stderr
+    assert f"under way: {stalled}: " in stderr
     assert "Traceback" not in stderr
     if jobs == "2":
         assert "none.pkg" in stdout, "what was tried before is told"

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 
@@ -35,12 +35,17 @@ _stopping = threading.Event()
 
 
 @contextlib.contextmanager
-def stopping_others() -> Iterator[threading.Event]:
-    """Yields what ends the work of all other threads once it is set; it is unset again in the end."""
+def stopping_others(threads: Sequence[threading.Thread] = ()) -> Iterator[threading.Event]:
+    """Yields what ends the work of all other threads once it is set; it is unset again in the end.
+
+    Args:
+        threads: it stays set while one of them lives, which must not go on where it was left to itself.
+    """
     try:
         yield _stopping
     finally:
-        _stopping.clear()
+        if not any(thread.is_alive() for thread in threads):
+            _stopping.clear()
 
 
 def check() -> None:

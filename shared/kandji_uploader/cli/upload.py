@@ -39,6 +39,7 @@ from kandji_uploader.report import text as report
 _MOST_JOBS = 32
 _LAST_WORDS = 5.0
 """Seconds that the other threads have to say what they did and did not do."""
+_SILENT = "it had no time to say how far it was; what it has sent last may still be acted upon"
 _SINGLE = ("name", "testname", "sscategory", "zzcategory")
 """The flags that can go with a single item only, as in kpkg."""
 
@@ -134,9 +135,13 @@ class Batch:
         self._arguments = arguments
         self._console = console
         self._keys = _keys(arguments)
-        self._results: dict[int, api.Result] = {}
-        self._ended: list[Exception] = []
         self._batch = queue.Batch()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._begun: set[int] = set()
+        self._results: dict[int, api.Result] = {}
+        self._stopped: dict[int, str] = {}
+        self._bugs: list[Exception] = []
 
     def results(self) -> list[api.Result]:
         """Of the items that were tried to their end, in the order in which they were named."""
@@ -146,7 +151,7 @@ class Batch:
         """Try all of them.
 
         Raises:
-            InterruptedRunError: SIGINT or SIGTERM; the text says which items were not tried to their end.
+            InterruptedRunError: SIGINT or SIGTERM; the text says which items are done, were under way, or not begun.
         """
         try:
             if len(self._items) == 1:
@@ -154,32 +159,34 @@ class Batch:
             else:
                 # With several uploads at a time, their bars would be drawn over each other.
                 self._side_by_side(Turns(len(self._items), jobs), bars=jobs == 1)
-        except (KeyboardInterrupt, InterruptedRunError) as stopped:
-            raise InterruptedRunError(self._interrupted(stopped)) from None
+        except KeyboardInterrupt:
+            raise InterruptedRunError(self._account()) from None
+        if self._bugs:
+            raise self._bugs[0]
+        if self._stopped:
+            raise InterruptedRunError(self._account())
 
     def _side_by_side(self, turns: Turns, *, bars: bool) -> None:
         """Try them in threads. A signal reaches the main thread only, which tells the others to stop."""
         waiting: SimpleQueue[int] = SimpleQueue()
         for index in range(len(self._items)):
             waiting.put(index)
-        with interrupts.stopping_others() as stop:
-            # Daemons: one that is stuck in a dead connection does not keep the process from ending.
-            work = partial(self._work, waiting, turns, bars=bars)
-            threads = [threading.Thread(target=work, daemon=True) for _ in range(turns.workers)]
-            for thread in threads:
-                thread.start()
+        # Daemons: one that is stuck in a dead connection does not keep the process from ending.
+        work = partial(self._work, waiting, turns, bars=bars)
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(turns.workers)]
+        with interrupts.stopping_others(threads) as stop:
             try:
+                for thread in threads:
+                    thread.start()
                 for thread in threads:
                     thread.join()
             except KeyboardInterrupt:
-                self._ended.append(InterruptedRunError("interrupted"))
                 stop.set()
                 until = time.monotonic() + _LAST_WORDS
                 for thread in threads:
-                    thread.join(max(until - time.monotonic(), 0))
-        if self._ended:
-            known = next((each for each in self._ended if not isinstance(each, InterruptedRunError)), None)
-            raise known or InterruptedRunError("\n".join(dict.fromkeys(map(str, self._ended))))
+                    if thread.ident is not None:  # one that was never started cannot be waited for
+                        thread.join(max(until - time.monotonic(), 0))
+                raise
 
     def _work(self, waiting: SimpleQueue[int], turns: Turns, *, bars: bool) -> None:
         """Take items until there are none; what ends a thread is told by the main one."""
@@ -188,16 +195,26 @@ class Batch:
                 interrupts.check()
                 index = waiting.get_nowait()
                 self._one(index, self._console.about(self._items[index].short, bars=bars), turns.of(index))
-        except Empty:
+        except (Empty, KeyboardInterrupt):
             pass
-        except KeyboardInterrupt:
-            self._ended.append(InterruptedRunError("interrupted"))
-        except Exception as ended:  # noqa: BLE001 - told by the main thread, whatever it is
-            self._ended.append(ended)
+        except Exception as bug:  # noqa: BLE001 - told by the main thread, whatever it is
+            self._bugs.append(bug)
 
     def _one(self, index: int, console: Console, turn: Turn) -> None:
+        """Try one item, and note how it ended; what ends after the account was given does not change it any more."""
+        with self._lock:
+            if self._closed:
+                return
+            self._begun.add(index)
         with turn.ending():
-            self._results[index] = self._tried(self._items[index], console, turn)
+            try:
+                result = self._tried(self._items[index], console, turn)
+            except InterruptedRunError as stopped:
+                self._stopped[index] = str(stopped)
+                return
+            with self._lock:
+                if not self._closed:
+                    self._results[index] = result
 
     def _tried(self, item: Item, console: Console, turn: Turn) -> api.Result:
         told = console.transfer(f"upload of {item.short}")
@@ -215,10 +232,24 @@ class Batch:
             )
         return api.process_pkg(item.name, keys=self._keys, host=host, keys_from="command line")
 
-    def _interrupted(self, stopped: BaseException) -> str:
-        known = str(stopped) if isinstance(stopped, InterruptedRunError) else "interrupted"
-        left = [item.name for index, item in enumerate(self._items) if index not in self._results]
-        return f"{known}. Not tried to the end: {', '.join(left)}" if left else known
+    def _account(self) -> str:
+        """What is done, what was under way and what was not begun; from here on nothing is added to it."""
+        with self._lock:
+            self._closed = True
+        names = [item.name for item in self._items]
+        under_way = sorted(self._begun - set(self._results))
+        if len(names) == 1 and under_way:
+            return self._stopped.get(0, f"interrupted; {_SILENT}")
+        done = [f"{names[index]} ({result.action})" for index, result in sorted(self._results.items())]
+        left = [name for index, name in enumerate(names) if index not in self._begun]
+        return "\n".join(
+            [
+                "interrupted; run again, which does nothing twice",
+                f"done: {', '.join(done) or 'nothing'}",
+                *(f"under way: {names[index]}: {self._stopped.get(index, _SILENT)}" for index in under_way),
+                f"not begun: {', '.join(left) or 'nothing'}",
+            ]
+        )
 
 
 def _keys(arguments: argparse.Namespace) -> dict[str, object]:

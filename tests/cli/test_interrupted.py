@@ -1,0 +1,121 @@
+"""Ctrl-C among several items: one account of what is done, under way and not begun, and it is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import textwrap
+import time
+
+import pytest
+
+from tests.cli.conftest import COMMAND
+
+NAMES = ("One", "Two", "Three", "Four", "Five")
+
+
+def slow_store(house, *, after):
+    """Uploads after so many take their time."""
+    house.tenant.faults.add("POST", "/store", kind="slow", nth=after + 1, bytes_per_second=300_000)
+
+
+@pytest.fixture
+def widgets(house):
+    return [house.widget(name=name, bundle_id=f"com.example.{name}", content=os.urandom(1_000_000)) for name in NAMES]
+
+
+def told(text, widgets):
+    """The account of a run: what it says of each item, each of which is named once."""
+    account = text[text.index("interrupted; run again") :]
+    found = {}
+    for widget, name in zip(widgets, NAMES, strict=True):
+        lines = [line for line in account.splitlines() if str(widget) in line]
+        assert len(lines) == 1, f"{name} is named {len(lines)} times in\n{account}"
+        found[name] = lines[0].partition(":")[0]
+    return found
+
+
+def wait_for_upload(house, number):
+    until = time.monotonic() + 30
+    while house.writes().count("POST library/custom-apps/upload") < number:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.3)
+
+
+def words(widgets, jobs):
+    return [*(word for widget in widgets for word in ("-p", widget)), "-j", jobs]
+
+
+def test_ctrl_c_at_a_terminal_gives_one_account_which_is_true(house, widgets):
+    slow_store(house, after=1)
+    with house.terminal(*words(widgets, 1)) as terminal:
+        wait_for_upload(house, 2)
+        terminal.ctrl_c()
+        assert terminal.end() == 130
+    account = told(terminal.screen, widgets)
+    assert sorted(account.values()) == ["done", "not begun", "not begun", "under way", "under way"]
+    assert house.names() == [f"{name} (kandji-uploader)" for name in NAMES if account[name] == "done"]
+    assert terminal.screen.count("interrupted; run again") == 1
+    assert re.search(r"done: \S+-1.0.pkg \(succeeded\)\n", terminal.screen)
+    assert re.search(r"under way: \S+-1.0.pkg: interrupted. Done: nothing. Not done: '", terminal.screen)
+    assert "Traceback" not in terminal.screen
+
+
+def test_several_jobs_and_sigterm_give_one_account_which_is_true(house, widgets):
+    slow_store(house, after=0)
+    slow_store(house, after=1)
+    process = house.start(*words(widgets, 2))
+    wait_for_upload(house, 2)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 143
+    account = told(stderr, widgets)
+    assert [account[name] for name in NAMES] == ["under way"] * 3 + ["not begun"] * 2
+    assert "done: nothing\n" in stderr
+    assert (stdout, house.names()) == ("", [])
+
+
+# The command as it is, but that the threads have less time for their last words.
+HASTY = textwrap.dedent("""
+    import sys
+    from kandji_uploader.cli import main, upload
+    upload._LAST_WORDS = 0.2
+    sys.exit(main(sys.argv[1:]))
+""")
+
+
+def test_a_thread_that_has_no_time_for_last_words_is_told_as_such_and_does_nothing_more(house, widgets):
+    house.tenant.faults.add("POST", "library/custom-apps", kind="slow", delay=1.5)
+    process = subprocess.Popen(
+        [COMMAND[0], "-c", HASTY, *map(str, words(widgets, 1))],
+        env=house.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    wait_for_upload(house, 1)
+    while "POST /store" not in house.writes():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    account = told(stderr, widgets)
+    assert "pkg: it had no time to say how far it was; what it has sent last may still be acted upon\n" in stderr
+    time.sleep(2)
+    (made,) = house.names() or [""]
+    assert not made or account[made.split()[0]] == "under way"
+
+
+def test_what_was_interrupted_is_finished_by_the_next_run(house, widgets, here):
+    slow_store(house, after=1)
+    process = house.start(*words(widgets, 1))
+    wait_for_upload(house, 2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    ran = here(*words(widgets, 2))
+    assert ran.returncode == 0
+    assert house.names() == sorted(f"{name} (kandji-uploader)" for name in NAMES)
