@@ -3,6 +3,7 @@
 - the journal: uploads that no Custom App names yet (`sha256 -> file_key`), so that the next run does not upload again,
   and assignments to Blueprints that are still owed to a created app
 - the digest cache: sha256 of files that have not changed since, so that an unchanged installer is not read again
+- what is owed: publishes that were begun and not done, see `publish.owed`
 - notes: what a Custom App held, for promotion and rollback, where its audit script cannot tell
 - locks: one run at a time for a Custom App of a tenant, on this machine
 
@@ -19,11 +20,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader._util import files
+from kandji_uploader._util import files, version
 from kandji_uploader._util import signals as interrupts
 from kandji_uploader.errors import LockedError, StateError
 from kandji_uploader.models import Settings
@@ -34,6 +36,7 @@ _DAY = 86_400.0
 _KEEP_UPLOADS = 7 * _DAY
 _KEEP_DIGESTS = 5000
 _KEEP_HISTORY = 30
+_OWED = "owed.json"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,57 @@ class JournalEntry:
     file_key: str
     size: int
     at: float
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A publish that was meant and is not done.
+
+    Attributes:
+        names: the Custom Apps, test first.
+        path: the installer on this machine.
+        size: its bytes.
+        mtime_ns: when it was last written.
+        sha256: its hex digest; "" where nobody had worked it out.
+        version: what it would enforce; "" where that was not known.
+        recipe: who asked; "" where it was no recipe.
+        at: epoch seconds.
+        reason: what went wrong.
+        request: what else is needed to ask for it again: keys, facts, folders. No secret: none is ever a key.
+    """
+
+    names: tuple[str, ...]
+    path: str
+    size: int
+    mtime_ns: int
+    at: float
+    sha256: str = ""
+    version: str = ""
+    recipe: str = ""
+    reason: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The apps and the version."""
+        return f"{' and '.join(self.names)}{f' {self.version}' if self.version else ''}"
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name means this one: that of a Custom App, the recipe or the installer."""
+        return name in (*self.names, self.recipe, self.path, Path(self.path).name)
+
+    def replaces(self, other: Owed, *, anew: bool) -> bool:
+        """Whether the other one need not be done once this one is.
+
+        Args:
+            other: for the same Custom Apps, or some of them.
+            anew: whether this one has changed them, which somebody wanted, whatever the versions are.
+        """
+        if anew or (self.sha256 and self.sha256 == other.sha256):
+            return True
+        if (self.path, self.size, self.mtime_ns) == (other.path, other.size, other.mtime_ns):
+            return True
+        return bool(self.version and other.version) and version.compare(self.version, other.version) >= 0
 
 
 @dataclass(frozen=True)
@@ -186,6 +240,41 @@ class Store:
         """The app is assigned, or was not made."""
         with contextlib.suppress(StateError):
             self._change("assignments.json", lambda rows: _without(rows, "name", name))
+
+    # what is owed
+
+    def owed(self) -> tuple[Owed, ...]:
+        """The publishes that are owed, oldest first."""
+        entries = (_owed(row) for row in self._rows(_OWED))
+        return tuple(entry for entry in entries if entry is not None)
+
+    def owe(self, entry: Owed) -> None:
+        """Remember a publish until it is done; one of a newer version for the same apps stays in its place.
+
+        Raises:
+            StateError: the folder cannot be written.
+        """
+
+        def changed(rows: Rows) -> Rows:
+            same = [other for row in rows if (other := _owed(row)) and set(other.names) == set(entry.names)]
+            if any(other.version and not entry.replaces(other, anew=not entry.version) for other in same):
+                return rows
+            return [*_without_owed(rows, same), json.loads(json.dumps(asdict(entry), default=_as_text))]
+
+        self._change(_OWED, changed)
+
+    def paid(self, entry: Owed, *, anew: bool) -> None:
+        """A publish is done; so is what it replaces (see `Owed.replaces`)."""
+        done = [
+            other for other in self.owed() if set(other.names) <= set(entry.names) and entry.replaces(other, anew=anew)
+        ]
+        for other in done:
+            self.forget_owed(other)
+
+    def forget_owed(self, entry: Owed) -> None:
+        """A publish is owed no longer."""
+        with contextlib.suppress(StateError):
+            self._change(_OWED, lambda rows: _without_owed(rows, [entry]))
 
     # what was published
 
@@ -350,6 +439,25 @@ def _journal_entry(row: Mapping[str, Any]) -> JournalEntry | None:
     if all(isinstance(text, str) for text in texts) and all(isinstance(number, (int, float)) for number in numbers):
         return JournalEntry(row["sha256"], row["file_key"], row["size"], row["at"])
     return None
+
+
+def _owed(row: Mapping[str, Any]) -> Owed | None:
+    try:
+        entry = Owed(**{**row, "names": tuple(map(str, row["names"]))})
+    except (KeyError, TypeError):
+        return None
+    texts = (entry.path, entry.sha256, entry.version, entry.recipe, entry.reason)
+    whole = isinstance(entry.request, dict) and all(isinstance(text, str) for text in texts) and entry.names
+    return entry if whole else None
+
+
+def _without_owed(rows: Rows, entries: list[Owed]) -> Rows:
+    return [row for row in rows if _owed(row) not in entries]
+
+
+def _as_text(value: Any) -> str:
+    """What JSON has no form for, such as the date of a plist (which is UTC), as the settings read it from a text."""
+    return value.isoformat() + ("" if value.tzinfo else "Z") if isinstance(value, datetime) else str(value)
 
 
 def _without(rows: Rows, key: str, value: str) -> Rows:

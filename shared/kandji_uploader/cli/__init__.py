@@ -42,6 +42,7 @@ COMMANDS = {
     "doctor": ("doctor", "check the tenant, the token, the settings and this machine"),
     "promote": ("promote", "move what has soaked in a test app to its prod app"),
     "rollback": ("rollback", "put a former version back into a Custom App"),
+    "retry": ("retry", "do what is owed: publishes that an earlier run has not brought to their end"),
     "status": ("status", "show what the Macs say of Custom Apps, also as a page"),
     "munki": ("munki", "move over from Munki: a recipe map from a Munki repo"),
     "schedule": ("schedule", "publish a list of Homebrew casks every few hours"),
@@ -50,7 +51,7 @@ COMMANDS = {
     "completion": ("completion", "print the completion script for zsh or bash"),
 }
 
-_LOGGED = ("upload", "promote", "rollback", "schedule")
+_LOGGED = ("upload", "promote", "rollback", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
 
 _NEEDS_TOKEN = (*_LOGGED, "status")
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with sigterm_as_ctrl_c() as stop:
         try:
             code = _run(words)
-            sys.stdout.flush()
+            _flush()
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             known = isinstance(stopped, InterruptedRunError)
             _tell(str(stopped) if known else "stopped; nothing was being changed")
@@ -193,6 +194,24 @@ def _keep_log(*, dry: bool) -> None:
     with contextlib.suppress(StateError):  # which the command itself, or the log, will tell
         state.adopt(early.config_folder, early.state_folder)
     log.to_folder(early.state_folder)
+
+
+def _flush() -> None:
+    """Write out what was printed.
+
+    Raises:
+        KandjiUploaderError: the disk that standard output goes to is full, or something else is wrong with it.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it at its end, too
+        reason = problem.strerror or type(problem).__name__
+        raise KandjiUploaderError(
+            f"the command came to its end, but what it printed could not be written ({reason}); make room there"
+        ) from None
 
 
 def _tell(text: str) -> None:

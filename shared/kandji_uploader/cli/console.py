@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,8 +28,14 @@ class _Screen:
     def write(self, text: str) -> None:
         """Write whole lines, below the bar if there is one."""
         self.end_bar()
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError as problem:
+            if problem.errno != errno.ENOSPC:
+                raise
+            # A full disk behind `2>FILE` does not stop a publish in the middle; the rest is for the log only.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     def end_bar(self) -> None:
         """End the bar's line."""

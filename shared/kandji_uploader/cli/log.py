@@ -6,6 +6,7 @@ calls us as it was.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -65,6 +66,11 @@ class _File(logging.handlers.RotatingFileHandler):
             os.fdopen(os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab"),
             encoding=self.encoding,
         )
+
+    def close(self) -> None:
+        """End it. What a full disk has not taken is tried once more by the file, which is no reason to fail here."""
+        with contextlib.suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - its name in the standard library
         if not self._broken:

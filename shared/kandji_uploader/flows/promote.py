@@ -31,7 +31,7 @@ from kandji_uploader.models import (
 )
 from kandji_uploader.promotion import candidates
 from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.publish import matching, plan, releases
+from kandji_uploader.publish import matching, owed, plan, releases
 from kandji_uploader.publish.refresh import Place, with_digest
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.targets import Given, decide_targets
@@ -214,6 +214,7 @@ def open_place(held: Settings, names: tuple[str, ...], host: Host) -> Iterator[P
     """
     tenant = pipeline.open_tenant(held, host)
     store = store_of(held)
+    owed.tell(store, (), host.warn)
     with store.lock(names, _PATIENCE, host.say) as changed:
         tenant.forget_apps(before=changed)
         yield pipeline.place_of(tenant, store, held, host, Given())

@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
-from kandji_uploader.publish import releases
+from kandji_uploader.publish import owed, releases
 from kandji_uploader.publish.apply import Tools, apply
 from kandji_uploader.publish.plan import Question, TargetPlan, coming, ledger, make_plan, plan_target
 from kandji_uploader.publish.queue import Batch, Turn
@@ -33,7 +33,7 @@ from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.report import slack
 from kandji_uploader.settings import credentials
-from kandji_uploader.state import Published, Store, digests_of, store_of
+from kandji_uploader.state import Owed, Published, Store, digests_of, store_of
 
 if TYPE_CHECKING:
     from kandji_uploader.promotion import candidates
@@ -131,18 +131,22 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
     source.kind()
     with contextlib.ExitStack() as meanwhile:
         meanwhile.enter_context(source.reading_ahead(digests_of(held)))
-        tenant = open_tenant(held, host)
         name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
         for note in request.given.notes:
             host.warn(note)
         targets = decide_targets(held, name, scripts(held), request.given)
         store = store_of(held)
         names = tuple(target.name for target in targets)
+        owed.tell(store, names, host.warn)
+        debt = owed.Debt(store, _meant(request, source, names, host))
+        meanwhile.enter_context(debt.kept())
+        tenant = open_tenant(held, host)
         with host.turn.entering():
             changed = meanwhile.enter_context(store.lock(names, request.lock_patience, host.say))
         tenant.forget_apps(before=changed)
         place = place_of(tenant, store, held, host, request.given)
-        outcomes, sha256 = _deliver(targets, source, place, host, request)
+        outcomes, sha256 = _deliver(targets, source, place, host, request, debt)
+        debt.ended(outcomes, sha256)
         news = False
         if held.promotion is not None:
             further, news = _promote_too(targets, place, host, outcomes)
@@ -151,7 +155,7 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
 
 
 def _deliver(
-    targets: tuple[Target, ...], source: Source, place: Place, host: Host, request: Request
+    targets: tuple[Target, ...], source: Source, place: Place, host: Host, request: Request, debt: owed.Debt
 ) -> tuple[tuple[Outcome, ...], str]:
     """Publish the installer: to every target, or with promotion to the test app only."""
     wanted = targets
@@ -170,8 +174,30 @@ def _deliver(
         facts=source.facts_if_read(),
         begun=source.begun,
         check_unchanged=source.check_unchanged,
+        debt=debt,
     )
     return carry_out(plans, question, place, host, job)
+
+
+def _meant(request: Request, source: Source, names: tuple[str, ...], host: Host) -> Owed:
+    """What this run means to publish, with all that is needed to ask for it once more."""
+    try:
+        status = source.path.stat()
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+    except OSError:  # it is in Kandji, and not on this machine
+        size, mtime_ns = source.size, 0
+    again = {
+        "keys": dict(request.keys),
+        "keys_from": request.keys_from,
+        "caller": request.caller,
+        "given": asdict(request.given),
+        "recipe_identifier": request.recipe_identifier,
+        "base": str(request.base or Path.cwd()),
+        "parents": [str(path) for path in request.parents],
+    }
+    version, recipe = request.given.version or "", request.recipe or ""
+    path = str(source.path.absolute())
+    return Owed(names, path, size, mtime_ns, host.now(), version=version, recipe=recipe, request=again)
 
 
 def _promote_too(
@@ -231,6 +257,7 @@ class Job:
         facts: what was read of it, if anything had to ask.
         begun: what is known of its digest when its upload begins.
         check_unchanged: raises InstallerError if it is no longer the file that all this is about.
+        debt: where what is meant is written down before anything is sent; None for what no recipe asks for.
     """
 
     path: Path
@@ -239,6 +266,7 @@ class Job:
     facts: AppFacts | None = None
     begun: Callable[[], Begun | None] = lambda: None
     check_unchanged: Callable[[], None] = lambda: None
+    debt: owed.Debt | None = None
 
 
 def carry_out(
@@ -256,6 +284,8 @@ def carry_out(
         outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
     else:
         with host.turn.changing():
+            if job.debt is not None and any(plan.action.writes for plan in plans):
+                job.debt.before_sending(sha256, question.identity.version)
             outcomes, sha256 = apply(plans, _tools(question, place, host, job))
         _remember(plans, outcomes, sha256, question, place, job)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):

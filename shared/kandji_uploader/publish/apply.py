@@ -20,6 +20,7 @@ from kandji_uploader.errors import (
     InterruptedRunError,
     KandjiUploaderError,
     NetworkError,
+    StateError,
     StillProcessingError,
     TargetError,
 )
@@ -167,7 +168,11 @@ class _Upload:
         if tools.installer.sha256 not in (None, sha256):
             raise InstallerChangedError(tools.path)
         self.sha256 = sha256
-        tools.store.note_upload(JournalEntry(sha256, ticket.file_key, tools.installer.size, time.time()))
+        try:
+            tools.store.note_upload(JournalEntry(sha256, ticket.file_key, tools.installer.size, time.time()))
+        except StateError as problem:
+            # The bytes are there: to go on with them is the one way not to send them again.
+            tools.say(f"the upload cannot be remembered for the next run, and is used in this one: {problem}")
         return ticket.file_key
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
@@ -31,6 +31,7 @@ from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials
 from kandji_uploader.setup import wizard as onboarding
+from kandji_uploader.state import store_of
 
 _OLDEST_AUTOPKG = (2, 3)
 _SKEW = 120.0
@@ -79,6 +80,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], float] = time.time) ->
     else:
         yield _keychain(held)
         yield from _tenant(held, environ, now)
+        yield _owed(held)
         yield from _slack(held, environ)
     yield from _machine(settings.early(environ).state_folder)
     yield from _autopkg(environ)
@@ -165,6 +167,18 @@ def _permissions(held: Settings, token: credentials.Secret) -> Finding:
     return Finding("permissions", Health.OK, f"all {len(states)} are there")
 
 
+def _owed(held: Settings) -> Finding:
+    """Publishes that were begun and not done."""
+    # A doctor changes nothing: a former version's state folder is left where it is.
+    entries = store_of(replace(held, dry_run=True)).owed()
+    if not entries:
+        return Finding("owed", Health.OK, "nothing; all that was begun on this machine was done")
+    listed = "; ".join(f"{entry.title} ({_clock_time(entry.at)}: {entry.reason})" for entry in entries)
+    count = "1 publish is" if len(entries) == 1 else f"{len(entries)} publishes are"
+    text = f"{count} owed: {listed}. `kandji-uploader retry` does what is owed, `--forget NAME` gives it up"
+    return Finding("owed", Health.WARNING, text)
+
+
 def _slack(held: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     if not held.slack_enabled:
         return
@@ -207,6 +221,10 @@ def _state(folder: Path) -> Finding:
         )
     advice = "correct its permissions, or name another folder as KANDJI_UPLOADER_STATE_DIR"
     return Finding("state", Health.PROBLEM, f"{place} cannot be written; {advice}")
+
+
+def _clock_time(epoch: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch))
 
 
 def _seven_zip() -> Finding:

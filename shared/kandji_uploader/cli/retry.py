@@ -1,0 +1,68 @@
+"""Do what is owed: publishes that an earlier run has begun, or was to begin, and has not brought to their end.
+
+Each is done as it was meant, with its recipe's keys and the settings of today, from the installer that still lies where
+the recipe left it. An installer that is gone, or in whose place another one lies, is told and not guessed at.
+
+Examples:
+  kandji-uploader retry -y
+  kandji-uploader retry
+  kandji-uploader retry Firefox
+  kandji-uploader retry --forget Firefox
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from functools import partial
+
+from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.promote import tell
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+from kandji_uploader.flows import retry
+from kandji_uploader.flows.publish import Host
+from kandji_uploader.models import RunResult
+from kandji_uploader.state import Owed
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which, and whether to give it up instead."""
+    add = parser.add_argument
+    add("names", metavar="NAME", nargs="*", help="a Custom App, a recipe or an installer (default: all that is owed)")
+    add("--forget", metavar="NAME", action="append", default=[], help="give this one up; nothing is published for it")
+    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    add("--json", action="store_true", help="the outcome as JSON on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 1 where something is owed on."""
+    console = Console(quiet=arguments.json)
+    host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
+    store, _ = retry.open_store(host, dry=arguments.dry)
+    if arguments.forget:
+        for entry in retry.chosen(store.owed(), arguments.forget):
+            store.forget_owed(entry)
+            console.say(f"{'would be given up' if arguments.dry else 'given up'}: {entry.title}")
+        return DONE
+    owed = retry.chosen(store.owed(), arguments.names)
+    if not owed:
+        console.say("nothing is owed")
+    results = [_one(entry, partial(retry.run, entry, store, host, dry=arguments.dry), console) for entry in owed]
+    done = [result for result in results if result is not None]
+    if done or arguments.json:
+        tell(done, console, as_json=arguments.json)
+    return DONE if len(done) == len(owed) and not any(result.failed for result in done) else FAILED
+
+
+def _one(entry: Owed, again: Callable[[], RunResult], console: Console) -> RunResult | None:
+    """What became of one; None where it could not be tried, which does not keep the others from being."""
+    console.say(f"once more: {entry.title}")
+    try:
+        return again()
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        console.fail(str(problem))
+        return None

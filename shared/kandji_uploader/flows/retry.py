@@ -1,0 +1,92 @@
+"""Do what is owed: publish once more, as it was meant, what an earlier run has not brought to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kandji_uploader import installer, settings
+from kandji_uploader.errors import TargetError
+from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import Host, Request
+from kandji_uploader.models import RunResult, Settings
+from kandji_uploader.publish.targets import Given
+from kandji_uploader.state import Owed, Store, store_of
+
+
+def open_store(host: Host, *, dry: bool = False) -> tuple[Store, Settings]:
+    """The state folder in which it is noted, of the tenant that the settings name.
+
+    Raises:
+        SettingsError: they are wrong.
+    """
+    keys = {"dry_run": True} if dry else {}
+    held = settings.load(keys, given_origin="command line", caller="command line", environ=host.environ).settle()
+    return store_of(held), held
+
+
+def chosen(owed: Sequence[Owed], names: Sequence[str]) -> tuple[Owed, ...]:
+    """What is meant by names of Custom Apps, recipes or installers; all where no name is given.
+
+    Raises:
+        TargetError: nothing of that name is owed.
+    """
+    for name in names:
+        if not any(entry.is_called(name) for entry in owed):
+            known = ", ".join(entry.title for entry in owed) or "nothing"
+            raise TargetError(f"nothing is owed by the name {name!r}; owed is: {known}")
+    return tuple(entry for entry in owed if not names or any(entry.is_called(name) for name in names))
+
+
+def run(entry: Owed, store: Store, host: Host, *, dry: bool = False) -> RunResult:
+    """Publish once more; what was done, or is refused for good, is owed no longer.
+
+    Args:
+        entry: what is owed.
+        store: where that is noted.
+        host: who is told.
+        dry: tell what would be done, change nothing.
+
+    Raises:
+        TargetError: the installer is gone, or another one lies in its place.
+        KandjiUploaderError: as `publish.run`; it is owed on.
+    """
+    _check_installer(entry)
+    result = pipeline.run(_request(entry, dry=dry), host)
+    if not dry and not any(outcome.action.value in ("failed", "conflict") for outcome in result.outcomes):
+        store.forget_owed(entry)
+    return result
+
+
+def _check_installer(entry: Owed) -> None:
+    path = Path(entry.path)
+    again = f"run {entry.recipe} again" if entry.recipe else "publish it anew"
+    advice = f"{again}, or give it up with `kandji-uploader retry --forget {entry.names[0]!r}`"
+    try:
+        status = path.stat()
+    except OSError as problem:
+        raise TargetError(
+            f"{entry.title} is owed, but its installer {path} is gone ({problem.strerror}); {advice}"
+        ) from None
+    same = (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
+    if not same and (status.st_size != entry.size or not entry.sha256 or installer.sha256(path) != entry.sha256):
+        raise TargetError(f"{entry.title} is owed, but another file now lies at {path}; {advice}")
+
+
+def _request(entry: Owed, *, dry: bool) -> Request:
+    asked: Mapping[str, Any] = entry.request
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in asked["given"].items()
+    }
+    return Request(
+        Path(entry.path),
+        keys={**asked["keys"], **({"dry_run": True} if dry else {})},
+        keys_from=asked["keys_from"],
+        caller=asked["caller"],
+        given=Given(**given),
+        recipe=entry.recipe or None,
+        recipe_identifier=asked["recipe_identifier"],
+        base=Path(asked["base"]) if asked["base"] else None,
+        parents=tuple(Path(each) for each in asked["parents"]),
+    )

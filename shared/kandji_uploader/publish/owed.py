@@ -1,0 +1,99 @@
+"""What is owed: a publish that was begun and not done, so that it is done although no recipe asks for it again.
+
+A recipe that has `StopProcessingIf` with `download_changed == FALSE` asks once only: the download is new in the run
+that fails, and old in the next one. So what was meant is written down before anything is sent, and where a run fails
+before that, too. What the tenant then holds, or a newer version in its place, clears it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from kandji_uploader.errors import KandjiUploaderError, StateError
+from kandji_uploader.models import Action, Outcome
+from kandji_uploader.state import Owed, Store
+
+_AGAIN = 3600.0
+"""Seconds after which the same is told once more by one process: AutoPkg runs many recipes in one."""
+_OWING = (Action.FAILED, Action.CONFLICT)
+"""Outcomes that a later try may turn into a publish. What was refused would be refused again."""
+_KILLED = "the run was ended in the middle of it"
+
+_told: dict[str, float] = {}
+
+
+class Debt:
+    """What one run means to publish.
+
+    Args:
+        store: the state folder.
+        meant: what is to be published, and how.
+    """
+
+    def __init__(self, store: Store, meant: Owed) -> None:
+        self._store = store
+        self._meant = meant
+        self._open = True
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """While it lasts, whatever ends it early leaves the publish owed."""
+        try:
+            yield
+        except (KandjiUploaderError, KeyboardInterrupt) as problem:
+            if self._open:
+                self._owe(str(problem) or "the run was interrupted")
+            raise
+
+    def before_sending(self, sha256: str | None, version: str | None) -> None:
+        """Write down what is meant; the next thing is sent only if this could be written.
+
+        Args:
+            sha256: the installer's, where it is known by now.
+            version: likewise.
+
+        Raises:
+            StateError: the state folder cannot be written.
+        """
+        self._learn(sha256, version)
+        self._store.owe(replace(self._meant, reason=_KILLED))
+
+    def ended(self, outcomes: Sequence[Outcome], sha256: str) -> None:
+        """What became of it: it is owed on, or it is done."""
+        self._open = False
+        self._learn(sha256, next((outcome.version for outcome in outcomes if outcome.version), None))
+        failed = [outcome for outcome in outcomes if outcome.action in _OWING]
+        if failed:
+            self._owe("; ".join(f"{outcome.name}: {outcome.error}" for outcome in failed))
+        else:
+            self._store.paid(self._meant, anew=any(outcome.action.writes for outcome in outcomes))
+
+    def _learn(self, sha256: str | None, version: str | None) -> None:
+        meant = self._meant
+        self._meant = replace(meant, sha256=sha256 or meant.sha256, version=version or meant.version)
+
+    def _owe(self, reason: str) -> None:
+        with contextlib.suppress(StateError):  # what was meant is there already, or the error tells of the folder
+            self._store.owe(replace(self._meant, reason=reason))
+
+
+def sentence(owed: Sequence[Owed]) -> str:
+    """What is owed, in one line; "" for nothing."""
+    if not owed:
+        return ""
+    count = "1 publish is owed" if len(owed) == 1 else f"{len(owed)} publishes are owed"
+    doing = "it" if len(owed) == 1 else "them"
+    listed = ", ".join(entry.title for entry in owed)
+    return f"{count}: {listed}. `kandji-uploader doctor` tells why, `kandji-uploader retry` does {doing}"
+
+
+def tell(store: Store, names: Sequence[str], warn: Callable[[str], None]) -> None:
+    """Say once what is owed to other Custom Apps than those of these names."""
+    text = sentence([entry for entry in store.owed() if not set(entry.names) & set(names)])
+    now = time.monotonic()
+    if text and now - _told.get(text, -_AGAIN) >= _AGAIN:
+        _told[text] = now
+        warn(text)
