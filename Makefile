@@ -1,5 +1,6 @@
 # make demo    publish a small installer to an embedded tenant, three times, and look at what happens
 # make test    everything the tests need, then the tests
+# make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter
 # make examples  write again what is made from the table of keys: the example config and the JSON Schemas
 # make bench   the benchmarks; writes docs/performance.md
@@ -11,8 +12,13 @@ PYTHON310 ?= $(shell for python in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin
 	$$python -c '' 2>/dev/null && echo $$python && exit; done)
 TESTS ?= tests
 WORKERS ?= 3
+# The tests of pure rules; each folder or file of them takes about a second.
+PURE = tests/plan tests/report tests/docs tests/promotion/test_rules.py tests/promotion/test_conditions.py \
+	tests/settings/test_ladder.py tests/settings/test_values.py tests/settings/test_maps.py \
+	tests/settings/test_hosts.py tests/settings/test_environment.py tests/homebrew/test_find.py \
+	tests/installer/test_kinds.py tests/installer/test_zip.py tests/installer/test_package.py
 
-.PHONY: demo test test-quick lint examples bench clean
+.PHONY: demo test quick test-pure test-quick lint examples bench clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -29,6 +35,12 @@ else
 endif
 	@echo "== $(PYTHON), all tests"
 	.venv/bin/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90 $(TESTS)
+
+quick: .venv-ready
+	@$(MAKE) --no-print-directory -j 2 lint test-pure
+
+test-pure: .venv-ready
+	.venv/bin/python -m pytest -q -n 0 $(PURE)
 
 test-quick: .venv-ready
 	.venv/bin/python -m pytest -q -n $(WORKERS) -m "not slow" $(TESTS)

@@ -1,0 +1,87 @@
+"""What is there for those who work on the project is true: the picture, the workflow, the hooks, the quick tier."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pytest brings it
+    import tomli as tomllib
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGE = CHECKOUT / "shared" / "kandji_uploader"
+WORKFLOW = CHECKOUT / ".github" / "workflows" / "tests.yml"
+
+
+def read(name: str) -> str:
+    return (CHECKOUT / name).read_text(encoding="utf-8")
+
+
+def test_the_picture_of_the_architecture_is_the_contract_of_the_imports():
+    layers = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"][0]["layers"]
+    picture = re.search(r"```mermaid\n(.*?)```", read("ARCHITECTURE.md"), re.DOTALL)[1]
+    boxes = dict(re.findall(r'^    (L\d+)\["(.*)"\]$', picture, re.MULTILINE))
+    order = re.search(r"^    (L\d+ --> .*)$", picture, re.MULTILINE)[1].split(" --> ")
+    assert [boxes[box].split(" · ") for box in order] == [layer.split(" | ") for layer in layers]
+
+
+def test_the_architecture_names_every_folder_and_every_module_at_the_door():
+    text = read("ARCHITECTURE.md")
+    there = [path for path in PACKAGE.iterdir() if not path.name.startswith("__") and path.name != "data"]
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in there]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_every_file_that_is_named_is_there(document):
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml|yaml))`", read(document))
+    roots = (CHECKOUT, PACKAGE, CHECKOUT / "shared")
+    assert len(named) > 5
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
+    for document in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", ".github/pull_request_template.md"):
+        assert set(re.findall(r"`?make ([a-z-]+)`", read(document))) <= targets, document
+
+
+def test_the_workflow_fits_the_public_schema():
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_runs_what_decides_here_on_every_promised_python_and_system():
+    workflow = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
+    job = workflow["jobs"]["tests"]
+    assert job["strategy"]["matrix"]["python"] == ["3.10", "3.11", "3.12", "3.13"]
+    assert {system.split("-")[0] for system in job["strategy"]["matrix"]["system"]} == {"ubuntu", "macos"}
+    assert any(".ci/run" in step.get("run", "") for step in job["steps"])
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in job["steps"] if "uses" in step)
+
+
+def test_the_hooks_before_a_commit_are_tools_of_the_virtual_environment():
+    tools = {
+        name.split("[")[0].split(">")[0] for name in tomllib.loads(read("pyproject.toml"))["dependency-groups"]["dev"]
+    }
+    (local,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
+    called = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in local["hooks"]}
+    assert called - {"lint-imports"} <= tools
+    assert "import-linter" in tools
+
+
+@pytest.mark.parametrize("form", sorted((CHECKOUT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda p: p.stem)
+def test_an_issue_form_asks_for_something_and_has_what_github_demands(form):
+    content = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= set(content)
+    assert all(part["type"] in ("markdown", "textarea", "input", "dropdown", "checkboxes") for part in content["body"])
+    assert any(part.get("validations", {}).get("required") for part in content["body"])
