@@ -184,6 +184,50 @@ def test_where_programs_cannot_be_run_a_line_says_so(tmp_path: Path):
 
 
 @needs_zsh
+def test_a_temporary_folder_that_is_too_deep_is_named_not_the_app(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    while len(os.getcwd()) < 3920:  # noqa: PTH109 - and no call could name a place much deeper
+        os.mkdir("d" * 100)  # noqa: PTH102
+        os.chdir("d" * 100)
+    deep = os.getcwd()  # noqa: PTH109
+    os.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", deep)
+    with pytest.raises(AuditScriptError, match=r"temporary folder .*cannot be used \(File name too long\)\. Make room"):
+        check(VALUES, template, FACTS)
+
+
+@needs_zsh
+@pytest.mark.parametrize("room", [10, 300])
+def test_a_temporary_folder_without_room_is_named_not_the_app(room: int):
+    program = (
+        "import resource; from tests.audit.test_check import FACTS, VALUES\n"
+        "from kandji_uploader.audit.simulate import check\n"
+        "from kandji_uploader.errors import AuditScriptError\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "try: check(\"PREFIX=''\\nexit 1\", VALUES, FACTS)\n"
+        "except AuditScriptError as problem: print(problem)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert "the temporary folder" in done.stdout, done.stderr + done.stdout
+    assert "cannot be used (File too large)" in done.stdout
+
+
+@needs_zsh
+def test_a_name_that_no_mac_can_have_is_still_named(template: str):
+    values = replace(VALUES, app_name="W" * 256)
+    with pytest.raises(AuditScriptError, match="no Mac can have an app of that name"):
+        check(values, template)
+
+
+@needs_zsh
 def test_the_simulation_leaves_nothing_behind_and_is_private(
     template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -195,7 +239,7 @@ def test_the_simulation_leaves_nothing_behind_and_is_private(
         return run(*args, **named)
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(audit_check.subprocess, "run", watched)
+    monkeypatch.setattr(subprocess, "run", watched)
 
     check(VALUES, template, FACTS)
 

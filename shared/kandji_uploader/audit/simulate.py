@@ -7,17 +7,18 @@ that goes to the Macs keeps it empty, and nothing in an agent's environment can 
 
 from __future__ import annotations
 
+import errno
+import os
 import plistlib
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
-from kandji_uploader._util import version
+from kandji_uploader._util import children, version
 from kandji_uploader.audit.script import DEFAULT_VERSION_KEY, AuditReading, AuditValues
 from kandji_uploader.errors import AuditScriptError
 from kandji_uploader.models import AppFacts
@@ -27,6 +28,7 @@ INSTALL, PASS = 1, 0
 
 _SEAM = re.compile(r"^PREFIX=''$", re.MULTILINE)
 _LOWEST, _HIGHEST = "0.dev", "9" * 20
+_LONGEST_NAME = 255  # Bytes of a file's name, on macOS as on Linux.
 _TIMEOUT = 20.0  # Seconds for one run, which takes some hundredths; a custom template may hang.
 
 # Spotlight is off, nothing runs, macOS is new enough, and the clock stands just after the deadline. Data is read from
@@ -83,18 +85,38 @@ def check(
     zsh = shutil.which("zsh")
     if zsh is None:
         return ("no zsh on this machine: the audit script was neither checked for syntax nor tried",)
-    with TemporaryDirectory(prefix="kandji-uploader-") as folder:
-        root = Path(folder).resolve()
-        _check_syntax(zsh, script, root)
-        tried = with_prefix(script, root / "mac")
-        if tried is None:
-            return ("the audit template has no line PREFIX='': its script was checked for syntax, but not tried",)
-        if not _tools_run(root):
-            return (f"programs cannot be run in {root.parent}: the audit script was checked for syntax, but not tried",)
-        (root / "script").write_text(tried, encoding="utf-8")
-        for mac in _macs(values, facts, app_folder):
-            _try(zsh, root, mac, values)
+    try:
+        with TemporaryDirectory(prefix="kandji-uploader-") as folder:
+            return _checked(script, zsh, Path(folder).resolve(), values, _macs(values, facts, app_folder))
+    except OSError as problem:
+        raise _no_room(problem) from None
+
+
+def _checked(
+    script: str, zsh: str, root: Path, values: AuditValues | AuditReading, macs: Sequence[_Mac]
+) -> tuple[str, ...]:
+    _check_syntax(zsh, script, root)
+    tried = with_prefix(script, root / "mac")
+    if tried is None:
+        return ("the audit template has no line PREFIX='': its script was checked for syntax, but not tried",)
+    if not _tools_run(root):
+        return (f"programs cannot be run in {root.parent}: the audit script was checked for syntax, but not tried",)
+    (root / "script").write_text(tried, encoding="utf-8")
+    for mac in macs:
+        _try(zsh, root, mac, values)
     return ()
+
+
+def _no_room(problem: OSError) -> AuditScriptError:
+    """This machine, not the software, is why the script could not be tried."""
+    try:
+        place = gettempdir()
+    except OSError:  # there is none that can be written
+        place = "/tmp"  # noqa: S108 - named, not used
+    return AuditScriptError(
+        f"the audit script could not be tried: the temporary folder {place} cannot be used "
+        f"({problem.strerror or problem}). Make room in it, or name another one with TMPDIR, and run again"
+    )
 
 
 def with_prefix(script: str, root: Path) -> str | None:
@@ -184,9 +206,11 @@ def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) ->
         _furnish(place, mac, now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
         done = _run([zsh, "-f", str(root / "script")], root)
     except (OSError, ValueError) as problem:
+        if not _is_about_names(problem, mac):
+            raise
         raise AuditScriptError(f"no Mac can have an app of that name or place ({problem}). Correct it") from None
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
     if done.returncode == mac.expected:
         return
     said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:] or ["nothing"]
@@ -196,6 +220,14 @@ def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) ->
         f"the Mac would {effect}. Its last line: {said[0][:300]!r}. Compare app name, bundle id, package id and "
         "version with what `kandji-uploader inspect` shows of the installer"
     )
+
+
+def _is_about_names(problem: OSError | ValueError, mac: _Mac) -> bool:
+    """Whether no disk could hold the apps of a Mac; otherwise it is this one that cannot."""
+    if isinstance(problem, (ValueError, FileExistsError, NotADirectoryError, IsADirectoryError)):
+        return True
+    parts = (part for app in mac.apps for part in app.path.split("/"))
+    return problem.errno == errno.ENAMETOOLONG and any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
 
 
 def _effect(mac: _Mac, code: int) -> str:
@@ -232,20 +264,12 @@ def _write_app(bundle: Path, info: dict[str, str]) -> None:
         plist.with_name(f"{plist.name}.{key}").write_text(value, encoding="utf-8")
 
 
-def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], folder: Path) -> children.Done:
+    # zsh keeps the texts of here-documents where TMPPREFIX says.
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPPREFIX": str(folder / "zsh")}
     try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        return children.run(command, bare, seconds=_TIMEOUT, folder=folder)
+    except children.TookTooLongError:
         raise AuditScriptError(
             f"the audit script does not end: it ran for {_TIMEOUT:.0f} s. Correct the template of `audit_template`"
         ) from None

@@ -15,13 +15,13 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kandji_uploader import autopkg
+from kandji_uploader._util import children
 from kandji_uploader.audit import script as audit
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
@@ -153,7 +153,8 @@ class _Preferences:
 def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], bool]:
     """Publish with the real AutoPkg, whose Python is lent the packages that it may lack."""
     preferences = _Preferences(folder).write()
-    surroundings = {**os.environ, **environ, "PYTHONPATH": str(_lend(folder / "packages"))}
+    own = {**environ, "PYTHONPATH": str(_lend(folder / "packages"))}
+    surroundings = {**children.surroundings(), **own}
 
     def publish(version: str) -> bool:
         command = [
@@ -167,7 +168,7 @@ def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], b
             f"RELEASE={version}",
         ]
         print(f"   $ autopkg run -v HelloKandji.kandji -k RELEASE={version}", flush=True)
-        done = subprocess.run(command, env=surroundings, check=False, capture_output=True, text=True)
+        done = children.run(command, surroundings)
         print("\n".join(f"   {line.rstrip()}" for line in [*_lines(done.stdout), *_lines(done.stderr)]))
         return done.returncode == 0
 

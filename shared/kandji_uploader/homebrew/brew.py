@@ -1,7 +1,8 @@
 """Casks through an installed `brew`: what it knows of one, and its own download.
 
 `brew` knows third-party taps and downloads that need more than a GET. It only warns of a wrong sha256 when it fetches,
-so the file is checked here all the same. It is started without a shell and without our secrets.
+so the file is checked here all the same. It is started without a shell and without our secrets, a proxy's password
+among them: behind such a proxy, leave `--use-brew` out.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from kandji_uploader._util import children
 from kandji_uploader._util.files import private_folder
 from kandji_uploader.errors import CaskError
 from kandji_uploader.homebrew.cache import cached, digest, keep, prune
@@ -23,11 +24,11 @@ from kandji_uploader.homebrew.cask import ARM, INTEL, LAST_INTEL_MACOS, SUFFIXES
 from kandji_uploader.homebrew.catalogue import api_address, check_arch
 from kandji_uploader.homebrew.download import Progress
 from kandji_uploader.homebrew.web import get_json
+from kandji_uploader.http.addresses import way_out
 from kandji_uploader.http.tries import Policy
 
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9@+._/-]*")
-_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "SSL_CERT_FILE")
-_PASSED_ON_STARTS = ("HOMEBREW_", "LC_", "XDG_")
+_PASSED_ON = ("HOMEBREW_*", "XDG_*")
 _CACHE_NAME = re.compile(r"^[0-9a-f]{64}--")
 
 
@@ -149,20 +150,7 @@ def _brew(words: list[str], environ: Mapping[str, str]) -> str:
         raise CaskError(
             "`brew` is not on PATH; install Homebrew, or leave out `--use-brew` (it is not needed for casks)"
         )
-    passed_on = {
-        name: value
-        for name, value in environ.items()
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_STARTS) or name.lower().endswith("_proxy")
-    }
-    done = subprocess.run(
-        [brew, *words],
-        env=passed_on,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = children.run([brew, *words], children.surroundings(environ, _PASSED_ON) | way_out(environ))
     if done.returncode:
         said = " ".join(done.stderr.split()[-60:]) or "nothing"
         raise CaskError(f"`brew {' '.join(words)}` failed (exit code {done.returncode}). It said: {said}")

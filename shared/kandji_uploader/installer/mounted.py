@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from kandji_uploader._util import children
 from kandji_uploader.installer.contents import Item
 from kandji_uploader.installer.limits import FILES, MalformedError
 from kandji_uploader.installer.payload import CODE_RESOURCES, INFO
@@ -51,13 +51,8 @@ def attached(image: Path) -> Iterator[MountedImage]:
         MalformedError: it cannot be attached.
     """
     root = Path(tempfile.mkdtemp(prefix="kandji-uploader-"))
-    keeper = subprocess.Popen(
-        ["/bin/sh", "-c", _KEEPER, "sh", os.path.abspath(image), str(root)],  # noqa: PTH100 - a link stays a link
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C in a terminal reaches all processes of its group; this one has work left
-    )
+    words = ["/bin/sh", "-c", _KEEPER, "sh", os.path.abspath(image), str(root)]  # noqa: PTH100 - a link stays a link
+    keeper = children.start(words, children.surroundings(), listens=True)
     try:
         _wait_until_attached(keeper)
         yield MountedImage(sorted(place for place in root.iterdir() if place.is_dir()))
@@ -96,7 +91,7 @@ class MountedImage:
         return os.fdopen(os.open(item.name, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
-def _wait_until_attached(keeper: subprocess.Popen[bytes]) -> None:
+def _wait_until_attached(keeper: children.Child[bytes]) -> None:
     output = cast("BinaryIO", keeper.stdout)
     ready, _, _ = select.select([output], [], [], _SECONDS)
     if not ready:
@@ -107,13 +102,11 @@ def _wait_until_attached(keeper: subprocess.Popen[bytes]) -> None:
         raise MalformedError("", f"hdiutil cannot attach it ({text or 'it does not say why'})")
 
 
-def _detach(keeper: subprocess.Popen[bytes]) -> None:
+def _detach(keeper: children.Child[bytes]) -> None:
     """Let the keeper go about its end, and wait for it; if that takes long, it is left to finish alone."""
     cast("BinaryIO", keeper.stdin).close()
     cast("BinaryIO", keeper.stdout).close()
-    try:
-        keeper.wait(_DETACH_SECONDS)
-    except subprocess.TimeoutExpired:
+    if not children.ended(keeper, _DETACH_SECONDS):
         keeper.returncode = 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from kandji_uploader._util import children
 from kandji_uploader.errors import ToolMissingError
 from kandji_uploader.installer.contents import Item
 from kandji_uploader.installer.limits import FILES, KIB, MIB, MalformedError
@@ -25,7 +25,7 @@ from kandji_uploader.installer.streams import Pipe, read_all, spooled
 _PROGRAMS = ("7zz", "7z")
 _OLDEST = (22, 0)
 """The first version that reads APFS."""
-_VERSION = re.compile(rb"7-Zip[^\r\n]*? (\d+)\.(\d+)")
+_VERSION = re.compile(r"7-Zip[^\r\n]*? (\d+)\.(\d+)")
 _INSTALL = "install 7-Zip 22 or newer (Debian, Ubuntu: `apt-get install 7zip`; Homebrew: `brew install sevenzip`)"
 _SECONDS = 120.0
 _STREAM_SECONDS = 900.0
@@ -57,8 +57,8 @@ def find_program(image: Path) -> str:
 
 def _version(program: str) -> tuple[int, ...]:
     try:
-        done = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        done = children.run([program], children.surroundings(), seconds=_SECONDS)
+    except (OSError, children.TookTooLongError):
         return ()
     found = _VERSION.search(done.stdout)
     return (int(found[1]), int(found[2])) if found else ()
@@ -113,12 +113,10 @@ class SevenZipImage:
     def _running(self, command: str, option: str, *, member: str = "", seconds: float) -> Iterator[BinaryIO]:
         """7-Zip while its output is read; never longer than `seconds`, and gone afterwards whatever happens."""
         words = [self._program, command, option, "-spd", "-sns-", "--", str(self._image), *([member] if member else [])]
-        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        environment = {**children.surroundings(), "LC_ALL": "C.UTF-8"}
         with (
             tempfile.TemporaryFile() as said,
-            subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environment
-            ) as process,
+            children.start(words, environment, says=said) as process,
         ):
             watch = _Watch(process, seconds)
             try:
@@ -134,7 +132,7 @@ class SevenZipImage:
 class _Watch:
     """Ends a program that takes too long."""
 
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+    def __init__(self, process: children.Child[bytes], seconds: float) -> None:
         self._process = process
         self._seconds = seconds
         self.verdict = ""

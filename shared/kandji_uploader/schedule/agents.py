@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import plistlib
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from xml.parsers.expat import ExpatError
 
+from kandji_uploader._util import children
 from kandji_uploader.errors import ScheduleError
 from kandji_uploader.http.addresses import way_out
 from kandji_uploader.schedule.cron import rhythm
@@ -288,19 +288,11 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
     return found
 
 
-def _run(words: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        words,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+def _run(words: Sequence[str], environ: Mapping[str, str]) -> children.Done:
+    return children.run(words, children.surroundings(environ, ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")))
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
+def _said(done: children.Done) -> str:
     return " ".join((done.stderr or done.stdout).split()[-60:]) or f"exit code {done.returncode}"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from kandji_uploader._util import children
 
 _PATIENCE = 60.0
 """Seconds for AutoPkg's answer; it may have to read thousands of recipes."""
@@ -80,18 +81,9 @@ def _asked(environ: Mapping[str, str], *words: str) -> str | None:
     program = shutil.which("autopkg", path=environ.get("PATH", os.defpath))
     if program is None:
         return None
-    passed_on = {name: value for name, value in environ.items() if "TOKEN" not in name.upper()}
+    passed_on = children.surroundings(environ, ("AUTOPKG_*", "XDG_*"))
     try:
-        done = subprocess.run(
-            [program, *words],
-            env=passed_on,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_PATIENCE,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = children.run([program, *words], passed_on, seconds=_PATIENCE)
+    except (OSError, children.TookTooLongError):
         return None
     return None if done.returncode else done.stdout

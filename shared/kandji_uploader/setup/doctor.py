@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 from kandji_uploader import settings
+from kandji_uploader._util import children
 from kandji_uploader._util import dependencies as packages
 from kandji_uploader.errors import (
     AuthenticationError,
@@ -289,9 +289,7 @@ def _python_of(program: Path) -> str | None:
 def _output(words: Sequence[str]) -> str | None:
     """What a program prints; None where it fails."""
     try:
-        done = subprocess.run(
-            list(words), capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = children.run(words, children.surroundings(), seconds=_PATIENCE)
+    except (OSError, children.TookTooLongError):
         return None
     return done.stdout if done.returncode == 0 else None
