@@ -151,7 +151,7 @@ def check(schema, path):
 @pytest.mark.parametrize(
     ("schema", "name", "spoil"),
     [
-        ("vendor.compose-spec", "docker-compose.yml", ("restart:", "restarts:")),
+        ("vendor.compose-spec", "docker/docker-compose.yml", ("restart:", "restarts:")),
         ("vendor.github-workflows", "examples/github-workflow.yml", ("runs-on:", "run-on:")),
         ("custom.github-workflows-require-timeout", "examples/github-workflow.yml", ("timeout-minutes", "env")),
     ],
@@ -175,7 +175,7 @@ def test_the_workflow_does_not_run_in_this_repository():
 
 
 def test_the_service_has_no_more_rights_than_it_needs():
-    service = read("docker-compose.yml")["services"]["kandji-uploader"]
+    service = read("docker/docker-compose.yml")["services"]["kandji-uploader"]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -185,7 +185,7 @@ def test_the_service_has_no_more_rights_than_it_needs():
 
 
 def test_the_image_holds_what_is_needed_and_runs_as_a_user():
-    lines = (ROOT / "Dockerfile").read_text()
+    lines = (ROOT / "docker" / "Dockerfile").read_text()
     last = lines.rsplit("\nFROM ", 1)[1]
     assert re.search(r"^USER uploader$", last, re.MULTILINE)
     assert re.search(r"apt-get install .*\b7zip\b.*\bzsh\b", last)
@@ -196,17 +196,25 @@ def test_the_image_holds_what_is_needed_and_runs_as_a_user():
 
 def copied():
     """What the image is built from."""
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    lines = (ROOT / "docker" / "Dockerfile").read_text().splitlines()
     copies = [line.split()[1:-1] for line in lines if line.startswith("COPY")]
     return [word for words in copies for word in words if not word.startswith("--")]
 
 
 def test_what_the_image_copies_is_here_and_not_ignored():
-    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    kept = [line[1:] for line in (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")]
     assert len(copied()) > 5
     for source in copied():
         assert (ROOT / source).exists(), source
         assert any(source == name or source.startswith(f"{name}/") for name in kept), source
+
+
+def test_the_service_is_built_from_the_whole_project():
+    build = read("docker/docker-compose.yml")["services"]["kandji-uploader"]["build"]
+    context = (ROOT / "docker" / build["context"]).resolve()
+    assert context == ROOT
+    # What is left out of the context is said beside the Dockerfile: BuildKit looks there before it looks at the root.
+    assert (context / f"{build['dockerfile']}.dockerignore").is_file()
 
 
 def test_what_the_wheel_is_made_of_is_copied():
@@ -227,7 +235,7 @@ def test_what_the_wheel_is_made_of_is_copied():
 
 def test_the_example_environment_holds_no_secret_and_only_known_names():
     lines = [
-        line for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line and not line.startswith("# ")
+        line for line in (ROOT / "docker" / ".env.example").read_text().splitlines() if "=" in line and not line.startswith("# ")
     ]
     values = dict(line.removeprefix("#").split("=", 1) for line in lines)
     assert values["KANDJI_TOKEN"] == ""
