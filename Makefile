@@ -2,7 +2,7 @@
 # make test    everything the tests need, then the tests
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter
-# make examples  write again what is made from the table of keys: the example config and the JSON Schemas
+# make examples  write again what is made from code: the example config, the JSON Schemas, the architecture's picture
 # make bench   the benchmarks; writes docs/performance.md
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -59,6 +59,7 @@ examples: .venv-ready
 	.venv/bin/kandji-uploader config --example > examples/config.yaml
 	for name in config recipe_map package_map; do \
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
+	.venv/bin/python tools/picture.py
 
 clean:
 	rm -rf .venv .venv310 .venv-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -29,7 +29,8 @@ def test_the_picture_of_the_architecture_is_the_contract_of_the_imports():
     picture = re.search(r"```mermaid\n(.*?)```", read("ARCHITECTURE.md"), re.DOTALL)[1]
     boxes = dict(re.findall(r'^    (L\d+)\["(.*)"\]$', picture, re.MULTILINE))
     order = re.search(r"^    (L\d+ --> .*)$", picture, re.MULTILINE)[1].split(" --> ")
-    assert [boxes[box].split(" · ") for box in order] == [layer.split(" | ") for layer in layers]
+    shown = [boxes[box].split(" · ") for box in order]
+    assert shown == [layer.split(" | ") for layer in layers], "`make examples` draws it again"
 
 
 def test_the_architecture_names_every_folder_and_every_module_at_the_door():

@@ -202,7 +202,8 @@ def copied():
 
 
 def test_what_the_image_copies_is_here_and_not_ignored():
-    kept = [line[1:] for line in (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")]
+    lines = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    kept = [line[1:] for line in lines if line.startswith("!")]
     assert len(copied()) > 5
     for source in copied():
         assert (ROOT / source).exists(), source
@@ -234,9 +235,8 @@ def test_what_the_wheel_is_made_of_is_copied():
 
 
 def test_the_example_environment_holds_no_secret_and_only_known_names():
-    lines = [
-        line for line in (ROOT / "docker" / ".env.example").read_text().splitlines() if "=" in line and not line.startswith("# ")
-    ]
+    text = (ROOT / "docker" / ".env.example").read_text()
+    lines = [line for line in text.splitlines() if "=" in line and not line.startswith("# ")]
     values = dict(line.removeprefix("#").split("=", 1) for line in lines)
     assert values["KANDJI_TOKEN"] == ""
     assert set(values) == {"KANDJI_API_URL", "KANDJI_TOKEN", "SLACK_TOKEN", "HOMEBREW_API_DOMAIN", "TZ"}
