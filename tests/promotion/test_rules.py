@@ -15,7 +15,7 @@ from kandji_uploader.models import InstallType, Promotion
 from kandji_uploader.promotion import rules as promotion
 from kandji_uploader.promotion.rules import DAY, Kind, Standing
 from kandji_uploader.publish import releases
-from kandji_uploader.publish.releases import Health, Ledger, Release
+from kandji_uploader.publish.releases import Contents, Health, Ledger, Release
 from kandji_uploader.status.models import StatusRecord
 from tests.promotion.world import stamp
 
@@ -164,6 +164,43 @@ def test_the_same_version_built_anew_is_promoted_once_and_never_back() -> None:
     assert verdict(release("1.0", sha256=IN_PROD.sha256), standing=after).kind is Kind.CURRENT
 
 
+CONTENTS = st.builds(
+    Contents,
+    preinstall_script=st.none() | st.sampled_from(["", "a", "b"]),
+    postinstall_script=st.none() | st.sampled_from(["", "a", "b"]),
+    restart=st.none() | st.booleans(),
+    unzip_location=st.none() | st.sampled_from(["/a", "/b"]),
+    blocking_applications=st.none() | st.sampled_from([(), ("a",), ("a", "b")]),
+    minimum_os_version=st.none() | st.sampled_from(["13", "14"]),
+)
+
+
+@given(*[st.sampled_from("ab"), CONTENTS, CONTENTS] * 2)
+def test_two_releases_have_one_digest_only_if_all_that_reaches_a_mac_is_the_same(sha, test, prod, sha2, test2, prod2):
+    same = releases.digest_of(sha, test, prod) == releases.digest_of(sha2, test2, prod2)
+    assert same == ((sha, test, prod) == (sha2, test2, prod2))
+
+
+def test_the_digest_does_not_hang_on_how_the_service_writes_line_ends() -> None:
+    ours, theirs = (Contents(postinstall_script=text) for text in ("#!/bin/zsh\necho\n", "#!/bin/zsh\r\necho"))
+    assert releases.digest_of("a", ours, ours) == releases.digest_of("a", theirs, theirs)
+    assert releases.digest_of("", ours, ours) == ""
+
+
+@given(CONTENTS)
+def test_contents_know_which_of_them_were_given(contents: Contents) -> None:
+    assert contents.only(contents.given) == contents
+    assert contents.only("") == Contents()
+
+
+def test_the_same_installer_with_another_script_is_ahead_of_prod_only_while_test_has_it() -> None:
+    standing = replace(IN_PROD, digest="one")
+    changed = release("1.0", sha256=IN_PROD.sha256, digest="two")
+    assert verdict(changed, standing=standing).release == changed
+    assert verdict(replace(changed, digest="one"), standing=standing).kind is Kind.CURRENT
+    assert verdict(release("0.9"), changed, standing=standing).kind is Kind.CURRENT
+
+
 # What the Macs say
 
 
@@ -245,6 +282,8 @@ RELEASES = st.builds(
     version_key=st.none() | TEXTS.filter(bool),
     health=HEALTHS,
     until=st.integers(0, 2 * 10**9).map(float),
+    digest=st.sampled_from(["", "d1", "d2"]),
+    given=st.sampled_from(["", "a", "bc"]),
 )
 LEDGERS = st.builds(Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4).map(tuple), st.none() | RELEASES)
 

@@ -18,8 +18,10 @@ from kandji_uploader.flows import promote
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Request
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.models import Action, InstallType
+from kandji_uploader.models import Action, InstallType, Outcome
+from kandji_uploader.publish import releases
 from kandji_uploader.report import text as report
+from tests.promotion.conftest import SOAK
 from tests.promotion.world import PROD, TEST, World, failing, firefox, passing, stamp
 
 
@@ -216,6 +218,148 @@ def test_the_candidates_are_in_the_test_apps_audit_script(world: World) -> None:
     (former,) = json.loads(notes["former"])
     assert (former["v"], former["h"][:3]) == ("1.0", [4, 0, 2])
     assert json.loads(notes["current"])["v"] == "1.1"
+
+
+# Scripts and settings
+
+
+def scripts(world: World, **texts: str) -> dict[str, str]:
+    """Scripts on disk, as the keys that name them."""
+    for key, text in texts.items():
+        (world.folder / key).write_text(f"#!/bin/zsh\n{text}\n")
+    return {key: str(world.folder / key) for key in texts}
+
+
+def script_of(world: World, name: str) -> str:
+    return world.tenant.app(name)["postinstall_script"].strip().rpartition("\n")[2]
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("postinstall_script", "echo 1", "echo 2"),
+        ("preinstall_script", "echo 1", "echo 2"),
+        ("restart", False, True),
+        ("minimum_os_version", "13.0", "14.0"),
+        ("blocking_applications", ["Firefox.app"], ["Firefox.app", "Thunderbird.app"]),
+    ],
+)
+def test_what_changes_beside_the_installer_is_a_new_release_that_soaks_anew_and_is_not_uploaded(
+    world: World, field: str, before: object, after: object, forgetful: bool
+) -> None:
+    world.forgetful = forgetful
+
+    def night(value: object) -> Outcome:
+        given = scripts(world, **{field: str(value)}) if field.endswith("script") else {field: value}
+        return world.prod(world.publish("1.0", custom_app=given))
+
+    def conditions(name: str) -> object:
+        reading = audit.read(world.tenant.app(name)["audit_script"])
+        return [world.tenant.app(name)[key] for key in ("preinstall_script", "postinstall_script", "restart")] + [
+            reading.minimum_os_version,
+            reading.blocking_applications,
+        ]
+
+    night(before)
+    world.wait(5)
+    world.macs(passed=4)
+    assert night(before).action is Action.PROMOTE
+    in_prod = conditions(PROD)
+    world.writes()
+    held = night(after)
+    assert (held.action, held.reason) == (Action.HELD, "1.0 has been in the test app for 0.0 of 5 days")
+    assert world.writes() == [f"PATCH library/custom-apps/{world.tenant.app(TEST)['id']}"]
+    for _ in range(4):
+        world.wait(1)
+        world.macs(passed=4)
+        assert night(after).action is Action.HELD
+    assert (world.writes(), conditions(PROD)) == ([], in_prod)
+    world.wait(1)
+    world.macs(passed=4)
+    assert night(after).action is Action.PROMOTE
+    assert world.writes() == [f"PATCH library/custom-apps/{world.tenant.app(PROD)['id']}"]
+    assert conditions(PROD) == conditions(TEST) != in_prod
+    assert night(after).action is Action.UNCHANGED
+
+
+def test_a_version_that_has_soaked_moves_on_with_the_script_that_soaked_with_it(world: World) -> None:
+    """The night on which its time has come, the recipe comes with another script."""
+    old = scripts(world, postinstall_script="echo 1")
+    world.publish("1.0", custom_app=old)
+    world.wait(5)
+    world.macs(passed=4)
+    world.publish("1.0", custom_app=old)
+    world.publish("1.1", custom_app=old)
+    world.wait(5)
+    world.macs(passed=4)
+    result = world.publish("1.1", custom_app=scripts(world, postinstall_script="echo 2"))
+    assert world.prod(result).action is Action.PROMOTE
+    assert (world.enforced(PROD), script_of(world, PROD), script_of(world, TEST)) == ("1.1", "echo 1", "echo 2")
+
+
+def test_a_script_that_nobody_has_any_more_is_not_promoted_in_the_guise_of_another(world: World) -> None:
+    """Of the first release the script is neither in the settings nor in an app any more: the one after it soaks."""
+    world.publish("1.0", custom_app=scripts(world, postinstall_script="echo 1"))
+    world.wait(1)
+    world.macs(passed=4)
+    new = scripts(world, postinstall_script="echo 2")
+    world.publish("1.0", custom_app=new)
+    world.wait(4)
+    world.macs(passed=4)
+    assert world.prod(world.publish("1.0", custom_app=new)).action is Action.HELD
+    world.wait(1)
+    world.macs(passed=4)
+    assert world.prod(world.publish("1.0", custom_app=new)).action is Action.PROMOTE
+    assert script_of(world, PROD) == "echo 2"
+
+
+def test_a_script_of_the_prod_app_alone_soaks_with_the_release_too(world: World) -> None:
+    def given(text: str) -> dict[str, str]:
+        return scripts(world, prod_postinstall_script=text)
+
+    world.publish("1.0", custom_app=given("echo 1"))
+    world.wait(5)
+    world.macs(passed=4)
+    world.publish("1.0", custom_app=given("echo 1"))
+    assert (script_of(world, PROD), script_of(world, TEST)) == ("echo 1", "")
+    assert world.prod(world.publish("1.0", custom_app=given("echo 2"))).action is Action.HELD
+    assert script_of(world, PROD) == "echo 1"
+    world.wait(5)
+    world.macs(passed=4)
+    assert world.prod(world.publish("1.0", custom_app=given("echo 2"))).action is Action.PROMOTE
+    assert script_of(world, PROD) == "echo 2"
+
+
+def test_the_command_moves_the_scripts_that_a_recipe_gave_and_no_map_names(world: World) -> None:
+    world.publish("1.0", custom_app=scripts(world, postinstall_script="echo 1"))
+    world.wait(5)
+    world.macs(passed=4)
+    rules = {f"custom_app.promotion.{key}": value for key, value in SOAK["promotion"].items()}
+    (done,) = promote.promote([promote.named_pair(PROD, TEST, world.host, rules)], world.host)
+    assert done.outcomes[0].action is Action.PROMOTE
+    assert script_of(world, PROD) == "echo 1"
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+def test_what_an_older_version_noted_is_read_and_neither_soaks_anew_nor_is_written_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, forgetful: bool
+) -> None:
+    world.forgetful = forgetful
+    given = scripts(world, postinstall_script="echo 1")
+    with monkeypatch.context() as older:
+        older.setattr(releases, "digest_of", lambda *_: "")
+        world.publish("1.0", custom_app=given)
+    assert "d" not in json.loads(audit.read(world.tenant.app(TEST)["audit_script"]).notes["current"])
+    world.wait(5)
+    world.macs(passed=4)
+    world.writes()
+    assert world.prod(world.publish("1.0", custom_app=given)).action is Action.PROMOTE
+    assert world.writes() == ["POST library/custom-apps"]
+    assert script_of(world, PROD) == "echo 1"
+    held = world.publish("1.0", custom_app=scripts(world, postinstall_script="echo 2"))
+    assert world.prod(held).action is Action.HELD
+    assert script_of(world, PROD) == "echo 1"
 
 
 # Where the status cannot be read
@@ -434,7 +578,7 @@ def test_without_promotion_too_the_file_decides_what_a_version_is(world: World) 
     refused = world.prod(world.publish("1.2"))
     assert refused.action is Action.REFUSED
     assert refused.error == (
-        "version 9.9 in Kandji (by its audit script; the file there is Firefox-1.1.pkg) is higher than 1.2. "
+        "version 9.9 in Kandji is higher than 1.2 (by its audit script; the file there is Firefox-1.1.pkg). "
         "Set allow_downgrade to publish it all the same"
     )
 

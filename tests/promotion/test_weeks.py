@@ -147,3 +147,68 @@ def test_a_new_version_every_day_does_not_starve_prod(world: World) -> None:
         versions.append(world.enforced(PROD))
     assert versions[:4] == [None] * 4
     assert versions[4:] == [f"1.{number}" for number in range(10)]
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a nightly run comes with, and by which clock."""
+
+    new_version: bool
+    new_script: bool
+    healthy: bool
+    ahead: float
+
+
+NIGHTS = st.lists(
+    st.builds(
+        Night,
+        st.sampled_from([False, False, True]),
+        st.sampled_from([False, False, True]),
+        st.sampled_from([True, True, False]),
+        st.sampled_from([0.0, 0.0, 0.0, 600.0, 3 * 86_400.0, -2 * 86_400.0]),
+    ),
+    min_size=4,
+    max_size=12,
+)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(nights=NIGHTS, soak=st.integers(1, 3), forgetful=st.booleans())
+def test_weeks_in_which_scripts_change_and_clocks_are_wrong(nights: list[Night], soak: int, forgetful: bool) -> None:
+    """A release is a version with its script; prod never has one that was not in test, and healthy, for its soak."""
+    with tempfile.TemporaryDirectory() as name, RehearsalTenant(Path(name) / "tenant") as tenant:
+        rules = {"after_days": soak, "min_pass": 2, "max_error_percent": 20}
+        path = Path(name) / "script"
+        keys = {"promotion": rules, "postinstall_script": str(path)}
+        world = World(tenant, Path(name) / "world", forgetful=forgetful, keys=keys)
+        release = (1, 1)
+        entered, fit, prod = {}, {}, (0, 0)
+        for day, night in enumerate([Night(False, False, True, 0.0), *nights]):
+            world.wait(1)
+            if release in entered:
+                world.macs(**({"passed": 3} if night.healthy else {"errors": 3}))
+                fit[release] = night.healthy
+            release = (release[0] + night.new_version, release[1] + night.new_script)
+            entered.setdefault(release, day)
+            path.write_text(f"#!/bin/zsh\necho {release[1]}\n")
+            world.ahead = night.ahead
+            world.publish(f"{release[0]}.0")
+            before, prod = prod, _release_in_prod(world)
+            assert prod[0] >= before[0], "prod went backwards"
+            if prod != before:
+                assert abs(night.ahead) <= 900, "promoted by a wrong clock"
+                assert day - entered[prod] >= soak, "prod runs what had not soaked"
+                assert fit[prod], "prod runs what was not healthy"
+            world.writes()
+            world.publish(f"{release[0]}.0")
+            assert world.writes() == []
+        world.ahead = 0.0
+        world.wait(soak)
+        world.macs(passed=3)
+        world.publish(f"{release[0]}.0")
+        assert _release_in_prod(world) == release, "prod is starved"
+
+
+def _release_in_prod(world: World) -> tuple[int, int]:
+    found = [app for app in world.tenant.apps() if app["name"] == PROD]
+    return (_in_prod(world), int(found[0]["postinstall_script"].split()[-1])) if found else (0, 0)

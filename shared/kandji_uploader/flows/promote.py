@@ -293,7 +293,7 @@ def _put_back(app: CustomApp, live: Release, release: Release, ledger: Ledger, p
     reading = audit.read(app.audit_script)
     delay = place.settings.prod.delay_days if reading.days is None else reading.days
     target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
-    after = releases.taken(ledger, live, replace(release, at=place.now, until=0.0, health=None))
+    after = releases.taken(ledger, live, replace(release, at=place.now, until=0.0, health=None, digest=""))
     question = candidates.put_question(target, app, release, after, place, by_hand=True)
     why = f"from {live} back to {release}"
     found = replace(plan.plan_target(target, question), reason=why)

@@ -478,25 +478,29 @@ def _remember(
     place: Place,
     job: Job,
 ) -> None:
-    """Add what was published to the history of each app, and before it what was there if nobody noted that."""
-    published = [pair for pair in zip(plans, outcomes, strict=True) if pair[1].action.writes]
-    published = [pair for pair in published if "file_key" in pair[1].changes]
-    if not published:
-        return
+    """Add what was published to the history of each app, and note which release it has now."""
+    for plan, item in zip(plans, outcomes, strict=True):
+        written = place.tenant.written(item.app_id)
+        key = written.file_key if written else plan.app.file_key if plan.app else ""
+        notes = question.notes.get(item.stage)
+        if item.action.writes and "file_key" in item.changes:
+            _add_to_history(plan, _entry(item, item.version, sha256, key, place.now, job.by), question, place)
+            notes = notes or releases.to_notes(releases.Ledger(coming(question, sha256, place.now)))
+        if notes and item.app_id and not item.action.bad:
+            place.store.remember(item.app_id, releases.with_key(notes, key))
+
+
+def _add_to_history(plan: TargetPlan, entry: Published, question: Question, place: Place) -> None:
+    """Add a publication, and before it what was there if nobody noted that."""
     from kandji_uploader.promotion import candidates
 
-    for plan, item in published:
-        before = plan.app
-        history = place.store.history(before.id) if before else ()
-        if before is not None and all(entry.file_key != before.file_key for entry in history):
-            live = candidates.live_release(before, ledger(before, question.remembered), place.now)
-            place.store.note_published(_entry(item, live.version, live.sha256, before.file_key, live.at, ""))
-        written = place.tenant.written(item.app_id)
-        key = written.file_key if written else ""
-        place.store.note_published(_entry(item, item.version, sha256, key, place.now, job.by))
-        put = releases.Ledger(coming(question, sha256, place.now))
-        notes = question.notes.get(item.stage) or releases.to_notes(put)
-        place.store.remember(item.app_id, releases.with_key(notes, key))
+    before = plan.app
+    history = place.store.history(before.id) if before else ()
+    if before is not None and all(known.file_key != before.file_key for known in history):
+        live = candidates.live_release(before, ledger(before, question.remembered), place.now)
+        former = replace(entry, version=live.version, sha256=live.sha256, file_key=before.file_key, at=live.at)
+        place.store.note_published(replace(former, recipe=""))
+    place.store.note_published(entry)
 
 
 def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Published:

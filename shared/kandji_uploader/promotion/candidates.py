@@ -15,13 +15,13 @@ from types import MappingProxyType
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
-from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Stage, Target
+from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Settings, Stage, Target
 from kandji_uploader.promotion import rules as promotion
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.publish import matching, plan, releases
 from kandji_uploader.publish.plan import Identity, Installer, Question, TargetPlan, Tenant
 from kandji_uploader.publish.refresh import Place, gather, with_digest
-from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.publish.releases import Contents, Ledger, Release
 from kandji_uploader.publish.sources import NotReadAhead
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.state import DigestCache
@@ -111,22 +111,46 @@ class Step:
 
 
 def entering(question: Question, plans: Sequence[TargetPlan], prod: Target, place: Place) -> Question:
-    """The question with what the test app's audit script is to remember, if the test app gets another installer.
+    """The question with what is to be remembered of the test app, if it gets another release.
 
-    The Macs are asked about the release that is about to be replaced, since its health cannot be told afterwards.
+    That may be the same installer with another script. The Macs are asked about the release that is about to be
+    replaced, since its health cannot be told afterwards.
     """
-    for each in plans:
-        if each.target.stage is Stage.TEST and each.needs_file:
-            ledger, live = Ledger(), None
-            if each.app is not None:
-                ledger = plan.ledger(each.app, question.remembered)
-                live = _asked(live_release(each.app, ledger, place.now), each.app, place)
-            in_prod = _meant(prod, place, question.installer.name).app
-            above = _standing(in_prod, question, Ledger(), place).version if in_prod else ""
-            coming = plan.coming(question, question.installer.sha256 or "", place.now)
-            after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
-            return replace(question, notes={Stage.TEST: releases.to_notes(after)})
-    return question
+    each = next((each for each in plans if each.target.stage is Stage.TEST and each.action in _GOING_ON), None)
+    if each is None:
+        return question
+    coming = _coming(question, each.target, prod, place)
+    ledger, live = Ledger(), None
+    if each.app is not None:
+        ledger = plan.ledger(each.app, question.remembered)
+        live = live_release(each.app, ledger, place.now)
+        if not each.needs_file and not _another(coming, live, each):
+            return question
+        live = _asked(live, each.app, place)
+    in_prod = _meant(prod, place, question.installer.name).app
+    above = _standing(in_prod, question, Ledger(), place).version if in_prod else ""
+    after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
+    return replace(question, notes={Stage.TEST: releases.to_notes(after)})
+
+
+_GOING_ON = (Action.CREATE, Action.UPDATE, Action.UNCHANGED)
+_OF_A_RELEASE = {"preinstall_script", "postinstall_script", "restart", "unzip_location"}
+
+
+def _coming(question: Question, test: Target, prod: Target, place: Place) -> Release:
+    coming = plan.coming(question, question.installer.sha256 or "", place.now)
+    mine, theirs = plan.contents(test, question), plan.contents(prod, question)
+    return replace(coming, digest=releases.digest_of(coming.sha256, mine, theirs), given=theirs.given)
+
+
+def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
+    """Whether the same installer is to come with other contents than the test app has.
+
+    What older versions noted has no digest; then what is about to be written decides.
+    """
+    if live.digest:
+        return bool(coming.digest) and coming.digest != live.digest
+    return not _OF_A_RELEASE.isdisjoint(found.fields)
 
 
 def noted(app: CustomApp, ledger: Ledger) -> bool:
@@ -206,26 +230,83 @@ def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, for
         return Step(plan.plan_target(prod, replace(question, installer=_named(source.app))), question, _UNDECIDED)
     test_app = with_digest(source.app, place)
     app = with_digest(match.app, place) if match.app else None
-    ledger = plan.ledger(app, question.remembered) if app else Ledger()
-    soaking = plan.ledger(test_app, question.remembered)
-    standing = _standing(app, question, soaking, place)
-    live = live_release(test_app, soaking, place.now)
-    named = _disputed(app, ledger, standing) if app is not None else ""
-    by_name = replace(standing, version=named) if named else standing
-    standing = by_name if force else standing
+    pair = _pair(test, prod, test_app, app, question, place)
+    standing = pair.by_name if force else pair.standing
+    live = pair.live
     if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, place.now)):
         live = _asked(live, test_app, place)
     decision = promotion.decide(
-        live, soaking.former, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
+        live, pair.candidates, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
     )
-    if app is not None and decision.kind is Kind.CURRENT and promotion.newer(live, by_name, live=True):
-        return _unclear(prod, app, live, standing, question)
     if decision.release is None:
-        drift = _drift(prod, app, ledger, decision, place) if app is not None else None
-        return drift or _waiting(prod, app, decision, standing, question)
-    if app is not None and not force and ledger.current and not noted(app, ledger):
+        return _staying(pair, decision, standing, place)
+    if app is not None and not force and pair.ledger.current and not noted(app, pair.ledger):
         return _edited(prod, app, decision, question)
-    return _moving(prod, app, ledger, decision, place, force=force)
+    goal = pair.moved.target(decision.release, live=decision.release.key == live.key)
+    if goal is None:
+        return _waiting(prod, app, _lost(decision.release), standing, question)
+    return _moving(*goal, app, pair.ledger, decision, place, force=force)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A test app and its prod app, as they are, and what is known of both.
+
+    Attributes:
+        prod: the prod app that is meant.
+        app: the prod app; None where it is to be created.
+        question: what plans are made from.
+        ledger: what is known of the prod app's releases.
+        live: what the test app has.
+        candidates: what it had, as far as its contents can still be had.
+        standing: where the prod app stands.
+        by_name: likewise, going by its file's name where its script disputes that.
+        moved: what goes to the prod app with a release.
+    """
+
+    prod: Target
+    app: CustomApp | None
+    question: Question
+    ledger: Ledger
+    live: Release
+    candidates: tuple[Release, ...]
+    standing: Standing
+    by_name: Standing
+    moved: _Moved
+
+
+def _pair(
+    test: Target, prod: Target, test_app: CustomApp, app: CustomApp | None, question: Question, place: Place
+) -> _Pair:
+    ledger = plan.ledger(app, question.remembered) if app else Ledger()
+    soaking = plan.ledger(test_app, question.remembered)
+    live = live_release(test_app, soaking, place.now)
+    moved = _Moved(test, prod, test_app, app, replace(question, installer=_kind(live)))
+    standing = _standing(app, question, soaking, place)
+    standing = replace(standing, digest=standing.digest or moved.known_in_prod(live))
+    named = _disputed(app, ledger, standing) if app is not None else ""
+    return _Pair(
+        prod,
+        app,
+        question,
+        ledger,
+        live,
+        tuple(item for item in soaking.former if moved.target(item)),
+        standing,
+        replace(standing, version=named) if named else standing,
+        moved,
+    )
+
+
+def _staying(pair: _Pair, decision: Decision, standing: Standing, place: Place) -> Step:
+    """Nothing moves: the prod app is left as it is, or what somebody did to its audit script is repaired or told."""
+    if pair.app is not None:
+        if decision.kind is Kind.CURRENT and promotion.newer(pair.live, pair.by_name, live=True):
+            return _unclear(pair.prod, pair.app, pair.live, standing, pair.question)
+        drift = _drift(pair.prod, pair.app, pair.ledger, decision, place)
+        if drift is not None:
+            return drift
+    return _waiting(pair.prod, pair.app, decision, standing, pair.question)
 
 
 _UNDECIDED = Decision(Kind.UNKNOWN, "")
@@ -246,6 +327,10 @@ def _bare(place: Place) -> Question:
 
 def _named(app: CustomApp) -> Installer:
     return Installer(_SUFFIX.sub("", app.file_name), InstallType.PACKAGE, 0)
+
+
+def _kind(release: Release) -> Installer:
+    return Installer("", release.install_type, 0)
 
 
 def _meant(target: Target, place: Place, file_name: str = "") -> matching.Match:
@@ -278,6 +363,7 @@ def _standing(app: CustomApp | None, question: Question, soaking: Ledger, place:
         exists=True,
         version=releases.highest_version(known) or live.version,
         sha256=live.sha256,
+        digest=live.digest,
         former=frozenset(item.sha256 for item in ledger.former),
         rolled_back=ledger.rolled_back,
         withdrawn=withdrawn,
@@ -313,8 +399,11 @@ def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, pla
         return None
     if version.compare(live.version, reading.version) == 0 or not plan.audited(app):
         return None
-    question = put_question(prod, app, replace(live, file_key=app.file_key), ledger, place, by_hand=True)
-    found = plan.plan_target(prod, question)
+    kept = replace(
+        prod, blocking_applications=reading.blocking_applications, minimum_os_version=reading.minimum_os_version
+    )
+    question = put_question(kept, app, replace(live, file_key=app.file_key), ledger, place, by_hand=True)
+    found = plan.plan_target(kept, question)
     fields = MappingProxyType({"audit_script": found.fields["audit_script"]})
     why = f"its audit script enforced {reading.version}, and the file that it belongs to is {live}; {decision.reason}"
     return Step(replace(found, fields=fields, reason=why, warnings=(f"{app.name}: {why}",)), question, decision)
@@ -357,8 +446,87 @@ def _edited(prod: Target, app: CustomApp, decision: Decision, question: Question
     return Step(TargetPlan(prod, Action.REFUSED, text, app=app), question, decision)
 
 
+def _lost(release: Release) -> Decision:
+    text = f"{release}: the scripts or settings that soaked with it are not those that are given now; run its recipe"
+    return Decision(Kind.UNKNOWN, text)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What goes to the prod app with a release: the very scripts and settings that soaked with it.
+
+    A release is noted with its digest, and not with its scripts. Their texts are in the settings of this run, or in one
+    of the two apps; those whose digest is that of the release are it.
+
+    Attributes:
+        test: the test app that is meant.
+        prod: the prod app that is meant.
+        source: the test app as it is.
+        app: the prod app as it is; None where it is to be created.
+        question: whose settings hold; of its installer the type counts.
+    """
+
+    test: Target
+    prod: Target
+    source: CustomApp
+    app: CustomApp | None
+    question: Question
+
+    def target(self, release: Release, *, live: bool = False) -> tuple[Target, Settings] | None:
+        """The prod app with the contents of a release, and the settings for it; None where they are not known.
+
+        Of a release that an older version noted without a digest, the installer moves alone, unless it is `live` and
+        the test app has what the settings give.
+        """
+        if not release.digest:
+            if live and self._in_line(self.source, plan.contents(self.test, self.question)):
+                return self.prod, self.question.settings
+            bare = replace(self.prod, preinstall_script=None, postinstall_script=None, restart=None)
+            return bare, self.question.settings
+        for test, prod in self._known(release.given):
+            if releases.digest_of(release.sha256, test, prod) == release.digest:
+                return self._with(prod)
+        return None
+
+    def known_in_prod(self, live: Release) -> str:
+        """The digest to take the prod app for that nobody noted one of: that of `live` if it has all that is given."""
+        if self.app is None or not live.digest:
+            return ""
+        return live.digest if self._in_line(self.app, plan.contents(self.prod, self.question)) else "another"
+
+    def _known(self, given: str) -> list[tuple[Contents, Contents]]:
+        apps = [plan.live_contents(app, given) for app in (self.source, self.app) if app is not None]
+        settings = plan.contents(self.test, self.question), plan.contents(self.prod, self.question)
+        return [settings, *((one, one) for one in apps), (apps[0], apps[-1])]
+
+    def _with(self, contents: Contents) -> tuple[Target, Settings]:
+        settings, folder = self.question.settings, contents.unzip_location
+        target = replace(
+            self.prod,
+            preinstall_script=contents.preinstall_script,
+            postinstall_script=contents.postinstall_script,
+            restart=contents.restart,
+            blocking_applications=contents.blocking_applications,
+            minimum_os_version=contents.minimum_os_version,
+        )
+        if folder is None:
+            return target, replace(settings, unzip_location_given=False)
+        return target, replace(settings, unzip_location=folder, unzip_location_given=True)
+
+    @staticmethod
+    def _in_line(app: CustomApp, wanted: Contents) -> bool:
+        return plan.live_contents(app, wanted.given).same(wanted)
+
+
 def _moving(
-    prod: Target, app: CustomApp | None, ledger: Ledger, decision: Decision, place: Place, *, force: bool
+    prod: Target,
+    settings: Settings,
+    app: CustomApp | None,
+    ledger: Ledger,
+    decision: Decision,
+    place: Place,
+    *,
+    force: bool,
 ) -> Step:
     release = decision.release
     assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
@@ -366,7 +534,7 @@ def _moving(
     after = releases.replaced(
         ledger, live, replace(release, at=place.now, until=0.0, health=None), keep=releases.KEPT_FORMER
     )
-    question = put_question(prod, app, release, after, place, by_hand=force)
+    question = put_question(prod, app, release, after, replace(place, settings=settings), by_hand=force)
     found = plan.plan_target(prod, question)
     reason = decision.reason if found.action.writes else found.reason
     return Step(replace(found, reason=reason), question, decision)

@@ -67,6 +67,7 @@ class Standing:
         exists: whether there is one.
         version: what it has; "" where that is not known.
         sha256: of its installer; "" where that is not known.
+        digest: of the release that it has; "" where that is not known.
         former: sha256 of what it had before.
         rolled_back: what was taken back from it.
         withdrawn: what was taken back from the test app; it does not move on, older ones may.
@@ -76,6 +77,7 @@ class Standing:
     exists: bool = False
     version: str = ""
     sha256: str = ""
+    digest: str = ""
     former: frozenset[str] = frozenset()
     rolled_back: Release | None = None
     withdrawn: Release | None = None
@@ -148,13 +150,13 @@ def clock_problem(ahead: float | None) -> str:
 def newer(release: Release, standing: Standing, *, live: bool) -> bool:
     """Whether a release would move the prod app forward.
 
-    One of the same version does if it is what the test app has now (a package that was built anew); one that the prod
-    app had before does not, or the two would take turns.
+    One of the same version does if it is what the test app has now (a package that was built anew, or a script that was
+    changed); one that the prod app had before does not, or the two would take turns.
     """
     if not standing.exists:
         return True
     if release.sha256 and release.sha256 == standing.sha256:
-        return False
+        return live and bool(release.digest and standing.digest) and release.digest != standing.digest
     order = compare_known(release.version, standing.version)
     return order > 0 or (order == 0 and live and release.sha256 not in standing.former)
 
@@ -256,7 +258,7 @@ def _pinned(release: Release, standing: Standing) -> Decision | None:
     if taken_back(release.version, release.sha256, standing.rolled_back):
         text = f"{release}: version {standing.rolled_back} was rolled back, and nothing newer has come"
         return Decision(Kind.ROLLED_BACK, text)
-    if standing.withdrawn is not None and standing.withdrawn.mark == release.mark:
+    if standing.withdrawn is not None and standing.withdrawn.is_also(release):
         return Decision(Kind.ROLLED_BACK, f"{release} was rolled back in the test app")
     return None
 

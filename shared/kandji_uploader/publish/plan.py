@@ -126,7 +126,7 @@ class Question:
         settings: what holds.
         template: the audit script's template; "" where none is needed.
         now: epoch seconds.
-        notes: per stage, what the audit script is to remember with a new installer (see `releases`).
+        notes: per stage, what the audit script is to remember with a new release (see `releases`).
         remembered: per app id, what this machine remembers of it.
         by_hand: an admin asked for this very release: no pin, no rollback and no higher version stands against it.
     """
@@ -368,7 +368,8 @@ def _script(target: Target, question: Question, reading: audit.AuditReading, *, 
     """The audit script that the target should have, given what the live one says.
 
     The clock restarts only when the enforced version changes: re-running a recipe daily must not push the deadline.
-    Its notes change only with the installer (`anew`), so that a run without news writes nothing.
+    Its notes change only with a release, so that a run without news writes nothing; `anew` tells whether the app gets
+    another installer.
     """
     identity = question.identity
     if not identity.version:
@@ -392,7 +393,8 @@ def _script(target: Target, question: Question, reading: audit.AuditReading, *, 
         blocking_applications=target.blocking_applications,
         minimum_os_version=target.minimum_os_version,
     )
-    return audit.render(values, question.template, question.notes.get(target.stage, {}) if anew else reading.notes)
+    notes = question.notes.get(target.stage, {} if anew else reading.notes)
+    return audit.render(values, question.template, notes)
 
 
 def _clock(target: Target, reading: audit.AuditReading, question: Question) -> tuple[int, int]:
@@ -450,6 +452,32 @@ def published_version(question: Question) -> str:
     return question.identity.version or matching.version_in(question.installer.name) or ""
 
 
+def contents(target: Target, question: Question) -> releases.Contents:
+    """What of a release the settings give to an app beside the installer; what they do not give is left as it is."""
+    given = question.settings.unzip_location_given and question.installer.type is InstallType.ZIP
+    return releases.Contents(
+        preinstall_script=target.preinstall_script,
+        postinstall_script=target.postinstall_script,
+        restart=target.restart,
+        unzip_location=question.settings.unzip_location if given else None,
+        blocking_applications=target.blocking_applications,
+        minimum_os_version=target.minimum_os_version,
+    )
+
+
+def live_contents(app: CustomApp, given: str) -> releases.Contents:
+    """What of a release an app has in Kandji, as far as settings gave it; for `given` see `releases.Contents.given`."""
+    reading = audit.read(app.audit_script)
+    return releases.Contents(
+        preinstall_script=app.preinstall_script,
+        postinstall_script=app.postinstall_script,
+        restart=app.restart,
+        unzip_location=app.unzip_location,
+        blocking_applications=reading.blocking_applications,
+        minimum_os_version=reading.minimum_os_version,
+    ).only(given)
+
+
 def coming(question: Question, sha256: str, now: float) -> releases.Release:
     """The installer of a question as the release that an app is to have from now on."""
     identity = question.identity
@@ -488,7 +516,7 @@ def _downgrade(reading: audit.AuditReading, app: CustomApp, question: Question) 
     said = ""
     if live == reading.version and named and version.compare(live, named) != 0:
         said = f" (by its audit script; the file there is {matching.stored_name(app.file_name)})"
-    text = f"version {live} in Kandji{said} is higher than {ours}. Set allow_downgrade to publish it all the same"
+    text = f"version {live} in Kandji is higher than {ours}{said}. Set allow_downgrade to publish it all the same"
     return Action.REFUSED, text
 
 

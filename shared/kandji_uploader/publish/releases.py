@@ -1,6 +1,7 @@
 """The releases of a Custom App: what it holds, what it held before, and how that is remembered.
 
-A release is one installer as a Custom App holds it, or once did. What an app held is remembered in the state folder and
+A release is all that reaches a Mac: an installer, as a Custom App holds it or once did, with the scripts and settings
+that came with it; one digest of all of it names it. What an app held is remembered in the state folder and
 in comment lines (notes) of its audit script, so that a machine that forgets everything after a run knows it, too:
 
 - `current`: what this tool put there, and when; the file key of what is there is the app's own
@@ -8,15 +9,16 @@ in comment lines (notes) of its audit script, so that a machine that forgets eve
   has replaced there still counts, with the health that its Macs reported last
 - `rolled_back`: what an admin took back; neither it nor anything older is published again
 
-The notes are written only together with a new installer, so that a nightly run without news writes nothing.
+The notes are written only together with a new release, so that a nightly run without news writes nothing.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from kandji_uploader._util import version
@@ -55,14 +57,76 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What of a release reaches a Mac beside the installer; None for what no setting gave, which is left as it is.
+
+    Attributes:
+        preinstall_script: the script's text.
+        postinstall_script: likewise.
+        restart: whether a Mac restarts after the install.
+        unzip_location: where a .zip is unpacked.
+        blocking_applications: see `AuditValues`.
+        minimum_os_version: likewise.
+    """
+
+    preinstall_script: str | None = None
+    postinstall_script: str | None = None
+    restart: bool | None = None
+    unzip_location: str | None = None
+    blocking_applications: tuple[str, ...] | None = None
+    minimum_os_version: str | None = None
+
+    @property
+    def given(self) -> str:
+        """Which of them were given: a letter for each, `a` for the first."""
+        return "".join(chr(ord("a") + at) for at, value in enumerate(self.values()) if value is not None)
+
+    def only(self, given: str) -> Contents:
+        """These, as far as they are among the `given` ones; None for the others."""
+        names = [field.name for at, field in enumerate(fields(self)) if chr(ord("a") + at) not in given]
+        return replace(self, **dict.fromkeys(names))
+
+    def same(self, other: Contents) -> bool:
+        """Whether both say the same."""
+        return self.values() == other.values()
+
+    def values(self) -> list[object]:
+        """All of them, in their order, as they are compared."""
+        return [_plain(getattr(self, field.name)) for field in fields(self)]
+
+
+def _plain(value: object) -> object:
+    """A value as it is compared: the service may trim a script's end and write its line ends otherwise."""
+    return value.replace("\r\n", "\n").strip() if isinstance(value, str) else value
+
+
+def digest_of(sha256: str, test: Contents, prod: Contents) -> str:
+    """The digest that names a release: of the installer, and of all that goes to Macs with it.
+
+    What the prod app alone is given is part of it, too, or it would reach production without a soak.
+
+    Args:
+        sha256: hex digest of the installer; "" where it is not known, and then there is none of the release either.
+        test: what is given to the test app.
+        prod: what is given to the prod app.
+    """
+    if not sha256:
+        return ""
+    everything = [sha256, test.values(), prod.values()]
+    return hashlib.sha256(_json(everything).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
 class Release:
-    """One installer as a Custom App holds it, or once did.
+    """One installer as a Custom App holds it, or once did, with what else came with it.
 
     Attributes:
         version: what is enforced or published; "" where it is not known.
         sha256: hex digest of the installer; "" where it is not known.
         at: since when the app has (or had) it, epoch seconds.
         until: when another took its place, epoch seconds; 0 for what the app has, and where that is not known.
+        digest: of all of it, see `digest_of`; "" where it is not known (older versions did not note it).
+        given: which contents it came with, see `Contents.given`.
         file_key: its key in the store; "" where it is not known.
         install_type: what kind of file it is.
         app_name: what its audit script looks for, and so the following; None where there is no such thing.
@@ -83,11 +147,24 @@ class Release:
     version_key: str | None = None
     health: Health | None = None
     until: float = 0.0
+    digest: str = ""
+    given: str = ""
 
     @property
     def mark(self) -> str:
-        """What tells it from others: its bytes, else its place in the store."""
+        """What tells its installer from others: its bytes, else its place in the store."""
         return self.sha256 or self.file_key
+
+    @property
+    def key(self) -> str:
+        """What tells it from others: its digest, else its installer."""
+        return self.digest or self.mark
+
+    def is_also(self, other: Release) -> bool:
+        """Whether both are the same release; where one of the digests is not known, whether the installers are."""
+        if self.digest and other.digest:
+            return self.digest == other.digest
+        return self.mark == other.mark
 
     def held_by(self, sha256: str | None, file_key: str) -> bool:
         """Whether an app with that installer still has this release; what neither side tells is taken on trust.
@@ -164,17 +241,21 @@ def merge(script: Ledger, state: Ledger, *, stale: bool = False) -> Ledger:
 
     Of a release that both know, the earlier time and the later health count. What this machine takes for the current
     one is a former one where the script names another, or where it is known to be `stale`.
+    What was noted without a digest (by an older version, or in the history) says nothing of an installer that was noted
+    with one.
     """
     known: dict[str, Release] = {}
     stray = (state.current,) if state.current is not None and (stale or script.current is not None) else ()
     for release in (*script.former, *state.former, *stray):
-        other = known.get(release.mark)
-        known[release.mark] = release if other is None else _both(other, release)
+        other = known.get(release.key)
+        known[release.key] = release if other is None else _both(other, release)
     current = script.current or (None if stale else state.current)
-    if current is not None and current.mark in known:
-        there = known.pop(current.mark)
+    if current is not None and current.key in known:
+        there = known.pop(current.key)
         current = current if current.file_key else replace(current, file_key=there.file_key)
-    former = sorted((item for item in known.values() if item.file_key), key=lambda item: item.at)
+    named = {item.mark for item in (*known.values(), *filter(None, [current])) if item.digest}
+    former = [item for item in known.values() if item.file_key and (item.digest or item.mark not in named)]
+    former.sort(key=lambda item: item.at)
     return Ledger(current, tuple(former), _highest(script.rolled_back, state.rolled_back))
 
 
@@ -257,10 +338,10 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
     """
     if live is not None:
         ledger = displaced(ledger, live)
-    former = {item.mark: item for item in ledger.former}
+    former = {item.key: item for item in ledger.former}
     if live is not None and live.file_key:
-        former[live.mark] = replace(live, until=coming.at)
-    former.pop(coming.mark, None)
+        former[live.key] = replace(live, until=coming.at)
+    former.pop(coming.key, None)
     kept = [item for item in former.values() if not above or not item.version or compare_known(item.version, above) > 0]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
     return Ledger(coming, _thinned(kept, keep), mark)
@@ -291,6 +372,8 @@ _SHORT = {
     "b": "bundle_id",
     "p": "package_id",
     "y": "version_key",
+    "d": "digest",
+    "g": "given",
 }
 
 
