@@ -31,6 +31,27 @@ class Recorder(BaseHTTPRequestHandler):
         pass
 
 
+class Tunnel(Recorder):
+    """A proxy that plays the https host that it is asked for; `context` is that host's."""
+
+    def do_CONNECT(self):
+        self.server.seen.append((self.path, {}))
+        self.send_response(200)
+        self.end_headers()
+        self.connection = self.server.context.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", buffering=0)
+        self.close_connection = False
+
+
+@contextlib.contextmanager
+def playing(context, body):
+    """A proxy that plays any https host, for `HTTPS_PROXY`."""
+    with recording(body=body) as server:
+        server.context, server.RequestHandlerClass = context, Tunnel
+        yield server
+
+
 @contextlib.contextmanager
 def recording(context=None, body=b'{"count": 0, "next": null, "results": []}'):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
@@ -46,8 +67,8 @@ def recording(context=None, body=b'{"count": 0, "next": null, "results": []}'):
         server.server_close()
 
 
-def an_authority(folder):
-    """A CA of our own, in a file, and a server's TLS context for 127.0.0.1 that it vouches for."""
+def an_authority(folder, *hosts):
+    """A CA of our own, in a file, and a server's TLS context that it vouches for: for 127.0.0.1 and other hosts."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "A CA of our own")])
 
@@ -67,7 +88,7 @@ def an_authority(folder):
 
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
     (folder / "ca.pem").write_bytes(certificate(ca_key, (x509.BasicConstraints(True, None), True), (usage, True)))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")), *map(x509.DNSName, hosts)])
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

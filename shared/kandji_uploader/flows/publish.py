@@ -21,6 +21,7 @@ from kandji_uploader._util.signals import sigterm_too
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
 from kandji_uploader.http.tries import Policy
+from kandji_uploader.kandji import console
 from kandji_uploader.kandji.client import tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
@@ -442,9 +443,14 @@ def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
     )
 
 
+def console_link(api_url: str, app: CustomApp) -> str:
+    """The address of a Custom App in the tenant's console, wherever that is by now."""
+    return settings.console_link(api_url, app.id, moved=console.has_moved(api_url))
+
+
 def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error: str = "") -> Outcome:
     def link(of: CustomApp) -> str:
-        return settings.console_link(question.settings.api_url, of.id)
+        return console_link(question.settings.api_url, of)
 
     if plan.candidates:
         listing = "; ".join(

@@ -56,7 +56,7 @@ def _of(app: CustomApp, stage: Stage | None, held: Settings, host: Host) -> Flee
         figures=fleet.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
         stage=stage,
         version=release.version,
-        link=settings.console_link(held.api_url, app.id),
+        link=pipeline.console_link(held.api_url, app),
     )
 
 

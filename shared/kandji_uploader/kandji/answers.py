@@ -50,7 +50,7 @@ class Fields:
         value = self._data.get(name)
         if not isinstance(value, str) or not value:
             raise self._wrong(name, "a text", value)
-        return _whole(value)
+        return self._answer.hidden(_whole(value))
 
     def id(self) -> str:
         """The `id`, fit to stand in an address."""
@@ -66,7 +66,14 @@ class Fields:
             return default
         if not isinstance(value, str):
             raise self._wrong(name, "a text", value)
-        return _whole(value)
+        return self._answer.hidden(_whole(value))
+
+    def script(self, name: str) -> str:
+        """A script as it is, to be compared with another and not to be shown: it may hold the API token.
+
+        With the token blacked out, a script that calls Kandji's API would never be the one that is wanted.
+        """
+        return _whole(self._data[name]) if isinstance(self._data.get(name), str) else self.text_or(name, "")
 
     def maybe_text(self, name: str) -> str | None:
         """A text; None where it is absent, null or empty."""
@@ -133,12 +140,12 @@ def custom_app(fields: Fields) -> CustomApp:
         file_key=fields.text_or("file_key", ""),
         install_type=fields.text_or("install_type", ""),
         install_enforcement=fields.text_or("install_enforcement", ""),
-        audit_script=fields.text_or("audit_script", ""),
+        audit_script=fields.script("audit_script"),
         unzip_location=fields.text_or("unzip_location", ""),
         active=fields.flag("active", default=True),
         restart=fields.flag("restart", default=False),
-        preinstall_script=fields.text_or("preinstall_script", ""),
-        postinstall_script=fields.text_or("postinstall_script", ""),
+        preinstall_script=fields.script("preinstall_script"),
+        postinstall_script=fields.script("postinstall_script"),
         sha256=fields.maybe_text("sha256"),
         file_size=fields.maybe_number("file_size"),
         file_updated=fields.maybe_text("file_updated"),

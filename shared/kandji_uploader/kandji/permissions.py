@@ -115,7 +115,7 @@ def reach(transport: Transport) -> None:
             raise _not_the_api(refused.request, refused.status, refused.body) from None
         return
     if answer.status not in _LISTED or answer.is_page:
-        raise _not_the_api(answer.request, answer.status, answer.text)
+        raise _not_the_api(answer.request, answer.status, answer.hidden(answer.text))
 
 
 def _not_the_api(request: str, status: int | None, body: str) -> ApiError:

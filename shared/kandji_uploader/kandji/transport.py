@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -42,6 +42,7 @@ class Answer:
         request: method and path, for error texts.
         status: the HTTP status.
         text: the body.
+        token: that must not be shown, though the body may hold it: a script in Kandji can.
         request_id: the service's id of the request, None where it sent none.
         date: when it answered by its own clock (the Date header), None where it does not tell.
     """
@@ -49,6 +50,7 @@ class Answer:
     request: str
     status: int
     text: str
+    token: str = field(default="", repr=False)
     request_id: str | None = None
     date: str | None = None
 
@@ -88,7 +90,13 @@ class Answer:
 
     def error(self, advice: str, kind: type[ApiError] = ApiError) -> ApiError:
         """An error about this answer whose text ends in `advice` and the start of the body."""
-        return kind(self.request, self.status, advice, request_id=self.request_id, body=_oneline(self.text))
+        return kind(
+            self.request, self.status, advice, request_id=self.request_id, body=_oneline(self.hidden(self.text))
+        )
+
+    def hidden(self, text: str) -> str:
+        """A text of this answer as it may be shown, without the token."""
+        return text.replace(self.token, _HIDDEN) if self.token else text
 
 
 class Transport:
@@ -207,9 +215,9 @@ class Transport:
         response = self._session.open(name, method, url, **request)
         if origin(url) == origin(self.api_url):  # the upload store's clock is another one
             self.clock_skew = _skew(response.headers, time.time(), self.clock_skew)
-        text = self._session.whole(name, response).decode("utf-8", "replace").replace(self._token, _HIDDEN)
+        text = self._session.whole(name, response).decode("utf-8", "replace")
         headers = response.headers
-        answer = Answer(name, response.status_code, text, _request_id(headers), headers.get("Date"))
+        answer = Answer(name, response.status_code, text, self._token, _request_id(headers), headers.get("Date"))
         return answer, asked_wait(headers)
 
 

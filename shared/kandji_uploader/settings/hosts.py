@@ -67,11 +67,18 @@ def _tenant(scheme: str, host: str, port: int | None) -> str:
     return f"https://{host}"
 
 
-def console_link(api_url: str, app_id: str) -> str:
-    """The address of a Custom App in the console (behaviour, top): no request is made for it."""
+def console_link(api_url: str, app_id: str, *, moved: bool = False) -> str:
+    """The address of a Custom App in the console.
+
+    Args:
+        api_url: of the tenant.
+        app_id: the Custom App's id.
+        moved: whether the console of a tenant at kandji.io is at iru.com now, where no region has a name.
+    """
     parts = urlsplit(api_url)
     known = _API_HOST.fullmatch(parts.hostname or "")
     if known is None:
         return f"{api_url}/library/custom-apps/{app_id}"
-    region = (known["eu"] or "") if known["domain"] == "kandji.io" else ""
-    return f"https://{known['tenant']}{region}.{known['domain']}/library/custom-apps/{app_id}"
+    domain = "iru.com" if moved else known["domain"]
+    region = (known["eu"] or "") if domain == "kandji.io" else ""
+    return f"https://{known['tenant']}{region}.{domain}/library/custom-apps/{app_id}"
