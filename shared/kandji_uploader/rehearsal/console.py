@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid #8884; padding: .4rem .6rem; text-align: left; vertical-align: top; }
-td, dd { overflow-wrap: anywhere; }
-code, pre { font: 13px ui-monospace, monospace; }
-pre { border: 1px solid #8884; overflow: auto; padding: .6rem; }
-dt { font-weight: 600; margin-top: .6rem; }
-"""
 _VERSION = re.compile(
     r"""^\s*(?:readonly\s+|typeset\s+(?:-\w+\s+)*)?\w*VERSION=(['"]?)([^'"\n]+)\1\s*$""", re.MULTILINE
 )
@@ -75,6 +67,11 @@ def _value(value: Any) -> str:
 def _page(title: str, body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<title>{escape(title)}</title><style>{_style()}</style></head>"
         f"<body><h1>{escape(title)}</h1>{body}<p>An embedded tenant; nothing here is a real Mac.</p></body></html>"
     )
+
+
+@functools.cache
+def _style() -> str:
+    return Path(__file__).with_name("console.css").read_text(encoding="utf-8")

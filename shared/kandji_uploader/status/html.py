@@ -7,11 +7,13 @@ the text around it, and the page's content policy allows no script or style but 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import html
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from kandji_uploader.status.models import FleetApp, FleetFigures, MacState
 
@@ -39,119 +41,6 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BAR = 1000.0
 _NARROWEST = 6.0
 _TOP = 5
-
-_CSS = """
-:root { color-scheme: light dark; --ground: #f4f5f7; --card: #fff; --text: #1c2330; --soft: #566072; --line: #d8dce3;
-  --link: #0b57b0; --pass: #1f8a53; --fixed: #6fb98f; --available: #7b61c4; --busy: #3d7fd9; --pending: #9aa3b2;
-  --excluded: #b78b1d; --other: #5a8f99; --error: #c7352c; --mark: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ground: #12151b; --card: #1b2029; --text: #e6e9ef; --soft: #a3adbd;
-  --line: #323a47; --link: #7db4ff; --pass: #36ab6d; --fixed: #23744a; --available: #9a86de; --busy: #5b98ea;
-  --pending: #69748a; --excluded: #cda63c; --other: #6fa9b4; --error: #ef6a60; --mark: #12151b; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text);
-  font: 15px/1.45 -apple-system, system-ui, "Segoe UI", "Liberation Sans", sans-serif; }
-main, header { max-width: 1240px; margin: 0 auto; padding: 0 20px; }
-header { padding-top: 28px; }
-h1 { font-size: 1.6rem; margin: 0; }
-h2 { font-size: 1.15rem; margin: 32px 0 12px; }
-h3 { font-size: 1.05rem; margin: 0; }
-p { margin: 4px 0; }
-.soft { color: var(--soft); }
-a { color: var(--link); }
-.cards { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr));
-  align-items: start; }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 16px 18px; }
-.title { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: baseline; overflow-wrap: anywhere; }
-.title .count { margin-left: auto; white-space: nowrap; }
-.stage { border: 1px solid var(--line); border-radius: 99px; padding: 0 9px; font-size: .8rem; color: var(--soft); }
-.bar { display: block; width: 100%; height: 22px; margin: 12px 0 10px; border-radius: 5px; background: var(--line); }
-.legend, .facts ul { list-style: none; margin: 0; padding: 0; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 18px; }
-.dot { display: inline-block; width: .7em; height: .7em; margin-right: .45em; border-radius: 3px; }
-.facts { display: grid; gap: 12px 22px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); margin-top: 14px; }
-.facts p { font-size: .85rem; }
-.facts h4 { margin: 0 0 2px; font-size: .8rem; font-weight: 600; color: var(--soft); }
-.facts li { display: flex; gap: 12px; justify-content: space-between; overflow-wrap: anywhere; font-size: .9rem; }
-.facts .wide { grid-column: 1 / -1; }
-.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.pass { fill: var(--pass); background: var(--pass); } .fixed { fill: var(--fixed); background: var(--fixed); }
-.available { fill: var(--available); background: var(--available); }
-.busy { fill: var(--busy); background: var(--busy); } .pending { fill: var(--pending); background: var(--pending); }
-.excluded { fill: var(--excluded); background: var(--excluded); }
-.other { fill: var(--other); background: var(--other); } .error { fill: var(--error); background: var(--error); }
-.hatch { fill: url(#hatch); } .stripe { stroke: var(--mark); stroke-opacity: .45; stroke-width: 5; }
-.defs { position: absolute; width: 0; height: 0; }
-.filters { display: flex; flex-wrap: wrap; gap: 10px 14px; align-items: end; margin-bottom: 12px; }
-.filters label { display: grid; gap: 3px; font-size: .8rem; color: var(--soft); }
-.filters input { min-width: 240px; }
-input, select, button { font: inherit; color: inherit; }
-input, select { height: 36px; max-width: 260px; padding: 0 9px; border: 1px solid var(--line);
-  border-radius: 7px; background: var(--card); }
-.filters output { margin-left: auto; color: var(--soft); }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; padding: 7px 12px; vertical-align: top; }
-td { border-top: 1px solid var(--line); overflow-wrap: anywhere; min-width: 125px;
-  max-width: 220px; }
-td.name { min-width: 150px; max-width: 300px; } td.reason { min-width: 240px; max-width: 380px; }
-td.keep { white-space: nowrap; overflow-wrap: normal; }
-th { white-space: nowrap; font-size: .82rem; }
-th button { all: unset; cursor: pointer; font-weight: 600; color: var(--soft); }
-th button::after { content: "\\2195"; opacity: .35; margin-left: .35em; }
-th[aria-sort] button { color: var(--text); }
-th[aria-sort=ascending] button::after { content: "\\2191"; opacity: 1; }
-th[aria-sort=descending] button::after { content: "\\2193"; opacity: 1; }
-th button:focus-visible, input:focus-visible, select:focus-visible, a:focus-visible, .scroll:focus-visible {
-  outline: 2px solid var(--link); outline-offset: 2px; border-radius: 4px; }
-footer { padding: 18px 0 40px; }
-.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@media print { .filters { display: none; } .card { break-inside: avoid; } }
-"""
-
-_JS = """
-"use strict";
-(() => {
-  const table = document.getElementById("macs");
-  if (!table) return;
-  const body = table.tBodies[0];
-  const rows = [...body.rows].map(row => ({
-    row, text: row.textContent.toLowerCase(), app: row.dataset.app, status: row.dataset.status,
-    keys: [...row.cells].map(cell => cell.dataset.key ?? cell.textContent)
-  }));
-  const field = name => document.getElementById(name);
-  const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-  const filter = () => {
-    const words = field("text").value.toLowerCase().split(/\\s+/).filter(Boolean);
-    const [app, status] = [field("app").value, field("status").value];
-    let shown = 0;
-    for (const each of rows) {
-      const fits = (!app || each.app === app) && (!status || each.status === status)
-        && words.every(word => each.text.includes(word));
-      each.row.hidden = !fits;
-      shown += fits;
-    }
-    field("shown").value = `${shown} of ${rows.length} rows`;
-  };
-  const sort = (column, heading) => {
-    const up = heading.getAttribute("aria-sort") !== "ascending";
-    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", up ? "ascending" : "descending");
-    rows.sort((one, two) => {
-      const [a, b] = [one.keys[column], two.keys[column]];
-      if (!a || !b) return (a ? 0 : 1) - (b ? 0 : 1);
-      return collator.compare(a, b) * (up ? 1 : -1);
-    });
-    body.append(...rows.map(each => each.row));
-  };
-  [...table.tHead.rows[0].cells].forEach((heading, column) => {
-    heading.querySelector("button").addEventListener("click", () => sort(column, heading));
-  });
-  for (const name of ["text", "app", "status"]) field(name).addEventListener("input", filter);
-  field("filters").hidden = false;
-  addEventListener("pageshow", filter);  // also after a reload, which keeps what was typed
-})();
-"""
-
 _HEADINGS = ("Mac", "App", "Blueprint", "Status", "Version", "Last report", "Reason")
 
 
@@ -162,9 +51,10 @@ def render(apps: Sequence[FleetApp], now: datetime) -> str:
         apps: in the order of the page.
         now: the present, with a time zone; ages are counted from it, and the page says so.
     """
+    css, script = _beside("page.css"), _beside("page.js")
     rows = [_row(number, app, mac, now) for number, app in enumerate(apps) for mac in app.figures.listed]
     policy = (
-        f"default-src 'none'; style-src '{_digest(_CSS)}'; script-src '{_digest(_JS)}'; img-src data:; "
+        f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(script)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     return "".join(
@@ -173,13 +63,13 @@ def render(apps: Sequence[FleetApp], now: datetime) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n',
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
             '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n',
-            f"<title>Custom Apps: fleet status</title>\n<style>{_CSS}</style>\n</head>\n<body>\n",
+            f"<title>Custom Apps: fleet status</title>\n<style>{css}</style>\n</head>\n<body>\n",
             _header(apps, now),
             '<main>\n<h2 id="apps">Apps</h2>\n<div class="cards">\n',
             *(_card(app, now) for app in apps),
             "</div>\n",
             _table(apps, rows),
-            f"</main>\n<script>{_JS}</script>\n</body>\n</html>\n",
+            f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
         )
     )
 
@@ -361,6 +251,12 @@ _attribute = _escaped
 def _isolated(text: str) -> str:
     """A text of others, which cannot turn the direction of what is around it."""
     return f"<bdi>{_escaped(text)}</bdi>" if text else ""
+
+
+@functools.cache
+def _beside(name: str) -> str:
+    """A style or script of the page, from its file; with a line break in front, as it stands in the page."""
+    return "\n" + Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:
