@@ -89,17 +89,14 @@ class KandjiUploader(Processor):
         from kandji_uploader.flows import publish as pipeline
         from kandji_uploader.report import text as report
 
-        for key in autopkg.OUTPUTS:
-            self.env.pop(key, None)
         host = pipeline.Host(say=self.output, warn=self._warn, progress=_Tenths(self.output))
         try:
-            result = pipeline.run(autopkg.request(self.env), host)
+            result = autopkg.publish(self.env, host)
         except InterruptedRunError as stopped:
             self.output(str(stopped), 0)
             raise KeyboardInterrupt from None
         except KandjiUploaderError as problem:
             raise ProcessorError(str(problem)) from None
-        self.env.update(autopkg.outputs(result))
         for line in report.lines(result):
             self.output(line, 0 if result.dry_run else 1)
         if result.failed:

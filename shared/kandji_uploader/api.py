@@ -12,17 +12,23 @@ expected to happen, prints, configures logging or ends the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish import claims
+from kandji_uploader.publish.claims import Item, file_item
 from kandji_uploader.publish.queue import Batch
 from kandji_uploader.report import text as report
+
+if TYPE_CHECKING:
+    from kandji_uploader.flows.casks import Order
 
 Progress = Callable[[int, int], None]
 
@@ -97,7 +103,7 @@ def process_pkg(
     """
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
     request = Request(Path(path), keys={**given, **(keys or {})}, keys_from=keys_from, caller="python")
-    return _tried(str(path), lambda: pipeline.run(request, _host(host, parent_dir)))
+    return _tried(request, str(path), _host(host, parent_dir), lambda host: pipeline.run(request, host))
 
 
 def process_brew(
@@ -143,13 +149,45 @@ def process_brew(
         use_brew=use_brew,
         allow_no_checksum=allow_no_checksum,
     )
-    return _tried(cask, lambda: casks.run(order, _host(host, parent_dir), progress))
+    return _tried(order, cask, _host(host, parent_dir), lambda host: casks.run(order, host, progress))
 
 
-def _tried(source: str, run: Callable[[], RunResult]) -> Result:
-    """The result of a run; expected failures become a `failed` one."""
+def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Host) -> dict[str, str]:
+    """Of the items of a batch, those that mean the same Custom App, and why they must not be published.
+
+    Nothing is sent to the tenant. What only the download of a cask would tell (by a package map), or only the tenant
+    (by dynamic lookup), shows when it is published: then the later one fails.
+    """
+    from kandji_uploader.flows import casks
+
+    meant: dict[Item, Sequence[str]] = {}
+    for path in batch.paths:
+        request = Request(Path(path), keys=keys, keys_from=keys_from)
+        meant[file_item(Path(path))] = _names(partial(pipeline.names, request, host))
+    for cask in batch.casks:
+        order = casks.Order(cask, keys, keys_from, batch.use_brew, batch.allow_no_checksum)
+        meant[Item(cask)] = _names(partial(casks.names, order, host))
+    return claims.doubles(meant)
+
+
+def _names(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """The names of the Custom Apps of an item; what is wrong with it is told when it is published."""
     try:
-        return of_run(run(), source)
+        return ask()
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError:
+        return ()
+
+
+def _tried(asked: Request | Order, source: str, host: Host, run: Callable[[Host], RunResult]) -> Result:
+    """The result of a run; expected failures become a `failed` one."""
+    batch = host.batch
+    try:
+        why = batch.refused(lambda: _doubles(batch, asked.keys, asked.keys_from, host)).get(source) if batch else None
+        if why:
+            return Result(source, "", "failed", why)
+        return of_run(run(host), source)
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:

@@ -7,14 +7,17 @@ from step to step; so what we read is named here, and what we write is cleared f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kandji_uploader.audit import conditions
 from kandji_uploader.errors import InstallerError
-from kandji_uploader.flows.publish import Request
+from kandji_uploader.flows import publish as flow
+from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.claims import Claims, Item
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.report import text as report
 from kandji_uploader.settings import misplaced
@@ -48,9 +51,12 @@ def request(env: Mapping[str, Any]) -> Request:
     """
     recipe = str(env.get("RECIPE_PATH") or "")
     cache = str(env.get("RECIPE_CACHE_DIR") or "")
+    installer = _installer(env)
+    owner = _recipe(env)
+    called = f"the recipe {Path(recipe).name or owner} ({owner}, installer {installer.name})"
     folder = env.get("RECIPE_DIR") or (Path(recipe).parent if recipe else None)
     return Request(
-        path=_installer(env),
+        path=installer,
         keys={key: _filled(value, env) for key, value in env.items() if _ours(key) and value is not None},
         keys_from="recipe",
         caller="autopkg",
@@ -59,7 +65,35 @@ def request(env: Mapping[str, Any]) -> Request:
         recipe_identifier=Path(cache).name or None,
         base=Path(str(folder)) if folder else None,
         parents=_parents(env),
+        item=Item(called, (owner, str(installer)), owner),
     )
+
+
+CLAIMS = Claims()
+"""Which recipe of this AutoPkg run means which Custom App. AutoPkg runs all recipes of a run in one process."""
+
+
+def publish(env: MutableMapping[str, Any], host: Host) -> RunResult:
+    """Publish what a recipe has left at this step, and write to its environment what came of it.
+
+    Raises:
+        SameAppError: a recipe before this one in the run, or a step before this one in the recipe, means one of its
+            Custom Apps with another installer; nothing was sent for this one.
+        KandjiUploaderError: see `flows.publish.run`.
+    """
+    if not env.get("kandji_custom_apps"):
+        # The first step of ours: the recipe runs, or runs again, and may have another installer now.
+        CLAIMS.release(_recipe(env))
+    for key in OUTPUTS:
+        env.pop(key, None)
+    result = flow.run(request(env), replace(host, claims=CLAIMS))
+    env.update(outputs(result))
+    return result
+
+
+def _recipe(env: Mapping[str, Any]) -> str:
+    """What tells a recipe from others: its identifier, or else its file."""
+    return Path(str(env.get("RECIPE_CACHE_DIR") or "")).name or str(env.get("RECIPE_PATH") or "")
 
 
 def given(env: Mapping[str, Any]) -> Given:

@@ -98,6 +98,10 @@ class MunkiRepoError(KandjiUploaderError):
     """A Munki repo cannot be imported: no such folder, no such manifest, or nothing in it that could be mapped."""
 
 
+class SameAppError(KandjiUploaderError):
+    """Two items of one run mean the same Custom App; nothing was sent for this one."""
+
+
 class LockedError(KandjiUploaderError):
     """Another run on this machine is publishing the same Custom App."""
 

@@ -490,6 +490,10 @@ def _change_rows(path: Path, change: Callable[[Rows], Rows]) -> None:
         raise StateError(path, problem.strerror or str(problem)) from None
 
 
+_HELD_HERE: set[Path] = set()
+"""The locks that this process holds, in whichever thread."""
+
+
 @contextlib.contextmanager
 def _locked(path: Path, name: str, patience: float, waiting: Callable[[str], None]) -> Iterator[float]:
     try:
@@ -498,30 +502,40 @@ def _locked(path: Path, name: str, patience: float, waiting: Callable[[str], Non
     except OSError as problem:
         raise StateError(path, problem.strerror or str(problem)) from None
     try:
-        _wait_for(handle, name, patience, waiting)
+        _wait_for(handle, path, name, patience, waiting)
         changed = _last_change(handle)
         _sign(handle, f"{os.getpid()}")
+        _HELD_HERE.add(path)
         try:
             yield changed
         finally:
+            _HELD_HERE.discard(path)
             _sign(handle, f"{os.getpid()} {time.time()}")
     finally:
         os.close(handle)  # which ends the lock, too
 
 
-def _wait_for(handle: int, name: str, patience: float, waiting: Callable[[str], None]) -> None:
+def _wait_for(handle: int, path: Path, name: str, patience: float, waiting: Callable[[str], None]) -> None:
     until, told = time.monotonic() + patience, False
     while files.lock(handle) is False:
-        holder = (_signed(handle) or ["unknown"])[0]
-        if time.monotonic() >= until and holder != str(os.getpid()):  # another item of this run ends, however long
+        ours = path in _HELD_HERE
+        if time.monotonic() >= until and not ours:  # another installer of this run ends, however long
             raise LockedError(
-                f"another run (process {holder}) is publishing the Custom App {name!r} and was not done "
+                f"another run{_holder(handle)} is publishing the Custom App {name!r} and was not done "
                 f"after {patience:.0f} seconds. Nothing was changed; run again when it has ended"
             )
-        if not told:
-            waiting(f"waiting for another run (process {holder}) that is publishing {name!r}")
+        if not told and ours:
+            waiting(f"waiting for another installer of this run that is published to {name!r}")
+        elif not told:
+            waiting(f"waiting for another run{_holder(handle)} that is publishing {name!r}")
         told = True
         interrupts.pause(0.1)
+
+
+def _holder(handle: int) -> str:
+    """Who holds a lock, as far as that is signed: what is there may still be our own number, of an earlier turn."""
+    signed = _signed(handle)
+    return "" if not signed or signed[0] == str(os.getpid()) else f" (process {signed[0]})"
 
 
 def _last_change(handle: int) -> float:

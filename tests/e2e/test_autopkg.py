@@ -250,6 +250,40 @@ def test_a_second_step_does_not_inherit_the_first_ones_summary(autopkg, tenant, 
     assert len(tenant.apps()) == 1
 
 
+def test_a_second_recipe_that_means_the_same_app_fails_and_names_the_first(autopkg, tenant, widget):
+    names = [override(autopkg, f"{name}.kandji", "com.example.kandji.Widget") for name in ("First", "Second")]
+    _, report = autopkg.run(*names, "-k", f"SOURCE={widget('1.0')}", check=70)
+    (failure,) = report["failures"]
+    assert failure["recipe"] == "Second.kandji"
+    first = "the recipe First.kandji.recipe.yaml (local.First.kandji, installer Widget.pkg)"
+    assert f"means the Custom App 'Widget (Test)', and so did {first} before it in this run" in failure["message"]
+    assert len(tenant.apps()) == 2
+    assert (len(tenant.uploads()), methods(tenant).count("PATCH")) == (1, 0)
+
+
+def test_a_recipe_that_runs_twice_is_one_item(autopkg, tenant, widget):
+    done, report = autopkg.run("Widget.kandji", "Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-vv")
+    assert report["failures"] == []
+    assert "Widget: unchanged" in done.stdout
+
+
+def test_two_steps_of_one_recipe_with_other_installers_are_two_items(autopkg, tenant, widget):
+    step = {"Processor": "com.github.kandjiuploader/KandjiUploader"}
+    recipe = {
+        "Identifier": "com.example.steps",
+        "MinimumVersion": "2.3",
+        "Input": {"NAME": "Widget", "custom_app": {"prod_name": "Widget"}},
+        "Process": [{**step, "Arguments": {"pkg_path": str(widget(version))}} for version in ("1.0", "1.1")],
+    }
+    folder = autopkg.home / "recipes"
+    folder.mkdir()
+    (folder / "Steps.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    _, report = autopkg.run("Steps", check=70)
+    message = report["failures"][0]["message"]
+    assert "installer Widget-1.1.pkg) means the Custom App 'Widget', and so did" in message
+    assert len(tenant.uploads()) == 1
+
+
 def test_the_error_names_what_succeeded_when_the_other_target_failed(autopkg, tenant, widget):
     tenant.seed(name="Widget", file_key="companies/x/Widget-9.0_00000000.pkg", install_enforcement="install_once")
     _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", check=70)

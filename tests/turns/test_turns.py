@@ -155,16 +155,6 @@ def test_an_upload_in_another_thread_is_stopped_between_two_blocks(tenant, tmp_p
     assert ended
 
 
-def test_two_installers_of_one_app_are_published_in_the_order_given(tenant, settings, tmp_path, make_zip):
-    paths = [make_zip(tmp_path / f"Widget-{version}.zip", version) for version in ("1.0", "1.1", "1.2")]
-    tenant.faults.add("POST", "/store", kind="slow", delay=0.2)
-    words = [word for path in paths for word in ("-p", str(path))]
-    assert main(["upload", *words, "--json"]) == 0
-    (app,) = tenant.apps()
-    assert app["file_key"].rsplit("/", 1)[-1].startswith("Widget-1.2")
-    assert len([record for record in tenant.requests if record.path == "/store"]) == 3
-
-
 def test_the_digest_of_the_next_item_is_there_before_the_upload_of_the_present_one_ends(
     tenant, settings, tmp_path, make_zip
 ):

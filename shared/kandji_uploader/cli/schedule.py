@@ -135,21 +135,31 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
     say, state_folder = partial(print, flush=True), None if arguments.dry or early.dry_run else early.state_folder
     if not arguments.loop:
         cron = schedule.read(folder, settings)
-        return FAILED if schedule.run_cycle(cron, _publisher(arguments), say, state_folder).failed else DONE
+        return FAILED if schedule.run_cycle(cron, _publisher(arguments, cron), say, state_folder).failed else DONE
     stop = schedule.Stop()
+
+    def begin() -> schedule.Publish:
+        return _publisher(arguments, schedule.read(folder, settings))
+
     with _handled(stop):
-        schedule.loop(partial(schedule.read, folder, settings), partial(_publisher, arguments), say, state_folder, stop)
+        schedule.loop(partial(schedule.read, folder, settings), begin, say, state_folder, stop)
     return DONE
 
 
-def _publisher(arguments: argparse.Namespace) -> schedule.Publish:
+def _publisher(arguments: argparse.Namespace, cron: Cron) -> schedule.Publish:
     """What publishes the casks of one cycle: the Python API, with our messages; they are one batch."""
     from kandji_uploader import api
     from kandji_uploader.flows.publish import Host
     from kandji_uploader.publish.queue import Batch
 
     console = Console()
-    host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ, batch=Batch())
+    host = Host(
+        say=console.say,
+        warn=console.warn,
+        progress=console.progress,
+        environ=os.environ,
+        batch=Batch(casks=cron.casks, use_brew=arguments.use_brew),
+    )
     return partial(api.process_brew, dry=arguments.dry, use_brew=arguments.use_brew, host=host)
 
 

@@ -135,7 +135,12 @@ class Batch:
         self._arguments = arguments
         self._console = console
         self._keys = _keys(arguments)
-        self._batch = queue.Batch()
+        self._batch = queue.Batch(
+            [item.name for item in items if not item.is_cask],
+            [item.name for item in items if item.is_cask],
+            use_brew=arguments.use_brew,
+            allow_no_checksum=arguments.allow_no_checksum,
+        )
         self._lock = threading.Lock()
         self._closed = False
         self._begun: set[int] = set()
@@ -265,6 +270,7 @@ def _keys(arguments: argparse.Namespace) -> dict[str, object]:
     )
     further = {
         "kandji.api_url": arguments.api_url,
+        "arch": arguments.arch,
         "enforcement_type": arguments.enforcement,
         "allow_downgrade": arguments.allow_downgrade or None,
         "replace_audit_script": arguments.replace_audit_script or None,

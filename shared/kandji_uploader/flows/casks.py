@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from kandji_uploader.errors import AuditScriptError, InstallerError, Interrupted
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
+from kandji_uploader.publish.claims import Item
 from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.sources import NotReadAhead, OnDisk
 from kandji_uploader.publish.targets import Given
@@ -131,6 +132,20 @@ def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult
         ) from None
 
 
+def names(order: Order, host: Host) -> tuple[str, ...]:
+    """The names of the Custom Apps that a cask would be published to, as far as they are known without its download.
+
+    Raises:
+        KandjiUploaderError: the settings are wrong, or there is no such cask.
+    """
+    quiet = replace(host, say=lambda _: None, warn=lambda _: None)
+    held = pipeline.settle_early(_request(order, Path(order.token)), quiet)
+    if held.use_package_map:
+        return ()  # what the installer's ids are, only the installer tells
+    named = tuple(stage.name for stage in (held.prod, held.test) if stage.name)
+    return named or (new_app_name(held, _find(order, held, quiet).name),)
+
+
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
     held = pipeline.settle_early(_request(order, Path(order.token)), host)
     cask = _find(order, held, host)
@@ -150,7 +165,8 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
 
 def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:
     given = Given(name=cask.name) if cask else Given()
-    return Request(path, keys=order.keys, keys_from=order.keys_from, caller="command line", given=given)
+    item = Item(order.token)
+    return Request(path, keys=order.keys, keys_from=order.keys_from, caller="command line", given=given, item=item)
 
 
 def _find(order: Order, held: Settings, host: Host) -> homebrew.Cask:

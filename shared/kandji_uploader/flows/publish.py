@@ -27,6 +27,7 @@ from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import owed, releases
 from kandji_uploader.publish.apply import Tools, apply
+from kandji_uploader.publish.claims import Claims, Item, file_item
 from kandji_uploader.publish.plan import Question, TargetPlan, coming, ledger, make_plan, plan_target
 from kandji_uploader.publish.queue import Batch, Turn
 from kandji_uploader.publish.refresh import Place, gather
@@ -54,6 +55,7 @@ class Request:
         recipe_identifier: likewise.
         base: the folder that relative script paths start from.
         parents: the files of the recipes that the recipe is made of, the nearest first; see `settings.load`.
+        item: what this is called where another item of the run means the same Custom App; by default the path.
         lock_patience: seconds to wait for another run that publishes the same Custom App.
     """
 
@@ -66,6 +68,7 @@ class Request:
     recipe_identifier: str | None = None
     base: Path | None = None
     parents: tuple[Path, ...] = ()
+    item: Item | None = None
     lock_patience: float = 900.0
 
 
@@ -82,6 +85,7 @@ class Host:
         turn: when it may do what, where several installers are published at a time.
         batch: what this is part of; the tenant is read once for all of it. None in an AutoPkg run, of which nobody
             knows how many recipes it has: what was read is believed for a quarter of an hour there.
+        claims: which item means which Custom App, where this is in no batch; None where nothing else is published.
     """
 
     say: Callable[[str], None] = lambda _: None
@@ -91,6 +95,7 @@ class Host:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     turn: Turn = field(default_factory=Turn)
     batch: Batch | None = None
+    claims: Claims | None = None
 
 
 def run(request: Request, host: Host | None = None, source: Source | None = None) -> RunResult:
@@ -138,6 +143,7 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
         targets = decide_targets(held, name, scripts(held), request.given)
         store = store_of(held)
         names = tuple(target.name for target in targets)
+        _claim(request, held, host, {name: name for name in names})
         owed.tell(store, names, host.warn)
         debt = owed.Debt(store, _meant(request, source, names, host))
         meanwhile.enter_context(debt.kept())
@@ -155,6 +161,26 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
     return RunResult(str(request.path), outcomes, held.dry_run, source.facts_if_read(), name, sha256, news)
 
 
+def _claim(request: Request, held: Settings, host: Host, apps: Mapping[str, str]) -> None:
+    """Note which Custom Apps this item of a run means, by name or id, before anything is sent for it.
+
+    Raises:
+        SameAppError: another item of the run means one of them.
+    """
+    claims = host.batch.claims if host.batch else host.claims
+    if claims is not None:
+        claims.take(held.api_url, request.item or file_item(request.path), apps)
+
+
+def names(request: Request, host: Host) -> tuple[str, ...]:
+    """The names of the Custom Apps that a run would be about; nothing is sent. Raises as `settle`."""
+    quiet = replace(host, say=lambda _: None, warn=lambda _: None)
+    source = OnDisk(request.path, request.given, quiet.warn)
+    held = settle(request, source, quiet)
+    name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
+    return tuple(target.name for target in decide_targets(held, name, {}, request.given))
+
+
 def _deliver(
     targets: tuple[Target, ...], source: Source, place: Place, host: Host, request: Request, debt: owed.Debt
 ) -> tuple[tuple[Outcome, ...], str]:
@@ -169,6 +195,7 @@ def _deliver(
 
         question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
+    _claim(request, place.settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
     job = Job(
         source.path,
         request.recipe or request.path.name,

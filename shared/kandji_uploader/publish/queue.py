@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kandji_uploader._util import signals as interrupts
+from kandji_uploader.publish.claims import Claims
 
 _LOOK = 0.1
 """Seconds between two looks at whether the work is to stop."""
@@ -23,12 +24,39 @@ class Batch:
     What a batch reads was read after it began, so that an app which was deleted in Kandji before shows, and so does a
     token that was revoked.
 
+    Args:
+        paths: all its installers, where they are known and have the same settings; then those that mean the same Custom
+            App are all refused, before anything is sent. Of items that are not named here, the later one is.
+        casks: all its casks, likewise.
+        use_brew: whether the casks are asked about with an installed `brew`.
+        allow_no_checksum: whether casks without a sha256 are accepted.
+
     Attributes:
         began: when, by `time.monotonic`.
+        claims: which of its items means which Custom App.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str] = (),
+        casks: Sequence[str] = (),
+        *,
+        use_brew: bool = False,
+        allow_no_checksum: bool = False,
+    ) -> None:
+        self.paths, self.casks = tuple(paths), tuple(casks)
+        self.use_brew, self.allow_no_checksum = use_brew, allow_no_checksum
         self.began = time.monotonic()
+        self.claims = Claims()
+        self._refused: Mapping[str, str] | None = None if len(self.paths) + len(self.casks) > 1 else {}
+        self._asking = threading.Lock()
+
+    def refused(self, find: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+        """Why some of its items must not be published; found out once, by whoever asks first."""
+        with self._asking:
+            if self._refused is None:
+                self._refused = find()
+            return self._refused
 
 
 class Turn:
@@ -53,9 +81,8 @@ class Turn:
 class Turns:
     """The turns of several items.
 
-    One at a time, they take hold of their Custom Apps in the order in which they were named, so that two installers of
-    the same app are published in that order. Several at a time, two items of one app exclude each other all the same,
-    but either may come first.
+    One at a time, they take hold of their Custom Apps in the order in which they were named. Two items that mean the
+    same app are refused before (see `claims`); where that shows only when they are read, the later one is.
 
     Args:
         count: how many items there are.
