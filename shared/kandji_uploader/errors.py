@@ -50,6 +50,10 @@ class CredentialError(KandjiUploaderError):
     """A token or webhook was not found, or the keychain is locked or missing."""
 
 
+class PlaintextError(CredentialError):
+    """The keyring of this machine keeps secrets as plain text, and nobody has accepted that."""
+
+
 class InstallerError(KandjiUploaderError):
     """The installer cannot be used: missing, empty, unreadable, encrypted, broken or hostile.
 

@@ -206,6 +206,7 @@ class Settings:
         token_name: name of the API token in the environment or keychain.
         keystore_environment: look the secrets up in the environment.
         keystore_keychain: look the secrets up in the keychain.
+        keystore_plaintext: also in one that keeps them as plain text.
         environment_first: `ENV_KEYSTORE`: the environment before the keychain, on every platform.
         slack_enabled: post a message after a run that changed something or failed.
         webhook_name: name of the Slack webhook in the environment or keychain.
@@ -247,6 +248,7 @@ class Settings:
     token_name: str = "KANDJI_TOKEN"  # noqa: S105 - the name of a token, not a token
     keystore_environment: bool = True
     keystore_keychain: bool = False
+    keystore_plaintext: bool = False
     environment_first: bool = False
     slack_enabled: bool = False
     webhook_name: str = "SLACK_TOKEN"

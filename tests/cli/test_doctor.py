@@ -80,16 +80,98 @@ def test_a_clock_that_is_off(house, findings, hours):
     assert ("behind" if hours > 0 else "ahead of") in text
 
 
-@pytest.mark.parametrize(
-    ("backend", "told"),
-    [("tests.support.keyrings.FileKeyring", "FileKeyring"), ("keyring.backends.fail.Keyring", "no keychain")],
-)
-def test_the_keychain(house, backend, told):
+@pytest.fixture
+def keychain(house, monkeypatch):
+    """The keychain is on, and this is no root, who does not ask it."""
+    import keyring
+
+    before = keyring.get_keyring()
     house.config.mkdir()
-    (house.config / "config.yaml").write_text("token_keystore:\n  keychain: true\n")
-    ran = house.run("doctor", PYTHON_KEYRING_BACKEND=backend, TEST_KEYRING_FILE=str(house.folder / "items"))
-    (line,) = [line for line in ran.stdout.splitlines() if " keychain " in line]
-    assert told in line
+    (house.config / "config.yaml").write_text("token_keystore:\n  keychain: true\n  environment: false\n")
+    monkeypatch.setattr("os.geteuid", lambda: 501)
+    monkeypatch.setattr("sys.platform", "darwin")
+
+    def choose(backend, **items):
+        path = house.folder / "items.json"
+        path.write_text(json.dumps({f"{name}|KandjiUploader": value for name, value in items.items()}))
+        monkeypatch.setenv("TEST_KEYRING_FILE", str(path))
+        keyring.set_keyring(keyring.core.load_keyring(backend))
+
+    yield choose
+    keyring.set_keyring(before)
+
+
+@pytest.mark.parametrize(
+    ("backend", "keychain_told", "token_health"),
+    [
+        ("tests.support.keyrings.FileKeyring", ("ok", "FileKeyring"), "ok"),
+        ("tests.support.keyrings.LockedKeyring", ("problem", "locked; unlock it"), "problem"),
+        ("tests.support.keyrings.PlaintextKeyring", ("problem", "plain text"), "problem"),
+        ("keyring.backends.fail.Keyring", ("problem", "no keychain"), "problem"),
+    ],
+)
+def test_the_keychain_and_the_token_in_it_are_told_alike(
+    house, findings, keychain, backend, keychain_told, token_health
+):
+    token = house.environ.pop("KANDJI_TOKEN")
+    keychain(backend, KANDJI_TOKEN=token)
+    told = findings()
+    health, said = keychain_told
+    assert told["keychain"][0] == health
+    assert said in told["keychain"][1]
+    assert told["token"][0] == token_health
+    if health == "problem":
+        assert said in told["token"][1]
+
+
+def test_a_keychain_that_is_of_no_use_is_no_problem_where_the_token_is_in_the_environment(findings, keychain):
+    keychain("keyring.backends.fail.Keyring")
+    told = findings(ENV_KEYSTORE="1")
+    assert told["token"][0] == "ok"
+    health, text = told["keychain"]
+    assert health == "warning"
+    assert "the token is found in the environment (KANDJI_TOKEN)" in text
+
+
+def test_a_keyring_that_keeps_plain_text_is_a_problem_wherever_the_token_is(findings, keychain):
+    keychain("tests.support.keyrings.PlaintextKeyring")
+    told = findings(ENV_KEYSTORE="1")
+    assert (told["keychain"][0], told["token"][0]) == ("problem", "ok")
+
+
+def test_as_root_the_keychain_is_not_asked_as_in_a_run(house, findings, keychain, monkeypatch):
+    token = house.environ.pop("KANDJI_TOKEN")
+    keychain("tests.support.keyrings.FileKeyring", KANDJI_TOKEN=token)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    told = findings()
+    assert "not asked as root" in told["keychain"][1]
+    health, text = told["token"]
+    assert health == "problem"
+    assert "as root, the token is taken from the environment only" in text
+
+
+def test_a_state_folder_that_can_be_written_is_no_problem_whatever_is_above_it(house):
+    from tests.support import stranger
+
+    home = house.folder / "locked"
+    (home / "config").mkdir(parents=True)
+    (home / "state").mkdir()
+    places = {"KANDJI_UPLOADER_DIR": home / "config", "KANDJI_UPLOADER_STATE_DIR": home / "state"}
+    environ = {**house.environ, **{name: str(place) for name, place in places.items()}}
+    home.chmod(0o555)
+    try:
+        fine = stranger.run("doctor", "--json", **environ).stdout
+        (home / "state").chmod(0o555)
+        wrong = stranger.run("doctor", "--json", **environ).stdout
+        none = stranger.run(
+            "doctor", "--json", **{**environ, "KANDJI_UPLOADER_STATE_DIR": str(home / "s" / "t")}
+        ).stdout
+    finally:
+        home.chmod(0o755)
+    told = [{row["subject"]: row for row in json.loads(each)}["state"] for each in (fine, wrong, none)]
+    assert [row["health"] for row in told] == ["ok", "problem", "problem"]
+    assert f"{home / 'state'} cannot be written" in told[1]["text"]
+    assert f"{home} cannot be written" in told[2]["text"]
 
 
 def test_slack_is_looked_for_where_it_is_on(house, findings):

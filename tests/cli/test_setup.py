@@ -63,7 +63,7 @@ def test_the_whole_conversation(bare):
     assert bare.tenant.token not in path.read_text()
     held = config_of(bare)
     assert held["kandji"]["api_url"] == bare.tenant.url
-    assert held["token_keystore"] == {"environment": True, "keychain": False}
+    assert held["token_keystore"] == {"environment": True, "keychain": False, "allow_plaintext": False}
     assert held["slack"]["enabled"] is True
     assert held["li_enforcement"]["delays"] == {"prod": 5, "test": 0}
     assert [each for each in changed(bare) if "services" not in each] == [], "nothing was changed in the tenant"
@@ -126,7 +126,7 @@ def test_the_keychain_keeps_the_token(bare, keychain):
         terminal.expect(r"Kept in the keychain: KANDJI_TOKEN \(account KandjiUploader\)")
         assert terminal.end() == 0
     assert json.loads(keychain.read_text()) == {"KANDJI_TOKEN|KandjiUploader": bare.tenant.token}
-    assert config_of(bare)["token_keystore"] == {"environment": False, "keychain": True}
+    assert config_of(bare)["token_keystore"] == {"environment": False, "keychain": True, "allow_plaintext": False}
 
 
 def test_what_is_known_is_not_asked_again_but_for_a_reset(house):
@@ -216,6 +216,17 @@ def test_a_config_file_with_mistakes_keeps_what_is_right(house):
     assert "zz_defaults.dry_run is 'perhaps'" in ran.stdout
     assert config_of(house)["zz_defaults"]["self_service_category"] == "Tools"
     assert "perhaps" in (house.config / "config.yaml.former").read_text()
+
+
+def test_a_config_file_that_is_a_link_is_written_behind_it(house):
+    dotfiles = house.folder / "dotfiles"
+    dotfiles.mkdir()
+    (dotfiles / "kandji.yaml").write_text("zz_defaults:\n  self_service_category: Tools\n")
+    house.config.mkdir()
+    (house.config / "config.yaml").symlink_to(dotfiles / "kandji.yaml")
+    assert house.run("setup", "-r", "--slack", "off").returncode == 0
+    assert (house.config / "config.yaml").is_symlink()
+    assert yaml.safe_load((dotfiles / "kandji.yaml").read_text())["kandji"]["api_url"] == house.tenant.url
 
 
 # Other tools

@@ -112,6 +112,7 @@ class Scene:
     environ: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     stop_at: str = ""
+    keyring: type[FileKeyring] = FileKeyring
     resources: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
@@ -227,7 +228,7 @@ class Scene:
         forget_all()
         self.tenant.reset_requests()
         former = keyring.get_keyring()
-        keyring.set_keyring(FileKeyring())
+        keyring.set_keyring(self.keyring())
         with pytest.MonkeyPatch.context() as patch:
             for name in list(os.environ):
                 patch.delenv(name)

@@ -26,6 +26,7 @@ from kandji_uploader.settings import schema
 from tests.keys.scene import CASK, CATEGORIES, CHECKOUT, NAMES, PROCESSOR, PROD, TEST, Run, Scene, as_text, nested
 from tests.promotion.world import failing, passing
 from tests.support.cask_server import cask_server
+from tests.support.keyrings import PlaintextKeyring
 
 DEADLINE = "2031-05-06T07:08:09+00:00"
 FOREIGN = "#!/bin/zsh\nexit 0\n"
@@ -228,6 +229,15 @@ EFFECTS: dict[str, Effect] = {
         True,
         beside=PROD_NAME,
         before=lambda scene: _secrets_in(scene, keychain=scene.tenant.token),
+        **creates(PROD),
+    ),
+    "keystore_plaintext": Effect(
+        True,
+        beside={**PROD_NAME, "token_keystore.keychain": True},
+        before=lambda scene: (
+            _secrets_in(scene, keychain=scene.tenant.token),
+            setattr(scene, "keyring", PlaintextKeyring),
+        ),
         **creates(PROD),
     ),
     "use_recipe_map": Effect(

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from kandji_uploader.cli import main
+from tests.support import stranger
 from tests.support.cask_server import cask_server
 
 
@@ -116,3 +117,46 @@ def test_the_real_python_api_is_called_for_each_cask(folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if line.startswith(("firefox", "slack"))] == ["firefox", "slack"]
     assert all("kandji.api_url" in line or "KANDJI_API_URL" in line for line in lines), lines
+
+
+def test_what_is_written_goes_through_a_link(folder, tmp_path):
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    real = mounted / "brew_cron.json"
+    real.write_text('{"brew_casks": ["firefox"], "every_n_hours": 4}')
+    real.chmod(0o644)
+    folder.mkdir()
+    (folder / "brew_cron.json").symlink_to(real)
+    assert main(["schedule", "add", "slack", "--unchecked"]) == 0
+    assert main(["schedule", "remove", "firefox"]) == 0
+    assert (folder / "brew_cron.json").readlink() == real
+    assert json.loads(real.read_text()) == {"brew_casks": ["slack"], "every_n_hours": 4}
+    assert real.stat().st_mode & 0o777 == 0o644, "others may have to read what they mount"
+    assert [path.name for path in mounted.iterdir()] == ["brew_cron.json"]
+
+
+def test_a_link_to_what_cannot_be_written_is_refused_with_the_file_to_edit(folder, tmp_path):
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    (mounted / "brew_cron.json").write_text('{"brew_casks": ["firefox"], "every_n_hours": 4}')
+    folder.mkdir()
+    (folder / "brew_cron.json").symlink_to(mounted / "brew_cron.json")
+    mounted.chmod(0o555)
+    environ = {"HOME": str(tmp_path), "KANDJI_UPLOADER_DIR": str(folder)}
+    ran = stranger.run("schedule", "remove", "firefox", **environ)
+    mounted.chmod(0o755)
+    assert ran.returncode == 1
+    assert (
+        f"brew_cron.json is a link to {mounted / 'brew_cron.json'}, which is to be edited where it comes from"
+        in ran.stderr
+    )
+    assert (folder / "brew_cron.json").is_symlink()
+    assert "firefox" in (mounted / "brew_cron.json").read_text()
+
+
+def test_a_link_that_leads_nowhere_is_refused(folder, tmp_path, capsys):
+    folder.mkdir()
+    (folder / "brew_cron.json").symlink_to(tmp_path / "unmounted" / "brew_cron.json")
+    assert main(["schedule", "add", "firefox", "--unchecked"]) == 1
+    assert "which is to be edited where it comes from" in capsys.readouterr().err
+    assert not (tmp_path / "unmounted").exists()

@@ -124,6 +124,16 @@ def test_what_is_mounted_no_longer_is_gone_at_the_next_start(place):
     assert sorted(path.name for path in place.data.iterdir()) == ["config.json"]
 
 
+def test_the_schedule_can_be_changed_in_the_container_which_starts_again_afterwards(place):
+    (place.config / "brew_cron.json").write_text('{"brew_casks": ["a"], "every_n_hours": 2}')
+    place.program(f'#!/bin/sh\nexec "{sys.executable}" -u -m kandji_uploader "$@"\n')
+    process = place.start("schedule", "add", "b", "--unchecked", PYTHONPATH=str(ROOT / "shared"), HOME=str(place.data))
+    assert process.communicate(timeout=20)[0].endswith("every 2 hours: a, b\n")
+    assert settings.read_mapping_file(place.config / "brew_cron.json")["brew_casks"] == ["a", "b"]
+    place.program(SHOWS.format(python=sys.executable))
+    assert place.run()[0] == ["schedule", "run", "--loop"]
+
+
 def test_a_file_of_the_volume_is_not_overwritten(place):
     (place.config / "config.yaml").write_text("")
     (place.data / "config.yaml").write_text("mine")

@@ -265,3 +265,59 @@ def test_secrets_are_compared_by_value():
     assert Secret(TOKEN) != Secret(OTHER)
     assert Secret(TOKEN) != TOKEN
     assert len({Secret(TOKEN), Secret(TOKEN)}) == 1
+
+
+# A keyring that keeps plain text
+
+
+def test_a_keyring_that_keeps_plain_text_is_refused_with_the_fix_unless_it_is_accepted(keychain):
+    items = keychain("tests.support.keyrings.PlaintextKeyring")
+    put(items, KandjiUploader=TOKEN)
+    text = failure(KEYCHAIN)
+    assert "keeps secrets as plain text" in text
+    assert "pip uninstall keyrings.alt" in text
+    assert "token_keystore.allow_plaintext: true" in text
+    for act in (
+        lambda: credentials.store("OTHER", Secret(OTHER)),
+        lambda: credentials.delete("KANDJI_TOKEN"),
+        lambda: credentials.keychain_name(KEYCHAIN),
+        lambda: credentials.try_keychain(KEYCHAIN),
+    ):
+        with pytest.raises(CredentialError, match="plain text"):
+            act()
+    assert OTHER not in items.read_text()
+    accepted = replace(KEYCHAIN, keystore_plaintext=True)
+    assert credentials.api_token(accepted, {}, "darwin").reveal() == TOKEN
+    credentials.store("OTHER", Secret(OTHER), plaintext=True)
+    assert OTHER in items.read_text()
+
+
+def test_of_a_chain_of_keyrings_the_plain_one_is_passed_over(keychain):
+    from keyring.backends.chainer import ChainerBackend
+
+    from tests.support.keyrings import FileKeyring, PlaintextKeyring
+
+    class Chain(ChainerBackend):
+        backends = (PlaintextKeyring(), FileKeyring())
+
+    items = keychain()
+    keyring.set_keyring(Chain())
+    credentials.store("KANDJI_TOKEN", Secret(TOKEN))
+    assert credentials.api_token(KEYCHAIN, {}, "darwin").reveal() == TOKEN
+    assert credentials.keychain_name(KEYCHAIN) == FileKeyring().name
+    Chain.backends = (PlaintextKeyring(),)
+    assert "plain text" in failure(KEYCHAIN)
+    assert TOKEN in items.read_text()
+
+
+def test_the_trial_of_a_keychain_leaves_nothing_in_it_and_tells_one_that_keeps_nothing(keychain):
+    items = keychain()
+    credentials.try_keychain(KEYCHAIN)
+    assert json.loads(items.read_text()) == {}
+    for backend, said in (
+        ("keyring.backends.null.Keyring", "no keychain|does not keep"),
+        ("keyring.backends.fail.Keyring", "no keychain"),
+    ):
+        keychain(backend)
+        with pytest.raises(CredentialError, match=said):
+            credentials.try_keychain(KEYCHAIN)

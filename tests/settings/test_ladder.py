@@ -231,7 +231,7 @@ def test_settings_cannot_be_changed(house):
         held.origins["dry_run"] = "elsewhere"
 
 
-PRINTABLE = some.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+PRINTABLE = some.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"))
 NAMES = some.text(PRINTABLE, min_size=1, max_size=255).filter(str.strip)
 
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as some
 
+from kandji_uploader import settings
+from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.coercion import UnfitError, shown
@@ -46,7 +48,9 @@ def test_delay_that_is_no_whole_number_of_days_is_a_problem(house, found):
     assert text.startswith(f"the caller: enforcement_delays.prod is {shown(found)}: must be a whole number from 0")
 
 
-@pytest.mark.parametrize("name", ["L'app", 'The "App"', "100% App", "50%OFF%", "a  b", EMOJI, "x" * 255, "Ünïcödé"])
+@pytest.mark.parametrize(
+    "name", ["L'app", 'The "App"', "100% App", "50%OFF%", "a  b", EMOJI.replace("\u200d", " "), "x" * 255, "Ünïcödé"]
+)
 def test_names_with_odd_characters_are_fine(house, name):
     assert house.settle({"custom_app": {"prod_name": name}}).prod.name == name
 
@@ -398,3 +402,23 @@ def test_problems_of_all_sources_are_told_together(house):
     problems = house.problems(asked, environ={**URL, "ENV_KEYSTORE": "perhaps", "KANDJI_TOKEN_NAME": "a=b"})
     places = [problem.split(": ")[0].removeprefix(f"{house.folder}/") for problem in problems]
     assert places == [*["the caller"] * 3, *["environment"] * 2, *["config.json"] * 2, *["package_map.json"] * 3]
+
+
+@pytest.mark.parametrize("hidden", ["\u200e", "\u202e", "\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\U000e0041"])
+@pytest.mark.parametrize("key", ["custom_app.prod_name", "custom_app.test_name", "zz_defaults.new_app_naming"])
+def test_a_name_of_an_app_holds_no_character_that_nobody_can_see(house, key, hidden):
+    said = house.problem({key: f"What{hidden}sApp APPNAME"})
+    assert f"holds U+{ord(hidden):04X} (" in said
+    assert "cannot be seen" in said
+
+
+def test_other_names_may_be_joined_emoji(house):
+    joined = "Devs \U0001f469\u200d\U0001f4bb"
+    held = house.settle({"custom_app.prod_name": "Widget", "custom_app.ss_category": joined})
+    assert held.prod.category == joined
+
+
+def test_the_name_that_comes_out_of_an_apps_own_is_held_to_it_too(house):
+    held = house.settle({})
+    with pytest.raises(SettingsError, match=r"U\+200E \(LEFT-TO-RIGHT MARK\)"):
+        settings.new_app_name(held, "\u200eWhatsApp")

@@ -40,6 +40,16 @@ class FileKeyring(KeyringBackend):
         Path(os.environ["TEST_KEYRING_FILE"]).write_text(json.dumps(items))
 
 
+class PlaintextKeyring(FileKeyring):
+    """A stand-in for the one of the package keyrings.alt, which is not installed with the tests.
+
+    If it were, it would be the keychain of every test on a machine without another one.
+    """
+
+
+PlaintextKeyring.__module__ = "keyrings.alt.file"
+
+
 class LockedKeyring(KeyringBackend):
     """A keychain that nobody has unlocked."""
 

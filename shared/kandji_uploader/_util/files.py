@@ -7,8 +7,10 @@ written after a power cut or a kill, and none can be read by other accounts of t
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -70,11 +72,41 @@ def change_private(path: Path, change: Callable[[], str | None]) -> None:
     Raises:
         OSError: as `write_private`.
     """
-    private_folder(path.parent)
-    with _our_turn(path.parent):
+    place = behind_link(path)
+    private_folder(place.parent)
+    with _our_turn(place.parent):
         text = change()
         if text is not None:
-            _replace(path, text)
+            _replace(place, text, mode=_mode(place) if place != path else None)
+
+
+def behind_link(path: Path) -> Path:
+    """The file that a link leads to, which is written in the link's stead: somebody has put the link there on purpose.
+
+    Raises:
+        OSError: it leads nowhere.
+    """
+    if not path.is_symlink():
+        return path
+    place = Path(os.path.realpath(path))
+    if not place.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+    return place
+
+
+def told(path: Path) -> str:
+    """A file as an error text calls it when it cannot be written: with what is behind a link, and where to edit it."""
+    if not path.is_symlink():
+        return str(path)
+    return f"{path} is a link to {os.path.realpath(path)}, which is to be edited where it comes from: it"
+
+
+def _mode(path: Path) -> int | None:
+    """The permissions that somebody else has given a file; None for one that is not there."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
 
 
 def move_into(old: Path, new: Path) -> None:
@@ -130,13 +162,15 @@ def _move(old: Path, new: Path) -> None:
             remove(old)
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, mode: int | None = None) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_DRAFT, dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

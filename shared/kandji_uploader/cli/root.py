@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
 from kandji_uploader import settings
-from kandji_uploader.errors import CredentialError, SettingsError
+from kandji_uploader.errors import SettingsError
 from kandji_uploader.settings import credentials
 
 _SOMEWHERE = {"kandji.api_url": "http://127.0.0.1"}
@@ -36,10 +35,4 @@ def refuse_keychain(environ: Mapping[str, str], user: int | None = None) -> None
         return  # which the command itself will tell
     if not held.keystore_keychain:
         return
-    try:
-        credentials.api_token(replace(held, keystore_keychain=False, keystore_environment=True), environ)
-    except CredentialError:
-        raise CredentialError(
-            f"as root, the token is taken from the environment only, and {held.token_name} is not set there. "
-            "Set it, or run as the user whose keychain holds it"
-        ) from None
+    credentials.api_token_of_a_run(held, environ, 0)

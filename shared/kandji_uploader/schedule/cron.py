@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from kandji_uploader._util.files import write_private
+from kandji_uploader._util.files import told, write_private
 from kandji_uploader.errors import Problem, ScheduleError, SettingsError
 
 STEM = "brew_cron"
@@ -118,7 +118,9 @@ def write(cron: Cron) -> None:
             _refuse_comments(cron.path)
             write_private(cron.path, _as_yaml(cron))
     except OSError as problem:
-        raise ScheduleError(f"{cron.path} cannot be written ({problem.strerror}); correct its permissions") from None
+        raise ScheduleError(
+            f"{told(cron.path)} cannot be written ({problem.strerror}); correct its permissions"
+        ) from None
 
 
 def _as_yaml(cron: Cron) -> str:

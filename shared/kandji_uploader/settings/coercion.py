@@ -26,7 +26,8 @@ _SHOWN = 80
 _NUMERAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
-# Controls, lone surrogates, line and paragraph separators. Format characters (Cf) stay: emoji are joined by them.
+# Controls, lone surrogates, line and paragraph separators. Format characters (Cf) stay: emoji are joined by them. The
+# name of a Custom App is what one app is told from another by, so there they do not: see `app_name`.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 ENFORCEMENTS = {
     **{kind.value: kind for kind in Enforcement},
@@ -151,9 +152,22 @@ def name(value: object) -> str:
     return found
 
 
+def app_name(value: object) -> str:
+    """The name of a Custom App: no direction marks, zero-width or other format characters, which nobody can see.
+
+    Two names that differ in one of them only look alike, in Kandji, in Slack and in a log.
+    """
+    found = name(value)
+    hidden = [character for character in found if unicodedata.category(character) == "Cf"]
+    if hidden:
+        called = f"U+{ord(hidden[0]):04X} ({unicodedata.name(hidden[0], 'a format character')})"
+        raise UnfitError(f"holds {called}, which cannot be seen; take it out, or give the app another name")
+    return found
+
+
 def naming(value: object) -> str:
     """The pattern for the names of new apps."""
-    found = name(value)
+    found = app_name(value)
     if "APPNAME" not in found:
         raise UnfitError("must contain APPNAME, or all apps would share one name; write it like 'APPNAME (AutoPkg)'")
     return found

@@ -12,20 +12,22 @@ from __future__ import annotations
 import hmac
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
-from kandji_uploader.errors import CredentialError
+from kandji_uploader.errors import CredentialError, PlaintextError
 from kandji_uploader.models import Settings
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from keyring.backend import KeyringBackend
 
 ACCOUNT = "KandjiUploader"
 """The keychain account under which this software keeps its secrets; the service is the secret's name."""
 
+_TRIAL = "KandjiUploader setup trial"
 _ACCOUNTS = (ACCOUNT, "KAPPA", "kpkg", "irupkg")
 # irupkg calls the token by another name; either is understood for the other.
 _ALIASES = {"KANDJI_TOKEN": "IRUPKG_TOKEN", "IRUPKG_TOKEN": "KANDJI_TOKEN"}
@@ -34,6 +36,11 @@ _NO_KEYRING = (
     "`sudo -H /usr/local/autopkg/python -m pip install keyring`"
 )
 _NO_BACKEND = "this machine has no keychain that keyring can use; turn token_keystore.keychain off"
+_PLAINTEXT = (
+    "the keyring of this machine ({name}) keeps secrets as plain text in a file; remove it "
+    "(`python3 -m pip uninstall keyrings.alt`) or install a real one, keep the secrets in the environment "
+    "(token_keystore.keychain: false), or accept it with `token_keystore.allow_plaintext: true`"
+)
 _LOCKED = "the keychain is locked; unlock it (on a Mac with `security unlock-keychain`)"
 
 
@@ -105,15 +112,41 @@ def slack_webhook(
     return found
 
 
-def keychain_name() -> str:
-    """What keyring uses as the keychain on this machine.
+def api_token_of_a_run(settings: Settings, environ: Mapping[str, str], user: int | None = None) -> Secret:
+    """The API token as a run of this user finds it: root takes it from the environment only, as with kpkg.
+
+    Args:
+        settings: the settings.
+        environ: the environment variables.
+        user: the effective user id; that of the process by default.
 
     Raises:
-        CredentialError: there is none.
+        CredentialError: as `api_token`.
+    """
+    if not settings.keystore_keychain or (os.geteuid() if user is None else user) != 0:
+        return api_token(settings, environ)
+    try:
+        return api_token(replace(settings, keystore_keychain=False, keystore_environment=True), environ)
+    except CredentialError as problem:
+        if settings.token_name not in str(problem) or "was not found" not in str(problem):
+            raise
+        raise CredentialError(
+            f"as root, the token is taken from the environment only, and {settings.token_name} is not set there. "
+            "Set it, or run as the user whose keychain holds it"
+        ) from None
+
+
+def keychain_name(settings: Settings) -> str:
+    """What keyring uses as the keychain on this machine; it is asked for the token, to see whether it answers.
+
+    Raises:
+        CredentialError: there is none, it keeps plain text, or it is locked.
     """
     try:
-        backend = _keyring().get_keyring()
+        backend = _backends(plaintext=settings.keystore_plaintext)[0]
         usable = backend.priority > 0
+        if usable:
+            backend.get_password(settings.token_name, ACCOUNT)
     except CredentialError:
         raise
     except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
@@ -123,31 +156,58 @@ def keychain_name() -> str:
     return str(backend.name)
 
 
-def store(name: str, secret: Secret) -> None:
-    """Keep a secret in the keychain under its name; one that is there already is replaced.
+def try_keychain(settings: Settings) -> str:
+    """Keep something in the keychain, read it and take it out again; returns the keychain's name.
 
     Raises:
-        CredentialError: there is no keychain, or it is locked.
+        CredentialError: there is no keychain that keeps what it is given.
+    """
+    name, trial = keychain_name(settings), Secret("a trial of `kandji-uploader setup`")
+    store(_TRIAL, trial, plaintext=settings.keystore_plaintext)
+    try:
+        kept = _backends(plaintext=settings.keystore_plaintext)[0].get_password(_TRIAL, ACCOUNT)
+        delete(_TRIAL, plaintext=settings.keystore_plaintext)
+    except CredentialError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        raise CredentialError(_keychain_fault(error)) from None
+    if kept != trial.reveal():
+        raise CredentialError(f"the keychain ({name}) does not keep what it is given; use the environment instead")
+    return name
+
+
+def store(name: str, secret: Secret, *, plaintext: bool = False) -> None:
+    """Keep a secret in the keychain under its name; one that is there already is replaced.
+
+    Args:
+        name: its name.
+        secret: what is kept.
+        plaintext: accept a keychain that keeps it as plain text.
+
+    Raises:
+        CredentialError: there is no keychain, it keeps plain text, or it is locked.
     """
     try:
-        _keyring().set_password(name, ACCOUNT, secret.reveal())
+        _backends(plaintext=plaintext)[0].set_password(name, ACCOUNT, secret.reveal())
     except CredentialError:
         raise
     except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
         raise CredentialError(f"the keychain did not take {name}: {_keychain_fault(error)}") from None
 
 
-def delete(name: str) -> bool:
+def delete(name: str, *, plaintext: bool = False) -> bool:
     """Take a secret of this software out of the keychain; False where there was none.
 
     Raises:
-        CredentialError: there is no keychain, or it is locked.
+        CredentialError: there is no keychain, it keeps plain text, or it is locked.
     """
-    keyring = _keyring()
     try:
-        if keyring.get_password(name, ACCOUNT) is None:
+        keychain = _backends(plaintext=plaintext)[0]
+        if keychain.get_password(name, ACCOUNT) is None:
             return False
-        keyring.delete_password(name, ACCOUNT)
+        keychain.delete_password(name, ACCOUNT)
+    except CredentialError:
+        raise
     except Exception as error:  # noqa: BLE001 - as above
         raise CredentialError(f"the keychain did not give up {name}: {_keychain_fault(error)}") from None
     return True
@@ -159,7 +219,7 @@ def _look_up(settings: Settings, name: str, environ: Mapping[str, str] | None, p
     if settings.environment_first or settings.keystore_environment:
         order.append(environment)
     if settings.keystore_keychain:
-        order.append(_in_keychain)
+        order.append(partial(_in_keychain, plaintext=settings.keystore_plaintext))
     if platform != "darwin" and environment not in order:
         order.append(environment)
     looked: list[str] = []
@@ -190,24 +250,47 @@ def _in_environment(name: str, environ: Mapping[str, str]) -> Secret:
     raise CredentialError("the environment does not have it")
 
 
-def _in_keychain(name: str) -> Secret:
-    keyring = _keyring()
+def _in_keychain(name: str, *, plaintext: bool) -> Secret:
+    try:
+        keychains = _backends(plaintext=plaintext)
+    except CredentialError:
+        raise
+    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
+        raise CredentialError(_keychain_fault(error)) from None
     for account in _ACCOUNTS:
         try:
-            found = keyring.get_password(name, account)
-        except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
+            found = next((kept for each in keychains if (kept := each.get_password(name, account))), None)
+        except Exception as error:  # noqa: BLE001 - as above
             raise CredentialError(_keychain_fault(error)) from None
         if found and found.strip():
             return Secret(found.strip(), f"keychain (account {account})")
     raise CredentialError("the keychain does not have it")
 
 
-def _keyring() -> ModuleType:
+def _backends(*, plaintext: bool) -> Sequence[KeyringBackend]:
+    """The keychains of this machine, the one that takes secrets first; keyring may have a chain of several.
+
+    Raises:
+        CredentialError: keyring is missing, or all that there is keeps plain text and that is not accepted.
+    """
     try:
         import keyring
     except ImportError:
         raise CredentialError(_NO_KEYRING) from None
-    return keyring
+    chosen = keyring.get_keyring()
+    chain = [*getattr(chosen, "backends", ())] or [chosen]
+    safe = [each for each in chain if plaintext or not _keeps_plaintext(each)]
+    if not safe:
+        raise PlaintextError(_PLAINTEXT.format(name=chosen.name))
+    return safe
+
+
+def _keeps_plaintext(backend: KeyringBackend) -> bool:
+    """Whether it is one of the backends of the package keyrings.alt that write what they are given as it is."""
+    return any(
+        kind.__module__.startswith("keyrings.alt") and "plaintext" in kind.__name__.lower()
+        for kind in type(backend).__mro__
+    )
 
 
 def _keychain_fault(error: Exception) -> str:

@@ -35,6 +35,7 @@ _OF_KIND: Mapping[Kind, Document] = {
     kinds.boolean: {"type": "boolean"},
     kinds.text: _TEXT,
     kinds.name: _NAME,
+    kinds.app_name: _NAME,
     kinds.naming: {**_NAME, "pattern": "APPNAME"},
     kinds.secret_name: {**_NAME, "not": {"type": "string", "pattern": r"=|://|hooks\.slack\.com"}},
     kinds.enforcement: {"enum": list(kinds.ENFORCEMENTS)},

@@ -179,7 +179,7 @@ def new_app_name(settings: Settings, app_name: str) -> str:
     """
     found = settings.new_app_naming.replace("APPNAME", app_name)
     try:
-        return coercion.name(found)
+        return coercion.app_name(found)
     except UnfitError as unfit:
         where = settings.origins.get(schema.NAMING.path, "default")
         raise SettingsError([Problem(where, schema.NAMING.path, coercion.shown(found), unfit.accepted)]) from None

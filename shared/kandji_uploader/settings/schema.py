@@ -169,6 +169,13 @@ CONFIG_KEYS = (
         config="token_keystore.keychain",
         default=False,
     ),
+    Key(
+        "keystore_plaintext",
+        kinds.boolean,
+        "Use a keyring that keeps secrets as plain text (keyrings.alt); refused otherwise.",
+        config="token_keystore.allow_plaintext",
+        default=False,
+    ),
     USE_RECIPE_MAP,
     USE_PACKAGE_MAP,
     Key(
@@ -273,7 +280,7 @@ def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
         return Key(f"{stage}.{field}", kind, f"{purpose} ({stage} app)", recipe=path, is_file=is_file)
 
     return (
-        key("name", kinds.name, "The Custom App's name.", name),
+        key("name", kinds.app_name, "The Custom App's name.", name),
         key("category", kinds.name, "The Self Service category; a new app is then in Self Service.", category),
         key("preinstall_script", kinds.text, "The path of a preinstall script.", is_file=True),
         key("postinstall_script", kinds.text, "The path of a postinstall script.", is_file=True),

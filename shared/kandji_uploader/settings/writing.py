@@ -70,7 +70,7 @@ def write_config(folder: Path, values: Mapping[str, object]) -> Path:
     except (OSError, UnicodeError) as problem:
         reason = getattr(problem, "strerror", None) or type(problem).__name__
         advice = f"cannot be written ({reason}); correct its permissions, or name another folder as KANDJI_UPLOADER_DIR"
-        raise SettingsError([Problem(str(path), "", None, advice)]) from None
+        raise SettingsError([Problem(files.told(path), "", None, advice)]) from None
     return path
 
 

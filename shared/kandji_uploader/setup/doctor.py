@@ -23,6 +23,7 @@ from kandji_uploader.errors import (
     AuthenticationError,
     CredentialError,
     KandjiUploaderError,
+    PlaintextError,
     SettingsError,
     ToolMissingError,
 )
@@ -78,7 +79,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], float] = time.time) ->
     except SettingsError:
         yield Finding("tenant", Health.WARNING, "not looked at, for the settings must be corrected first")
     else:
-        yield _keychain(held)
+        yield _keychain(held, environ)
         yield from _tenant(held, environ, now)
         yield _owed(held)
         yield from _slack(held, environ)
@@ -101,17 +102,23 @@ def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("settings", Health.OK, f"{folder}: {named}")
 
 
-def _keychain(held: Settings) -> Finding:
+def _keychain(held: Settings, environ: Mapping[str, str]) -> Finding:
+    """The keychain, as grave as it is for a run: it is no problem where the token is found without it."""
     if not held.keystore_keychain:
         return Finding("keychain", Health.OK, "not in use (token_keystore.keychain is off)")
-    try:
-        name = credentials.keychain_name()
-    except CredentialError as problem:
-        return Finding("keychain", Health.PROBLEM, str(problem))
     if os.geteuid() == 0:
-        text = f"{name}; as root the token is taken from the environment only, so set {held.token_name} there"
-        return Finding("keychain", Health.WARNING, text)
-    return Finding("keychain", Health.OK, name)
+        return Finding("keychain", Health.OK, "not asked as root: the token is taken from the environment only")
+    try:
+        return Finding("keychain", Health.OK, credentials.keychain_name(held))
+    except PlaintextError as problem:
+        return Finding("keychain", Health.PROBLEM, str(problem))
+    except CredentialError as problem:
+        text = str(problem)
+    try:
+        found = credentials.api_token(replace(held, keystore_keychain=False), environ)
+    except CredentialError:
+        return Finding("keychain", Health.PROBLEM, text)
+    return Finding("keychain", Health.WARNING, f"{text} (the token is found in the {found.origin})")
 
 
 def _tenant(held: Settings, environ: Mapping[str, str], now: Callable[[], float]) -> Iterator[Finding]:
@@ -123,7 +130,7 @@ def _tenant(held: Settings, environ: Mapping[str, str], now: Callable[[], float]
         return
     yield Finding("API URL", Health.OK, f"{held.api_url} answers")
     try:
-        token = credentials.api_token(held, environ)
+        token = credentials.api_token_of_a_run(held, environ)
     except CredentialError as problem:
         yield Finding("token", Health.PROBLEM, str(problem))
         return
