@@ -1,27 +1,30 @@
-"""The Python API: publish a file or a Homebrew cask, and get a value back.
+"""The Python API: publish, promote, roll back and look at the fleet, and get values back.
 
-    from kandji_uploader import api
+    from kandji_uploader import process_pkg
 
-    result = api.process_pkg("/path/to/App.pkg", name="My App", sscategory="Productivity")
+    result = process_pkg("/path/to/App.pkg", name="My App", sscategory="Productivity")
     if result.action == "failed":
         raise RuntimeError(result.error)
 
-The settings are those of the command line (config file, maps, environment). Nothing here raises for a failure that is
-expected to happen, prints, configures logging or ends the process.
+The settings are those of the command line (config file, maps, environment), unless a call says otherwise. Publishing
+raises nothing for a failure that is expected to happen; nothing here prints, configures logging or ends the process.
+What is being done goes to the logger `kandji_uploader`: INFO, and WARNING for what is odd.
+
+Each call reads the tenant anew; calls that belong together share what was read by being in one `Batch`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SameAppError, SettingsError
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
-from kandji_uploader.models import RunResult
+from kandji_uploader.models import RunResult, Tenant
 from kandji_uploader.publish import claims
 from kandji_uploader.publish.claims import Item, file_item
 from kandji_uploader.publish.queue import Batch
@@ -29,31 +32,56 @@ from kandji_uploader.report import text as report
 
 if TYPE_CHECKING:
     from kandji_uploader.flows.casks import Order
+    from kandji_uploader.flows.promote import Rules
+    from kandji_uploader.status.models import FleetApp
+
+__all__ = [
+    "Action",
+    "Batch",
+    "Host",
+    "InterruptedRunError",
+    "KandjiUploaderError",
+    "Progress",
+    "Published",
+    "Result",
+    "Tenant",
+    "process_brew",
+    "process_pkg",
+    "promote",
+    "rollback",
+    "status",
+]
 
 Progress = Callable[[int, int], None]
 
 Action = Literal["succeeded", "skipped", "failed", "dry_run"]
 
+_Asked = TypeVar("_Asked", "Request", "Order")
+_MOST_DAYS = 3650
+_CALL = "the call"
+
 
 @dataclass(frozen=True)
 class Published:
-    """One Custom App of a result: its stage, name, id, link in the console, and what was done (`created`, ...)."""
+    """One Custom App of a result: its stage, name, id, link in the console, what was done (`created`, ...), and why."""
 
     stage: str
     name: str
     id: str
     link: str
     action: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one installer or cask.
+    """What became of one installer or cask, or of one app that was to be promoted or rolled back.
 
     Attributes:
-        source: the path or the cask's name, as it was given.
+        source: the path or the cask's name, as it was given; the entry of the map, or the app's name.
         app_name: what the software is called; "" where that did not become known.
-        action: `succeeded` (something was published), `skipped` (everything was as it should be), `failed`, `dry_run`.
+        action: `succeeded` (something was changed), `skipped` (nothing was to be done, or a promotion is held: see
+            `reason` of its app), `failed`, `dry_run`.
         error: what went wrong and what to do; "" where nothing did.
         custom_apps: one per target.
         run: the whole result of the pipeline; None where it ended before there was one.
@@ -77,9 +105,13 @@ def process_pkg(
     dry: bool = False,
     create: bool = False,
     unzip_location: str | None = None,
+    tenant: Tenant | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
     parent_dir: str | Path | None = None,
     keys: Mapping[str, object] | None = None,
-    keys_from: str = "the call",
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
     host: Host | None = None,
 ) -> Result:
     """Publish a .pkg, .dmg or .zip.
@@ -93,17 +125,27 @@ def process_pkg(
         dry: tell what would be done, change nothing.
         create: create even where an app of that name exists.
         unzip_location: where a .zip is unpacked on the Mac.
+        tenant: the tenant, instead of the one in the settings.
+        api_url: the tenant's API address, such as `acme.api.kandji.io`, where no `tenant` is given.
+        token: its API token, where no `tenant` is given.
         parent_dir: the config folder, instead of the usual one.
         keys: any other settings, by recipe key or config key path.
         keys_from: what error texts call the origin of all these.
-        host: who is told what is being done.
+        batch: what the call is part of; the tenant is read once for all of it.
+        host: who is told what is being done; the logger `kandji_uploader` by default.
 
     Raises:
         InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
     """
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
-    request = Request(Path(path), keys={**given, **(keys or {})}, keys_from=keys_from, caller="python")
-    return _tried(request, str(path), _host(host, parent_dir), lambda host: pipeline.run(request, host))
+
+    def asked() -> tuple[Request, Host]:
+        there = _there(tenant, api_url, token)
+        every = {**_address(there), **given, **(keys or {})}
+        request = Request(Path(path), keys=every, keys_from=keys_from, caller="python")
+        return request, _host(host, there, parent_dir, batch, keys_from)
+
+    return _tried(str(path), lambda: _run(str(path), asked, pipeline.run))
 
 
 def process_brew(
@@ -119,11 +161,15 @@ def process_brew(
     arch: str | None = None,
     use_brew: bool = False,
     allow_no_checksum: bool = False,
+    progress: Progress | None = None,
+    tenant: Tenant | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
     parent_dir: str | Path | None = None,
     keys: Mapping[str, object] | None = None,
-    keys_from: str = "the call",
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
     host: Host | None = None,
-    progress: Progress | None = None,
 ) -> Result:
     """Publish what a Homebrew cask downloads; arguments as for `process_pkg`.
 
@@ -142,14 +188,134 @@ def process_brew(
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
     if arch is not None:
         given["arch"] = arch
-    order = casks.Order(
-        cask,
-        keys={**given, **(keys or {})},
-        keys_from=keys_from,
-        use_brew=use_brew,
-        allow_no_checksum=allow_no_checksum,
-    )
-    return _tried(order, cask, _host(host, parent_dir), lambda host: casks.run(order, host, progress))
+
+    def asked() -> tuple[Order, Host]:
+        there = _there(tenant, api_url, token)
+        every = {**_address(there), **given, **(keys or {})}
+        order = casks.Order(cask, every, keys_from, use_brew, allow_no_checksum)
+        return order, _host(host, there, parent_dir, batch, keys_from)
+
+    return _tried(cask, lambda: _run(cask, asked, lambda order, there: casks.run(order, there, progress)))
+
+
+def promote(
+    *names: str,
+    every_pair: bool = False,
+    test: str | None = None,
+    prod: str | None = None,
+    after_days: float | None = None,
+    min_pass: int | None = None,
+    max_error_percent: float | None = None,
+    now: bool = False,
+    force: bool = False,
+    dry: bool = False,
+    tenant: Tenant | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
+    host: Host | None = None,
+) -> tuple[Result, ...]:
+    """Move what has soaked in a test app to its prod app; as `kandji-uploader promote`. One result per pair.
+
+    Args:
+        names: prod apps, test apps or entries of a map.
+        every_pair: every pair of the maps (`--all`).
+        test: a test app that is in no map.
+        prod: its prod app.
+        after_days: days in the test app, instead of the map's rule; 0 to 3650.
+        min_pass: Macs that must report PASS, instead of the map's rule; 1 or more.
+        max_error_percent: Macs that may be in ERROR, per cent of those that report; 0 to 100.
+        now: do not wait for the days; the Macs' health counts all the same.
+        force: also over a file that somebody else has put into the prod app.
+        dry: tell what would be done, change nothing.
+
+    The others are those of `process_pkg`.
+
+    Raises:
+        KandjiUploaderError: nothing was tried: the settings are wrong, or there is no such pair. What went wrong with
+            one pair is a `failed` result.
+        InterruptedRunError: SIGINT; its text says what was and was not done.
+    """
+    from kandji_uploader.flows import promote as promotion
+
+    problem = _promote_misuse(names, every_pair=every_pair, test=test, prod=prod)
+    if problem:
+        raise SettingsError([Problem(keys_from, "promote", None, problem)])
+    rules = _rules(after_days, min_pass, max_error_percent, keys_from)
+    there = _there(tenant, api_url, token)
+    where = _host(host, there, parent_dir, batch, keys_from)
+    given = {**_address(there), **({"dry_run": True} if dry else {}), **(keys or {})}
+    if prod and test:
+        wanted: Iterable[promotion.Pair] = [promotion.named_pair(prod, test, where, given)]
+    else:
+        wanted = promotion.chosen(promotion.pairs(where, given), names)
+    runs = promotion.promote(tuple(wanted), where, rules=rules, at_once=now, force=force)
+    return tuple(of_run(run, run.source) for run in runs)
+
+
+def rollback(
+    name: str,
+    *,
+    to: str | None = None,
+    dry: bool = False,
+    tenant: Tenant | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
+    host: Host | None = None,
+) -> Result:
+    """Put a former installer back into a Custom App; as `kandji-uploader rollback`.
+
+    Args:
+        name: the Custom App.
+        to: the version to go back to; the one before the present one by default.
+        dry: tell what would be done, change nothing.
+
+    The others are those of `process_pkg`.
+
+    Raises:
+        InterruptedRunError: SIGINT; its text says what was and was not done.
+    """
+    from kandji_uploader.flows import promote as promotion
+
+    def run() -> RunResult:
+        there = _there(tenant, api_url, token)
+        given = {**_address(there), **({"dry_run": True} if dry else {}), **(keys or {})}
+        return promotion.rollback(name, _host(host, there, parent_dir, batch, keys_from), to=to, keys=given)
+
+    return _tried(name, run)
+
+
+def status(
+    *names: str,
+    tenant: Tenant | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
+    host: Host | None = None,
+) -> tuple[FleetApp, ...]:
+    """What the Macs say of Custom Apps, with figures; as `kandji-uploader status`. Arguments as for `process_pkg`.
+
+    Args:
+        names: Custom Apps; or entries of a map with `promotion`, which stand for their test and prod app.
+
+    Raises:
+        KandjiUploaderError: there is no such app, or the tenant could not be read.
+    """
+    from kandji_uploader.flows import status as fleet
+
+    there = _there(tenant, api_url, token)
+    given = {**_address(there), **(keys or {})}
+    return fleet.statuses(names, _host(host, there, parent_dir, batch, keys_from), given)
 
 
 def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Host) -> dict[str, str]:
@@ -180,14 +346,24 @@ def _names(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         return ()
 
 
-def _tried(asked: Request | Order, source: str, host: Host, run: Callable[[Host], RunResult]) -> Result:
-    """The result of a run; expected failures become a `failed` one."""
+def _run(source: str, asked: Callable[[], tuple[_Asked, Host]], run: Callable[[_Asked, Host], RunResult]) -> RunResult:
+    """Publish one item, unless it and another one of its batch mean the same Custom App.
+
+    Raises:
+        KandjiUploaderError: that is so, what was asked for is wrong, or as `flows.publish.run`.
+    """
+    item, host = asked()
     batch = host.batch
+    why = batch.refused(lambda: _doubles(batch, item.keys, item.keys_from, host)).get(source) if batch else None
+    if why:
+        raise SameAppError(why)
+    return run(item, host)
+
+
+def _tried(source: str, run: Callable[[], RunResult]) -> Result:
+    """The result of a run; expected failures become a `failed` one."""
     try:
-        why = batch.refused(lambda: _doubles(batch, asked.keys, asked.keys_from, host)).get(source) if batch else None
-        if why:
-            return Result(source, "", "failed", why)
-        return of_run(run(host), source)
+        return of_run(run(), source)
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
@@ -198,7 +374,14 @@ def of_run(run: RunResult, source: str) -> Result:
     """The result of a run in the words of this API."""
     action: Action = "failed" if run.failed else "dry_run" if run.dry_run else "succeeded" if run.changed else "skipped"
     apps = tuple(
-        Published(item.stage.value, item.name, item.app_id, item.link, report.word(item, dry_run=run.dry_run))
+        Published(
+            item.stage.value,
+            item.name,
+            item.app_id,
+            item.link,
+            report.word(item, dry_run=run.dry_run),
+            item.reason or item.error,
+        )
         for item in run.outcomes
     )
     read = run.facts.app_name if run.facts else None
@@ -235,10 +418,70 @@ def flags(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _host(host: Host | None, folder: str | Path | None) -> Host:
-    """The host of one call, with another config folder where one is named; a call that is in no batch is one."""
+def _promote_misuse(names: Iterable[str], *, every_pair: bool, test: str | None, prod: str | None) -> str:
+    """What is wrong with the choice of what to promote; "" where nothing is."""
+    if bool(test) != bool(prod):
+        return "test and prod go together"
+    ways = [bool(tuple(names)), every_pair, bool(prod)]
+    return "" if sum(ways) == 1 else "name the apps, or ask for every pair, or give a pair with test and prod"
+
+
+def _rules(after_days: float | None, min_pass: int | None, max_error_percent: float | None, where: str) -> Rules:
+    """The rules of a call, in their bounds."""
+    from kandji_uploader.flows.promote import Rules
+
+    problems = [
+        Problem(where, key, repr(value)[:100], accepted)
+        for key, value, lowest, highest, accepted in (
+            ("after_days", after_days, 0, _MOST_DAYS, f"must be a number of days, 0 to {_MOST_DAYS}"),
+            ("min_pass", min_pass, 1, None, "must be a number of Macs, 1 or more"),
+            ("max_error_percent", max_error_percent, 0, 100, "must be per cent, 0 to 100"),
+        )
+        if value is not None and not _between(value, lowest, highest)
+    ]
+    if problems:
+        raise SettingsError(problems)
+    return Rules(after_days, min_pass, max_error_percent)
+
+
+def _between(value: object, lowest: int, highest: int | None) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and lowest <= value and (highest is None or value <= highest)  # type: ignore[operator]
+
+
+def _there(tenant: Tenant | None, api_url: str | None, token: str | None) -> Tenant:
+    """The tenant of a call; what is left open in it, the settings say.
+
+    Raises:
+        SettingsError: it is named in two ways, or its address is empty, which must not mean the one in the settings.
+    """
+    if tenant is not None and (api_url is not None or token is not None):
+        text = "goes without api_url and token; put them into the Tenant"
+        raise SettingsError([Problem(_CALL, "tenant", None, text)])
+    url = tenant.url if tenant else api_url
+    if url is not None and not url.strip():
+        text = "is empty; give the API's address, such as acme.api.kandji.io"
+        raise SettingsError([Problem(_CALL, "tenant.url" if tenant else "api_url", None, text)])
+    return tenant or Tenant("", url or "", token=token)
+
+
+def _address(tenant: Tenant) -> dict[str, object]:
+    """Where the tenant is, as settings."""
+    told = {"kandji.api_url": tenant.url or None, "kandji.token_name": tenant.token_name}
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _host(host: Host | None, tenant: Tenant, folder: str | Path | None, batch: Batch | None, keys_from: str) -> Host:
+    """The host of one call, with what the call says itself; a call that is in no batch is one.
+
+    Raises:
+        CredentialError: the token is none.
+    """
     host = host or Host()
-    host = host if host.batch else replace(host, batch=Batch())
-    if folder is None:
-        return host
-    return replace(host, environ={**host.environ, "KANDJI_UPLOADER_DIR": str(folder)})
+    if tenant.token is not None:
+        from kandji_uploader.settings import credentials
+
+        host = replace(host, token=credentials.given_token(tenant.token, keys_from))
+    if folder is not None:
+        host = replace(host, environ={**host.environ, "KANDJI_UPLOADER_DIR": str(folder)})
+    return replace(host, batch=batch or host.batch or Batch(), keys_from=keys_from)

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
+from typing import SupportsIndex
 
 from kandji_uploader._util.lazydataclass import dataclass
 
@@ -21,6 +22,30 @@ class Stage(str, Enum):
 
     PROD = "prod"
     TEST = "test"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant that a caller names, in place of the one in the settings.
+
+    It shows its token to nobody who does not ask: not when it is printed, and it cannot be pickled or copied with it.
+
+    Attributes:
+        name: what people call it.
+        url: the API's address, such as `acme.api.kandji.io`; with or without `https://`.
+        token_name: under which name the environment or the keychain holds the token; None for what the settings say.
+        token: the API token itself; None where it is to be looked up.
+    """
+
+    name: str
+    url: str
+    token_name: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
+        if self.token is not None:
+            raise TypeError("a Tenant with its token cannot be copied or pickled; give it a token_name instead")
+        return object.__reduce_ex__(self, protocol)
 
 
 class InstallType(str, Enum):

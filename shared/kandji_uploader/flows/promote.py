@@ -87,7 +87,7 @@ def pairs(host: Host, keys: Mapping[str, object] | None = None) -> tuple[Pair, .
     Raises:
         SettingsError: all problems of config file and maps.
     """
-    ladder = settings.load(keys or {}, given_origin="command line", caller="autopkg", environ=host.environ)
+    ladder = settings.load(keys or {}, given_origin=host.keys_from, caller="autopkg", environ=host.environ)
     base = ladder.settle()
     for warning in base.warnings:
         host.warn(warning)
@@ -110,7 +110,7 @@ def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | No
     """
     given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_HOLDS}after_days": 0, **(keys or {})}
     return Pair(
-        "", settings.load(given, given_origin="command line", caller="command line", environ=host.environ).settle()
+        "", settings.load(given, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
     )
 
 
@@ -236,7 +236,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         TargetError: there is no such app, or nothing is known that it had before.
         KandjiUploaderError: nothing was changed.
     """
-    held = settings.load(keys or {}, given_origin="command line", caller="command line", environ=host.environ).settle()
+    held = settings.load(keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
     with open_place(held, (name,), host) as place:
         app = with_digest(app_named(name, place.tenant), place)
         ledger = _everything_known(app, place)

@@ -6,10 +6,12 @@ Request -> Settings -> Installer -> AppFacts -> Targets -> Plan -> Outcomes -> r
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ from kandji_uploader.publish.refresh import Place, gather
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.report import slack
+from kandji_uploader.report import text as report
 from kandji_uploader.settings import credentials
 from kandji_uploader.state import Owed, Published, Store, digests_of, store_of
 
@@ -72,13 +75,19 @@ class Request:
     lock_patience: float = 900.0
 
 
+def _log(level: int, text: str) -> None:
+    """Log a text, line by line; control characters are shown, so that nothing can pass for a line of ours."""
+    for line in text.splitlines():
+        logging.getLogger("kandji_uploader").log(level, "%s", report.visible(line))
+
+
 @dataclass(frozen=True)
 class Host:
     """What the library may ask of whoever calls it.
 
     Attributes:
-        say: told what is being done, one line each.
-        warn: told what is odd.
+        say: told what is being done, one line each; the logger `kandji_uploader` by default.
+        warn: told what is odd; likewise.
         progress: told the bytes sent and the bytes in all.
         now: epoch seconds.
         environ: the environment variables.
@@ -86,16 +95,20 @@ class Host:
         batch: what this is part of; the tenant is read once for all of it. None in an AutoPkg run, of which nobody
             knows how many recipes it has: what was read is believed for a quarter of an hour there.
         claims: which item means which Custom App, where this is in no batch; None where nothing else is published.
+        token: the API token, where the caller gives it; None to have it looked up as the settings say.
+        keys_from: what error texts call the origin of a command's own settings.
     """
 
-    say: Callable[[str], None] = lambda _: None
-    warn: Callable[[str], None] = lambda _: None
+    say: Callable[[str], None] = partial(_log, logging.INFO)
+    warn: Callable[[str], None] = partial(_log, logging.WARNING)
     progress: Callable[[int, int], None] | None = None
     now: Callable[[], float] = time.time
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     turn: Turn = field(default_factory=Turn)
     batch: Batch | None = None
     claims: Claims | None = None
+    token: credentials.Secret | None = None
+    keys_from: str = "command line"
 
 
 def run(request: Request, host: Host | None = None, source: Source | None = None) -> RunResult:
@@ -348,7 +361,7 @@ def open_tenant(held: Settings, host: Host) -> TenantView:
     Raises:
         CredentialError: there is no token.
     """
-    token = credentials.api_token(held, host.environ)
+    token = host.token or credentials.api_token(held, host.environ)
     policy = Policy(
         connect_timeout=held.connect_timeout,
         idle_timeout=held.idle_timeout,

@@ -18,19 +18,20 @@ from kandji_uploader.status import summary as fleet
 from kandji_uploader.status.models import FleetApp
 
 
-def statuses(names: Sequence[str], host: Host) -> tuple[FleetApp, ...]:
+def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None = None) -> tuple[FleetApp, ...]:
     """The apps of these names, each with its figures.
 
     Args:
         names: Custom Apps; or entries of a map with `promotion`, which stand for their test and prod app.
         host: who is told.
+        keys: settings of this call, such as `kandji.api_url`.
 
     Raises:
         TargetError: there is no such app, or there are several.
         KandjiUploaderError: the tenant could not be read.
     """
-    held = settings.load({}, given_origin="command line", caller="command line", environ=host.environ).settle()
-    known = pairs(host)
+    held = settings.load(keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
+    known = pairs(host, keys)
     tenant = pipeline.open_tenant(held, host)
     wanted = {app: stage for name in names for app, stage in _apps(name, known)}
     return tuple(_of(app_named(name, tenant), stage, held, host) for name, stage in wanted.items())

@@ -88,6 +88,21 @@ def api_token(settings: Settings, environ: Mapping[str, str] | None = None, plat
     return _checked(found, settings.token_name, "API token")
 
 
+def given_token(text: str, origin: str) -> Secret:
+    """An API token that the caller gives.
+
+    Args:
+        text: the token.
+        origin: who gives it, for error texts.
+
+    Raises:
+        CredentialError: it is none.
+    """
+    if not text.strip():
+        raise CredentialError(f"the API token in {origin} is empty; leave it out to have it looked up")
+    return _checked(Secret(text.strip(), origin.removeprefix("the ")), "token", "value of")
+
+
 def slack_webhook(
     settings: Settings, environ: Mapping[str, str] | None = None, platform: str = sys.platform
 ) -> Secret | None:
