@@ -39,6 +39,28 @@ def test_a_dry_run_refuses_them_in_the_same_words(house, here):
     assert house.writes() == []
 
 
+def told(ran):
+    """What is said of each Custom App before anything is done: its name, what is to be done, and why."""
+    return [line for line in (ran.stdout + ran.stderr).splitlines() if ": create (" in line or ": update (" in line]
+
+
+def test_a_dry_run_says_why_in_the_words_of_the_real_one(house, here):
+    for version in ("1.0", "1.1"):
+        words = ("-p", house.widget(version), "-n", "Widget")
+        dry = told(here(*words, "-y"))
+        assert dry == told(here(*words))
+        assert dry[0].startswith("Widget: ")
+
+
+def test_a_dry_run_of_the_schedule_says_why_too(house, here, offer):
+    offer("widget")
+    here("schedule", "add", "widget", "--every", "4", "--unchecked")
+    dry = here("schedule", "run", "--dry")
+    assert "widget: dry_run" in dry.stdout
+    assert told(dry) == told(here("schedule", "run"))
+    assert told(dry)[0].startswith("Widget (kandji-uploader): create (")
+
+
 def test_one_installer_that_is_named_twice_is_one(house, here):
     path = house.widget()
     ran = here("-p", path, "-p", f"{path.parent}/../{path.parent.name}/{path.name}", "-p", path, "--json")

@@ -224,6 +224,27 @@ class TestCatalogs:
         want = item(only(tmp_path, manifests, [pkginfo("Firefox", "2.0", TEST)]), "Firefox").wanted[0]
         assert (want.catalog, want.wish.manifest) == ("testing", "deeper")
 
+    def test_a_manifest_that_is_included_on_two_ways_is_worked_off_with_the_catalogs_of_each(self, tmp_path):
+        manifests = {
+            "site": {"catalogs": PROD, "included_manifests": ["one", "two"]},
+            "one": {"included_manifests": ["base"]},
+            "two": {"catalogs": TEST, "included_manifests": ["base"]},
+            "base": {"managed_installs": ["Firefox"]},
+        }
+        wanted = item(only(tmp_path, manifests, [pkginfo("Firefox", "2.0", TEST)]), "Firefox").wanted
+        site = next(want for want in wanted if want.manifest == "site")
+        assert (site.catalog, site.package.version) == ("testing", "2.0")
+        both = [pkginfo("Firefox", "2.0", TEST), pkginfo("Firefox", "1.0", PROD)]
+        wanted = item(only(tmp_path / "both", manifests, both), "Firefox").wanted
+        site = next(want for want in wanted if want.manifest == "site")
+        assert (site.catalog, site.package.version) == ("production", "1.0"), "what the first way finds comes first"
+
+    def test_a_line_whose_version_no_catalog_has_leaves_the_next_one_to_count(self, tmp_path):
+        manifests = {"site": device(managed_installs=["Firefox-9.0", "Firefox"])}
+        found = only(tmp_path, manifests, [pkginfo("Firefox", "1.0", PROD)])
+        assert item(found, "Firefox").wanted[0].package.version == "1.0"
+        assert "managed_installs Firefox 9.0 in site (site)" in whats(found, "Firefox")
+
     def test_catalogs_of_its_own_win_over_the_parents(self, tmp_path):
         manifests = {
             "site": {"catalogs": TEST, "included_manifests": ["base"]},

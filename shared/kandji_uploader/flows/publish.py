@@ -322,6 +322,8 @@ def carry_out(
     _check_scripts(plans, question, host, job.facts)
     sha256 = question.installer.sha256 or ""
     if place.settings.dry_run:
+        for plan in plans:
+            host.say(plan.told)
         outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
     else:
         with host.turn.changing():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kandji_uploader.munki.catalogs import Shelf
-from kandji_uploader.munki.values import Gap, Mode, Options, Want, Wish
+from kandji_uploader.munki.values import Gap, Mode, Options, PkgInfo, Want, Wish
 
 Lines = dict[str, list[Wish]]
 """The unconditional lines for one item, by list."""
@@ -52,10 +52,10 @@ def settle(device: str, wishes: tuple[Wish, ...], shelf: Shelf, options: Options
 
 def _want(device: str, lines: Lines, shelf: Shelf, options: Options) -> Want:
     key = next(key for key in _MODES if key in lines)
-    wish = lines[key][0]
     mode = _MODES[key]
-    found = shelf.find(wish.name, wish.version, wish.catalogs) if mode is not Mode.REMOVE else None
-    package, catalog = found or (None, "")
+    wish, package, catalog = lines[key][0], None, ""
+    if mode is not Mode.REMOVE:
+        wish, package, catalog = _found(lines[key], shelf)
     return Want(
         device,
         mode,
@@ -64,23 +64,39 @@ def _want(device: str, lines: Lines, shelf: Shelf, options: Options) -> Want:
         catalog,
         options.stage_of(catalog),
         featured=mode is Mode.OFFER and "featured_items" in lines and "optional_installs" in lines,
-        gaps=tuple(Gap(f"{what} ({device})", why) for what, why in _passed_over(key, lines)),
+        gaps=tuple(Gap(f"{what} ({device})", why) for what, why in _passed_over(key, lines, wish)),
     )
 
 
-def _passed_over(key: str, lines: Lines) -> Iterator[tuple[str, str]]:
+def _found(wishes: list[Wish], shelf: Shelf) -> tuple[Wish, PkgInfo | None, str]:
+    """The first line whose catalogs hold the item, with what they hold.
+
+    Munki works a manifest off on each way that includes it, with the catalogs of that way; an item that it has not
+    found on one way is not done with.
+    """
+    for wish in wishes:
+        found = shelf.find(wish.name, wish.version, wish.catalogs)
+        if found:
+            return wish, *found
+    return wishes[0], None, ""
+
+
+def _passed_over(key: str, lines: Lines, counts: Wish) -> Iterator[tuple[str, str]]:
     """What else the manifests say of the item, and why it does not count."""
     for other in lines:
         why = _OVERRULED.get((key, other))
         if why:
             yield other, f"overruled by {key}: {why}"
-    first = lines[key][0]
-    for later in (each for each in lines[key] if each.version != first.version):
-        yield f"{key} {later.written} in {later.manifest}", f"{first.written} in {first.manifest} comes first"
+    before = True
+    for line in lines[key]:
+        before = before and line is not counts
+        if line.version != counts.version:
+            why = "no catalog of it has that" if before else f"{counts.written} in {counts.manifest} comes first"
+            yield f"{key} {line.written} in {line.manifest}", why
     if "featured_items" in lines and key != "optional_installs":
         yield "featured_items", "has an effect only on items that are offered in optional_installs"
-    if key == "managed_updates" and first.version:
-        yield f"managed_updates {first.written}", "Munki's wiki asks for the name without a version here"
+    if key == "managed_updates" and counts.version:
+        yield f"managed_updates {counts.written}", "Munki's wiki asks for the name without a version here"
     if _MODES[key] is Mode.OFFER:
         yield from _default_install(lines)
 

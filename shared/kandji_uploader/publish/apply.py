@@ -83,7 +83,7 @@ def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...
     outcomes: list[Outcome] = []
     try:
         for plan in plans:
-            tools.say(f"{plan.target.name}: {plan.action.value} ({plan.reason})")
+            tools.say(plan.told)
             outcomes.append(_one(plan, upload, tools))
     except KeyboardInterrupt:
         tools.tenant.forget_apps()

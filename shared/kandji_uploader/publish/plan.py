@@ -110,6 +110,11 @@ class TargetPlan:
     warnings: tuple[str, ...] = ()
 
     @property
+    def told(self) -> str:
+        """What is to be done and why, in the words of a dry run and of a real one."""
+        return f"{self.target.name}: {self.action.value} ({self.reason})"
+
+    @property
     def changes(self) -> tuple[str, ...]:
         """The names of the fields that will be sent."""
         return (*(("file_key",) if self.needs_file else ()), *self.fields)
