@@ -60,6 +60,12 @@ class KandjiUploader(Processor):
         "dry_run": {"required": False, "description": "Show what would be done and change nothing."},
         "unzip_location": {"required": False, "description": "Where a .zip is unpacked on the Mac."},
         "allow_downgrade": {"required": False, "description": "Publish a version lower than the one in Kandji."},
+        "urgent": {
+            "required": False,
+            "description": (
+                "Why versions go to the test and the prod app at once, without a soak; take it out again afterwards."
+            ),
+        },
         "replace_audit_script": {
             "required": False,
             "description": "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",

@@ -30,6 +30,7 @@ KEYS = (
     "dry_run",
     "unzip_location",
     "allow_downgrade",
+    "urgent",
     "replace_audit_script",
 )
 """The recipe keys; `custom_app` and `enforcement_delays` also as flat dotted keys."""

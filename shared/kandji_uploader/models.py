@@ -247,6 +247,7 @@ class Settings:
         unzip_location_given: whether recipe, flag or map gave it (then an existing app is brought in line).
         create_new: always create, even where an app of that name exists.
         allow_downgrade: publish a version lower than the one in Kandji.
+        urgent: why a version goes to every stage at once, without a soak; None where it is not urgent.
         replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
         audit_template: path of a custom audit template; None for the bundled one.
         processing_timeout: seconds to wait for `still being processed` before giving up for this run.
@@ -289,6 +290,7 @@ class Settings:
     unzip_location_given: bool = False
     create_new: bool = False
     allow_downgrade: bool = False
+    urgent: str | None = None
     replace_audit_script: bool = False
     audit_template: str | None = None
     processing_timeout: float = 300.0
@@ -484,6 +486,7 @@ class RunResult:
         app_name: what the run calls the software.
         sha256: hex digest of the installer; "" where it was not needed.
         news: whether people want to hear of it although nothing changed.
+        urgent: why it went to every stage at once, without a soak; "" where it was not urgent.
     """
 
     source: str
@@ -493,6 +496,7 @@ class RunResult:
     app_name: str = ""
     sha256: str = ""
     news: bool = False
+    urgent: str = ""
 
     @property
     def changed(self) -> bool:

@@ -344,6 +344,11 @@ EFFECTS: dict[str, Effect] = {
         PROD_NAME,
         before=lambda scene: scene.publish("2.0", PROD_NAME),
     ),
+    "urgent": Effect(
+        "CVE-2026-1234",
+        beside={**NAMES, "custom_app.promotion.after_days": 9},
+        **says("urgent: CVE-2026-1234"),
+    ),
 }
 """By where each key is in `Settings`."""
 
@@ -378,6 +383,7 @@ FLAGS = {
     "api_url": "api_url",
     "enforcement": "enforcement_type",
     "allow_downgrade": "allow_downgrade",
+    "urgent": "urgent",
     "replace_audit_script": "replace_audit_script",
     "arch": "arch",
 }

@@ -21,6 +21,7 @@ from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action, InstallType, Outcome
 from kandji_uploader.publish import releases
 from kandji_uploader.report import text as report
+from kandji_uploader.state import Store
 from tests.promotion.conftest import SOAK
 from tests.promotion.world import PROD, TEST, World, failing, firefox, passing, stamp
 
@@ -360,6 +361,65 @@ def test_what_an_older_version_noted_is_read_and_neither_soaks_anew_nor_is_writt
     held = world.publish("1.0", custom_app=scripts(world, postinstall_script="echo 2"))
     assert world.prod(held).action is Action.HELD
     assert script_of(world, PROD) == "echo 1"
+
+
+# Urgent
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+def test_what_is_urgent_goes_to_test_and_prod_at_once_and_is_not_held_afterwards(told: World, forgetful: bool) -> None:
+    told.forgetful = forgetful
+    in_production(told)
+    told.writes()
+    result = told.publish("1.1", urgent="CVE-2026-1234")
+    assert [(item.name, item.action) for item in result.outcomes] == [(TEST, Action.UPDATE), (PROD, Action.UPDATE)]
+    assert (told.enforced(TEST), told.enforced(PROD)) == ("1.1", "1.1")
+    assert len([line for line in told.writes() if line.endswith("custom-apps/upload")]) == 1
+    assert all(item.reason.startswith("urgent: CVE-2026-1234; ") for item in result.outcomes)
+    assert "urgent, without a soak: CVE-2026-1234" in slack(told)[-1]
+    for name in (TEST, PROD):
+        assert json.loads(audit.read(told.tenant.app(name)["audit_script"]).notes["current"])["w"] == "CVE-2026-1234"
+    told.writes()
+    for _ in range(3):
+        told.macs(errors=4)
+        assert told.prod(told.publish("1.1")).action is Action.UNCHANGED
+        told.wait(1)
+    assert told.writes() == []
+    told.publish("1.2")
+    assert (told.enforced(TEST), told.enforced(PROD)) == ("1.2", "1.1")
+
+
+def test_what_is_urgent_and_in_test_already_is_not_uploaded_again(world: World) -> None:
+    in_production(world)
+    world.publish("1.1")
+    world.macs(errors=4)
+    world.writes()
+    assert world.prod(world.publish("1.1", urgent="CVE-2026-1234")).action is Action.UPDATE
+    assert world.writes() == [f"PATCH library/custom-apps/{world.tenant.app(PROD)['id']}"]
+    history = Store(world.folder / "state", world.tenant.url).history(world.tenant.app(PROD)["id"])
+    assert history[-1].recipe == "Firefox.pkg, urgent: CVE-2026-1234"
+
+
+def test_the_command_promotes_what_is_urgent_whatever_the_macs_and_the_clock_say(told: World) -> None:
+    in_production(told)
+    told.publish("1.1")
+    told.macs(errors=4)
+    told.ahead = 3 * 86_400.0
+    keys = {"urgent": "CVE-2026-1234", "custom_app.promotion.after_days": 5, "custom_app.promotion.min_pass": 3}
+    (done,) = promote.promote([promote.named_pair(PROD, TEST, told.host, keys)], told.host)
+    (outcome,) = done.outcomes
+    assert (outcome.action, outcome.reason.split(";")[0]) == (Action.PROMOTE, "urgent: CVE-2026-1234")
+    assert told.enforced(PROD) == "1.1"
+    assert "urgent, without a soak: CVE-2026-1234" in slack(told)[-1]
+
+
+def test_what_is_urgent_does_not_go_above_a_pin_nor_bring_back_what_was_rolled_back(world: World) -> None:
+    in_production(world)
+    pinned = world.publish("1.1", urgent="CVE-2026-1234", custom_app={"pin_version": "1.0"})
+    assert [item.action for item in pinned.outcomes] == [Action.PINNED, Action.PINNED]
+    world.publish("1.1", urgent="CVE-2026-1234")
+    promote.rollback(PROD, world.host)
+    assert world.prod(world.publish("1.1", urgent="CVE-2026-1234")).action is Action.HELD
 
 
 # Where the status cannot be read

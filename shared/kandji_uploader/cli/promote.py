@@ -5,6 +5,7 @@ The pairs and their rules are the entries of recipe_map and package_map that hol
 Examples:
   kandji-uploader promote --all -y
   kandji-uploader promote Firefox --now
+  kandji-uploader promote Firefox --urgent "CVE-2026-1234 is exploited"
   kandji-uploader promote --test "Firefox (Test)" --prod Firefox --after-days 7 --max-error-percent 5
 """
 
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="Macs that may be in ERROR, per cent of those that report",
     )
     add("--now", action="store_true", help="do not wait for the days; the Macs' health counts all the same")
+    add("--urgent", metavar="REASON", help="do not wait, whatever the Macs say, and why; it is noted and told to Slack")
     add("--force", action="store_true", help="also over a file that somebody else has put into the prod app")
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
@@ -53,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         return USAGE
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
-    keys = {"dry_run": True} if arguments.dry else {}
+    given = {"dry_run": arguments.dry or None, "urgent": arguments.urgent}
+    keys = {key: value for key, value in given.items() if value is not None}
     if arguments.prod:
         wanted: Sequence[promote.Pair] = [promote.named_pair(arguments.prod, arguments.test, host, keys)]
     else:

@@ -69,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"how a new app is enforced: {', '.join(kind.value for kind in Enforcement)}",
     )
     add("--allow-downgrade", action="store_true", help="publish a version lower than the one in Kandji")
+    add("--urgent", metavar="REASON", help="to the test and the prod app at once, without a soak, and why")
     add("--replace-audit-script", action="store_true", help="replace an audit script that somebody else wrote")
     _configure_casks(parser.add_argument_group("Homebrew casks"))
 
@@ -273,6 +274,7 @@ def _keys(arguments: argparse.Namespace) -> dict[str, object]:
         "arch": arguments.arch,
         "enforcement_type": arguments.enforcement,
         "allow_downgrade": arguments.allow_downgrade or None,
+        "urgent": arguments.urgent,
         "replace_audit_script": arguments.replace_audit_script or None,
     }
     return {**given, **{key: value for key, value in further.items() if value is not None}}

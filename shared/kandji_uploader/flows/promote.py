@@ -165,7 +165,8 @@ def promote(
             raise
         except KandjiUploaderError as problem:
             outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
-        result = RunResult(pair.entry or name, (outcome,), held.dry_run, app_name=name, news=news)
+        urgent = held.urgent or ""
+        result = RunResult(pair.entry or name, (outcome,), held.dry_run, app_name=name, news=news, urgent=urgent)
         pipeline.announce(result, held, host)
         results.append(result)
     return results

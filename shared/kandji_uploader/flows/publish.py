@@ -168,10 +168,11 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
         outcomes, sha256 = _deliver(targets, source, place, host, request, debt)
         debt.ended(outcomes, sha256)
         news = False
-        if held.promotion is not None:
+        if held.promotion is not None and not held.urgent:
             further, news = _promote_too(targets, place, host, outcomes)
             outcomes = (*outcomes, further)
-    return RunResult(str(request.path), outcomes, held.dry_run, source.facts_if_read(), name, sha256, news)
+    facts, urgent = source.facts_if_read(), held.urgent or ""
+    return RunResult(str(request.path), outcomes, held.dry_run, facts, name, sha256, news, urgent)
 
 
 def _claim(request: Request, held: Settings, host: Host, apps: Mapping[str, str]) -> None:
@@ -198,20 +199,28 @@ def _deliver(
     targets: tuple[Target, ...], source: Source, place: Place, host: Host, request: Request, debt: owed.Debt
 ) -> tuple[tuple[Outcome, ...], str]:
     """Publish the installer: to every target, or with promotion to the test app only."""
-    wanted = targets
-    if place.settings.promotion is not None:
+    wanted, urgent = targets, place.settings.urgent
+    soaks = place.settings.promotion is not None
+    if soaks and not urgent:
         wanted = tuple(target for target in targets if target.stage is Stage.TEST)
     question = gather(wanted, source, place)
     plans = make_plan(wanted, question)
-    if wanted != targets:
+    if soaks:
         from kandji_uploader.promotion import candidates
 
-        question = candidates.entering(question, plans, targets[-1], place)
+        if urgent:
+            host.warn(f"urgent: {urgent}; test and prod app get it without a soak. Take `urgent` out again afterwards")
+            question = candidates.urgently(question, plans, (targets[0], targets[-1]), place)
+        else:
+            question = candidates.entering(question, plans, targets[-1], place)
         plans = make_plan(wanted, question)
     _claim(request, place.settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
+    if urgent:
+        plans = tuple(replace(plan, reason=f"urgent: {urgent}; {plan.reason}") for plan in plans)
+    by = request.recipe or request.path.name
     job = Job(
         source.path,
-        request.recipe or request.path.name,
+        f"{by}, urgent: {urgent}" if urgent else by,
         facts=source.facts_if_read(),
         begun=source.begun,
         check_unchanged=source.check_unchanged,
@@ -278,7 +287,8 @@ def promote(
     test, prod = targets
     step = candidates.step(prod, test, place, at_once=at_once, force=force)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
-    job = Job(Path(step.question.installer.name), f"promoted from {test.name}", gone)
+    urgent = f", urgent: {place.settings.urgent}" if place.settings.urgent else ""
+    job = Job(Path(step.question.installer.name), f"promoted from {test.name}{urgent}", gone)
     (outcome,), _ = carry_out((step.plan,), step.question, place, host, job)
     if outcome.action.writes and step.decision.release is not None:
         outcome = replace(outcome, action=Action.PROMOTE)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
-from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Settings, Stage, Target
+from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Promotion, Settings, Stage, Target
 from kandji_uploader.promotion import rules as promotion
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.publish import matching, plan, releases
@@ -140,7 +140,24 @@ _OF_A_RELEASE = {"preinstall_script", "postinstall_script", "restart", "unzip_lo
 def _coming(question: Question, test: Target, prod: Target, place: Place) -> Release:
     coming = plan.coming(question, question.installer.sha256 or "", place.now)
     mine, theirs = plan.contents(test, question), plan.contents(prod, question)
-    return replace(coming, digest=releases.digest_of(coming.sha256, mine, theirs), given=theirs.given)
+    digest, urgent = releases.digest_of(coming.sha256, mine, theirs), question.settings.urgent or ""
+    return replace(coming, digest=digest, given=theirs.given, urgent=urgent)
+
+
+def urgently(question: Question, plans: Sequence[TargetPlan], targets: tuple[Target, Target], place: Place) -> Question:
+    """The question with what is to be remembered of both apps, test and prod, where a release goes to both at once."""
+    test, prod = targets
+    question = entering(question, plans, prod, place)
+    coming = _coming(question, test, prod, place)
+    each = next(each for each in plans if each.target.stage is Stage.PROD)
+    ledger, live = Ledger(), None
+    if each.app is not None:
+        ledger = plan.ledger(each.app, question.remembered)
+        live = live_release(each.app, ledger, place.now)
+        if not each.needs_file and not _another(coming, live, each):
+            return question
+    after = releases.replaced(ledger, live, coming, keep=releases.KEPT_FORMER)
+    return replace(question, notes={**question.notes, Stage.PROD: releases.to_notes(after)})
 
 
 def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
@@ -219,7 +236,7 @@ def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, for
         AuditScriptError: nothing tells what the prod app's audit script should look for.
         NetworkError, ApiError: the tenant could not be read.
     """
-    rules = place.settings.promotion
+    rules, urgent = place.settings.promotion, place.settings.urgent
     assert rules is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
     source, question = _meant(test, place), _bare(place)
     if source.app is None:
@@ -235,9 +252,12 @@ def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, for
     live = pair.live
     if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, place.now)):
         live = _asked(live, test_app, place)
-    decision = promotion.decide(
-        live, pair.candidates, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
-    )
+    if urgent:
+        decision = promotion.decide(live, (), Promotion(), standing, place.now, at_once=True)
+    else:
+        decision = promotion.decide(
+            live, pair.candidates, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
+        )
     if decision.release is None:
         return _staying(pair, decision, standing, place)
     if app is not None and not force and pair.ledger.current and not noted(app, pair.ledger):
@@ -531,12 +551,13 @@ def _moving(
     release = decision.release
     assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
     live = live_release(app, ledger, place.now) if app else None
-    after = releases.replaced(
-        ledger, live, replace(release, at=place.now, until=0.0, health=None), keep=releases.KEPT_FORMER
-    )
+    urgent = settings.urgent or ""
+    put = replace(release, at=place.now, until=0.0, health=None, urgent=urgent)
+    after = releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
     question = put_question(prod, app, release, after, replace(place, settings=settings), by_hand=force)
     found = plan.plan_target(prod, question)
-    reason = decision.reason if found.action.writes else found.reason
+    reason = f"urgent: {urgent}; {decision.reason}" if urgent else decision.reason
+    reason = reason if found.action.writes else found.reason
     return Step(replace(found, reason=reason), question, decision)
 
 

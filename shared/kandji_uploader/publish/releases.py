@@ -127,6 +127,7 @@ class Release:
         until: when another took its place, epoch seconds; 0 for what the app has, and where that is not known.
         digest: of all of it, see `digest_of`; "" where it is not known (older versions did not note it).
         given: which contents it came with, see `Contents.given`.
+        urgent: why it went to every stage without a soak; "" where it was not urgent.
         file_key: its key in the store; "" where it is not known.
         install_type: what kind of file it is.
         app_name: what its audit script looks for, and so the following; None where there is no such thing.
@@ -149,6 +150,7 @@ class Release:
     until: float = 0.0
     digest: str = ""
     given: str = ""
+    urgent: str = ""
 
     @property
     def mark(self) -> str:
@@ -374,6 +376,7 @@ _SHORT = {
     "y": "version_key",
     "d": "digest",
     "g": "given",
+    "w": "urgent",
 }
 
 

@@ -35,7 +35,9 @@ def message(result: RunResult) -> Mapping[str, object]:
     head = "KandjiUploader failed" if result.failed else "KandjiUploader published"
     if not (result.failed or result.changed):
         head = "KandjiUploader holds back"
-    return _blocks(f"{head}: {_escaped(result.app_name or result.source)}", [_of(item) for item in result.outcomes])
+    why = [f"urgent, without a soak: {_escaped(result.urgent)}"] if result.urgent else []
+    sections = [*why, *(_of(item) for item in result.outcomes)]
+    return _blocks(f"{head}: {_escaped(result.app_name or result.source)}", sections)
 
 
 def failure(installer: str, text: str) -> Mapping[str, object]:

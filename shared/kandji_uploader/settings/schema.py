@@ -364,6 +364,12 @@ RECIPE_KEYS = (
         recipe="allow_downgrade",
         default=False,
     ),
+    Key(
+        "urgent",
+        kinds.text,
+        "Why versions go to the test and the prod app at once, without a soak; take it out again afterwards.",
+        recipe="urgent",
+    ),
 )
 
 ALL_KEYS = (*CONFIG_KEYS, *RECIPE_KEYS)
