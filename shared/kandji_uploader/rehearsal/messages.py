@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -38,12 +40,48 @@ class Message:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; `headers` are those beside Content-Type and Content-Length."""
+    """An answer.
+
+    Attributes:
+        status: HTTP's.
+        body: its bytes.
+        content_type: of the body.
+        headers: those beside Content-Type and Content-Length.
+        file: what follows the body; large, and never held whole.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    file: Path | None = None
+
+
+_BOUNDARY = re.compile(r'multipart/form-data\s*;.*\bboundary="?([^";]{1,70})"?', re.IGNORECASE)
+_NAME = re.compile(rb'^content-disposition:\s*form-data\b.*?[;\s]name="([^"]*)"', re.IGNORECASE | re.MULTILINE)
+
+
+def boundary_of(content_type: str) -> bytes | None:
+    """What divides the parts of a multipart form; None where it is none."""
+    found = _BOUNDARY.match(content_type)
+    return None if found is None else found.group(1).encode()
+
+
+def name_of(part: bytes) -> bytes | None:
+    """The name of a part of a multipart form by its headers."""
+    found = _NAME.search(part.lstrip(b"\r\n"))
+    return None if found is None else found.group(1)
+
+
+def form_fields(body: bytes, boundary: bytes) -> dict[str, str]:
+    """The fields of a multipart form that is in memory, in their order; a part without a name is left out."""
+    fields = {}
+    for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:]:
+        head, _, value = part.partition(b"\r\n\r\n")
+        name = name_of(head)
+        if name is not None:
+            fields[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+    return fields
 
 
 def json_reply(status: int, data: Any, headers: Mapping[str, str] | None = None) -> Reply:

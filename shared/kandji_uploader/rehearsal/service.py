@@ -9,14 +9,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from kandji_uploader.rehearsal import rules, tickets
 from kandji_uploader.rehearsal.holdings import Holdings
-from kandji_uploader.rehearsal.messages import Message, Reply, detail, json_reply, not_found
+from kandji_uploader.rehearsal.messages import Message, Reply, boundary_of, detail, form_fields, json_reply, not_found
 
 PREFIX = "/api/v1/"
 _ITEM = "([^/]+)"
@@ -24,6 +24,7 @@ _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 _EXTRAS = ("sha256", "self_service_category_id", "self_service_recommended")
 _LARGEST_PAGE = 1000
 _LAST_PAGE = 10**9
+_A_SECOND, _AN_HOUR = 50, 10_000  # requests; documented, and told in headers, but only `rate_limit` is enforced
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,12 @@ class Api:
 
     def answer(self, message: Message, body: bytes) -> tuple[Reply, Mapping[str, Any]]:
         """Act on a request; returns the answer and the fields that its body held."""
-        refusal = self._unauthorized(message) or self._throttled()
-        if refusal is not None:
-            return refusal, {}
+        limits, wait = self._rate.count(self.options)
+        refusal = self._unauthorized(message) or _throttled(wait)
+        reply, fields = (refusal, {}) if refusal is not None else self._found(message, body)
+        return replace(reply, headers=MappingProxyType({**reply.headers, **limits})), fields
+
+    def _found(self, message: Message, body: bytes) -> tuple[Reply, Mapping[str, Any]]:
         path = message.path.removeprefix(PREFIX)
         routes = [(route, found) for route in _ROUTES if (found := route.pattern.fullmatch(path))]
         if not routes:
@@ -130,16 +134,6 @@ class Api:
             return None
         text = "Invalid token." if given else "Authentication credentials were not provided."
         return detail(401, text, {"WWW-Authenticate": "Bearer"})
-
-    def _throttled(self) -> Reply | None:
-        if self.options.rate_limit is None:
-            return None
-        wait = self._rate.wait(self.options.rate_limit, self.options.rate_seconds)
-        if wait <= 0:
-            return None
-        seconds = math.ceil(wait)
-        text = f"Request was throttled. Expected available in {seconds} seconds."
-        return detail(429, text, {"Retry-After": str(seconds)})
 
     # Custom Apps
 
@@ -217,7 +211,7 @@ class Api:
         return shown
 
     def _with_link(self, app: Mapping[str, Any]) -> dict[str, Any]:
-        return {**app, "file_url": f"{self._origins['outside']}/store/{app['file_key']}?X-Amz-Expires=3600"}
+        return {**app, "file_url": f"{self._origins['outside']}/store/{quote(app['file_key'])}?X-Amz-Expires=3600"}
 
     # Self Service, Blueprints, Library Items, inventory
 
@@ -365,32 +359,65 @@ _ROUTES = (
 
 
 class _Rate:
-    """Counts the requests of a window of real time."""
+    """Counts the requests of windows of real time: of a second and an hour, as the service does, and of the options."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._start = 0.0
-        self._count = 0
+        self._windows: dict[str, tuple[float, int]] = {}
 
-    def wait(self, limit: int, seconds: float) -> float:
-        """Count one request; how many seconds it should have waited, 0 where it is within the limit."""
+    def count(self, options: Options) -> tuple[dict[str, str], float]:
+        """Count one request.
+
+        Returns:
+            The headers that tell the limits (by the names that the service's gateway, Kong, gives them), and how many
+            seconds the request should have waited; 0 where it is within the limit of the options, or there is none.
+        """
         with self._lock:
-            now = time.monotonic()
-            if now - self._start >= seconds:
-                self._start, self._count = now, 0
-            self._count += 1
-            return 0.0 if self._count <= limit else self._start + seconds - now
+            in_second, second_ends = self._in_window("second", 1.0)
+            in_hour, _ = self._in_window("hour", 3600.0)
+            in_options, ends = self._in_window("options", options.rate_seconds)
+        headers = {
+            "RateLimit-Limit": str(_A_SECOND),
+            "RateLimit-Remaining": str(max(_A_SECOND - in_second, 0)),
+            "RateLimit-Reset": str(math.ceil(second_ends)),
+            "X-RateLimit-Limit-Hour": str(_AN_HOUR),
+            "X-RateLimit-Remaining-Hour": str(max(_AN_HOUR - in_hour, 0)),
+        }
+        throttled = options.rate_limit is not None and in_options > options.rate_limit
+        return headers, ends if throttled else 0.0
+
+    def _in_window(self, name: str, seconds: float) -> tuple[int, float]:
+        """The requests of a window with this one, and the seconds to its end."""
+        now = time.monotonic()
+        start, count = self._windows.get(name, (now, 0))
+        if now - start >= seconds:
+            start, count = now, 0
+        self._windows[name] = start, count + 1
+        return count + 1, start + seconds - now
+
+
+def _throttled(wait: float) -> Reply | None:
+    if wait <= 0:
+        return None
+    seconds = math.ceil(wait)
+    text = f"Request was throttled. Expected available in {seconds} seconds."
+    return detail(429, text, {"Retry-After": str(seconds)})
 
 
 def _fields(message: Message, body: bytes) -> Mapping[str, Any] | Reply:
     """The fields of a body, from a form or from JSON; or the refusal."""
+    said = message.headers.get("content-type", "")
+    kind, boundary = said.partition(";")[0].strip().lower(), boundary_of(said)
     if not body:
         return MappingProxyType({})
-    kind = message.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == _FORM:
         return MappingProxyType(dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)))
-    if kind != _JSON:
-        return detail(415, f'Unsupported media type "{kind}" in request.')
+    if boundary is not None:
+        return MappingProxyType(form_fields(body, boundary))
+    return _json_fields(body) if kind == _JSON else detail(415, f'Unsupported media type "{kind}" in request.')
+
+
+def _json_fields(body: bytes) -> Mapping[str, Any] | Reply:
     try:
         data = json.loads(body)
     except ValueError as problem:

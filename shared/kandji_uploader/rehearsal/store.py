@@ -6,25 +6,23 @@ Files are large. They go from the socket through one buffer to the digest and to
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from kandji_uploader.rehearsal import tickets
 from kandji_uploader.rehearsal.holdings import Holdings
-from kandji_uploader.rehearsal.messages import Message, Reply
+from kandji_uploader.rehearsal.messages import Message, Reply, boundary_of, name_of
 
 BLOCK = 1 << 20
 _TAIL = 1 << 16
 """Bytes at the end of a form in which its last boundary, and any field after the file, is looked for."""
 _LONGEST_HEAD = 1 << 20
-_BOUNDARY = re.compile(r'multipart/form-data\s*;.*\bboundary="?([^";]{1,70})"?', re.IGNORECASE)
-_NAME = re.compile(rb'^content-disposition:\s*form-data\b.*?[;\s]name="([^"]*)"', re.IGNORECASE | re.MULTILINE)
 
 
 class Incoming(Protocol):
@@ -47,7 +45,7 @@ class _RefusedError(Exception):
 
 
 class Store:
-    """The upload store of a tenant.
+    """The upload store of a tenant: takes forms at `/store`, gives the files out at `/store/FILE_KEY`.
 
     Args:
         holdings: where uploads are kept.
@@ -66,18 +64,23 @@ class Store:
             return refused.reply
 
     def _take(self, message: Message, body: Incoming) -> Reply:
-        if message.method != "POST":
+        file_key = unquote(message.path.removeprefix("/store")).lstrip("/")
+        if message.method not in (("GET", "HEAD") if file_key else ("POST",)):
             raise _RefusedError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if "authorization" in message.headers:
             raise _RefusedError(
-                400, "InvalidArgument", "Only one auth mechanism allowed; the form is signed, and a header too."
+                400, "InvalidArgument", "Only one auth mechanism allowed; the address is signed, and a header too."
             )
-        boundary = _BOUNDARY.match(message.headers.get("content-type", ""))
+        if file_key:
+            return self._give(file_key)
+        if "content-length" not in message.headers or "transfer-encoding" in message.headers:
+            raise _RefusedError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        boundary = boundary_of(message.headers.get("content-type", ""))
         if boundary is None:
             raise _RefusedError(
                 412, "PreconditionFailed", "Bucket POST must be of the enclosure-type multipart/form-data."
             )
-        form = _Form(body, boundary.group(1).encode())
+        form = _Form(body, boundary)
         fields = form.fields()
         refusal = tickets.refusal(self._holdings, fields)
         if refusal is not None:
@@ -88,6 +91,13 @@ class Store:
             digest = sink.digest if message.twist != "wrong_sha256" else hashlib.sha256(b"not it").hexdigest()
             self._holdings.put_upload(fields["key"], sink.size, digest)
         return Reply(204, content_type="")
+
+    def _give(self, file_key: str) -> Reply:
+        """A file, as the `file_url` of an app leads to it."""
+        path = self._holdings.file_of(file_key)
+        if self._holdings.upload(file_key) is None or not path.is_file():
+            raise _RefusedError(404, "NoSuchKey", "The specified key does not exist.")
+        return Reply(200, content_type="binary/octet-stream", file=path)
 
 
 class _Form:
@@ -121,14 +131,14 @@ class _Form:
         while at >= 0:
             start = at + len(self._delimiter)
             end = self._head.find(b"\r\n\r\n", start)
-            name = _NAME.search(bytes(self._head[start:end]).lstrip(b"\r\n")) if end >= 0 else None
+            name = name_of(bytes(self._head[start:end])) if end >= 0 else None
             if name is None:
                 return None
-            if name.group(1) == b"file":
+            if name == b"file":
                 del self._head[: end + 4]
                 return fields
             at = self._head.find(self._delimiter, end + 2)
-            fields[name.group(1).decode("utf-8", "replace")] = self._head[end + 4 : at].decode("utf-8", "replace")
+            fields[name.decode("utf-8", "replace")] = self._head[end + 4 : at].decode("utf-8", "replace")
         return None
 
     def file_into(self, sink: _Sink) -> None:

@@ -15,12 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from kandji_uploader.rehearsal import console
 from kandji_uploader.rehearsal.clock import Clock
 from kandji_uploader.rehearsal.faults import Context, Fault, Faults
 from kandji_uploader.rehearsal.holdings import Holdings, each_status, name_id
-from kandji_uploader.rehearsal.messages import Message, Reply, detail, html_reply, not_found
+from kandji_uploader.rehearsal.messages import Message, Reply, detail, html_reply, json_reply, not_found
 from kandji_uploader.rehearsal.rules import DEFAULTS
 from kandji_uploader.rehearsal.service import PREFIX, Api, Options, Permissions
 from kandji_uploader.rehearsal.shelf import Document
@@ -28,6 +29,8 @@ from kandji_uploader.rehearsal.store import Store, error
 from kandji_uploader.rehearsal.wire import LOOPBACK, Body, Listener
 
 _APP_PAGE = "/library/custom-apps/"
+_MESSAGES = {"text", "blocks", "attachments"}
+_PING = "/app/v1/ping"
 _SHOWN_HEADERS = ("content-type", "content-length", "user-agent", "transfer-encoding", "expect")
 _VOLATILE = ("id", "file_key", "file_updated", "created_at", "updated_at")
 _VARIES_IN_SCRIPTS = (
@@ -177,6 +180,8 @@ class RehearsalTenant:
         """Act on a request (for the listeners)."""
         if message.side == "outside":
             return self._outside(message, body)
+        if message.path == _PING:  # what clients ask first: is there a tenant of that name? Without a token.
+            return json_reply(200, {})
         if not message.path.startswith(PREFIX):
             return self._console(message)
         reply, body.fields = self._api.answer(message, body.read())
@@ -209,18 +214,20 @@ class RehearsalTenant:
     def _outside(self, message: Message, body: Body) -> Reply:
         if message.path.startswith("/slack/"):
             return self._slack(message, body)
-        if message.path != "/store":
+        if message.path != "/store" and not message.path.startswith("/store/"):
             return error("NoSuchKey", 404, "The specified key does not exist.")
-        if "content-length" not in message.headers or "transfer-encoding" in message.headers:
-            return error("MissingContentLength", 411, "You must provide the Content-Length HTTP header.")
         return self._store.answer(message, body)
 
     def _slack(self, message: Message, body: Body) -> Reply:
+        # Slack takes JSON as the body, or as the field `payload` of a form, with line breaks in its texts too.
+        sent = body.read()
+        if message.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            sent = dict(parse_qsl(sent.decode("utf-8", "replace"))).get("payload", "").encode()
         try:
-            text = json.loads(body.read())
+            text = json.loads(sent, strict=False)
         except ValueError:
             return Reply(400, b"invalid_payload", "text/html")
-        if message.method != "POST" or not isinstance(text, dict) or not text.keys() & {"text", "blocks"}:
+        if message.method != "POST" or not isinstance(text, dict) or not text.keys() & _MESSAGES:
             return Reply(400, b"no_text", "text/html")
         self._holdings.put_slack(text)
         return Reply(200, b"ok", "text/html")

@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any, BinaryIO, Protocol, cast
@@ -231,21 +232,30 @@ class _Conversation(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, course: Course) -> None:
         if course.delay:
             self.server.service.released.wait(course.delay)
-        self.send_response_only(reply.status)
-        for name, value in {"Date": self.date_time_string(), **reply.headers}.items():
-            self.send_header(name, value)
-        if reply.status not in _NO_BODY:
-            self.send_header("Content-Length", str(len(reply.body)))
-            if "Content-Type" not in reply.headers:
-                self.send_header("Content-Type", reply.content_type)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        body = reply.body if self.command != "HEAD" and reply.status not in _NO_BODY else b""
-        self._write(body, course)
+        if reply.file and (course.send < 1 or course.pace):  # a fault befalls it, which is for bytes in memory
+            reply = replace(reply, body=reply.file.read_bytes(), file=None)
+        self._head(reply)
+        bodiless = self.command == "HEAD" or reply.status in _NO_BODY
+        self._write(b"" if bodiless else reply.body, course)
+        if reply.file and not bodiless:
+            with reply.file.open("rb") as file:
+                self.connection.sendfile(file)
         if course.ending:
             self._end(course.ending, course)
         elif self.close_connection:
             self._linger()
+
+    def _head(self, reply: Reply) -> None:
+        self.send_response_only(reply.status)
+        for name, value in {"Date": self.date_time_string(), **reply.headers}.items():
+            self.send_header(name, value)
+        if reply.status not in _NO_BODY:
+            size = reply.file.stat().st_size if reply.file else 0
+            self.send_header("Content-Length", str(len(reply.body) + size))
+            if "Content-Type" not in reply.headers:
+                self.send_header("Content-Type", reply.content_type)
+        if self.close_connection:
+            self.send_header("Connection", "close")
 
     def _write(self, body: bytes, course: Course) -> None:
         """Headers and body, in as few packets as possible.
