@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import stat
+import subprocess
 
 import pytest
 import yaml
@@ -52,9 +54,10 @@ def test_the_whole_conversation(bare):
         terminal.answer(r"Slack webhook \(not shown\)", bare.tenant.webhook_url)
         terminal.answer(r"Send a test message\? \(Y/n\)", "")
         terminal.expect("the test message was taken")
-        terminal.expect("export SLACK_TOKEN=")
         terminal.expect("Written: .*config.yaml")
         assert terminal.end() == 0
+    last = terminal.screen.splitlines()[-2:]
+    assert last == ["export KANDJI_TOKEN='the API token'", "export SLACK_TOKEN='the Slack webhook'"]
     assert bare.tenant.token not in terminal.screen
     assert bare.tenant.webhook_url not in terminal.screen
     assert "test message" in bare.tenant.slack_messages()[0]["text"]
@@ -73,8 +76,8 @@ def test_the_whole_conversation(bare):
 
 def test_wrong_answers_are_told_and_asked_for_again(bare):
     with bare.terminal("setup") as terminal:
-        terminal.answer("API URL of your tenant", "acme.kandji.io")
-        terminal.expect(r"did you mean acme\.api\.kandji\.io\?")
+        terminal.answer("API URL of your tenant", "acme.example.com")
+        terminal.expect(r"must be TENANT\.api\.kandji\.io")
         terminal.answer("API URL of your tenant", "http://127.0.0.1:9")
         terminal.expect("was not reached")
         terminal.answer("API URL of your tenant", bare.tenant.url)
@@ -151,6 +154,160 @@ def test_the_flag_of_kpkg_starts_it(bare):
             terminal.expect("API URL of your tenant")
             terminal.ctrl_c()
             assert terminal.end() == 130
+
+
+# It ends in a working state
+
+
+def in_shell(lines, secrets):
+    """The variables that a shell has after the lines were pasted, with the secrets between the quotes."""
+    script = "\n".join(lines)
+    for words, secret in secrets.items():
+        script = script.replace(words, secret)
+    ran = subprocess.run(["sh", "-c", f"{script}\nenv"], capture_output=True, text=True, check=True, env={})
+    return dict(line.split("=", 1) for line in ran.stdout.splitlines())
+
+
+def test_its_last_lines_are_what_a_run_needs(bare):
+    with bare.terminal("setup") as terminal:
+        terminal.answer("API URL of your tenant", bare.tenant.url)
+        terminal.answer("environment or keychain", "")
+        terminal.answer("API token", bare.tenant.token)
+        terminal.answer("Post to Slack", "")
+        assert terminal.end() == 0
+    lines = terminal.screen.splitlines()
+    command = next(line for line in lines if line.startswith("Next: ")).split()[1:5]
+    assert command == ["kandji-uploader", "-p", "FILE", "-y,"]
+    pasted = in_shell(lines[-1:], {"the API token": bare.tenant.token})
+    assert bare.run("-p", bare.widget(), "-y").returncode == 1, "as it was told"
+    assert bare.run("-p", bare.widget(), "-y", KANDJI_TOKEN=pasted["KANDJI_TOKEN"]).returncode == 0
+
+
+def test_nothing_is_to_be_pasted_where_a_run_finds_its_secrets(house):
+    ran = house.run("setup", "--slack", "off")
+    assert ran.stdout.splitlines()[-1].startswith("Next: kandji-uploader -p FILE -y")
+    assert "export" not in ran.stdout
+
+
+def test_a_keychain_is_tried_when_it_is_chosen(bare, keychain):
+    bare.environ["PYTHON_KEYRING_BACKEND"] = "tests.support.keyrings.LockedKeyring"
+    with bare.terminal("setup", "--slack", "off") as terminal:
+        terminal.answer("API URL of your tenant", bare.tenant.url)
+        terminal.answer("environment or keychain", "keychain")
+        terminal.expect("the keychain is locked; unlock it")
+        terminal.answer("environment or keychain", "environment")
+        terminal.answer("API token", bare.tenant.token)
+        assert terminal.end() == 0
+    assert config_of(bare)["token_keystore"]["keychain"] is False
+
+
+@pytest.mark.parametrize("backend", ["tests.support.keyrings.LockedKeyring", "tests.support.keyrings.PlaintextKeyring"])
+def test_without_a_terminal_a_keychain_that_cannot_be_used_is_an_error_before_anything_is_written(
+    house, keychain, backend
+):
+    ran = house.run("setup", "--keystore", "keychain", "--slack", "off", PYTHON_KEYRING_BACKEND=backend)
+    assert ran.returncode == 1
+    assert "locked" in ran.stderr or "plain text" in ran.stderr
+    assert not house.config.exists()
+
+
+def test_enter_skips_slack(bare):
+    with bare.terminal("setup", "--keystore", "environment", "--slack", "on") as terminal:
+        terminal.answer("API URL of your tenant", bare.tenant.url)
+        terminal.answer("API token", bare.tenant.token)
+        terminal.answer(r"Press Enter for no Slack\.\nSlack webhook \(not shown\)", "")
+        terminal.expect("Slack: off")
+        assert terminal.end() == 0
+    assert config_of(bare)["slack"]["enabled"] is False
+    assert "SLACK_TOKEN" not in terminal.screen
+
+
+@pytest.fixture
+def kappa(house):
+    """The settings of KAPPA, with Slack on and a keychain, as it ships them."""
+    folder = house.folder / "Library/AutoPkg/RecipeRepos/com.github.kandji-inc.KAPPA"
+    folder.mkdir(parents=True)
+    keystore = {"environment": False, "keychain": True}
+    config = kpkg_config(
+        slack={"enabled": True, "webhook_name": "SLACK_TOKEN"}, token_keystore=keystore, use_package_map=False
+    )
+    (folder / "config.json").write_text(config)
+    return house
+
+
+def test_a_kappa_user_without_a_webhook_can_finish(kappa, keychain):
+    with kappa.terminal("setup") as terminal:
+        terminal.answer("Take over the settings of KAPPA", "")
+        terminal.answer("Slack webhook", "")
+        assert terminal.end() == 0
+    assert config_of(kappa)["slack"]["enabled"] is False
+
+
+def test_without_a_terminal_a_kappa_user_without_a_webhook_can_finish_too(kappa, keychain):
+    ran = kappa.run("setup")
+    assert ran.returncode == 0, ran.stderr
+    assert "Slack: off, until `slack.enabled: true` is in the config file" in ran.stdout
+    assert config_of(kappa)["slack"]["enabled"] is False
+    assert kappa.run("setup", "--slack", "on").returncode == 1
+
+
+def test_slack_stays_on_in_our_own_config_file_where_this_shell_has_no_webhook(house):
+    house.config.mkdir()
+    (house.config / "config.yaml").write_text("slack:\n  enabled: true\n")
+    ran = house.run("setup")
+    assert ran.returncode == 0
+    assert config_of(house)["slack"]["enabled"] is True
+    assert ran.stdout.splitlines()[-1] == "export SLACK_TOKEN='the Slack webhook'"
+
+
+def test_a_keychain_of_former_settings_that_cannot_be_used_is_asked_about(kappa, keychain):
+    kappa.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+    with kappa.terminal("setup", "--slack", "off") as terminal:
+        terminal.answer("Take over the settings of KAPPA", "")
+        terminal.expect("this machine has no keychain")
+        terminal.answer(r"environment or keychain \[environment\]", "")
+        assert terminal.end() == 0
+    assert config_of(kappa)["token_keystore"]["keychain"] is False
+
+
+@pytest.mark.parametrize(
+    ("typed", "url"),
+    [
+        ("acme", "https://acme.api.kandji.io"),
+        ("ACME ", "https://acme.api.kandji.io"),
+        ("https://acme.kandji.io/library/custom-apps", "https://acme.api.kandji.io"),
+        ("acme.eu.kandji.io", "https://acme.api.eu.kandji.io"),
+        ("https://acme.iru.com/?x=1#top", "https://acme.api.iru.com"),
+    ],
+)
+def test_a_tenants_name_and_an_address_of_its_console_are_completed(bare, typed, url):
+    with bare.terminal("setup", "-c", "--offline", "--keystore", "environment") as terminal:
+        terminal.answer("API URL of your tenant", typed)
+        terminal.expect(f"API URL: {re.escape(url)}")
+        assert terminal.end() == 0
+    assert config_of(bare)["kandji"]["api_url"] == url
+
+
+def test_which_of_several_hosts_is_meant_a_request_tells():
+    from kandji_uploader.errors import NetworkError, SetupError
+    from kandji_uploader.setup import wizard
+
+    def answering(*urls):
+        def check(url):
+            if url not in urls:
+                raise NetworkError(url)
+
+        return check
+
+    eu, us = "https://acme.api.eu.iru.com", "https://acme.api.iru.com"
+    assert wizard.find_address("acme", answering(eu)) == eu
+    assert wizard.find_address("https://acme.iru.com/devices", answering(eu)) == eu
+    with pytest.raises(SetupError, match=r"more than one of these answers: https://acme\.api\.iru\.com, "):
+        wizard.find_address("acme", answering(eu, us))
+    with pytest.raises(SetupError, match="none of these answers"):
+        wizard.find_address("acme", answering())
+    with pytest.raises(NetworkError):
+        wizard.find_address("acme.kandji.io", answering())
 
 
 # Without a terminal

@@ -92,6 +92,8 @@ class Wizard:
     values: dict[str, object] = field(default_factory=dict)
     typed: dict[str, Secret] = field(default_factory=dict)
     """Secrets that are to be kept in the keychain, by name."""
+    ours: frozenset[str] = frozenset()
+    """What our own config file says, by key path; not what was taken over."""
 
     def run(self) -> int:
         """Ask, check, write."""
@@ -117,6 +119,7 @@ class Wizard:
         if there is None:
             return
         self.values, problems = writing.config_values(there)
+        self.ours = frozenset(self.values)
         for problem in problems:
             tell(f"  not kept: {problem}")
 
@@ -155,7 +158,7 @@ class Wizard:
         if known and self._takes_address(known):
             return
         advice = "give --api-url or set KANDJI_API_URL"
-        question = "API URL of your tenant (such as acme.api.kandji.io)"
+        question = "API URL of your tenant (such as acme.api.kandji.io; acme will do)"
         self.prompts.ask(question, self._reached, default=str(self.values.get(_URL, "")), instead=advice)
 
     def _takes_address(self, known: str) -> bool:
@@ -170,10 +173,8 @@ class Wizard:
         return True
 
     def _reached(self, text: str) -> None:
-        """Note an API URL, if Kandji's API answers there."""
-        url = writing.read_api_url(text, "API URL")
-        if not self.arguments.offline:
-            onboarding.check_address(url)
+        """Note an API URL, if Kandji's API answers there; a tenant's name or its console's address is completed."""
+        url = onboarding.find_address(text, None if self.arguments.offline else onboarding.check_address)
         self.values[_URL] = url
         tell(f"API URL: {url}{'' if self.arguments.offline else ' answers'}")
 
@@ -186,11 +187,41 @@ class Wizard:
         if chosen is None and self._anew(_IN_ENVIRONMENT) and self._anew(_IN_KEYCHAIN):
             tell("Secrets are kept in the keychain, or you set them as environment variables; never in a file of ours.")
             default = "keychain" if sys.platform == "darwin" and os.geteuid() != 0 else "environment"
-            chosen = self.prompts.ask("environment or keychain", _store_named, default=default)
+            chosen = self._asked_store(default)
+        elif chosen == "keychain":
+            self._tried(chosen)
+        elif chosen is None and self.values.get(_IN_KEYCHAIN):
+            chosen = self._known_keychain()
         if chosen is not None:
             self.values.update({_IN_ENVIRONMENT: chosen == "environment", _IN_KEYCHAIN: chosen == "keychain"})
         if self.values.get(_IN_KEYCHAIN) and os.geteuid() == 0:
             tell("  You are root: a run as root takes its token from the environment only.")
+
+    def _asked_store(self, default: str) -> str:
+        return self.prompts.ask("environment or keychain", self._tried, default=default)
+
+    def _known_keychain(self) -> str | None:
+        """What is to be done about a keychain that the settings name already: nothing, if it keeps what it is given."""
+        try:
+            self._tried("keychain")
+        except CredentialError as problem:
+            if not self.prompts.interactive:
+                raise
+            tell(f"  {problem}")
+            return self._asked_store("environment")
+        return None
+
+    def _tried(self, store: str) -> str:
+        """The store, if it can be used: the keychain is tried before anything else is asked or written.
+
+        Raises:
+            SetupError, CredentialError: it cannot.
+        """
+        if store not in _STORES:
+            raise SetupError("please answer environment or keychain")
+        if store == "keychain":
+            tell(f"Keychain: {credentials.try_keychain(self._held())} keeps what it is given")
+        return store
 
     def _held(self) -> Settings:
         return onboarding.settled(self.values, os.environ)
@@ -231,8 +262,6 @@ class Wizard:
         ours = f"keychain (account {credentials.ACCOUNT})"
         if held.keystore_keychain and secret.origin != ours:
             self.typed[name] = secret
-        elif not held.keystore_keychain and not secret.origin.startswith("environment"):
-            tell(f"  Set it where you run this tool, as in: export {name}=...")
 
     def _slack(self) -> None:
         """Whether to post to Slack, and where to."""
@@ -247,6 +276,8 @@ class Wizard:
             return
         held = self._held()
         webhook = self._webhook(held)
+        if webhook is None:
+            return
         if self.arguments.slack_test or (
             self.prompts.interactive and self.prompts.confirm("Send a test message?", default=True)
         ):
@@ -254,37 +285,69 @@ class Wizard:
             tell("Slack: the test message was taken")
         self._keep(held.webhook_name, webhook, held)
 
-    def _webhook(self, held: Settings) -> Secret:
+    def _webhook(self, held: Settings) -> Secret | None:
+        """The webhook; None where there is none, and Slack is then turned off, unless our own config file has it on."""
         try:
             found = credentials.slack_webhook(held, os.environ)
-        except CredentialError:
+        except CredentialError as problem:
             if not self.prompts.interactive:
-                raise
+                self._without_webhook(problem)
+                return None
             found = None
         if found is None or (self.arguments.reset and self.prompts.interactive):
-            return self.prompts.secret("Slack webhook", lambda text: _typed_webhook(text, held), instead="")
+            tell("Press Enter for no Slack.")
+            found = self.prompts.secret(
+                "Slack webhook", lambda text: _typed_webhook(text, held) if text else None, instead=""
+            )
+            if found is None:
+                self.values[_SLACK] = False
+                tell("Slack: off")
+            return found
         tell(f"Slack webhook: found in the {found.origin}")
         return found
 
+    def _without_webhook(self, problem: CredentialError) -> None:
+        """Nobody can be asked for the webhook: what another tool's settings say of Slack is not taken over then."""
+        if self.arguments.slack == "on":
+            raise problem
+        tell(f"Slack: {problem}")
+        if _SLACK not in self.ours:
+            self.values[_SLACK] = False
+            tell("Slack: off, until `slack.enabled: true` is in the config file")
+
     def _write(self, tools: list[onboarding.FormerTool]) -> None:
-        """Everything is known: write the config file, copy maps, keep the secrets."""
+        """Everything is known: keep the secrets, write the config file, copy maps, say what is left to do."""
+        held = self._held()
+        for name, secret in self.typed.items():
+            credentials.store(name, secret, plaintext=held.keystore_plaintext)
+            tell(f"Kept in the keychain: {name} (account {credentials.ACCOUNT})")
         path = writing.write_config(self.folder, self.values)
         tell(f"Written: {path}")
         for tool in tools:
             for note in onboarding.copy_maps(tool, self.folder):
                 tell(f"  {note}")
-        for name, secret in self.typed.items():
-            credentials.store(name, secret)
-            tell(f"Kept in the keychain: {name} (account {credentials.ACCOUNT})")
         for problem in onboarding.problems_in(self.folder, os.environ):
             tell(f"  to be corrected: {problem}")
-        tell("Next: kandji-uploader -p FILE -y, which tells what would be done and changes nothing")
+        _tell_next(held)
 
 
-def _store_named(text: str) -> str:
-    if text not in _STORES:
-        raise SetupError("please answer environment or keychain")
-    return text
+def _tell_next(held: Settings) -> None:
+    """What is to be done before a run finds its secrets, as the last lines, to be pasted; nothing shows a secret."""
+    first = "Next: kandji-uploader -p FILE -y, which tells what would be done and changes nothing"
+    missing = []
+    for name, what, find in (
+        (held.token_name, "the API token", credentials.api_token_of_a_run),
+        (held.webhook_name, "the Slack webhook", credentials.slack_webhook),
+    ):
+        try:
+            find(held, os.environ)
+        except CredentialError:
+            missing.append(f"export {name}='{what}'")
+    tell(first)
+    if missing:
+        root = " (root's runs do not ask a keychain)" if held.keystore_keychain and os.geteuid() == 0 else ""
+        tell(f"Before it, in the shell that it runs in{root}, with the secret between the quotes; it is kept nowhere:")
+        tell("\n".join(missing))
 
 
 def _typed_token(text: str, held: Settings) -> Secret:

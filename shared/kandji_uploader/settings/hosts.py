@@ -11,12 +11,30 @@ from kandji_uploader.settings.coercion import LONGEST_NAME, UnfitError, text
 PLACEHOLDER = "TENANT"
 _API_HOST = re.compile(r"(?P<tenant>[a-z0-9]([a-z0-9-]*[a-z0-9])?)\.api(?P<eu>\.eu)?\.(?P<domain>kandji\.io|iru\.com)")
 _CONSOLE_HOST = re.compile(r"(?P<tenant>[a-z0-9-]+)(?P<eu>\.eu)?\.(?P<domain>kandji\.io|iru\.com)")
+_TENANT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_DOMAINS = ("kandji.io", "iru.com")
 _ACCEPTED = "must be TENANT.api.kandji.io, TENANT.api.eu.kandji.io, TENANT.api.iru.com or TENANT.api.eu.iru.com"
 
 
 def is_placeholder(value: object) -> bool:
     """Whether this is the address as a config file is shipped, with `TENANT` not yet replaced."""
     return isinstance(value, str) and PLACEHOLDER in re.split(r"[./]", value)
+
+
+def completed(text: str) -> tuple[str, ...]:
+    """The API hosts that a person may mean by a tenant's name or by an address of its console; else the text itself.
+
+    Which of several it is, only a request tells: neither a name nor a console on iru.com says in which region it is.
+    """
+    host = re.split(r"[/?#]", re.sub(r"^https://", "", text.strip().lower()), maxsplit=1)[0]
+    console = _CONSOLE_HOST.fullmatch(host)
+    if console and not console["eu"] and console["domain"] == "iru.com":
+        return tuple(f"{console['tenant']}.api{region}.iru.com" for region in ("", ".eu"))
+    if console:
+        return (f"{console['tenant']}.api{console['eu'] or ''}.{console['domain']}",)
+    if _TENANT.fullmatch(text.strip().lower()) and host not in ("localhost", PLACEHOLDER.lower()):
+        return tuple(f"{host}.api{region}.{domain}" for domain in _DOMAINS for region in ("", ".eu"))
+    return (text,)
 
 
 def api_url(value: object) -> str:

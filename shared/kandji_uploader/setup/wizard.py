@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from kandji_uploader import installer, settings
 from kandji_uploader._util import files
-from kandji_uploader.errors import CredentialError, InstallerError, SettingsError, SetupError
+from kandji_uploader.errors import ApiError, CredentialError, InstallerError, NetworkError, SettingsError, SetupError
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.permissions import Permission, State
@@ -21,7 +22,7 @@ from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
 from kandji_uploader.publish.targets import Given, identifiers
 from kandji_uploader.report import slack
-from kandji_uploader.settings import credentials, writing
+from kandji_uploader.settings import credentials, hosts, writing
 from kandji_uploader.settings.credentials import Secret
 
 PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=2, longest_wait=2.0, retry_after_cap=10)
@@ -112,6 +113,36 @@ def copy_maps(tool: FormerTool, folder: Path) -> tuple[str, ...]:
         except (OSError, UnicodeDecodeError) as problem:
             notes.append(f"{path} was not copied ({type(problem).__name__})")
     return tuple(notes)
+
+
+def find_address(text: str, check: Callable[[str], None] | None) -> str:
+    """The API URL that somebody means: whole, or as the tenant's name or an address of its console.
+
+    Args:
+        text: what was given.
+        check: finds out by a request whether Kandji's API is at a URL, as `check_address`; None asks nobody, and then
+            the first of several that may be meant is taken.
+
+    Raises:
+        SettingsError: it is none.
+        SetupError: several that may be meant answer, or none of them.
+        NetworkError, ApiError: the only one does not answer.
+    """
+    urls = [writing.read_api_url(host, "API URL") for host in hosts.completed(text)]
+    if check is None:
+        return urls[0]
+    if len(urls) == 1:
+        check(urls[0])
+        return urls[0]
+    answering = []
+    for url in urls:
+        with contextlib.suppress(NetworkError, ApiError):
+            check(url)
+            answering.append(url)
+    if len(answering) == 1:
+        return answering[0]
+    what = "more than one of these answers" if answering else "none of these answers"
+    raise SetupError(f"{what}: {', '.join(answering or urls)}; write the whole host of your tenant's API")
 
 
 def check_address(api_url: str) -> None:
