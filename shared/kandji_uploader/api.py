@@ -105,6 +105,7 @@ def process_pkg(
     dry: bool = False,
     create: bool = False,
     unzip_location: str | None = None,
+    urgent: str | None = None,
     tenant: Tenant | None = None,
     api_url: str | None = None,
     token: str | None = None,
@@ -125,6 +126,7 @@ def process_pkg(
         dry: tell what would be done, change nothing.
         create: create even where an app of that name exists.
         unzip_location: where a .zip is unpacked on the Mac.
+        urgent: to the test and the prod app at once, without a soak, and why.
         tenant: the tenant, instead of the one in the settings.
         api_url: the tenant's API address, such as `acme.api.kandji.io`, where no `tenant` is given.
         token: its API token, where no `tenant` is given.
@@ -141,7 +143,7 @@ def process_pkg(
 
     def asked() -> tuple[Request, Host]:
         there = _there(tenant, api_url, token)
-        every = {**_address(there), **given, **(keys or {})}
+        every = {**_address(there), **given, **_said(urgent=urgent), **(keys or {})}
         request = Request(Path(path), keys=every, keys_from=keys_from, caller="python")
         return request, _host(host, there, parent_dir, batch, keys_from)
 
@@ -162,6 +164,7 @@ def process_brew(
     use_brew: bool = False,
     allow_no_checksum: bool = False,
     progress: Progress | None = None,
+    urgent: str | None = None,
     tenant: Tenant | None = None,
     api_url: str | None = None,
     token: str | None = None,
@@ -191,7 +194,7 @@ def process_brew(
 
     def asked() -> tuple[Order, Host]:
         there = _there(tenant, api_url, token)
-        every = {**_address(there), **given, **(keys or {})}
+        every = {**_address(there), **given, **_said(urgent=urgent), **(keys or {})}
         order = casks.Order(cask, every, keys_from, use_brew, allow_no_checksum)
         return order, _host(host, there, parent_dir, batch, keys_from)
 
@@ -208,6 +211,7 @@ def promote(
     max_error_percent: float | None = None,
     now: bool = False,
     force: bool = False,
+    urgent: str | None = None,
     dry: bool = False,
     tenant: Tenant | None = None,
     api_url: str | None = None,
@@ -230,6 +234,7 @@ def promote(
         max_error_percent: Macs that may be in ERROR, per cent of those that report; 0 to 100.
         now: do not wait for the days; the Macs' health counts all the same.
         force: also over a file that somebody else has put into the prod app.
+        urgent: do not wait, whatever the Macs say, and why; it is noted and told to Slack.
         dry: tell what would be done, change nothing.
 
     The others are those of `process_pkg`.
@@ -247,7 +252,7 @@ def promote(
     rules = _rules(after_days, min_pass, max_error_percent, keys_from)
     there = _there(tenant, api_url, token)
     where = _host(host, there, parent_dir, batch, keys_from)
-    given = {**_address(there), **({"dry_run": True} if dry else {}), **(keys or {})}
+    given = {**_address(there), **_said(dry_run=dry or None, urgent=urgent), **(keys or {})}
     if prod and test:
         wanted: Iterable[promotion.Pair] = [promotion.named_pair(prod, test, where, given)]
     else:
@@ -286,7 +291,7 @@ def rollback(
 
     def run() -> RunResult:
         there = _there(tenant, api_url, token)
-        given = {**_address(there), **({"dry_run": True} if dry else {}), **(keys or {})}
+        given = {**_address(there), **_said(dry_run=dry or None), **(keys or {})}
         return promotion.rollback(name, _host(host, there, parent_dir, batch, keys_from), to=to, keys=given)
 
     return _tried(name, run)
@@ -467,8 +472,12 @@ def _there(tenant: Tenant | None, api_url: str | None, token: str | None) -> Ten
 
 def _address(tenant: Tenant) -> dict[str, object]:
     """Where the tenant is, as settings."""
-    told = {"kandji.api_url": tenant.url or None, "kandji.token_name": tenant.token_name}
-    return {key: value for key, value in told.items() if value is not None}
+    return _said(**{"kandji.api_url": tenant.url or None, "kandji.token_name": tenant.token_name})
+
+
+def _said(**keys: object) -> dict[str, object]:
+    """Settings, but for what was not given."""
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def _host(host: Host | None, tenant: Tenant, folder: str | Path | None, batch: Batch | None, keys_from: str) -> Host:

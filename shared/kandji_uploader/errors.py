@@ -7,6 +7,7 @@ No text here may hold a secret; whoever raises sees to that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kandji_uploader._util.lazydataclass import dataclass
@@ -162,6 +163,24 @@ class StillProcessingError(ApiError):
 
 class InterruptedRunError(KandjiUploaderError):
     """SIGINT or SIGTERM: the text says what was and what was not done."""
+
+    @classmethod
+    def among(cls, done: Mapping[str, str], under_way: Mapping[str, str], left: Iterable[str]) -> InterruptedRunError:
+        """The one account of several items.
+
+        Args:
+            done: what became of those that were tried to their end.
+            under_way: what the others that were begun say of themselves.
+            left: those that were not begun.
+        """
+        ended = ", ".join(f"{name} ({what})" for name, what in done.items())
+        lines = [f"under way: {name}: {said}" for name, said in under_way.items()]
+        not_begun = f"not begun: {', '.join(left) or 'nothing'}"
+        return cls(
+            "\n".join(
+                ["interrupted; run again, which does nothing twice", f"done: {ended or 'nothing'}", *lines, not_begun]
+            )
+        )
 
 
 class ToolMissingError(InstallerError):

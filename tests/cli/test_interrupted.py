@@ -120,3 +120,34 @@ def test_what_was_interrupted_is_finished_by_the_next_run(house, widgets, here):
     ran = here(*words(widgets, 2))
     assert ran.returncode == 0
     assert house.names() == sorted(f"{name} (kandji-uploader)" for name in NAMES)
+
+
+RULES = "{after_days: 0, require_status: false}"
+MAP = "".join(
+    f"{name}.pkg: {{prod_name: {name}, test_name: {name} (Test), promotion: {RULES}}}\n" for name in NAMES[:3]
+)
+
+
+def test_ctrl_c_among_several_promotions_gives_one_account_which_is_true(house, widgets, here):
+    for name, widget in list(zip(NAMES, widgets, strict=True))[:3]:
+        assert here("-p", widget, "-n", f"{name} (Test)").returncode == 0
+    house.config.mkdir(exist_ok=True)
+    (house.config / "config.yaml").write_text("use_recipe_map: true\n")
+    (house.config / "recipe_map.yaml").write_text(MAP)
+    running = []
+
+    def interrupt():
+        running[0].send_signal(signal.SIGINT)
+        time.sleep(0.5)
+
+    house.tenant.faults.add("POST", "library/custom-apps", kind="call", nth=2, do=interrupt)
+    process = house.start("promote", "--all")
+    running.append(process)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    account = stderr[stderr.index("interrupted; run again") :]
+    assert "done: One (promote)\n" in account
+    assert "under way: Two: interrupted. Done: nothing. Not done: 'Two'" in account
+    assert "not begun: Three\n" in account
+    assert here("promote", "--all").returncode == 0
+    assert [name for name in house.names() if "Test" not in name] == sorted(NAMES[:3])

@@ -175,13 +175,20 @@ def test_a_signal_ends_a_waiting_loop_promptly_and_cleanly(tmp_path, number):
 
 
 def test_a_signal_in_mid_publication_says_what_was_not_done(tmp_path):
-    cron(tmp_path, "slow", "good")
+    cron(tmp_path, "first", "slow", "good")
     process = command(tmp_path, "schedule", "run", "--loop")
+    assert process.stdout.readline() == "first: succeeded\n"
     assert process.stdout.readline() == "publishing slow\n"
     process.send_signal(signal.SIGTERM)
     said, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (0, "")
-    assert said == "stopped; slow was not published\nthe schedule was stopped\n"
+    assert said.splitlines() == [
+        "interrupted; run again, which does nothing twice",
+        "done: first (succeeded)",
+        "under way: slow: stopped; slow was not published",
+        "not begun: good",
+        "the schedule was stopped",
+    ]
 
 
 def test_one_cycle_tells_by_its_exit_code_whether_a_cask_failed(tmp_path):

@@ -166,11 +166,11 @@ class Batch:
                 # With several uploads at a time, their bars would be drawn over each other.
                 self._side_by_side(Turns(len(self._items), jobs), bars=jobs == 1)
         except KeyboardInterrupt:
-            raise InterruptedRunError(self._account()) from None
+            raise self._account() from None
         if self._bugs:
             raise self._bugs[0]
         if self._stopped:
-            raise InterruptedRunError(self._account())
+            raise self._account()
 
     def _side_by_side(self, turns: Turns, *, bars: bool) -> None:
         """Try them in threads. A signal reaches the main thread only, which tells the others to stop."""
@@ -218,6 +218,9 @@ class Batch:
             except InterruptedRunError as stopped:
                 self._stopped[index] = str(stopped)
                 return
+            except KeyboardInterrupt:  # in another thread it comes where the work looks whether it is to stop
+                self._stopped[index] = "it was only being looked at; nothing was sent for it"
+                raise
             with self._lock:
                 if not self._closed:
                     self._results[index] = result
@@ -238,23 +241,18 @@ class Batch:
             )
         return api.process_pkg(item.name, keys=self._keys, host=host, keys_from="command line")
 
-    def _account(self) -> str:
+    def _account(self) -> InterruptedRunError:
         """What is done, what was under way and what was not begun; from here on nothing is added to it."""
         with self._lock:
             self._closed = True
         names = [item.name for item in self._items]
         under_way = sorted(self._begun - set(self._results))
         if len(names) == 1 and under_way:
-            return self._stopped.get(0, f"interrupted; {_SILENT}")
-        done = [f"{names[index]} ({result.action})" for index, result in sorted(self._results.items())]
-        left = [name for index, name in enumerate(names) if index not in self._begun]
-        return "\n".join(
-            [
-                "interrupted; run again, which does nothing twice",
-                f"done: {', '.join(done) or 'nothing'}",
-                *(f"under way: {names[index]}: {self._stopped.get(index, _SILENT)}" for index in under_way),
-                f"not begun: {', '.join(left) or 'nothing'}",
-            ]
+            return InterruptedRunError(self._stopped.get(0, f"interrupted; {_SILENT}"))
+        return InterruptedRunError.among(
+            {names[index]: result.action for index, result in sorted(self._results.items())},
+            {names[index]: self._stopped.get(index, _SILENT) for index in under_way},
+            [name for index, name in enumerate(names) if index not in self._begun],
         )
 
 

@@ -151,25 +151,39 @@ def promote(
         force: also over a file that somebody else has put into the prod app.
 
     Raises:
-        InterruptedRunError: SIGINT or SIGTERM.
+        InterruptedRunError: SIGINT or SIGTERM; of several pairs the text says which are done, were under way, or not
+            begun.
     """
-    results = []
-    for pair in wanted:
-        held = pair.settings
-        if rules is not None and held.promotion is not None:
-            held = replace(held, promotion=rules.over(held.promotion))
-        name = held.prod.name or ""
-        try:
-            outcome, news = _promote(held, host, at_once=at_once, force=force)
-        except InterruptedRunError:
+    results: list[RunResult] = []
+    try:
+        for pair in wanted:
+            results.append(_promoted(pair, host, rules, at_once=at_once, force=force))  # noqa: PERF401 - see `except`
+    except (KeyboardInterrupt, InterruptedRunError) as stopped:
+        if len(wanted) == 1:
             raise
-        except KandjiUploaderError as problem:
-            outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
-        urgent = held.urgent or ""
-        result = RunResult(pair.entry or name, (outcome,), held.dry_run, app_name=name, news=news, urgent=urgent)
-        pipeline.announce(result, held, host)
-        results.append(result)
+        done = {result.app_name: result.outcomes[0].action.value for result in results}
+        rest = [pair.settings.prod.name or "" for pair in wanted[len(results) :]]
+        said = str(stopped) or "interrupted while nothing was being changed"
+        raise InterruptedRunError.among(done, dict.fromkeys(rest[:1], said), rest[1:]) from None
     return results
+
+
+def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, force: bool) -> RunResult:
+    """What became of one pair, told to Slack; what is expected to go wrong is a failed outcome."""
+    held = pair.settings
+    if rules is not None and held.promotion is not None:
+        held = replace(held, promotion=rules.over(held.promotion))
+    name = held.prod.name or ""
+    try:
+        outcome, news = _promote(held, host, at_once=at_once, force=force)
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
+    urgent = held.urgent or ""
+    result = RunResult(pair.entry or name, (outcome,), held.dry_run, app_name=name, news=news, urgent=urgent)
+    pipeline.announce(result, held, host)
+    return result
 
 
 def _promote(held: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:

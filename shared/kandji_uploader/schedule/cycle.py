@@ -92,13 +92,16 @@ def run_cycle(
         now: epoch seconds.
 
     Raises:
-        InterruptedRunError: SIGINT or SIGTERM.
+        InterruptedRunError: SIGINT or SIGTERM; the text says which casks are done, were under way, or not begun.
     """
     started = now()
     actions: dict[str, str] = {}
     errors: dict[str, str] = {}
-    for cask in cron.casks:
-        action, error = _one(cask, publish)
+    for number, cask in enumerate(cron.casks):
+        try:
+            action, error = _one(cask, publish)
+        except InterruptedRunError as stopped:
+            raise InterruptedRunError.among(actions, {cask: str(stopped)}, cron.casks[number + 1 :]) from None
         actions[cask] = action
         if action == "failed":
             errors[cask] = error
