@@ -428,3 +428,17 @@ def test_any_text_can_be_read(script: str):
 @settings(deadline=None, max_examples=50)
 def test_spoiled_literals_can_be_read(lines: list[str], literal: str, times: int):
     audit.read("\n".join(lines).replace("{}", literal * (times // max(1, len(literal)))))
+
+
+@needs_zsh
+@given(st.dictionaries(st.sampled_from(["current", "former"]), traps, min_size=1))
+@example({"current": "'\n$(touch executed)\n"})
+@settings(max_examples=10, deadline=None)
+def test_the_memory_of_an_app_that_is_not_enforced_holds_notes_and_always_passes(notes: dict[str, str]) -> None:
+    script = audit.memory(notes)
+    done = subprocess.run([ZSH, "-f", "-c", script], capture_output=True, check=False, timeout=20, cwd="/")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert [line for line in script.splitlines() if not line.startswith("#")] == ["exit 0"]
+    reading = audit.read(script)
+    assert (reading.writer, reading.is_memory, dict(reading.notes), reading.version) == ("ours", True, notes, None)
+    assert audit.memory({}) == ""

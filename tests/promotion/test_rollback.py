@@ -29,6 +29,11 @@ def promoted(world: World, *versions: str) -> None:
         assert world.enforced(PROD) == version
 
 
+def in_prod(world: World) -> str:
+    """The file that the prod app has, as it was called."""
+    return world.tenant.app(PROD)["file_key"].rpartition("/")[2].rpartition("_")[0]
+
+
 def back(world: World, name: str = PROD, to: str | None = None, **keys: object) -> Outcome:
     (outcome,) = promote.rollback(name, world.host, to=to, keys=keys).outcomes
     return outcome
@@ -83,6 +88,81 @@ def test_what_was_rolled_back_is_not_promoted_again_until_a_newer_one_has_soaked
         "1.1: version 1.1 was rolled back, and nothing newer has come",
     )
     promoted(world, "1.2")
+
+
+UNENFORCED = [
+    {"enforcement_type": "install_once"},
+    {"custom_app": {"ss_category": "Productivity", "test_category": "Productivity"}},
+]
+
+
+@pytest.mark.parametrize("keys", UNENFORCED, ids=["install_once", "self_service"])
+@pytest.mark.parametrize("promotes", [True, False])
+def test_what_was_rolled_back_of_an_app_that_is_not_enforced_does_not_come_back_from_another_runner(
+    world: World, keys: dict[str, object], promotes: bool
+) -> None:
+    """Each run is on a machine that knows nothing; the two runners of a CI service share no folder."""
+    world.keys["promotion"] = {"after_days": 0}
+    if not promotes:
+        world.keys.pop("promotion")
+    for version in ("1.0", "1.1"):
+        world.publish(version, **keys)
+        world.wait(1)
+    back(world)
+    world.forgetful = True
+    world.writes()
+    for _ in range(2):
+        assert world.prod(world.publish("1.1", **keys)).action is Action.HELD
+    assert in_prod(world) == "Firefox-1.0"
+    assert world.prod(world.publish("1.2", **keys)).action.writes
+    assert in_prod(world) == "Firefox-1.2"
+
+
+@pytest.mark.parametrize("keys", UNENFORCED, ids=["install_once", "self_service"])
+def test_a_machine_that_knows_nothing_rolls_back_what_was_promoted_and_is_not_enforced(
+    world: World, keys: dict[str, object]
+) -> None:
+    world.forgetful = True
+    world.keys["promotion"] = {"after_days": 5}
+    for version in ("1.0", "1.1"):
+        world.publish(version, **keys)
+        world.wait(5)
+        world.publish(version, **keys)
+    assert in_prod(world) == "Firefox-1.1"
+    assert back(world).action is Action.ROLL_BACK
+    assert in_prod(world) == "Firefox-1.0"
+
+
+def test_the_memory_of_an_app_that_is_not_enforced_gives_way_when_it_is(world: World) -> None:
+    world.keys["promotion"] = {"after_days": 0}
+    world.publish("1.0", enforcement_type="install_once")
+    prod = world.tenant.app(PROD)
+    assert audit.read(prod["audit_script"]).is_memory
+    world.tenant.edit(prod["id"], install_enforcement="continuously_enforce")
+    world.publish("1.1", enforcement_type="install_once")
+    assert world.enforced(PROD) == "1.1"
+
+
+def test_a_tenant_that_takes_no_memory_is_published_to_all_the_same_and_that_is_told(world: World) -> None:
+    world.keys["promotion"] = {"after_days": 0}
+    world.publish("1.0", enforcement_type="install_once")
+    body = {"audit_script": ["Only for continuously_enforce."]}
+    world.tenant.faults.add("PATCH", "library/custom-apps/*", kind="status", code=400, body=body)
+    world.writes()
+    result = world.publish("1.1", enforcement_type="install_once")
+    assert [item.action for item in result.outcomes] == [Action.UPDATE, Action.PROMOTE]
+    assert [line.split("/")[-1] for line in world.writes()].count("upload") == 1
+    assert f"{TEST}: Kandji did not keep what the app had before" in "\n".join(world.warnings)
+    back(world)
+    assert world.prod(world.publish("1.1", enforcement_type="install_once")).action is Action.HELD
+
+
+def test_a_script_that_somebody_left_in_an_app_that_is_not_enforced_is_kept(world: World) -> None:
+    world.keys["promotion"] = {"after_days": 0}
+    world.tenant.seed(PROD, install_enforcement="install_once", audit_script="#!/bin/zsh\nexit 1\n", content=b"old")
+    world.publish("1.0", enforcement_type="install_once")
+    assert world.tenant.app(PROD)["audit_script"] == "#!/bin/zsh\nexit 1\n"
+    assert in_prod(world) == "Firefox-1.0"
 
 
 def test_after_a_rollback_a_daily_run_writes_nothing(world: World) -> None:

@@ -130,9 +130,9 @@ def test_weeks_of_nightly_runs(days: list[Day], soak: int, forgetful: bool) -> N
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(days=DAYS, soak=st.integers(0, 4))
-def test_weeks_of_apps_without_an_audit_script(days: list[Day], soak: int) -> None:
-    live_through(days, soak, forgetful=False, audited=False)
+@given(days=DAYS, soak=st.integers(0, 4), forgetful=st.booleans())
+def test_weeks_of_apps_that_are_not_enforced(days: list[Day], soak: int, forgetful: bool) -> None:
+    live_through(days, soak, forgetful=forgetful, audited=False)
 
 
 def test_a_new_version_every_day_does_not_starve_prod(world: World) -> None:

@@ -26,6 +26,13 @@ VERSION_KEYS = (DEFAULT_VERSION_KEY, "CFBundleVersion")
 TEMPLATE_NAME = "audit_app_and_version.zsh"
 _MARK = "# kandji-uploader:"
 _BODY_NOTE = "body"
+_MEMORY_BODY = "memory"
+_MEMORY = """#!/bin/zsh -f
+#
+# What this Custom App had before, noted by kandji-uploader for promotion and rollback.
+# It checks nothing: Kandji runs the audit scripts of continuously enforced apps only.
+#
+"""
 
 _NEEDED = (
     "APP_NAME",
@@ -113,6 +120,11 @@ class AuditReading:
         """Whether this tool, KAPPA or kpkg wrote the script."""
         return self.writer is not None
 
+    @property
+    def is_memory(self) -> bool:
+        """Whether the script holds notes and checks nothing; see `memory`."""
+        return self.body == _MEMORY_BODY
+
     def is_current(self, template: str) -> bool:
         """Whether all but the values and notes is what `render` makes of this template today."""
         return self.body == _digest(template)
@@ -169,13 +181,26 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
     return script[:at] + lines + script[at:]
 
 
+def memory(notes: Mapping[str, str]) -> str:
+    """The audit script of an app that has none: it holds notes, and checks nothing; "" where there are no notes.
+
+    Kandji keeps it, and runs no audit script of an app that is not continuously enforced. Were it run, it would pass.
+
+    Raises:
+        AuditScriptError: a note cannot be written.
+    """
+    return f"{_MEMORY}{_note_lines({**notes, _BODY_NOTE: _MEMORY_BODY})}exit 0\n" if notes else ""
+
+
 def read(script: str) -> AuditReading:
     """Read a live script back, ours or an incumbent's. Any text is accepted; nothing of it is ever run."""
     script = script[:_LONGEST_SCRIPT].replace("\r\n", "\n")
     literals = _first_of_each(script)
+    notes = _read_notes(script)
+    if not literals and notes.get(_BODY_NOTE) == _MEMORY_BODY:
+        return AuditReading(writer="ours", notes=_without_body(notes), body=_MEMORY_BODY)
     if not all(name in literals for name in _NEEDED):
         return AuditReading()
-    notes = _read_notes(script)
     writer = _writer(script, notes)
     if writer is None:
         return AuditReading()
@@ -195,9 +220,13 @@ def read(script: str) -> AuditReading:
         minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION", "")),
         writer=writer,
         edited=writer == "ours" and notes.get(_BODY_NOTE) != body,
-        notes=MappingProxyType({key: value for key, value in notes.items() if key != _BODY_NOTE}),
+        notes=_without_body(notes),
         body=body,
     )
+
+
+def _without_body(notes: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({key: value for key, value in notes.items() if key != _BODY_NOTE})
 
 
 def _texts(values: AuditValues) -> dict[str, str]:

@@ -234,4 +234,4 @@ def _holders(cask: homebrew.Cask, held: Settings, host: Host) -> Sequence[Custom
     meant = {held.prod.name, held.test.name} - {None} or {new_app_name(held, cask.name)}
     apps = [with_digest(app, place) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]
-    return sorted(holding, key=lambda app: not app.audit_script)
+    return sorted(holding, key=lambda app: audit.read(app.audit_script).version is None)

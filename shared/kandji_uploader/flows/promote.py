@@ -204,7 +204,7 @@ def _as_tested(targets: tuple[Target, ...], place: Place) -> tuple[Target, ...]:
     for name in (test.name, prod.name):
         for app in matching.by_name(place.tenant.apps(), name):
             reading = audit.read(app.audit_script)
-            if reading.writer == "ours":
+            if reading.writer == "ours" and not reading.is_memory:
                 return test, _as_live(prod, reading)
     return targets
 

@@ -339,11 +339,54 @@ def carry_out(
         with host.turn.changing():
             if job.debt is not None and any(plan.action.writes for plan in plans):
                 job.debt.before_sending(sha256, question.identity.version)
-            outcomes, sha256 = apply(plans, _tools(question, place, host, job))
+            outcomes, sha256 = _applied(plans, question, place, host, job)
         _remember(plans, outcomes, sha256, question, place, job)
+        _tell_of_lost_memory(plans, outcomes, place, host)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):
         host.warn(warning)
     return outcomes, sha256
+
+
+def _applied(
+    plans: Sequence[TargetPlan], question: Question, place: Place, host: Host, job: Job
+) -> tuple[tuple[Outcome, ...], str]:
+    """As `apply`; an app that is not enforced is published without its memory where Kandji refuses that.
+
+    The API's documentation does not say whether such an app may have an audit script.
+    """
+    outcomes, sha256 = apply(plans, _tools(question, place, host, job))
+    again = tuple(plan for plan, item in zip(plans, outcomes, strict=True) if _refused_memory(plan, item))
+    if not again:
+        return outcomes, sha256
+    bare = tuple(replace(plan, fields=_without_memory(plan.fields)) for plan in again)
+    keys = [entry.file_key for entry in place.store.uploads(time.time()) if entry.sha256 == sha256]
+    known = replace(
+        question.installer, sha256=sha256 or None, file_key=question.installer.file_key or next(iter(keys), None)
+    )
+    further, sha256 = apply(bare, _tools(replace(question, installer=known), place, host, job))
+    instead = {plan.target: item for plan, item in zip(again, further, strict=True)}
+    return tuple(instead.get(plan.target, item) for plan, item in zip(plans, outcomes, strict=True)), sha256
+
+
+def _refused_memory(plan: TargetPlan, item: Outcome) -> bool:
+    sent = audit.read(str(plan.fields.get("audit_script", "")))
+    return sent.is_memory and item.action is Action.FAILED and "audit_script" in item.error
+
+
+def _without_memory(fields: Mapping[str, str | bool]) -> Mapping[str, str | bool]:
+    return MappingProxyType({name: value for name, value in fields.items() if name != "audit_script"})
+
+
+def _tell_of_lost_memory(plans: Sequence[TargetPlan], outcomes: Sequence[Outcome], place: Place, host: Host) -> None:
+    """Warn of an app that is not enforced, where Kandji did not keep what its audit script was to remember."""
+    for plan, item in zip(plans, outcomes, strict=True):
+        sent = audit.read(str(plan.fields.get("audit_script", "")))
+        live = place.tenant.written(item.app_id) if sent.is_memory and item.action.writes else None
+        if live is not None and audit.read(live.audit_script).notes != sent.notes:
+            host.warn(
+                f"{item.name}: Kandji did not keep what the app had before; only the state folder here knows it. "
+                "Let all machines that publish it share one (KANDJI_UPLOADER_STATE_DIR)"
+            )
 
 
 def settle(request: Request, source: Source, host: Host) -> Settings:
@@ -456,6 +499,7 @@ def scripts(held: Settings) -> Mapping[str, str]:
 def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, facts: AppFacts | None) -> None:
     """Refuse an audit script that would reinstall for ever, before anything is uploaded."""
     written = {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}
+    written = {script for script in written if not audit.read(script).is_memory}
     if not written:
         return
     from kandji_uploader.audit import simulate as audit_check

@@ -281,6 +281,8 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
         fields["audit_script"] = _script(target, question, audit.read(""), anew=True)
         warnings = (*warnings, *_past_deadline(target, question))
     else:
+        if notes := question.notes.get(target.stage):
+            fields["audit_script"] = audit.memory(notes)
         warnings = (*warnings, *_without_effect(target.name, settings))
     fields |= _extras(target)
     return TargetPlan(
@@ -350,8 +352,19 @@ def _wanted(
             wanted["audit_script"] = _script(target, question, reading, anew=anew)
             warnings = (*warnings, *(_past_deadline(target, question) if anew else ()))
     else:
+        wanted |= _memory(target, app, reading, question, anew=anew)
         warnings = (*warnings, *_without_effect(app.name, settings))
     return wanted, warnings
+
+
+def _memory(
+    target: Target, app: CustomApp, reading: audit.AuditReading, question: Question, *, anew: bool
+) -> dict[str, str]:
+    """The notes of an app whose audit script Kandji does not run; one that somebody else has left there is kept."""
+    notes = question.notes.get(target.stage, {} if anew else None)
+    if notes is None or not (reading.is_memory or not app.audit_script.strip()):
+        return {}
+    return {"audit_script": audit.memory(notes)}
 
 
 def audit_is_foreign(app: CustomApp, reading: audit.AuditReading) -> bool:

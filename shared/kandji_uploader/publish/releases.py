@@ -1,8 +1,9 @@
 """The releases of a Custom App: what it holds, what it held before, and how that is remembered.
 
 A release is all that reaches a Mac: an installer, as a Custom App holds it or once did, with the scripts and settings
-that came with it; one digest of all of it names it. What an app held is remembered in the state folder and
-in comment lines (notes) of its audit script, so that a machine that forgets everything after a run knows it, too:
+that came with it; one digest of all of it names it. What an app held is remembered in the state folder and in comment
+lines (notes) of its audit script, so that a machine that forgets everything after a run knows it, too. (An app that is
+not enforced has a script with nothing else in it, which Kandji keeps and does not run.)
 
 - `current`: what this tool put there, and when; the file key of what is there is the app's own
 - `former`: what was there before. Of the test app these are candidates (see `promotion`): a release that a newer one
