@@ -3,6 +3,7 @@
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter, biome (the pages' CSS and JavaScript)
 # make examples  write again what is made from code: the example config, the JSON Schemas, the architecture's picture
+# make mutants  small changes of the rules, one at a time: does a test notice? Takes long (tools/mutants.sh)
 # make bench   the benchmarks; writes docs/performance.md
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -18,7 +19,7 @@ PURE = tests/plan tests/report tests/docs tests/promotion/test_rules.py tests/pr
 	tests/settings/test_hosts.py tests/settings/test_environment.py tests/homebrew/test_find.py \
 	tests/installer/test_kinds.py tests/installer/test_zip.py tests/installer/test_package.py
 
-.PHONY: demo test quick test-pure test-quick lint examples bench clean
+.PHONY: demo test quick test-pure test-quick lint examples mutants bench clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -55,6 +56,10 @@ lint: .venv-ready
 
 bench: .venv-ready
 	.venv/bin/python -m benchmarks
+
+mutants:
+	@tools/venv.sh .venv-mutants $(PYTHON) -e . --group dev --group mutants
+	tools/mutants.sh $(MODULES)
 
 examples: .venv-ready
 	.venv/bin/kandji-uploader config --example > examples/config.yaml
