@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kandji_uploader.cli import parsers
+from tests.support.commands import parsers
 
 DOCS = Path(__file__).parents[2] / "docs"
 

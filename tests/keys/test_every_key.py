@@ -19,13 +19,14 @@ from typing import Any
 
 import pytest
 
-from kandji_uploader import api, autopkg, cli
+from kandji_uploader import api, autopkg
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.rehearsal.rules import DEFAULTS
 from kandji_uploader.settings import schema
 from tests.keys.scene import CASK, CATEGORIES, CHECKOUT, NAMES, PROCESSOR, PROD, TEST, Run, Scene, as_text, nested
 from tests.promotion.world import failing, passing
 from tests.support.cask_server import cask_server
+from tests.support.commands import parsers
 from tests.support.keyrings import PlaintextKeyring
 
 DEADLINE = "2031-05-06T07:08:09+00:00"
@@ -561,7 +562,7 @@ def test_every_field_that_a_key_becomes_is_one_that_the_embedded_tenant_holds():
 
 
 def test_every_flag_and_argument_is_a_setting_or_known_to_be_none():
-    parser = cli.parsers()["upload"]
+    parser = parsers()["upload"]
     assert {action.dest for action in parser._actions} == {*FLAGS, *NO_SETTINGS}
     for call in (api.process_pkg, api.process_brew):
         known = {*ARGUMENTS, *NO_SETTINGS, *NO_SETTINGS_OF_API}

@@ -107,9 +107,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.close()
 
 
-def parsers() -> dict[str, argparse.ArgumentParser]:
-    """Every command's parser, for the completion scripts."""
-    return {name: _parser(name, _module(name)) for name in COMMANDS}
+def whole_parser() -> argparse.ArgumentParser:
+    """One parser of all commands and, since `upload` need not be written, of its flags: for the completion scripts."""
+    whole = argparse.ArgumentParser(PROGRAM)
+    _module("upload").configure(whole)
+    below = whole.add_subparsers()
+    for name, (_, purpose) in COMMANDS.items():
+        _module(name).configure(below.add_parser(name, help=purpose))
+    return whole
 
 
 def _run(words: list[str]) -> int:
