@@ -391,7 +391,7 @@ FLAGS = {
 NO_SETTINGS = {"help", "pkg", "brew", "debug", "version", "setup", "json", "jobs", "use_brew", "allow_no_checksum"}
 
 ARGUMENTS = {name: field for name, field in FLAGS.items() if name in inspect.signature(api.process_brew).parameters}
-NO_SETTINGS_OF_API = {"path", "cask", "parent_dir", "keys", "keys_from", "host", "progress"}
+NO_SETTINGS_OF_API = {"path", "cask", "tenant", "token", "batch", "parent_dir", "keys", "keys_from", "host", "progress"}
 
 
 @dataclass(frozen=True)
