@@ -85,18 +85,15 @@ class Front:
             while b"\r\n\r\n" not in asked:
                 asked += connection.recv(_BLOCK)
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            with self._tls.wrap_socket(connection, server_side=True) as here:
-                first = here.recv(_BLOCK)
-                if first.startswith(b"GET /app/v1/ping"):  # is there a tenant of that name?
-                    here.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-                    return
-                with socket.create_connection(self._tenant) as there:
-                    there.sendall(first)
-                    back = threading.Thread(target=_pass_on, args=(there, here), daemon=True)
-                    back.start()
-                    _pass_on(here, there)
-                    there.shutdown(socket.SHUT_WR)
-                    back.join()
+            with (
+                self._tls.wrap_socket(connection, server_side=True) as here,
+                socket.create_connection(self._tenant) as there,
+            ):
+                back = threading.Thread(target=_pass_on, args=(there, here), daemon=True)
+                back.start()
+                _pass_on(here, there)
+                there.shutdown(socket.SHUT_WR)
+                back.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -155,9 +155,9 @@ def test_two_runs_at_once_make_one_app(tmp_path):
 def test_whatever_a_run_leaves_behind_is_private_whatever_the_umask(scene, publisher, undisturbed):
     prepare(scene)
     assert publisher.run(scene)[0] == 0  # it sets umask 0
-    left = list((scene.folder / "config").rglob("*"))
+    left = list((scene.folder / "state").rglob("*"))
     files = {stat.S_IMODE(path.stat().st_mode) for path in left if path.is_file()}
-    folders = {stat.S_IMODE(path.stat().st_mode) for path in (*left, scene.folder / "config") if path.is_dir()}
+    folders = {stat.S_IMODE(path.stat().st_mode) for path in (*left, scene.folder / "state") if path.is_dir()}
     assert (files, folders) == ({0o600}, {0o700})
     text = b"".join(path.read_bytes() for path in left if path.is_file())
     assert text

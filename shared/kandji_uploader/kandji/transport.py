@@ -44,7 +44,6 @@ class Answer:
         text: the body.
         token: that must not be shown, though the body may hold it: a script in Kandji can.
         request_id: the service's id of the request, None where it sent none.
-        date: when it answered by its own clock (the Date header), None where it does not tell.
     """
 
     request: str
@@ -52,7 +51,6 @@ class Answer:
     text: str
     token: str = field(default="", repr=False)
     request_id: str | None = None
-    date: str | None = None
 
     @property
     def is_page(self) -> bool:
@@ -216,9 +214,8 @@ class Transport:
         if origin(url) == origin(self.api_url):  # the upload store's clock is another one
             self.clock_skew = _skew(response.headers, time.time(), self.clock_skew)
         text = self._session.whole(name, response).decode("utf-8", "replace")
-        headers = response.headers
-        answer = Answer(name, response.status_code, text, self._token, _request_id(headers), headers.get("Date"))
-        return answer, asked_wait(headers)
+        answer = Answer(name, response.status_code, text, self._token, _request_id(response.headers))
+        return answer, asked_wait(response.headers)
 
 
 class BusyError(PassingError):

@@ -10,9 +10,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
 
@@ -65,12 +64,11 @@ class Finding:
     text: str
 
 
-def examine(environ: Mapping[str, str], now: Callable[[], float] = time.time) -> Iterator[Finding]:
+def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything, and tell one thing after the other.
 
     Args:
         environ: the environment variables.
-        now: epoch seconds.
     """
     folder = settings.folder(environ)
     yield from _settings(folder, environ)
@@ -80,7 +78,7 @@ def examine(environ: Mapping[str, str], now: Callable[[], float] = time.time) ->
         yield Finding("tenant", Health.WARNING, "not looked at, for the settings must be corrected first")
     else:
         yield _keychain(held, environ)
-        yield from _tenant(held, environ, now)
+        yield from _tenant(held, environ)
         yield _owed(held)
         yield from _slack(held, environ)
     yield from _machine(settings.early(environ).state_folder)
@@ -121,7 +119,7 @@ def _keychain(held: Settings, environ: Mapping[str, str]) -> Finding:
     return Finding("keychain", Health.WARNING, f"{text} (the token is found in the {found.origin})")
 
 
-def _tenant(held: Settings, environ: Mapping[str, str], now: Callable[[], float]) -> Iterator[Finding]:
+def _tenant(held: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """The URL, the clock, the token and what it may do."""
     try:
         onboarding.check_address(held.api_url)
@@ -135,27 +133,26 @@ def _tenant(held: Settings, environ: Mapping[str, str], now: Callable[[], float]
         yield Finding("token", Health.PROBLEM, str(problem))
         return
     try:
-        date = Transport(held.api_url, token.reveal(), onboarding.PATIENCE).request("GET", "library/custom-apps").date
+        transport = Transport(held.api_url, token.reveal(), onboarding.PATIENCE)
+        transport.request("GET", "library/custom-apps")
         yield Finding("token", Health.OK, f"{held.token_name} is accepted; found in the {token.origin}")
-        yield from _clock(date, now())
+        yield from _clock(transport.clock_skew)
         yield _permissions(held, token)
     except KandjiUploaderError as problem:
         subject = "token" if isinstance(problem, AuthenticationError) else "permissions"
         yield Finding(subject, Health.PROBLEM, str(problem))
 
 
-def _clock(date: str | None, now: float) -> Iterator[Finding]:
+def _clock(skew: float | None) -> Iterator[Finding]:
     """This machine's clock beside the service's: deadlines are counted from it, and uploads are signed by the hour."""
-    try:
-        off = now - parsedate_to_datetime(date or "").timestamp()
-    except (TypeError, ValueError):
+    if skew is None:
         return
-    if abs(off) <= _SKEW:
+    if abs(skew) <= _SKEW:
         yield Finding("clock", Health.OK, f"within {_SKEW:.0f} seconds of the service's")
         return
-    way = "ahead of" if off > 0 else "behind"
+    way = "behind" if skew > 0 else "ahead of"
     advice = "set it, or deadlines are wrong (macOS: `sudo sntp -sS time.apple.com`)"
-    text = f"{abs(off):.0f} seconds {way} the service's; {advice}"
+    text = f"{abs(skew):.0f} seconds {way} the service's; {advice}"
     yield Finding("clock", Health.PROBLEM, text)
 
 
