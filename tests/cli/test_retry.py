@@ -156,6 +156,21 @@ def test_it_can_be_given_up(house, here, failed):
     assert len(house.writes()) == before
 
 
+def test_what_always_makes_another_app_is_not_owed(house, here):
+    house.tenant.permissions.revoke("Create Custom App")
+    assert here("-p", house.widget(), "-n", "Widget", "-c").returncode == 1
+    assert owed(house) == [], "done once more, it would be there twice"
+
+
+def test_a_cask_that_kandji_has_already_owes_nothing(house, offer, here):
+    cask = offer("widget")
+    with_file = house.widget("1.0", name="Widget", bundle_id="com.example.widget")
+    house.tenant.seed("Elsewhere", file_name=with_file.name, content=with_file.read_bytes())
+    ran = here("-b", "widget", "-n", "Widget")
+    assert ran.returncode == 0, (ran.stderr, cask)
+    assert owed(house) == []
+
+
 def test_no_secret_is_in_what_is_noted(house, failed):
     (path,) = house.state.glob("*/owed.json")
     assert house.tenant.token not in path.read_text()

@@ -158,7 +158,7 @@ def _publish(request: Request, held: Settings, source: Source, host: Host) -> Ru
         names = tuple(target.name for target in targets)
         _claim(request, held, host, {name: name for name in names})
         owed.tell(store, names, host.warn)
-        debt = owed.Debt(store, _meant(request, source, names, host))
+        debt = owed.Debt(store, None if held.create_new else _meant(request, source, names, host))
         meanwhile.enter_context(debt.kept())
         tenant = open_tenant(held, host)
         with host.turn.entering():
@@ -229,13 +229,16 @@ def _deliver(
     return carry_out(plans, question, place, host, job)
 
 
-def _meant(request: Request, source: Source, names: tuple[str, ...], host: Host) -> Owed:
-    """What this run means to publish, with all that is needed to ask for it once more."""
+def _meant(request: Request, source: Source, names: tuple[str, ...], host: Host) -> Owed | None:
+    """What this run means to publish, with all that is needed to ask for it once more.
+
+    None where that could not be done: the installer is in Kandji, and not on this machine. Nor is it where an app is
+    created whatever there is (`create_new`): what was killed after it was made would be made a second time.
+    """
     try:
         status = source.path.stat()
-        size, mtime_ns = status.st_size, status.st_mtime_ns
-    except OSError:  # it is in Kandji, and not on this machine
-        size, mtime_ns = source.size, 0
+    except OSError:
+        return None
     again = {
         "keys": dict(request.keys),
         "keys_from": request.keys_from,
@@ -247,6 +250,7 @@ def _meant(request: Request, source: Source, names: tuple[str, ...], host: Host)
     }
     version, recipe = request.given.version or "", request.recipe or ""
     path = str(source.path.absolute())
+    size, mtime_ns = status.st_size, status.st_mtime_ns
     return Owed(names, path, size, mtime_ns, host.now(), version=version, recipe=recipe, request=again)
 
 

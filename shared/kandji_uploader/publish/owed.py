@@ -30,10 +30,10 @@ class Debt:
 
     Args:
         store: the state folder.
-        meant: what is to be published, and how.
+        meant: what is to be published, and how; None for what nobody could do once more.
     """
 
-    def __init__(self, store: Store, meant: Owed) -> None:
+    def __init__(self, store: Store, meant: Owed | None) -> None:
         self._store = store
         self._meant = meant
         self._open = True
@@ -58,26 +58,30 @@ class Debt:
         Raises:
             StateError: the state folder cannot be written.
         """
-        self._learn(sha256, version)
-        self._store.owe(replace(self._meant, reason=_KILLED))
+        meant = self._learn(sha256, version)
+        if meant is not None:
+            self._store.owe(replace(meant, reason=_KILLED))
 
     def ended(self, outcomes: Sequence[Outcome], sha256: str) -> None:
         """What became of it: it is owed on, or it is done."""
         self._open = False
-        self._learn(sha256, next((outcome.version for outcome in outcomes if outcome.version), None))
+        meant = self._learn(sha256, next((outcome.version for outcome in outcomes if outcome.version), None))
         failed = [outcome for outcome in outcomes if outcome.action in _OWING]
         if failed:
             self._owe("; ".join(f"{outcome.name}: {outcome.error}" for outcome in failed))
-        else:
-            self._store.paid(self._meant, anew=any(outcome.action.writes for outcome in outcomes))
+        elif meant is not None:
+            self._store.paid(meant, anew=any(outcome.action.writes for outcome in outcomes))
 
-    def _learn(self, sha256: str | None, version: str | None) -> None:
+    def _learn(self, sha256: str | None, version: str | None) -> Owed | None:
         meant = self._meant
-        self._meant = replace(meant, sha256=sha256 or meant.sha256, version=version or meant.version)
+        if meant is not None:
+            self._meant = replace(meant, sha256=sha256 or meant.sha256, version=version or meant.version)
+        return self._meant
 
     def _owe(self, reason: str) -> None:
-        with contextlib.suppress(StateError):  # what was meant is there already, or the error tells of the folder
-            self._store.owe(replace(self._meant, reason=reason))
+        if self._meant is not None:
+            with contextlib.suppress(StateError):  # what was meant is there already, or the error tells of the folder
+                self._store.owe(replace(self._meant, reason=reason))
 
 
 def sentence(owed: Sequence[Owed]) -> str:
