@@ -336,3 +336,20 @@ def test_after_munki_the_pkginfo_says_what_the_app_is(autopkg, tenant, widget):
 def test_the_report_is_json_clean(autopkg, tenant, widget):
     _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}")
     assert json.loads(json.dumps(report["summary_results"])) == report["summary_results"]
+
+
+def test_what_a_recipe_could_not_publish_is_told_by_the_next_recipe_and_done_by_retry(autopkg, tenant, widget):
+    tenant.permissions.revoke("Create Custom App")
+    source = ("-k", f"SOURCE={widget('1.0')}")
+    autopkg.run("Widget.kandji", *source, "-k", "custom_app.prod_restart=true", check=70)
+    tenant.permissions.grant("Create Custom App")
+    # The recipe itself would be ended by its StopProcessingIf from now on; others still come to our step.
+    done, _ = autopkg.run("Widget.pkg", *POST, *source, "-k", "custom_app.prod_name=Other")
+    assert done.stdout.count("WARNING: 1 publish is owed: Widget (Test) and Widget 1.0. ") == 1
+    autopkg.uploader("retry", check=0)
+    assert {app["name"]: app["restart"] for app in tenant.apps()} == {
+        "Other": False,
+        "Widget": True,
+        "Widget (Test)": False,
+    }
+    assert "nothing is owed" in autopkg.uploader("retry", check=0).stderr
