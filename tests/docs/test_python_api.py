@@ -32,7 +32,9 @@ def tenant(tmp_path, monkeypatch):
         for name in [name for name in os.environ if name.startswith(("KANDJI", "SLACK", "IRU", "KPKG"))]:
             monkeypatch.delenv(name)
         environ = {"KANDJI_API_URL": tenant.url, "KANDJI_TOKEN": tenant.token, "ACME_TOKEN": tenant.token}
-        for name, value in {**environ, **casks.environ, "KANDJI_UPLOADER_DIR": str(tmp_path / "config")}.items():
+        folders = {"KANDJI_UPLOADER_DIR": tmp_path / "config", "KANDJI_UPLOADER_STATE_DIR": tmp_path / "state"}
+        environ |= {name: str(folder) for name, folder in folders.items()}
+        for name, value in {**environ, **casks.environ}.items():
             monkeypatch.setenv(name, value)
         for token in ("firefox", "slack"):
             body = app_pkg(tmp_path / f"{token}.pkg", name=token.title(), version="129.0").read_bytes()

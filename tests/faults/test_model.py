@@ -65,7 +65,8 @@ class Publishing(RuleBasedStateMachine):
         self.tenant = _scene.tenant
         self.tenant.clear()
         self.tenant.configure(page_size=3, list_sha256=True, processing_polls=0)
-        shutil.rmtree(_scene.folder / "config", ignore_errors=True)
+        for name in ("config", "state"):
+            shutil.rmtree(_scene.folder / name, ignore_errors=True)
         views.forget_all()
         self.stale = False  # whether somebody has changed an app since a process began
         if not self.tenant.blueprints:
