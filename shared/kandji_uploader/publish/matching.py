@@ -75,19 +75,19 @@ def find(
         return Match(fitting[0], f"the one of {len(named)} of that name in its Self Service category")
     if dynamic:
         found = _dynamic(apps, installer)
-        if found.app is not None:
+        if found is not None:
             return found
     if named:
         return Match(None, f"{len(named)} Custom Apps have that name", named)
     return Match(None, "no Custom App has that name")
 
 
-def _dynamic(apps: Sequence[CustomApp], installer: str) -> Match:
-    """Among alike installers the highest version; of several equal ones that modified longest ago."""
+def _dynamic(apps: Sequence[CustomApp], installer: str) -> Match | None:
+    """Among alike installers the highest version; of several equal ones that modified longest ago; None without any."""
     wanted = stored_name(installer)
     alike = [app for app in apps if app.file_key and _ratio(wanted, stored_name(app.file_name)) >= ALIKE]
     if not alike:
-        return Match(None, "dynamic lookup found no similar installer")
+        return None
     highest = max((version_in(app.file_name) or "0" for app in alike), key=functools.cmp_to_key(version.compare))
     best = [app for app in alike if version.compare(version_in(app.file_name) or "0", highest) == 0]
     chosen = min(best, key=lambda app: app.updated_at)
@@ -111,7 +111,6 @@ def version_in(file_name: str) -> str | None:
 
     Of several, the first dotted one, else the last number; None where there is none.
     """
-    stem = re.sub(r"\.(pkg|mpkg|dmg|zip)$", "", stored_name(file_name), flags=re.IGNORECASE).replace("_", " ")
-    found = [match.group(1) for match in _VERSION.finditer(stem)]
+    found = [match.group(1) for match in _VERSION.finditer(stored_name(file_name))]
     dotted = [text for text in found if "." in text]
     return dotted[0] if dotted else found[-1] if found else None
