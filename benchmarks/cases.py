@@ -261,7 +261,7 @@ def _new(bench: Bench, tenant: Tenant, path: Path) -> Run:
     tenant.clear()
     bench.fresh()
     run = bench.publish(tenant, path)
-    _expect(tenant.requests(), 4)
+    _expect(tenant.requests(), 6)
     return run
 
 
@@ -280,7 +280,7 @@ def publish_same_size(bench: Bench) -> Iterable[Row]:
             bench.fresh()
             tenant.seed([_app("Big", "0" * 64, path.stat().st_size, file_name="Big-0.9.pkg")])
             run = bench.publish(tenant, path)
-            _expect(tenant.requests(), 5)
+            _expect(tenant.requests(), 7)
             return run
 
         def theirs() -> Run:
@@ -330,7 +330,7 @@ def small_installer(bench: Bench) -> Iterable[Row]:
             tenant.clear()
             bench.fresh()
             run = bench.publish(tenant, path, "-t", "Little (Test)", name="Little", enforcement="audit_enforce")
-            _expect(tenant.requests(), 5)
+            _expect(tenant.requests(), 7)
             return run
 
         (here,) = in_turns(bench.scale.rounds, ours)
@@ -485,7 +485,7 @@ def many_recipes(bench: Bench) -> Iterable[Row]:
         requests = len(tenant.requests())
     shutil.rmtree(folder)
     pages, news = -(-scale.apps // 300), sum(is_new for _, is_new in told)
-    allowed = pages + 4 * news
+    allowed = pages + 6 * news
     yield Row(
         f"{count} recipes in one process, {scale.apps} Custom Apps, {news} changed",
         f"{sum(took for took, _ in told):.1f} s, {requests} requests",

@@ -255,6 +255,7 @@ class Settings:
         idle_timeout: seconds without a byte after which a transfer is given up.
         tries: how often a request that is safe to repeat is sent at the most.
         first_wait: seconds before the second try.
+        settle_time: seconds to wait after a create or update before looking whether another machine did the same.
         arch: which variation of a Homebrew cask is meant, `arm64` or `x86_64`.
         promotion: when test becomes prod; None publishes to both at once.
         pin_version: the highest version that is published; None for no limit.
@@ -298,6 +299,7 @@ class Settings:
     idle_timeout: float = 60.0
     tries: int = 5
     first_wait: float = 0.5
+    settle_time: float = 3.0
     arch: str = "arm64"
     promotion: Promotion | None = None
     pin_version: str | None = None
@@ -388,7 +390,7 @@ class Target:
         restart: None leaves what the app has.
         active: None leaves what the app has.
         recommended: None leaves what the app has.
-        blueprints: what a created app is assigned to.
+        blueprints: what the app is added to, whether it is new or not.
         enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
         blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
             where nobody is asked, None for the app itself.

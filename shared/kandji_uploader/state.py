@@ -1,7 +1,7 @@
 """What is remembered between runs, in the state folder; all of it is safe to delete.
 
 - the journal: uploads that no Custom App names yet (`sha256 -> file_key`), so that the next run does not upload again,
-  and assignments to Blueprints that are still owed to a created app
+  and the ids of Custom Apps that were created, so that a list that lags behind does not have one made twice
 - the digest cache: sha256 of files that have not changed since, so that an unchanged installer is not read again
 - what is owed: publishes that were begun and not done, see `publish.owed`
 - notes: what a Custom App held, for promotion and rollback, where its audit script cannot tell
@@ -37,6 +37,7 @@ _KEEP_UPLOADS = 7 * _DAY
 _KEEP_DIGESTS = 5000
 _KEEP_HISTORY = 30
 _OWED = "owed.json"
+_KEEP_CREATED = 300
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,25 @@ class Owed:
         if (self.path, self.size, self.mtime_ns) == (other.path, other.size, other.mtime_ns):
             return True
         return bool(self.version and other.version) and version.compare(self.version, other.version) >= 0
+
+
+@dataclass(frozen=True)
+class Created:
+    """A Custom App that this machine has created.
+
+    Attributes:
+        name: its name then.
+        app_id: the Custom App.
+        file_key: of its installer then.
+        at: epoch seconds.
+        settled: whether the run came to know that it is the only one of its name; see `publish.one_app`.
+    """
+
+    name: str
+    app_id: str
+    file_key: str
+    at: float
+    settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,28 +238,28 @@ class Store:
         with contextlib.suppress(StateError):
             self._change("uploads.json", lambda rows: _without(rows, "sha256", sha256))
 
-    # assignments that are owed
+    # what was created
 
-    def owed_blueprints(self, name: str, file_keys: tuple[str, ...]) -> tuple[str, ...]:
-        """Blueprints that the app of that name and file was to be assigned to when its run was interrupted."""
-        for row in self._rows("assignments.json"):
-            if row.get("name") == name and row.get("file_key") in file_keys and isinstance(row.get("blueprints"), list):
-                return tuple(str(blueprint) for blueprint in row["blueprints"])
-        return ()
+    def created(self, name: str) -> tuple[Created, ...]:
+        """The Custom Apps of that name that this machine has created, latest first; some may have been deleted."""
+        found = []
+        for row in reversed(self._rows("created.json")):
+            with contextlib.suppress(TypeError):
+                if row.get("name") == name:
+                    found.append(Created(**row))
+        return tuple(found)
 
-    def owe_blueprints(self, name: str, file_key: str, blueprints: tuple[str, ...]) -> None:
-        """Remember, before it is made, what an app is to be assigned to.
-
-        Raises:
-            StateError: the folder cannot be written.
-        """
-        owed = {"name": name, "file_key": file_key, "blueprints": list(blueprints)}
-        self._change("assignments.json", lambda rows: [*_without(rows, "name", name), owed])
-
-    def forget_blueprints(self, name: str) -> None:
-        """The app is assigned, or was not made."""
+    def note_created(self, entry: Created) -> None:
+        """Remember a Custom App that was created; or, where it is known, whether it is known to be the only one."""
         with contextlib.suppress(StateError):
-            self._change("assignments.json", lambda rows: _without(rows, "name", name))
+            self._change(
+                "created.json", lambda rows: [*_without(rows, "app_id", entry.app_id)[-_KEEP_CREATED:], asdict(entry)]
+            )
+
+    def forget_created(self, app_id: str) -> None:
+        """It was deleted again."""
+        with contextlib.suppress(StateError):
+            self._change("created.json", lambda rows: _without(rows, "app_id", app_id))
 
     # what is owed
 

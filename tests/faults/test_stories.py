@@ -12,7 +12,6 @@ from kandji_uploader.flows.publish import Host, run
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action
-from kandji_uploader.publish import apply
 from tests.faults.publisher import Publisher
 from tests.faults.scene import OTHERS, PROD, TEST, digest, make_installer, opened, prepare
 
@@ -83,8 +82,7 @@ def test_an_app_that_was_renamed_meanwhile_is_left_alone(scene):
     assert not [line for line in writes(scene) if line.startswith("PATCH")]
 
 
-def test_an_app_that_somebody_else_has_made_since_the_list_is_not_made_twice(scene, monkeypatch):
-    monkeypatch.setattr(apply, "_FRESH", 0.0)  # as if the list were old
+def test_an_app_that_somebody_else_has_made_since_the_list_is_not_made_twice(scene):
     scene.tenant.faults.add("POST", "/store", kind="call", do=lambda: scene.tenant.seed(PROD))
     result = scene.run()
     assert "was created in Kandji by someone else meanwhile" in outcomes(result)[PROD].error
@@ -210,15 +208,16 @@ def test_an_update_of_which_nothing_more_is_heard_is_told_as_unknown_and_finishe
 
 def test_a_create_of_which_nothing_more_is_heard_is_told_as_unknown_and_found_later(scene):
     scene.tenant.faults.add("POST", APPS, kind="effect_then_reset", nth="every")
-    scene.tenant.faults.add("GET", APPS, kind="reset_before_reading", nth=3, times=None)
+    scene.tenant.faults.add("GET", APPS, kind="reset_before_reading", nth=5, times=None)
     result = scene.run()
     assert f"whether {PROD!r} was created is not known" in outcomes(result)[PROD].error
     scene.tenant.faults.clear()
     result = scene.run(anew=False)
     assert result is not None, scene.error
-    assert outcomes(result)[PROD].action is Action.UNCHANGED
+    assert outcomes(result)[PROD].action is Action.UPDATE
     assert len(scene.apps()[PROD]) == 1
-    assert scene.on_blueprint() == [PROD], "the Blueprint that it was owed"
+    assert outcomes(result)[PROD].changes == ("blueprints",)
+    assert scene.on_blueprint() == [PROD]
 
 
 def test_a_lost_answer_to_an_update_is_settled_where_the_api_does_not_show_every_field(scene):
@@ -270,11 +269,12 @@ def test_a_state_folder_that_cannot_be_written_is_told_before_anything_is_done(s
     assert scene.apps() == {name: [app] for name, app in scene.before.items()}
 
 
-def test_a_run_costs_four_requests_for_each_app_and_one_when_nothing_changed(scene):
+def test_a_run_costs_few_requests_for_each_app_and_one_when_nothing_changed(scene):
     scene.tenant.configure(page_size=300)
     plain = {"custom_app": {"prod_name": PROD, "test_name": TEST}}
     scene.run(**plain)
-    assert len(scene.tenant.requests) == 1 + 2 + 2 + 1  # the list, one upload, get and patch, create
+    upload, update, create = 2, 4, 3  # get and patch, get and activity; the list, create, the list
+    assert len(scene.tenant.requests) == 1 + upload + update + create
     scene.tenant.reset_requests()
     scene.run(**plain)
     assert [str(record) for record in scene.tenant.requests] == ["GET library/custom-apps"]

@@ -292,6 +292,7 @@ EFFECTS: dict[str, Effect] = {
         **says("asking again in 7 s"),
     ),
     "first_wait": Effect(9, beside=PROD_NAME, before=_busy, stop_at="asking again", **says("asking again in 9 s")),
+    "settle_time": Effect(9, beside=PROD_NAME, stop_at="another machine", **says("looking in 9 s whether")),
     "connect_timeout": Effect(
         0.1, beside=PROD_NAME, config={"network.tries": 1}, before=_unreachable, **gives_up_in(8)
     ),

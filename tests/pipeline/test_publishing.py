@@ -16,12 +16,12 @@ def actions(result):
     return [outcome.action for outcome in result.outcomes]
 
 
-def test_a_first_run_makes_at_most_seven_requests(house):
+def test_a_first_run_makes_at_most_nine_requests(house):
     house.environ["SLACK_TOKEN"] = house.tenant.webhook_url
     keys = {**SELF_SERVICE, "custom_app.test_name": "Widget (Test)", "enforcement_type": "audit_enforce"}
     result = house.publish(house.pkg(), keys)
     assert actions(result) == [Action.CREATE, Action.CREATE]
-    assert len(house.sent()) == 7
+    assert len(house.sent()) == 9
     assert house.tenant.app("Widget")["install_enforcement"] == "no_enforcement"
     assert house.tenant.app("Widget (Test)")["install_enforcement"] == "continuously_enforce"
 

@@ -1,4 +1,4 @@
-"""Blueprints of a stage: a created app is assigned, an existing one is left where it is."""
+"""Blueprints of a stage: an app is added to those that are named for it, and removed from none."""
 
 from __future__ import annotations
 
@@ -50,14 +50,70 @@ def test_a_node_of_an_assignment_map_is_named_with_a_colon(both: World) -> None:
     assert items(both) == {"Map": [(PROD, "n2")]}
 
 
-def test_an_existing_app_is_not_assigned_and_nothing_is_removed(both: World) -> None:
+def test_an_existing_app_is_added_to_the_blueprints_that_are_named_and_removed_from_none(both: World) -> None:
     for name in ("Fleet", "By hand"):
         both.tenant.add_blueprint(name)
     publish(both, blueprints=["By hand"])
+    result = both.publish("1.0", custom_app={"blueprints": ["Fleet"]})
+    assert [(outcome.action, outcome.changes) for outcome in result.outcomes] == [(Action.UPDATE, ("blueprints",))] * 2
+    assert items(both) == {"Fleet": [(TEST, None), (PROD, None)], "By hand": [(TEST, None), (PROD, None)]}
     both.tenant.reset_requests()
-    both.publish("1.1", custom_app={"blueprints": ["Fleet"]})
-    assert items(both) == {"Fleet": [], "By hand": [(TEST, None), (PROD, None)]}
-    assert not [record for record in both.tenant.requests if "library-item" in record.path]
+    result = both.publish("1.0", custom_app={"blueprints": ["Fleet"]})
+    assert [outcome.action for outcome in result.outcomes] == [Action.UNCHANGED] * 2
+    assert both.writes() == []
+
+
+def test_a_dry_run_tells_of_a_blueprint_that_lacks_the_app(both: World) -> None:
+    both.tenant.add_blueprint("Fleet")
+    publish(both)
+    both.tenant.reset_requests()
+    result = both.publish("1.0", custom_app={"prod_blueprints": ["Fleet"]}, dry_run=True)
+    assert (both.prod(result).action, both.prod(result).changes) == (Action.UPDATE, ("blueprints",))
+    assert both.writes() == []
+
+
+def test_what_a_machine_that_is_gone_did_not_assign_is_assigned_once_the_node_is_named(both: World) -> None:
+    both.tenant.add_blueprint("Map", "map", nodes=["n1"])
+    failed = both.prod(publish(both, prod_blueprints=["Map"]))
+    assert "name the node as `name:node-id`" in failed.error
+    both.forgetful = True
+    assert not publish(both, prod_blueprints=["Map:n1"]).failed
+    assert items(both) == {"Map": [(PROD, "n1")]}
+
+
+def test_a_node_that_says_it_has_such_an_item_already_has_it(both: World) -> None:
+    both.tenant.add_blueprint("Map", "map", nodes=["n1"])
+    both.tenant.faults.add(
+        "POST",
+        "blueprints/*/assign-library-item",
+        kind="status",
+        code=400,
+        body=["Assignment node can only have one of this Library Item type"],
+    )
+    assert not publish(both, prod_blueprints=["Map:n1"]).failed
+
+
+def test_a_token_that_may_not_look_at_blueprints_is_told_and_publishes_all_the_same(both: World) -> None:
+    both.tenant.add_blueprint("Fleet")
+    publish(both)
+    both.tenant.permissions.revoke("List Library Items")
+    result = both.publish("1.1", custom_app={"prod_blueprints": ["Fleet"]})
+    assert not result.failed
+    assert any("was not compared" in line and "List Library Items" in line for line in both.warnings)
+
+
+def test_with_promotion_a_missing_prod_blueprint_is_an_error_before_anything_is_uploaded(world: World) -> None:
+    world.tenant.add_blueprint("Fleet")
+    with pytest.raises(TargetError, match="there is no Blueprint 'Flet'"):
+        publish(world, prod_blueprints=["Flet"])
+    assert world.writes() == []
+
+
+def test_a_prod_app_that_waits_is_added_to_its_blueprints_all_the_same(world: World) -> None:
+    fleet = world.tenant.add_blueprint("Fleet")
+    world.tenant.seed(PROD, file_name="Firefox-0.9.pkg")
+    publish(world, prod_blueprints=["Fleet"])
+    assert [name for name, _ in items(world)[fleet["name"]]] == [PROD]
 
 
 def test_being_assigned_already_is_fine(both: World) -> None:

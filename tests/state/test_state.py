@@ -10,12 +10,13 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from kandji_uploader._util.files import identity, write_private
 from kandji_uploader.errors import LockedError, StateError
-from kandji_uploader.state import DigestCache, JournalEntry, Published, Store
+from kandji_uploader.state import Created, DigestCache, JournalEntry, Published, Store
 
 TENANT = "https://a.api.kandji.io"
 
@@ -80,14 +81,17 @@ def test_history_is_kept_per_app_and_bounded(tmp_path):
     assert len(store.history("one")) < 40
 
 
-def test_owed_blueprints_are_paid_once_and_to_the_app_of_that_upload_only(tmp_path):
+def test_the_apps_that_were_created_are_known_by_name_latest_first_until_they_are_deleted_again(tmp_path):
     store = Store(tmp_path, TENANT)
-    store.owe_blueprints("App", "key", ("Macs", "Map:node"))
-    assert store.owed_blueprints("App", ("other", "key")) == ("Macs", "Map:node")
-    assert store.owed_blueprints("App", ("other",)) == ()
-    assert store.owed_blueprints("Other", ("key",)) == ()
-    store.forget_blueprints("App")
-    assert store.owed_blueprints("App", ("key",)) == ()
+    for entry in (first := Created("App", "1", "key", 1.0), Created("Other", "2", "key", 2.0)):
+        store.note_created(entry)
+    store.note_created(second := Created("App", "3", "key", 3.0))
+    assert store.created("App") == (second, first)
+    store.note_created(settled := replace(first, settled=True))
+    assert store.created("App") == (settled, second)
+    store.forget_created("1")
+    assert store.created("App") == (second,)
+    assert Store(tmp_path, "https://b.api.kandji.io").created("App") == ()
 
 
 def test_a_digest_is_known_until_the_file_changes(tmp_path):
@@ -111,7 +115,7 @@ def test_a_digest_of_a_file_that_changed_while_it_was_read_is_not_kept(tmp_path)
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from kandji_uploader.state import Store
+from kandji_uploader.state import Created, DigestCache, JournalEntry, Published, Store
 with Store(Path(sys.argv[1]), sys.argv[2]).lock(("App",), 5, print):
     print("held", flush=True)
     if sys.stdin.read(1) == "k":
@@ -209,12 +213,12 @@ def test_everything_is_private_whatever_the_umask(tmp_path):
         import os, sys
         os.umask(0)
         from pathlib import Path
-        from kandji_uploader.state import DigestCache, JournalEntry, Published, Store
+        from kandji_uploader.state import Created, DigestCache, JournalEntry, Published, Store
         folder = Path(sys.argv[1]) / "config" / "state"
         store = Store(folder, sys.argv[2])
         with store.lock(("App",), 5, print):
             store.note_upload(JournalEntry("a", "key", 1, 1.0))
-            store.owe_blueprints("App", "key", ("Macs",))
+            store.note_created(Created("App", "id", "key", 1.0))
             store.note_published(Published("id", "App", "1", "a", "key", 1.0))
             store.remember("id", {"note": "text"})
             DigestCache(folder).put(Path(sys.executable), "digest")
@@ -231,12 +235,10 @@ def test_what_must_be_remembered_first_raises_and_what_is_noted_afterwards_does_
     store = Store(tmp_path / "file", TENANT)
     with pytest.raises(StateError, match="cannot be written"):
         store.note_upload(entry())
-    with pytest.raises(StateError, match="cannot be written"):
-        store.owe_blueprints("App", "key", ("Macs",))
     with pytest.raises(StateError, match="cannot be written"), store.lock(("App",), 0, print):
         pass
     store.forget_upload("a" * 64)
-    store.forget_blueprints("App")
+    store.note_created(Created("App", "id", "key", 1.0))
     store.note_published(Published("one", "One", "1", "s", "k", 0.0))
     store.remember("one", {"note": "text"})
     assert store.uploads(1001) == ()

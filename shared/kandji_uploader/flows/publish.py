@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kandji_uploader import settings
 from kandji_uploader._util.lazydataclass import dataclass
@@ -22,17 +23,18 @@ from kandji_uploader._util.prehash import Begun
 from kandji_uploader._util.signals import sigterm_too
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
+from kandji_uploader.http.addresses import is_loopback
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import console
 from kandji_uploader.kandji.client import tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import owed, releases
-from kandji_uploader.publish.apply import Tools, apply
+from kandji_uploader.publish.apply import Tools, apply, look_again
 from kandji_uploader.publish.claims import Claims, Item, file_item
 from kandji_uploader.publish.plan import Question, TargetPlan, coming, ledger, make_plan, plan_target
 from kandji_uploader.publish.queue import Batch, Turn
-from kandji_uploader.publish.refresh import Place, gather
+from kandji_uploader.publish.refresh import Place, check_all_blueprints, gather, with_scope
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.report import slack
@@ -205,6 +207,11 @@ def _deliver(
         wanted = tuple(target for target in targets if target.stage is Stage.TEST)
     question = gather(wanted, source, place)
     plans = make_plan(wanted, question)
+    if any(len(plan.candidates) > 1 for plan in plans) and not place.settings.dry_run:
+        look_again(plans, question.installer, place.tenant, place.store, _settle_time(place.settings), host.say)
+        question = gather(wanted, source, place)
+        plans = make_plan(wanted, question)
+    check_all_blueprints(targets, place)
     if soaks:
         from kandji_uploader.promotion import candidates
 
@@ -290,11 +297,12 @@ def promote(
 
     test, prod = targets
     step = candidates.step(prod, test, place, at_once=at_once, force=force)
+    found = with_scope(step.plan, step.question, place)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {place.settings.urgent}" if place.settings.urgent else ""
     job = Job(Path(step.question.installer.name), f"promoted from {test.name}{urgent}", gone)
-    (outcome,), _ = carry_out((step.plan,), step.question, place, host, job)
-    if outcome.action.writes and step.decision.release is not None:
+    (outcome,), _ = carry_out((found,), step.question, place, host, job)
+    if outcome.action.writes and step.plan.action.writes and step.decision.release is not None:
         outcome = replace(outcome, action=Action.PROMOTE)
     if not place.settings.dry_run:
         candidates.remember(prod, step, place)
@@ -520,13 +528,16 @@ def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, 
 
 
 def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
-    def replan(plan: TargetPlan, live: CustomApp) -> TargetPlan:
-        if job.gone and plan.app is not None and live.file_key != plan.app.file_key:
+    def replan(plan: TargetPlan, live: CustomApp, sha256: str) -> TargetPlan:
+        installer = replace(question.installer, sha256=sha256 or question.installer.sha256)
+        expected = (plan.app.file_key if plan.app else live.file_key, installer.file_key)
+        if job.gone and live.file_key not in expected:
             # What was decided, was decided about another file.
             text = "somebody else has just put another file there; run again"
             return replace(plan, action=Action.REFUSED, reason=text, app=live)
-        apps = tuple(live if app.id == live.id else app for app in question.tenant.apps)
-        return plan_target(plan.target, replace(question, tenant=replace(question.tenant, apps=apps)))
+        apps = (*(app for app in question.tenant.apps if app.id != live.id), live)
+        tenant = replace(question.tenant, apps=apps)
+        return plan_target(plan.target, replace(question, installer=installer, tenant=tenant))
 
     return Tools(
         tenant=place.tenant,
@@ -540,12 +551,21 @@ def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
         begun=job.begun,
         check_unchanged=job.check_unchanged,
         gone=job.gone,
+        listed=question.tenant.apps,
+        another=question.settings.create_new,
+        settle_time=_settle_time(question.settings),
     )
 
 
 def console_link(api_url: str, app: CustomApp) -> str:
     """The address of a Custom App in the tenant's console, wherever that is by now."""
     return settings.console_link(api_url, app.id, moved=console.has_moved(api_url))
+
+
+def _settle_time(held: Settings) -> float:
+    """Seconds to settle; none by default for a tenant on this machine, whose lists do not lag behind."""
+    by_default = held.origins.get("network.settle_time", "default") == "default"
+    return 0.0 if by_default and is_loopback(urlsplit(held.api_url).hostname) else held.settle_time
 
 
 def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error: str = "") -> Outcome:

@@ -35,7 +35,10 @@ FormValue = str | bool
 _APPS = "library/custom-apps"
 _OK, _CREATED, _NO_CONTENT, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 201, 204, 400, 404, 503
 _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS, _SERVER_TROUBLE = 408, 429, 500
-_LISTINGS = 2
+_LISTINGS = 3
+_THERE_ALREADY = ("already exists", "can only have one of this Library Item type")
+"""Answers to an assignment that mean that the item is there. The documentation has the first one only; a node of an
+Assignment Map was seen to answer the second one about an item that it holds."""
 _SOME = 1000
 
 
@@ -73,7 +76,8 @@ class Creation:
 
     Attributes:
         app: what the service answered.
-        sent: how often it was asked to; more than once where it answered that it was not ready.
+        sent: how often it was asked to, by whatever layer; more than once where it answered that it was not ready, or
+            that there were too many requests. Each of them may have made an app.
     """
 
     app: CustomApp
@@ -128,6 +132,7 @@ class Client:
     def __init__(self, api_url: str, token: str, policy: Policy | None = None) -> None:
         self._transport = Transport(api_url, token, policy)
         self.policy = self._transport.policy
+        self.list_was_cached = False
 
     @property
     def clock_skew(self) -> float | None:
@@ -137,14 +142,21 @@ class Client:
     # Custom Apps
 
     def list_custom_apps(self) -> tuple[CustomApp, ...]:
-        """Every Custom App of the tenant, all pages, each once.
+        """Every Custom App of the tenant, all pages, each once; `list_was_cached` tells whether it may be out of date.
 
         An app that is deleted while the pages are read moves another one from an unread page to one that was read;
-        the service's own count then does not fit, and the list is read once more.
+        the service's own count then does not fit, or its last page is gone, and the list is read again.
         """
-        for _ in range(_LISTINGS):
+        apps: dict[str, CustomApp] = {}
+        for number in range(1, _LISTINGS + 1):
             counts: list[int | None] = []
-            apps = {app.id: app for app in self._pages(_APPS, answers.custom_app, counts)}
+            self.list_was_cached = False
+            try:
+                apps = {app.id: app for app in self._pages(_APPS, answers.custom_app, counts)}
+            except NotFoundError:  # a last page that is there no longer
+                if number == _LISTINGS or not counts:
+                    raise
+                continue
             if set(counts) <= {len(apps), None}:
                 break
         return tuple(apps.values())
@@ -211,8 +223,9 @@ class Client:
 
         def send() -> Answer:
             nonlocal sent
-            sent += 1
-            return self._transport.request("POST", _APPS, fields=_form(fields), repeat=False, say=tell)
+            answer = self._transport.request("POST", _APPS, fields=_form(fields), repeat=False, say=tell)
+            sent += answer.sent
+            return answer
 
         budget = self.policy.processing_budget if patient else 0.0
         app = self._written(self._expect(self._patiently(send, budget)))
@@ -269,7 +282,7 @@ class Client:
         try:
             answer = self._ask("POST", address, json=_item(item_id, node_id))
         except RejectedError as problem:
-            if "already exists" not in problem.body:
+            if not any(words in problem.body for words in _THERE_ALREADY):
                 raise
         else:
             assigned = answer.json()
@@ -327,6 +340,7 @@ class Client:
             count = page.maybe_number("count")
             if counts is not None:
                 counts.append(count)
+                self.list_was_cached |= answer.cached
             following = page.maybe_text("next")
             if following is not None:
                 course.goes_on(answer, rows, count)

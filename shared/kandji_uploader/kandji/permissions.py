@@ -60,15 +60,39 @@ ALL = (
     Permission("Update Custom App", "to publish", True, "PATCH", f"library/custom-apps/{_NOBODY}", _REFUSED),
     Permission("Upload Custom App", "to publish", True, "POST", "library/custom-apps/upload", _REFUSED),
     Permission(
+        "Delete Custom App",
+        "only for an app made at the same moment as another machine's, or with wrong bytes",
+        False,
+        "DELETE",
+        f"library/custom-apps/{_NOBODY}",
+        _REFUSED,
+    ),
+    Permission(
         "List Self Service Categories", "only for Self Service", False, "GET", "self-service/categories", _LISTED
     ),
     Permission("List Blueprints", "only for the `blueprints` key", False, "GET", "blueprints", _LISTED),
+    Permission(
+        "List Library Items",
+        "only for the `blueprints` key",
+        False,
+        "GET",
+        f"blueprints/{_NOBODY}/list-library-items",
+        _REFUSED,
+    ),
     Permission(
         "Assign Library Item",
         "only for the `blueprints` key",
         False,
         "POST",
         f"blueprints/{_NOBODY}/assign-library-item",
+        _REFUSED,
+    ),
+    Permission(
+        "Get Library Item Activity",
+        "to see that two machines changed an app at the same moment",
+        False,
+        "GET",
+        f"library/library-items/{_NOBODY}/activity",
         _REFUSED,
     ),
     Permission(

@@ -34,6 +34,7 @@ class TenantView:
         self._read_at = self._read_on = math.inf
         self._categories: tuple[Category, ...] | None = None
         self._blueprints: tuple[Blueprint, ...] | None = None
+        self._items: dict[str, frozenset[str]] = {}
 
     def apps(self) -> tuple[CustomApp, ...]:
         """Every Custom App; the same value until one of them changes."""
@@ -63,6 +64,27 @@ class TenantView:
                 self._blueprints = self.client.list_blueprints()
             return self._blueprints
 
+    def blueprint_items(self, blueprint_id: str) -> frozenset[str]:
+        """The ids of the Library Items of a Blueprint; the API does not tell at which node of an Assignment Map."""
+        with self._lock:
+            if blueprint_id not in self._items:
+                self._noted_as_read()
+                items = self.client.list_blueprint_items(blueprint_id)
+                self._items[blueprint_id] = frozenset(item_id for item_id, _ in items)
+            return self._items[blueprint_id]
+
+    def assign(self, blueprint_id: str, app_id: str, node_id: str | None) -> None:
+        """Assign an app to a Blueprint or to a node of it; raises as `Client.assign_library_item`."""
+        self.client.assign_library_item(blueprint_id, app_id, node_id)
+        with self._lock:
+            if blueprint_id in self._items:
+                self._items[blueprint_id] |= {app_id}
+
+    @property
+    def list_was_cached(self) -> bool:
+        """Whether the list came out of a cache when it was fetched last, so that it may lack what was just made."""
+        return self.client.list_was_cached
+
     def begin_run(self, since: float | None = None) -> None:
         """Forget all that is too old for a run that begins now: older than `MAX_AGE`, or read before `since`.
 
@@ -76,6 +98,7 @@ class TenantView:
             age = max(time.monotonic() - self._read_at, time.time() - self._read_on)
             if age > MAX_AGE or (since is not None and self._read_at < since):
                 self._apps = self._categories = self._blueprints = None
+                self._items = {}
                 self._read_at, self._read_on = math.inf, math.inf
 
     def _noted_as_read(self) -> None:

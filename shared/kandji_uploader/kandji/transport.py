@@ -32,6 +32,8 @@ from kandji_uploader.kandji.upload import UploadForm
 
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _HIDDEN = "(token)"
+_UNCACHED = {"Cache-Control": "no-cache"}
+"""Lists come through caches, and what was just written must be read. Public clients of the service ask so, too."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Answer:
         text: the body.
         token: that must not be shown, though the body may hold it: a script in Kandji can.
         request_id: the service's id of the request, None where it sent none.
+        cached: whether a cache answered, so that it may be older than what was written since.
+        sent: how often the request was sent until it was answered.
     """
 
     request: str
@@ -51,6 +55,8 @@ class Answer:
     text: str
     token: str = field(default="", repr=False)
     request_id: str | None = None
+    cached: bool = False
+    sent: int = 1
 
     @property
     def is_page(self) -> bool:
@@ -161,10 +167,15 @@ class Transport:
         url = self._absolute(address)
         name = f"{method} {urlsplit(url).path.removeprefix('/api/v1/')}"
         auth = _Bearer(self._token, self.api_url)
+        sent = 0
 
         def attempt() -> Answer:
+            nonlocal sent
             self._brake.wait()
-            answer, wait = self._send(name, method, url, data=fields, json=json, params=params, auth=auth)
+            sent += 1
+            answer, wait = self._send(
+                name, method, url, data=fields, json=json, params=params, auth=auth, headers=_UNCACHED
+            )
             if answer.status == _TOO_MANY:
                 self._brake.hold(min(wait or self.policy.first_wait, self.policy.retry_after_cap))
             if answer.worth_another_try(repeat=repeat, readable=readable):
@@ -175,7 +186,7 @@ class Transport:
             answer = with_tries(self.policy, attempt, say, repeat=repeat)
         except BusyError as busy:
             answer = busy.answer
-        return _checked(answer)
+        return _checked(replace(answer, sent=sent))
 
     def post_form(self, url: str, form: UploadForm) -> Answer:
         """Send an upload form to the object store, once and without our token.
@@ -214,8 +225,9 @@ class Transport:
         if origin(url) == origin(self.api_url):  # the upload store's clock is another one
             self.clock_skew = _skew(response.headers, time.time(), self.clock_skew)
         text = self._session.whole(name, response).decode("utf-8", "replace")
-        answer = Answer(name, response.status_code, text, self._token, _request_id(response.headers))
-        return answer, asked_wait(response.headers)
+        headers = response.headers
+        answer = Answer(name, response.status_code, text, self._token, _request_id(headers), _is_cached(headers))
+        return answer, asked_wait(headers)
 
 
 class BusyError(PassingError):
@@ -289,8 +301,10 @@ _PERMISSIONS = (
     ("DELETE", "library/custom-apps/", "Delete Custom App"),
     ("GET", "library/custom-apps/", "Get Custom App"),
     ("GET", "library/custom-apps", "List Custom Apps"),
+    ("GET", "library/library-items/*/activity", "Get Library Item Activity"),
     ("GET", "library/library-items/", "Get Library Item Statuses"),
     ("POST", "blueprints/", "Assign Library Item"),
+    ("GET", "blueprints/*/list-library-items", "List Library Items"),
     ("GET", "blueprints/", "Get Blueprint"),
     ("GET", "blueprints", "List Blueprints"),
     ("GET", "prism/", "Applications"),
@@ -301,7 +315,7 @@ def permission_for(request: str) -> str:
     """The name that Kandji's token settings give the permission for a request such as `POST library/custom-apps`."""
     method, _, path = request.partition(" ")
     for known, start, permission in _PERMISSIONS:
-        if method == known and path.startswith(start):
+        if method == known and re.match(re.escape(start).replace(r"\*", "[^/]+"), path):
             return permission
     return request
 
@@ -318,6 +332,11 @@ def _skew(headers: Mapping[str, str], now: float, known: float | None) -> float 
         return parsedate_to_datetime(headers.get("Date", "")).timestamp() + age - now
     except (TypeError, ValueError, OverflowError):
         return known
+
+
+def _is_cached(headers: Mapping[str, str]) -> bool:
+    """Whether an answer comes out of a cache: it has an age (RFC 9111, 5.1), or a cache on the way says so."""
+    return headers.get("Age", "0").strip() not in ("", "0") or "hit" in headers.get("X-Cache", "").lower()
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

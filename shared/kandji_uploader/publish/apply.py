@@ -2,7 +2,9 @@
 
 There are no rules here about what should be; those are the plan's. What is here is what may go wrong on the way:
 a create whose answer was lost is looked for before it is sent again; an update whose answer was lost is confirmed by
-reading the app; the sha256 that the service answers must be the installer's, or the former file is put back.
+reading the app; the sha256 that the service answers must be the installer's, or the former file is put back. When all
+is written, it is looked whether another machine was at the same apps just then (`one_app`), and only then are they
+assigned to Blueprints.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import Begun
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import (
     ApiError,
     InstallerChangedError,
@@ -24,20 +27,25 @@ from kandji_uploader.errors import (
     StillProcessingError,
     TargetError,
 )
-from kandji_uploader.http.tries import LostAnswerError
+from kandji_uploader.http.tries import LostAnswerError, spoken
 from kandji_uploader.kandji.client import NotFoundError, RejectedError, UploadExpiredError
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.upload import Progress
 from kandji_uploader.models import Action, CustomApp, Outcome
-from kandji_uploader.publish.plan import Installer, TargetPlan, resolve_blueprint
-from kandji_uploader.state import JournalEntry, Store
+from kandji_uploader.publish import one_app
+from kandji_uploader.publish.plan import Installer, TargetPlan, audit_is_foreign, resolve_blueprint
+from kandji_uploader.state import Created, JournalEntry, Store
 
 _LOOKS = 4
 _TICKETS = 3
 _REPLANS = 2
+_ROUNDS = 3
+_CACHED_LOOKS = 3
+_LEFT = 2 * 86_400.0
+"""Seconds for which an app that a killed run has created may be deleted again, if there is an older one."""
 _ANOTHER = "the answer was about another app"
-_FRESH = 60.0
-"""Seconds for which the list is believed that an app is missing: a run of AutoPkg takes hours, and people work too."""
+_FRESH = 2.0
+"""Seconds for which a list that was fetched while applying is believed that an app is missing."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +57,72 @@ class Tools:
         store: the state folder.
         path: the installer on disk.
         installer: what the plan knows of it.
-        replan: plans a target again with the app as it is now.
+        replan: plans a target again with the app as it is now, given the sha256 of what was uploaded ("" for nothing).
         outcome: makes the outcome of a plan; the report's words are not decided here.
         say: told what is being done, one line each.
         progress: told the bytes sent.
         begun: what is known of the digest of the installer when its upload begins.
         check_unchanged: raises InstallerError if the installer is no longer the file that the plan was made from.
         gone: what to say if the store has lost a file that is not on this machine; "" where there is one to upload.
+        listed: the list of apps that the plans were made from.
+        another: whether an app is wanted beside all others of its name (create_new).
+        settle_time: seconds to wait before looking whether another machine was at the same apps.
     """
 
     tenant: TenantView
     store: Store
     path: Path
     installer: Installer
-    replan: Callable[[TargetPlan, CustomApp], TargetPlan]
+    replan: Callable[[TargetPlan, CustomApp, str], TargetPlan]
     outcome: Callable[[TargetPlan, CustomApp | None, str], Outcome]
     say: Callable[[str], None]
     progress: Progress | None = None
     begun: Callable[[], Begun | None] = lambda: None
     check_unchanged: Callable[[], None] = lambda: None
     gone: str = ""
+    listed: tuple[CustomApp, ...] = ()
+    another: bool = False
+    settle_time: float = 0.0
+
+
+class _Work:
+    """One target on its way.
+
+    Attributes:
+        plan: what is to become of it; another plan, where the app turned out to be otherwise meanwhile.
+        app: the Custom App as it is known to be.
+        error: what went wrong.
+        made: the app that was created, while it is not known to be the only one.
+        replaced: the app as it was before it got another installer, while it is not known whether that is there still.
+        done: whether nothing is left to do but to look.
+    """
+
+    def __init__(self, plan: TargetPlan) -> None:
+        self.plan = plan
+        self.app = plan.app
+        self.error = ""
+        self.made: one_app.Made | None = None
+        self.replaced: CustomApp | None = None
+        self.done = False
+
+    def carry_on(self, step: Callable[[_Work, _Upload, Tools], None], upload: _Upload, tools: Tools) -> None:
+        """Do the next step, if none before has failed."""
+        if self.error:
+            return
+        try:
+            step(self, upload, tools)
+        except KandjiUploaderError as problem:
+            self.error = str(problem)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is done or has failed."""
+        return self.done or bool(self.error)
+
+    def outcome(self, tools: Tools) -> Outcome:
+        """What became of it."""
+        found = tools.outcome(self.plan, self.app, self.error)
+        return replace(found, action=Action.FAILED) if self.error else found
 
 
 def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...], str]:
@@ -80,31 +134,49 @@ def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...
         InterruptedRunError: SIGINT or SIGTERM; its text says what was done and what was not.
     """
     upload = _Upload(tools)
-    outcomes: list[Outcome] = []
+    works = [_Work(plan) for plan in plans]
     try:
-        for plan in plans:
-            tools.say(plan.told)
-            outcomes.append(_one(plan, upload, tools))
+        for work in works:
+            tools.say(work.plan.told)
+            work.carry_on(_write, upload, tools)
+        if any(work.made or work.replaced for work in works):
+            _wait(tools)
+        for work in works:
+            work.carry_on(_finish, upload, tools)
     except KeyboardInterrupt:
         tools.tenant.forget_apps()
-        raise InterruptedRunError(_interrupted(plans, outcomes)) from None
+        raise InterruptedRunError(_interrupted(works)) from None
+    outcomes = tuple(work.outcome(tools) for work in works)
     if all(not outcome.action.bad for outcome in outcomes):
         upload.done()
-    return tuple(outcomes), upload.sha256
+    return outcomes, upload.sha256
 
 
-def _one(plan: TargetPlan, upload: _Upload, tools: Tools) -> Outcome:
-    app = plan.app
-    try:
-        if plan.action is Action.CREATE:
-            app = _create(plan, upload, tools)
-        elif plan.action is Action.UPDATE:
-            plan, app = _update(plan, upload, tools)
-        if app is not None and not plan.action.bad:
-            _assign(plan, app, tools)
-    except KandjiUploaderError as problem:
-        return replace(tools.outcome(plan, app, str(problem)), action=Action.FAILED)
-    return tools.outcome(plan, app, "")
+def _wait(tools: Tools) -> None:
+    if tools.settle_time:
+        tools.say(f"looking in {spoken(tools.settle_time)} whether another machine was at the same apps")
+    tools.tenant.client.wait(tools.settle_time)
+
+
+def _write(work: _Work, upload: _Upload, tools: Tools) -> None:
+    if work.plan.action is Action.CREATE:
+        _create(work, upload, tools)
+    elif work.plan.action is Action.UPDATE:
+        _update(work, upload, tools)
+    work.done = work.made is None and not work.plan.assign
+
+
+def _finish(work: _Work, upload: _Upload, tools: Tools) -> None:
+    """See to it that what was written is the only one and is there still, and assign it to its Blueprints."""
+    if work.made is not None:
+        _stay_alone(work, upload, tools)
+        if work.replaced is not None:  # just now, in place of what we made
+            _wait(tools)
+    if work.replaced is not None:
+        _stay_written(work, upload, tools)
+    if work.app is not None and not work.plan.action.bad:
+        _assign(work.plan, work.app, tools)
+    work.done = True
 
 
 class _Upload:
@@ -113,6 +185,7 @@ class _Upload:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._failure: KandjiUploaderError | None = None
+        self.begun = time.time()
         self.file_key = tools.installer.file_key
         self.sha256 = tools.installer.sha256 or ""
         self._reused = self.file_key is not None
@@ -176,50 +249,129 @@ class _Upload:
         return ticket.file_key
 
 
-def _create(plan: TargetPlan, upload: _Upload, tools: Tools) -> CustomApp:
+def _create(work: _Work, upload: _Upload, tools: Tools) -> None:
+    plan = work.plan
     key = upload.key()
-    _check_missing(plan, tools)
+    there = _made_meanwhile(plan, upload, tools)
+    if there is not None and _go_on_with(work, there, upload, tools):
+        return
     tools.check_unchanged()
     try:
-        app = _create_once(plan, key, tools)
+        made = _create_and_look({**plan.fields, "file_key": key}, tools)
     except RejectedError as problem:
         if "file_key" not in problem.body or not upload.send_anew():
             raise
-        app = _create_once(plan, upload.key(), tools)
+        made = _create_and_look({**plan.fields, "file_key": upload.key()}, tools)
+    app = made.app
+    work.app = app
+    tools.store.note_created(Created(app.name, app.id, app.file_key, time.time()))
     tools.tenant.put(app)
     answered = _other_digest(app, upload.sha256, tools)
     if answered:
         upload.distrust(_wrong_bytes(app, answered, upload.sha256, "nothing was done with it"))
         raise _wrong_bytes(app, answered, upload.sha256, _deleted_again(app, tools))
-    return app
+    work.made = made
 
 
-def _check_missing(plan: TargetPlan, tools: Tools) -> None:
-    """Raise TargetError if somebody has made an app of that name since the list was fetched."""
-    known = {app.id for app in tools.tenant.apps()}
-    tools.tenant.forget_apps(before=time.time() - _FRESH)
-    if any(app.name == plan.target.name and app.id not in known for app in tools.tenant.apps()):
-        raise TargetError(
-            f"{plan.target.name!r} was created in Kandji by someone else meanwhile; it was left as it is. "
+def _known(name: str, tools: Tools) -> frozenset[str]:
+    """The apps of a name which the plan was made with; whatever else is called so came meanwhile."""
+    return frozenset(app.id for app in tools.listed if app.name == name)
+
+
+def _made_meanwhile(plan: TargetPlan, upload: _Upload, tools: Tools) -> CustomApp | None:
+    """The app of that name that somebody has made since the plan's list was fetched; None where there is none.
+
+    The list may lag behind or come out of a cache, so an app that this machine made before is asked for itself.
+    """
+    name = plan.target.name
+    if tools.another:
+        return None
+    tools.tenant.forget_apps(before=max(upload.begun, time.time() - _FRESH))
+    known = _known(name, tools)
+    found = one_app.newcomers(tools.tenant, name, known)
+    if found:
+        return found[0]
+    for entry in tools.store.created(name):
+        if entry.app_id in known:
+            continue
+        try:
+            app = tools.tenant.client.get_custom_app(entry.app_id)
+        except NotFoundError:
+            tools.store.forget_created(entry.app_id)
+            continue
+        if app.name == name:
+            return app
+    return None
+
+
+def _go_on_with(work: _Work, there: CustomApp, upload: _Upload, tools: Tools) -> bool:
+    """Take an app that another run has made at the same moment for ours; False if it has gone again.
+
+    With the same bytes it is done, otherwise it is planned again as an update. Where somebody wanted another kind of
+    app, it is left as it is.
+    """
+    plan, name = work.plan, there.name
+    try:
+        live = tools.tenant.client.get_custom_app(there.id)
+    except NotFoundError:
+        tools.tenant.drop(there.id)
+        return False
+    tools.tenant.put(live)
+    work.made, work.app = None, live
+    unlike = _unlike(plan, live)
+    if unlike:
+        text = (
+            f"{name!r} was created in Kandji by someone else meanwhile, with another {unlike}; it was left as it is. "
             "Run again, which updates it"
         )
+        work.plan = replace(plan, action=Action.REFUSED, reason=text, app=live)
+        return True
+    tools.say(f"{name!r} was created in Kandji by another run meanwhile; going on with that one ({live.id})")
+    tools.store.note_created(Created(name, live.id, live.file_key, time.time(), settled=True))
+    again = tools.replan(plan, live, upload.sha256)
+    # Whoever made it may be at its Blueprints still; to be assigned twice is no error.
+    work.plan = replace(again, assign=() if again.action.bad else plan.assign)
+    if again.action is Action.UPDATE:
+        _update(work, upload, tools)
+    return True
 
 
-def _create_once(plan: TargetPlan, key: str, tools: Tools) -> CustomApp:
-    """Create an app exactly once, and owe it its Blueprints before; one that surely was not made is owed nothing."""
-    fields = {**plan.fields, "file_key": key}
-    if plan.target.blueprints:
-        tools.store.owe_blueprints(plan.target.name, key, plan.target.blueprints)
-    try:
-        return _create_and_look(fields, tools)
-    except TargetError:
-        raise
-    except KandjiUploaderError:
-        tools.store.forget_blueprints(plan.target.name)
-        raise
+def _unlike(plan: TargetPlan, live: CustomApp) -> str:
+    """The first of the fields that tell how an app is enforced which is not what the plan would have made; "" for none.
+
+    A run that wanted the same has made the same; a person may have meant something else.
+    """
+    wanted = {"install_enforcement": "", "show_in_self_service": False, **plan.fields}
+    for name in ("install_enforcement", "show_in_self_service"):
+        if getattr(live, name) != wanted[name]:
+            return name
+    audited = "audit_script" in plan.fields
+    return "audit_script" if audited and audit_is_foreign(live, audit.read(live.audit_script)) else ""
 
 
-def _create_and_look(fields: Mapping[str, str | bool], tools: Tools) -> CustomApp:
+def _stay_alone(work: _Work, upload: _Upload, tools: Tools) -> None:
+    """See to it that there is one app of that name, and go on with that; see `one_app`."""
+    for _ in range(_ROUNDS):
+        made = work.made
+        if made is None:
+            return
+        stays = one_app.settle(made, tools.tenant, tools.settle_time, tools.say)
+        if made.has_made(stays):
+            work.made, work.app = None, stays
+            tools.tenant.put(stays)
+            tools.store.note_created(Created(stays.name, stays.id, stays.file_key, time.time(), settled=True))
+            return
+        tools.store.forget_created(made.app.id)
+        if not _go_on_with(work, stays, upload, tools):
+            _create(work, upload, tools)
+            _wait(tools)
+    raise TargetError(
+        f"{work.plan.target.name!r} is being created and deleted in Kandji by others at the same moment. "
+        "Run again later"
+    )
+
+
+def _create_and_look(fields: Mapping[str, str | bool], tools: Tools) -> one_app.Made:
     """Create an app; a lost answer is settled by looking for what we asked for.
 
     503 is documented to say that nothing was done yet; before that is believed, it is looked up once.
@@ -227,77 +379,113 @@ def _create_and_look(fields: Mapping[str, str | bool], tools: Tools) -> CustomAp
     Raises:
         TargetError: it is not there, or that is not known; the text says which.
     """
-    client, name = tools.tenant.client, fields["name"]
-    known = frozenset(app.id for app in tools.tenant.apps())
-    sent, busy = 0, False
+    client, name = tools.tenant.client, str(fields["name"])
+    before = frozenset(app.id for app in tools.tenant.apps())
+    sent, busy, lost_one = 0, False, False
     while sent < client.policy.tries + busy:
         sent += 1
         try:
             made = client.create_custom_app(fields, patient=busy)
         except LostAnswerError as lost:
             tools.say(f"the answer to creating {name!r} was lost; looking whether it was created")
-            found = _look_for(fields, known, str(lost), tools)
+            found = _look_for(fields, before, str(lost), tools)
         except StillProcessingError as problem:
-            found = _look_for(fields, known, str(problem), tools, looks=1)
+            found = _look_for(fields, before, str(problem), tools, looks=1)
             if busy and not found:
                 raise
             busy = True
         else:
             sent += made.sent - 1
-            found = [made.app] if _ours(made.app, fields, known) else _look_for(fields, known, _ANOTHER, tools)
+            found = [made.app] if _ours(made.app, fields, before) else _look_for(fields, before, _ANOTHER, tools)
+            lost_one = lost_one or sent > 1
+            if found:
+                return one_app.Made(found[0], _known(name, tools), time.time(), unsure=lost_one, another=tools.another)
+        lost_one = True
         if found:
-            return found[0] if sent == 1 else _without_twin(found[0], fields, known, tools)
+            return one_app.Made(found[0], _known(name, tools), time.time(), unsure=True, another=tools.another)
     raise TargetError(
         f"{name!r} was not created: no answer to {client.policy.tries} tries, and it is not in Kandji's list. "
         "The upload is kept for the next run; run again when the network is well"
     )
 
 
-def _ours(app: CustomApp, fields: Mapping[str, str | bool], known: frozenset[str]) -> bool:
+def _ours(app: CustomApp, fields: Mapping[str, str | bool], before: frozenset[str]) -> bool:
     """Whether an app is one that our create has made; the key of an upload is given out once."""
-    return app.id not in known and app.name == fields["name"] and app.file_key == fields["file_key"]
+    return app.id not in before and app.name == fields["name"] and app.file_key == fields["file_key"]
 
 
 def _look_for(
-    fields: Mapping[str, str | bool], known: frozenset[str], lost: str, tools: Tools, looks: int = _LOOKS
+    fields: Mapping[str, str | bool], before: frozenset[str], lost: str, tools: Tools, looks: int = _LOOKS
 ) -> list[CustomApp]:
     """The apps that a create of ours has made; looked for more than once, since the service may still be at it.
+
+    A list out of a cache may be older than the create, so it does not tell that there is none.
 
     Raises:
         TargetError: the list cannot be read, so that it is not known.
     """
     policy = tools.tenant.client.policy
     try:
-        for look in range(looks):
+        for look in range(looks + _CACHED_LOOKS):
             tools.tenant.client.wait(min(policy.first_wait * 2**look, policy.longest_wait))
             tools.tenant.forget_apps()
-            found = [app for app in tools.tenant.apps() if _ours(app, fields, known)]
+            found = [app for app in tools.tenant.apps() if _ours(app, fields, before)]
             if found:
-                return found
+                return sorted(found, key=one_app.age)
+            if look + 1 >= looks and not tools.tenant.list_was_cached:
+                return []
     except KandjiUploaderError as problem:
-        raise TargetError(
-            f"whether {fields['name']!r} was created is not known ({lost}), "
-            f"and the list could not be read: {problem}. Run again, which finds it if it is there"
-        ) from None
-    return []
+        why = f"the list could not be read: {problem}."
+    else:
+        why = "its lists come out of a cache, and may be older than it. Is a proxy in between?"
+    raise TargetError(
+        f"whether {fields['name']!r} was created is not known ({lost}), and {why} "
+        "Run again, which finds it if it is there"
+    )
 
 
-def _without_twin(app: CustomApp, fields: Mapping[str, str | bool], known: frozenset[str], tools: Tools) -> CustomApp:
-    """The app, after a create was sent twice; what the first one has made too late to be found is deleted again."""
-    try:
-        tools.tenant.forget_apps()
-        for twin in tools.tenant.apps():
-            if twin.id != app.id and _ours(twin, fields, known):
-                tools.say(f"{app.name!r} was created twice, since the first answer came late; deleting one of the two")
-                tools.tenant.client.delete_custom_app(twin.id)
-                tools.tenant.drop(twin.id)
-    except KandjiUploaderError as problem:
-        tools.tenant.forget_apps()
-        raise TargetError(
-            f"{app.name!r} was created, perhaps twice, which could not be put right: {problem}. "
-            "Look in Kandji, and delete one if there are two"
-        ) from None
-    return app
+def look_again(
+    plans: Sequence[TargetPlan],
+    installer: Installer,
+    tenant: TenantView,
+    store: Store,
+    settle_time: float,
+    say: Callable[[str], None],
+) -> None:
+    """Before a conflict is told: have the list read anew, since one of two apps may be about to be deleted.
+
+    The one is perhaps that of another run (see `one_app`), or of one on this machine that was killed before it could
+    find out that there were two; that one is deleted here, if it is the younger one.
+
+    Args:
+        plans: the plans; only those that found several apps of a name count.
+        installer: the file on disk.
+        tenant: the tenant.
+        store: the state folder.
+        settle_time: seconds to wait.
+        say: told what is deleted.
+
+    Raises:
+        TargetError: an app of ours that should be deleted could not be.
+        NetworkError, ApiError: the list could not be read.
+    """
+    tenant.client.wait(settle_time)
+    tenant.forget_apps()
+    for plan in plans:
+        left = {entry.app_id: entry.file_key for entry in store.created(plan.target.name) if _is_left(entry)}
+        if installer.unfinished and installer.file_key:
+            left |= {app.id: app.file_key for app in plan.candidates if app.file_key == installer.file_key}
+        for app in plan.candidates:
+            if left.get(app.id) == app.file_key:
+                stays = one_app.settle(one_app.Made(app, frozenset(), 0.0), tenant, settle_time, say)
+                store.forget_created(app.id)
+                if stays.id == app.id:
+                    store.note_created(Created(app.name, app.id, app.file_key, time.time(), settled=True))
+
+
+def _is_left(entry: Created) -> bool:
+    """Whether a run was killed right after it had created an app; later than this, a person may have chosen it."""
+    return not entry.settled and time.time() - entry.at < _LEFT
 
 
 def _deleted_again(app: CustomApp, tools: Tools) -> str:
@@ -308,16 +496,22 @@ def _deleted_again(app: CustomApp, tools: Tools) -> str:
         tools.tenant.forget_apps()
         return f"it was just created, is assigned to no Blueprint, and could not be deleted again ({problem})"
     tools.tenant.drop(app.id)
-    tools.store.forget_blueprints(app.name)
+    tools.store.forget_created(app.id)
     return "it was just created, and was deleted again"
 
 
-def _update(plan: TargetPlan, upload: _Upload, tools: Tools) -> tuple[TargetPlan, CustomApp]:
+def _update(work: _Work, upload: _Upload, tools: Tools) -> None:
+    plan = work.plan
+    if not plan.fields and not plan.needs_file:  # it lacks Blueprints only
+        return
     key = upload.key() if plan.needs_file else ""
-    plan = _as_it_is_now(plan, tools)
+    plan = _as_it_is_now(plan, upload, tools)
     before = plan.app
-    if before is None or plan.action is not Action.UPDATE:
-        return plan, before if before is not None else _gone(plan)
+    work.plan, work.app = plan, before
+    if before is None:
+        raise TargetError(f"{plan.target.name!r} changed in Kandji meanwhile: {plan.reason}")
+    if plan.action is not Action.UPDATE:
+        return
     if plan.needs_file:
         key = key or upload.key()
     fields = {**plan.fields, **({"file_key": key} if plan.needs_file else {})}
@@ -331,10 +525,84 @@ def _update(plan: TargetPlan, upload: _Upload, tools: Tools) -> tuple[TargetPlan
     tools.tenant.put(after)
     if plan.needs_file:
         _confirm(before, after, fields, upload, tools)
-    return plan, after
+        work.replaced = before
+    work.app = after
 
 
-def _as_it_is_now(plan: TargetPlan, tools: Tools) -> TargetPlan:
+def _stay_written(work: _Work, upload: _Upload, tools: Tools) -> None:
+    """See to it that the higher version stays where another run has changed the app at the same moment.
+
+    Of two that read the app before either wrote, the later one wins, whichever version it has. So each looks again,
+    and writes again if what is there now is lower than its own; a lower one finds the higher one there, and is refused.
+
+    Raises:
+        TargetError: the app is changed again and again.
+    """
+    for number in range(_REPLANS + 1):
+        before, written, plan = work.replaced, work.app, work.plan
+        if before is None or written is None:
+            return
+        live = _seen_again(before, written, tools)
+        if live is None:
+            return
+        tools.tenant.put(live)
+        again = tools.replan(replace(plan, app=live), live, upload.sha256)
+        work.replaced = None
+        if again.action is Action.UNCHANGED:
+            work.app = live
+            return
+        if again.action is not Action.UPDATE:
+            work.plan, work.app = again, live
+            return
+        if number == _REPLANS:
+            break
+        tools.say(f"{live.name!r} was changed in Kandji by another run at the same moment; publishing it again")
+        work.plan, work.app = again, live
+        _update(work, upload, tools)
+        _wait(tools)
+    raise TargetError(
+        f"{work.plan.target.name!r} is being changed in Kandji by others at the same moment. Run again later"
+    )
+
+
+def _seen_again(before: CustomApp, written: CustomApp, tools: Tools) -> CustomApp | None:
+    """The app as it is now, if another run has changed what we wrote; None where it is as we left it, or nobody tells.
+
+    Where our write was itself the later one of two, as its activity shows, the other run may be about to write again;
+    so it is waited for once more.
+    """
+    try:
+        live = tools.tenant.client.get_custom_app(written.id)
+        if _as_left(live, written) and _crossed(before, tools):
+            tools.say(f"{written.name!r} was changed in Kandji by someone else at the same moment; looking again")
+            tools.tenant.client.wait(tools.settle_time)
+            live = tools.tenant.client.get_custom_app(written.id)
+    except (ApiError, NetworkError) as problem:
+        tools.say(f"{written.name!r} was changed, and could not be read again: {problem}")
+        return None
+    if live.sha256 is None and live.file_size is not None and live.file_size == written.file_size:
+        live = replace(live, sha256=written.sha256)  # nobody tells; it is most likely the same installer
+    return None if _as_left(live, written) else live
+
+
+def _as_left(live: CustomApp, written: CustomApp) -> bool:
+    return live.file_key == written.file_key and live.audit_script.split() == written.audit_script.split()
+
+
+def _crossed(before: CustomApp, tools: Tools) -> bool:
+    """Whether the app's activity knows of more edits since we read it than our own one."""
+    edits = 0
+    try:
+        for entry in tools.tenant.client.library_item_activity(before.id):
+            if one_app.moment(entry.text_or("activity_time", "")) <= one_app.moment(before.updated_at):
+                break
+            edits += entry.text_or("activity_type", "") == "library_item_edited"
+    except (ApiError, NetworkError) as problem:
+        tools.say(f"the activity of {before.name!r} could not be read: {problem}")
+    return edits > 1
+
+
+def _as_it_is_now(plan: TargetPlan, upload: _Upload, tools: Tools) -> TargetPlan:
     """The plan, made again once if the app was edited since the list was fetched.
 
     Raises:
@@ -350,14 +618,10 @@ def _as_it_is_now(plan: TargetPlan, tools: Tools) -> TargetPlan:
         tools.tenant.put(live)
         if number + 1 < _REPLANS:
             tools.say(f"{planned.name!r} was edited in Kandji meanwhile; planning it again")
-            plan = tools.replan(plan, live)
+            plan = tools.replan(plan, live, upload.sha256)
     raise TargetError(
         f"{plan.target.name!r} is being edited in Kandji by someone else; it was left as it is. Run again later"
     )
-
-
-def _gone(plan: TargetPlan) -> CustomApp:
-    raise TargetError(f"{plan.target.name!r} changed in Kandji meanwhile: {plan.reason}")
 
 
 def _get(planned: CustomApp, tools: Tools) -> CustomApp:
@@ -457,23 +721,17 @@ def _other_digest(app: CustomApp, sha256: str, tools: Tools) -> str:
 
 
 def _assign(plan: TargetPlan, app: CustomApp, tools: Tools) -> None:
-    """Assign a created app to its Blueprints, or one whose earlier run was interrupted before it could."""
-    keys = (app.file_key, plan.app.file_key if plan.app else "")
-    owed = tools.store.owed_blueprints(plan.target.name, keys)
-    for wanted in owed:
-        if wanted not in plan.target.blueprints:  # nobody wants it any more
-            continue
-        blueprint, node = resolve_blueprint(wanted, tools.tenant.blueprints())
+    """Assign an app to the Blueprints that lack it."""
+    for wanted in plan.assign:
         try:
-            tools.tenant.client.assign_library_item(blueprint.id, app.id, node)
+            blueprint, node = resolve_blueprint(wanted, tools.tenant.blueprints())
+            tools.tenant.assign(blueprint.id, app.id, node)
         except (ApiError, NetworkError) as problem:
             told = _assignment_advice(problem.body) if isinstance(problem, RejectedError) else str(problem)
             raise TargetError(
                 f"{app.name!r} is in Kandji, but is not known to be assigned to the Blueprint {wanted!r}: {told}. "
                 "The next run assigns it"
             ) from None
-    if owed:
-        tools.store.forget_blueprints(plan.target.name)
 
 
 def _assignment_advice(body: str) -> str:
@@ -484,9 +742,9 @@ def _assignment_advice(body: str) -> str:
     return body
 
 
-def _interrupted(plans: Sequence[TargetPlan], outcomes: Sequence[Outcome]) -> str:
-    done = [f"{outcome.name}: {outcome.error or outcome.action.value}" for outcome in outcomes]
-    left = [plan.target.name for plan in plans[len(outcomes) :]]
+def _interrupted(works: Sequence[_Work]) -> str:
+    done = [f"{work.plan.target.name}: {work.error or work.plan.action.value}" for work in works if work.ended]
+    left = [work.plan.target.name for work in works if not work.ended]
     first = (
         f"; {left[0]!r} may have been under way: run again, which finishes it without doing it twice" if left else ""
     )

@@ -76,11 +76,13 @@ class Tenant:
         apps: the whole list of Custom Apps.
         categories: the Self Service categories; empty where none is needed.
         blueprints: the Blueprints; empty where none is needed.
+        items: ids of the Library Items of each Blueprint that was asked about, by the Blueprint's id.
     """
 
     apps: tuple[CustomApp, ...]
     categories: tuple[Category, ...] = ()
     blueprints: tuple[Blueprint, ...] = ()
+    items: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class TargetPlan:
         reason: why, one sentence.
         candidates: the Custom Apps that a conflict is about.
         warnings: what was done otherwise than asked, one sentence each.
+        assign: the target's Blueprints that the app is to be added to, as the target names them.
     """
 
     target: Target
@@ -108,6 +111,7 @@ class TargetPlan:
     enforcement: str = ""
     candidates: tuple[CustomApp, ...] = ()
     warnings: tuple[str, ...] = ()
+    assign: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -116,8 +120,9 @@ class TargetPlan:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """The names of the fields that will be sent."""
-        return (*(("file_key",) if self.needs_file else ()), *self.fields)
+        """The names of the fields that will be sent, and `blueprints` where an existing app is added to some."""
+        added = ("blueprints",) if self.assign and self.app is not None else ()
+        return (*(("file_key",) if self.needs_file else ()), *self.fields, *added)
 
 
 @dataclass(frozen=True)
@@ -293,6 +298,7 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
         needs_file=True,
         enforcement=target.enforcement.value,
         warnings=warnings,
+        assign=target.blueprints,
     )
 
 
@@ -311,9 +317,11 @@ def _update(target: Target, app: CustomApp, why: str, question: Question) -> Tar
     fields = {
         name: value for name, value in wanted.items() if _differs(getattr(app, name), value, unknown=not same_file)
     }
-    if same_file and not fields:
+    assign = missing_blueprints(target, app, question.tenant)
+    if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
-    changed = "the installer differs" if not same_file else f"only {', '.join(fields)} differ"
+    differing = (*fields, *(("blueprints",) if assign else ()))
+    changed = "the installer differs" if not same_file else f"only {', '.join(differing)} differ"
     return TargetPlan(
         target,
         Action.UPDATE,
@@ -323,6 +331,7 @@ def _update(target: Target, app: CustomApp, why: str, question: Question) -> Tar
         needs_file=not same_file,
         enforcement=enforcement,
         warnings=warnings,
+        assign=assign,
     )
 
 
@@ -580,6 +589,16 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
     missing = f"neither {asked}" if asked else f"the default Self Service category {target.default_category!r} does not"
     listing = ", ".join(sorted(known)) or "none"
     raise TargetError(f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has: {listing}")
+
+
+def missing_blueprints(target: Target, app: CustomApp, tenant: Tenant) -> tuple[str, ...]:
+    """The Blueprints of the target that lack the app; nothing is said of one that was not asked about."""
+    missing = []
+    for wanted in target.blueprints:
+        blueprint, _ = resolve_blueprint(wanted, tenant.blueprints)
+        if app.id not in tenant.items.get(blueprint.id, {app.id}):
+            missing.append(wanted)
+    return tuple(missing)
 
 
 def check_blueprints(target: Target, blueprints: Sequence[Blueprint]) -> None:

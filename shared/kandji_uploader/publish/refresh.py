@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import script as audit
+from kandji_uploader.errors import MissingPermissionError
 from kandji_uploader.kandji.tenant import TenantView
-from kandji_uploader.models import CustomApp, Settings, Target
+from kandji_uploader.models import Action, CustomApp, Settings, Target
 from kandji_uploader.publish import plan, targets
-from kandji_uploader.publish.plan import Identity, Installer, Question, Tenant
+from kandji_uploader.publish.plan import Identity, Installer, Question, TargetPlan, Tenant
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.state import Store, digests_of
@@ -64,14 +65,48 @@ def gather(wanted: Sequence[Target], source: Source, place: Place) -> Question:
     if plan.needs_categories(wanted, question.tenant, settings):
         question = _with_tenant(question, categories=tenant.categories())
     if any(target.blueprints for target in wanted):
-        question = _with_tenant(question, blueprints=tenant.blueprints())
+        question = with_blueprints(wanted, question, place)
     if plan.needs_audit(wanted, question) or plan.needs_version(wanted, question):
         question = _with_identity(question, source, place)
     question = _with_details(wanted, question, place)
     return _with_digest(wanted, question, source, place)
 
 
-def _with_tenant(question: Question, **parts: tuple[object, ...]) -> Question:
+def with_blueprints(wanted: Sequence[Target], question: Question, place: Place) -> Question:
+    """The question with the Blueprints of these targets, and with what is on those of apps that exist."""
+    question = _with_tenant(question, blueprints=place.tenant.blueprints())
+    items: dict[str, frozenset[str]] = {}
+    try:
+        for target in wanted:
+            if plan.find(target, question).app is None:
+                continue
+            for named in target.blueprints:
+                blueprint, _ = plan.resolve_blueprint(named, question.tenant.blueprints)
+                items[blueprint.id] = place.tenant.blueprint_items(blueprint.id)
+    except MissingPermissionError as problem:  # which tokens of before have not been given
+        place.warn(f"whether apps are on their Blueprints was not compared: {problem}")
+    return _with_tenant(question, items=items)
+
+
+def check_all_blueprints(targets: Sequence[Target], place: Place) -> None:
+    """Raise TargetError unless every Blueprint of every target exists; of those that are published later, too."""
+    for target in targets:
+        if target.blueprints:
+            plan.check_blueprints(target, place.tenant.blueprints())
+
+
+def with_scope(found: TargetPlan, question: Question, place: Place) -> TargetPlan:
+    """The plan of an app that is left as it is, with the Blueprints that it lacks all the same."""
+    app, target = found.app, found.target
+    if app is None or found.action.writes or found.action.bad or not target.blueprints:
+        return found
+    assign = plan.missing_blueprints(target, app, with_blueprints((target,), question, place).tenant)
+    if assign and found.action is Action.UNCHANGED:
+        found = replace(found, action=Action.UPDATE, reason="only blueprints differ")
+    return replace(found, assign=assign)
+
+
+def _with_tenant(question: Question, **parts: object) -> Question:
     return replace(question, tenant=replace(question.tenant, **parts))  # type: ignore[arg-type]
 
 

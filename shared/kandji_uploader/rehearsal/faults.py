@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,11 +38,23 @@ _S3 = {
 
 @dataclass(frozen=True)
 class Context:
-    """What an altered answer may need: the addresses of the two sides and the path that was asked for."""
+    """What an altered answer may need.
+
+    Attributes:
+        api: the address of the API.
+        outside: the address of the upload store and Slack.
+        path: what was asked for, without the query.
+        query: the parameters, as one text.
+        no_cache: whether the client asked caches not to answer.
+        cache: what the cache in front keeps: per path and query since when, and the answer.
+    """
 
     api: str
     outside: str
     path: str
+    query: str = ""
+    no_cache: bool = False
+    cache: dict[tuple[str, str], tuple[float, Reply]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -316,6 +329,21 @@ def _wrong_next(params: Params) -> Course:
     return Course(alter=elsewhere)
 
 
+def _stale(params: Params) -> Course:
+    seconds, heeds = float(params.get("seconds", 30)), bool(params.get("heeds", False))
+
+    def cached(reply: Reply, context: Context) -> Reply:
+        key = (context.path, context.query)
+        since, kept = context.cache.get(key, (0.0, None))
+        age = time.monotonic() - since
+        if kept is None or age >= seconds or (heeds and context.no_cache):
+            context.cache[key] = (time.monotonic(), reply)
+            return replace(reply, headers={**reply.headers, "X-Cache": "MISS"})
+        return replace(kept, headers={**kept.headers, "X-Cache": "HIT", "Age": str(int(age))})
+
+    return Course(alter=cached)
+
+
 def _each(reply: Reply, name: str, change: Callable[[dict[str, Any]], None]) -> Reply:
     """Change the object of an answer that holds a field: the answer itself, or else each row of its list."""
     try:
@@ -349,6 +377,7 @@ KINDS: Mapping[str, Callable[[Params], Course]] = {
     "wrong_type": _wrong_type,
     "wrong_sha256": _wrong_sha256,
     "wrong_next": _wrong_next,
+    "stale": _stale,
     "expired_policy": lambda _: Course(),
     "call": _call,
 }
@@ -369,5 +398,6 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "missing_field": ("field",),
     "wrong_type": ("field", "value"),
     "wrong_next": ("host",),
+    "stale": ("seconds", "heeds"),
     "call": ("do",),
 }

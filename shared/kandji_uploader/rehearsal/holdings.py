@@ -129,7 +129,7 @@ class Holdings:
             made = {"id": str(uuid.uuid4()), "created_at": now, "updated_at": now}
             app = {**DEFAULTS, **made, **self._about_file(fields["file_key"]), **fields}
             document: Document = {"app": _in_order(app), "activity": []}
-            self._log(document, "library_item_created", None)
+            self._log(document, "library_item_created", None, now)
             self.apps.put(app["id"], document)
             return copy.deepcopy(document["app"])
 
@@ -144,7 +144,7 @@ class Holdings:
             if after["file_key"] != before["file_key"] and not fields.keys() & {"sha256", "file_size"}:
                 after.update(self._about_file(after["file_key"]))
             document["app"] = _in_order(after)
-            self._log(document, "library_item_edited", _differences(before, after))
+            self._log(document, "library_item_edited", _differences(before, after), after["updated_at"])
             self.apps.put(app_id, document)
             return copy.deepcopy(document["app"])
 
@@ -166,7 +166,7 @@ class Holdings:
         """Note that a Library Item was assigned or removed."""
         document = self.apps.get(app_id)
         if document is not None:
-            self._log(document, "library_item_assignment_changed", None)
+            self._log(document, "library_item_assignment_changed", None, stamp(self.clock.now()))
             self.apps.put(app_id, document)
 
     def _about_file(self, file_key: str) -> Document:
@@ -176,11 +176,11 @@ class Holdings:
         whole_second = re.sub(r"\.\d+Z", "Z", upload["uploaded_at"])
         return {"sha256": upload["sha256"], "file_size": upload["size"], "file_updated": whole_second}
 
-    def _log(self, document: Document, kind: str, details: list[str] | None) -> None:
+    def _log(self, document: Document, kind: str, details: list[str] | None, when: str) -> None:
         document["activity"].append(
             {
                 "id": len(document["activity"]) + 1,
-                "activity_time": stamp(self.clock.now()),
+                "activity_time": when,
                 "activity_type": kind,
                 "user_id": self.myself["user"],
                 "user_email": _EMAIL,

@@ -31,7 +31,7 @@ from kandji_uploader.rehearsal.wire import LOOPBACK, Body, Listener
 _APP_PAGE = "/library/custom-apps/"
 _MESSAGES = {"text", "blocks", "attachments"}
 _PING = "/app/v1/ping"
-_SHOWN_HEADERS = ("content-type", "content-length", "user-agent", "transfer-encoding", "expect")
+_SHOWN_HEADERS = ("content-type", "content-length", "user-agent", "transfer-encoding", "expect", "cache-control")
 _VOLATILE = ("id", "file_key", "file_updated", "created_at", "updated_at")
 _VARIES_IN_SCRIPTS = (
     (re.compile(r"companies/companies/[^/\s]+/library/custom_apps/"), ""),
@@ -120,6 +120,7 @@ class RehearsalTenant:
         self._origins: dict[str, str] = {}
         self._api = Api(self._holdings, self.token, Options(**options), self._origins)
         self._store = Store(self._holdings, lambda: self._api.options.keep_files)
+        self._cache: dict[tuple[str, str], tuple[float, Reply]] = {}
         self._records: list[Record] = []
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
@@ -172,9 +173,10 @@ class RehearsalTenant:
         """The scripted fault that befalls a request (for the listeners)."""
         return self.faults.take(method, path)
 
-    def context(self, path: str) -> Context:
+    def context(self, message: Message) -> Context:
         """What an altered answer may need (for the listeners)."""
-        return Context(self.url, self.outside_url, path)
+        no_cache = "no-cache" in message.headers.get("cache-control", "")
+        return Context(self.url, self.outside_url, message.path, repr(message.query), no_cache, self._cache)
 
     def act(self, message: Message, body: Body) -> Reply:
         """Act on a request (for the listeners)."""
@@ -417,6 +419,7 @@ class RehearsalTenant:
         """As new: no apps, uploads, statuses, messages, faults or requests; categories and Blueprints stay."""
         self._holdings.clear()
         self.faults.clear()
+        self._cache.clear()
         self.permissions.grant()
         self.clock.run()
         self.reset_requests()

@@ -112,7 +112,7 @@ class Service(Protocol):
     def fault_for(self, method: str, path: str) -> Fault | None:
         """The scripted fault that befalls a request."""
 
-    def context(self, path: str) -> Context:
+    def context(self, message: Message) -> Context:
         """What an altered answer may need."""
 
     def act(self, message: Message, body: Body) -> Reply:
@@ -226,7 +226,7 @@ class _Conversation(BaseHTTPRequestHandler):
         body.drain()
         if course.unanswered:
             raise BrokenOffError(course.unanswered)
-        context = self.server.service.context(message.path)
+        context = self.server.service.context(message)
         return course.alter(reply, context) if course.alter else reply
 
     def _send(self, reply: Reply, course: Course) -> None:

@@ -263,6 +263,13 @@ CONFIG_KEYS = (
         default=0.5,
     ),
     Key(
+        "settle_time",
+        kinds.number(0, 300, "seconds"),
+        "Seconds to wait after a create or update, before it is looked whether another machine did the same just then.",
+        config="network.settle_time",
+        default=3.0,
+    ),
+    Key(
         "arch",
         kinds.choice("arm64", "x86_64"),
         "Which variation of a Homebrew cask is meant.",
@@ -287,7 +294,7 @@ def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
         key("restart", kinds.boolean, "Restart the Mac after the install."),
         key("active", kinds.boolean, "Whether the app is active."),
         key("recommended", kinds.boolean, "Show the app as recommended in Self Service."),
-        key("blueprints", kinds.names, "Blueprints that a created app is assigned to."),
+        key("blueprints", kinds.names, "Blueprints that the app is added to; it is removed from none."),
         key("enforcement_deadline", kinds.moment, "When the audit script enforces, in place of a delay."),
     )
 
