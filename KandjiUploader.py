@@ -78,6 +78,9 @@ class KandjiUploader(Processor):
         "kandji_uploader_changed": {"description": "Whether anything was changed in Kandji."},
     }
 
+    for_kappa = False
+    """Whether the recipe was written for KAPPA; see examples/kappa."""
+
     def main(self) -> None:
         """Publish; every failure that is expected to happen becomes a ProcessorError."""
         if _LIBRARY not in sys.path:
@@ -97,7 +100,7 @@ class KandjiUploader(Processor):
 
         host = pipeline.Host(say=self.output, warn=self._warn, progress=_Tenths(self.output))
         try:
-            result = autopkg.publish(self.env, host)
+            result = autopkg.publish(self.env, host, for_kappa=self.for_kappa)
         except InterruptedRunError as stopped:
             self.output(str(stopped), 0)
             raise KeyboardInterrupt from None

@@ -7,7 +7,7 @@ from step to step; so what we read is named here, and what we write is cleared f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from kandji_uploader.models import RunResult
 from kandji_uploader.publish.claims import Claims, Item
 from kandji_uploader.publish.targets import Given
 from kandji_uploader.report import text as report
-from kandji_uploader.settings import misplaced
+from kandji_uploader.settings import misplaced, schema
 
 KEYS = (
     "custom_app",
@@ -74,8 +74,14 @@ CLAIMS = Claims()
 """Which recipe of this AutoPkg run means which Custom App. AutoPkg runs all recipes of a run in one process."""
 
 
-def publish(env: MutableMapping[str, Any], host: Host) -> RunResult:
+def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = False) -> RunResult:
     """Publish what a recipe has left at this step, and write to its environment what came of it.
+
+    Args:
+        env: AutoPkg's environment.
+        host: who is told.
+        for_kappa: the recipe was written for KAPPA: what KAPPA passed over is passed over with a warning, and a key of
+            the recipe map may be a part of the recipe's name.
 
     Raises:
         SameAppError: a recipe before this one in the run, or a step before this one in the recipe, means one of its
@@ -87,7 +93,8 @@ def publish(env: MutableMapping[str, Any], host: Host) -> RunResult:
         CLAIMS.release(_recipe(env))
     for key in OUTPUTS:
         env.pop(key, None)
-    result = flow.run(request(env), replace(host, claims=CLAIMS))
+    asked = _as_kappa_reads_it(request(env), host.warn) if for_kappa else request(env)
+    result = flow.run(asked, replace(host, claims=CLAIMS))
     env.update(outputs(result))
     return result
 
@@ -95,6 +102,24 @@ def publish(env: MutableMapping[str, Any], host: Host) -> RunResult:
 def _recipe(env: Mapping[str, Any]) -> str:
     """What tells a recipe from others: its identifier, or else its file."""
     return Path(str(env.get("RECIPE_CACHE_DIR") or "")).name or str(env.get("RECIPE_PATH") or "")
+
+
+def _as_kappa_reads_it(asked: Request, warn: Callable[[str], None]) -> Request:
+    """The request without what nobody knows, so that no recipe that KAPPA took has to be edited on the first day.
+
+    `caller` says it to the settings, whose recipe map then goes by a part of the name, too.
+    """
+    keys: dict[str, object] = {}
+    for key, value in asked.keys.items():
+        inside = value if isinstance(value, Mapping) else {}
+        odd = [f"{key}.{inner}" for inner in inside if f"{key}.{inner}" not in schema.IN_RECIPE]
+        odd += [key] if value and not inside and key not in schema.IN_GIVEN else []
+        for path in odd:
+            warn(f"{path} is not a known key; KAPPA passed over it, and so does this run. Correct it in the recipe")
+        kept = {inner: found for inner, found in inside.items() if f"{key}.{inner}" not in odd}
+        if key not in odd:
+            keys[key] = kept if inside else value
+    return replace(asked, keys=keys, caller="kappa")
 
 
 def given(env: Mapping[str, Any]) -> Given:

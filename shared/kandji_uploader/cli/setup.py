@@ -11,6 +11,7 @@ Examples:
   kandji-uploader setup -c --api-url acme.api.kandji.io --keystore environment
   kandji-uploader setup -i ~/Downloads
   kandji-uploader setup -m
+  kandji-uploader setup --kappa
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from kandji_uploader.models import Settings
 from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing
 from kandji_uploader.settings.credentials import Secret
-from kandji_uploader.setup import autopkg_tool
+from kandji_uploader.setup import autopkg_tool, kappa
 from kandji_uploader.setup import wizard as onboarding
 
 _STORES = ("environment", "keychain")
@@ -50,6 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-b", "--brewcron", action="store_true", help="set the schedule up; see also `kandji-uploader schedule`")
     add("-a", "--addcask", action="store_true", help="with -b: add casks")
     add("-u", "--uninstall", action="store_true", help="with -b: let this machine run the schedule no longer")
+    add("--kappa", action="store_true", help="let KandjiUploader run what was written for KAPPA, unedited")
+    add("--prefs", metavar="FILE", type=Path, help="with --kappa: AutoPkg's preferences, as for `autopkg run --prefs`")
     answers = parser.add_argument_group("answers")
     add = answers.add_argument
     add("--api-url", metavar="URL", help="the tenant's API host, such as acme.api.kandji.io")
@@ -67,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.addcask or arguments.uninstall) and not arguments.brewcron:
         print("kandji-uploader setup: -a and -u go with -b", file=sys.stderr)
         return USAGE
+    if arguments.kappa:
+        return _stand_in_for_kappa(arguments.prefs)
     prompts = Prompts()
     if arguments.brewcron:
         return _schedule(arguments, prompts)
@@ -367,6 +372,16 @@ def _not_empty(text: str) -> str:
     if not text:
         raise SetupError("nothing was typed; paste it here, or press Ctrl-C to stop")
     return text
+
+
+def _stand_in_for_kappa(preferences: Path | None) -> int:
+    """Let AutoPkg find KandjiUploader where a recipe names KAPPA."""
+    for note in kappa.install(os.environ, preferences):
+        tell(note)
+    if settings.find_file(settings.folder(), "config") is None and "KANDJI_API_URL" not in os.environ:
+        tell("Next: kandji-uploader setup, which takes KAPPA's settings over")
+    tell("An override that trusts KAPPA's own KAPPA.py is to be reviewed anew: autopkg update-trust-info NAME")
+    return DONE
 
 
 def _list_ids(place: str, prompts: Prompts) -> int:

@@ -34,7 +34,7 @@ def value(rungs: Sequence[Rung], key: Key) -> Found:
 
 def defaults(caller: str, config: Mapping[str, object]) -> Rung:
     """The defaults that depend on who asks and on what the config file has."""
-    pattern = "APPNAME (AutoPkg)" if caller == "autopkg" else "APPNAME (kandji-uploader)"
+    pattern = "APPNAME (AutoPkg)" if caller in ("autopkg", "kappa") else "APPNAME (kandji-uploader)"
     found = {schema.NAMING.path: Found(pattern, "default")}
     if isinstance(config.get("li_enforcement"), Mapping):
         origin = "default where li_enforcement has no such delay"

@@ -55,7 +55,8 @@ def load(
         given: what the caller gave, nested or with flat dotted keys: recipe keys, and any key path of the config
             file. None means not given.
         given_origin: how error texts and origins call it, such as `recipe` or `command line`.
-        caller: `autopkg` (a `%KEY%` left over is a problem, and the recipe map counts), `command line` or `python`.
+        caller: `autopkg` (a `%KEY%` left over is a problem, and the recipe map counts), `kappa` (likewise, and a key of
+            the recipe map may be a part of the recipe's name), `command line` or `python`.
         recipe: the recipe's name or file name, for the recipe map.
         recipe_identifier: its identifier, for the recipe map.
         environ: the environment variables; the process's own by default.
@@ -69,12 +70,13 @@ def load(
     """
     environ = os.environ if environ is None else environ
     complaints = Complaints()
-    unexpanded = _UNKNOWN_VARIABLE if caller == "autopkg" else ""
+    by_autopkg = caller in ("autopkg", "kappa")
+    unexpanded = _UNKNOWN_VARIABLE if by_autopkg else ""
     folders = [base or Path.cwd(), *(parent.parent for parent in parents)]
     source = Source(given_origin, given_origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
     rungs = _rungs(read(source, given, complaints), environ, caller, folder or config_folder(environ), complaints)
-    own = RecipeNames(recipe, recipe_identifier)
-    match = _recipe_entry(rungs, own, parents, complaints) if caller == "autopkg" else Match("", "", {})
+    own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
+    match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else Match("", "", {})
     _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
     ladder = Ladder(
         rungs,

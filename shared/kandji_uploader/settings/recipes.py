@@ -27,11 +27,13 @@ class RecipeNames:
         name: its name or file name.
         identifier: its identifier.
         what: how texts call it.
+        by_part: whether a key that is a part of its file name will do, as it did for KAPPA.
     """
 
     name: str | None
     identifier: str | None
     what: str = "this recipe"
+    by_part: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -84,6 +86,13 @@ def find_entry(
             return Match(recipe.identifier, f"it is the identifier of {recipe.what}", entries[recipe.identifier])
         if meant:
             return Match(meant[0], f"it is the name of {recipe.what}", entries[meant[0]])
+        part = next((entry for entry in entries if entry and entry in (recipe.name or "")), "")
+        if part and recipe.by_part:
+            complaints.warnings.append(
+                f"{path}: {part} is a part of the recipe's name {recipe.name}, and KAPPA took its entry, so this run "
+                f"does, too. Write the whole name as the key: {bare_name(recipe.name or '')}"
+            )
+            return Match(part, f"it is a part of the name of {recipe.what}, as KAPPA had it", entries[part])
     if own.name:
         _tell_near_miss(path, bare_name(own.name), entries, complaints)
     return Match("", f"looked for {', '.join(dict.fromkeys(asked))}", {})
@@ -93,10 +102,10 @@ def _with_parents(own: RecipeNames, parents: Iterable[Path]) -> Iterator[RecipeN
     """The recipe and what it is made of; a parent's file is read only when it is its turn."""
     yield own
     for parent in parents:
-        yield RecipeNames(parent.name, _identifier(parent), f"its parent recipe {parent}")
+        yield RecipeNames(parent.name, identifier_of(parent), f"its parent recipe {parent}")
 
 
-def _identifier(path: Path) -> str | None:
+def identifier_of(path: Path) -> str | None:
     """The identifier that a recipe's file holds, where AutoPkg looks for it; None where it cannot be read."""
     try:
         content = path.read_bytes()
