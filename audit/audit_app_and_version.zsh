@@ -7,6 +7,7 @@
 # - A Mac without it installs at once, or passes where only updates are wanted.
 # - Once the deadline is over, a version lower than the one enforced is upgraded. If the app is in the foreground, its
 #   user is asked to quit it first and may delay that once, for an hour. Other apps can be named to be asked about.
+# - A version that was asked for three times in a row and is still not there is asked for after a day, then every week.
 # - On a macOS lower than the one that is needed there is nothing to do.
 
 # Everything that differs from app to app: one literal a line, written by kandji-uploader. Change them in the recipe,
@@ -24,6 +25,8 @@ INSTALL_WHEN_MISSING='true'
 BLOCKING_APPLICATIONS=''
 # The lowest version of macOS, such as '13.0'; '' for any.
 MINIMUM_OS_VERSION=''
+# Where a zip is unpacked, such as '/opt/tools'; '' for /Applications, where apps are looked for in any case.
+UNZIP_LOCATION=''
 
 # Where all tools and folders are looked up. Nothing but this line sets it: it is empty on a Mac, and kandji-uploader
 # writes the folder of a simulated Mac here when it tries the script before upload.
@@ -32,36 +35,66 @@ PREFIX=''
 emulate -R zsh
 setopt extended_glob
 PATH=/usr/bin:/bin:/usr/sbin:/sbin
+umask 022
 IFS=$' \t\n'
 # Names and versions are bytes here, and sort alike on every Mac; the tools keep the locale of the agent.
 typeset +x LC_ALL=C
 
-DATE=$PREFIX/bin/date
+# Builtins in place of processes: most audits start two, and there is one every 15 minutes on every Mac.
+if ! zmodload -F zsh/datetime b:strftime p:EPOCHSECONDS || ! zmodload -F zsh/stat b:zstat ||
+    ! zmodload -F zsh/system b:sysopen b:sysread p:sysparams; then
+    print -r -- 'The zsh of this Mac lacks a module that this script needs, so there is nothing it can check'
+    exit 0
+fi
+
+FIND=$PREFIX/usr/bin/find
 LSAPPINFO=$PREFIX/usr/bin/lsappinfo
 MDFIND=$PREFIX/usr/bin/mdfind
 OSASCRIPT=$PREFIX/usr/bin/osascript
 PKGUTIL=$PREFIX/usr/sbin/pkgutil
 PLIST_BUDDY=$PREFIX/usr/libexec/PlistBuddy
-PLUTIL=$PREFIX/usr/bin/plutil
 SLEEP=$PREFIX/bin/sleep
 SW_VERS=$PREFIX/usr/bin/sw_vers
 
 DELAY_PLIST=/Library/Preferences/io.kandji.enforcement.delay.plist
 DELAY_SECONDS=3600
+TIME_FORMAT='%Y-%m-%d %H:%M:%S %Z'
 DIALOG_SECONDS=300
 DIALOG_TRIES=3
 QUIT_SECONDS=15
 
+# How often a version is asked for in a row, and how many seconds pass before it is asked for once more, and then each
+# time: an installer that does not do what it says costs three installs, and not one at every audit.
+ASKED_IN_A_ROW=3
+FIRST_PAUSE=86400
+NEXT_PAUSE=604800
+# The versions of which nothing was heard for so many seconds are forgotten.
+COUNT_SECONDS=7776000
+
+typeset -U SEARCHED_FOLDERS
 SEARCHED_FOLDERS=(/Applications /System/Applications /Library)
+UNZIP_FOLDER=()
+[[ $UNZIP_LOCATION == /?* && $UNZIP_LOCATION/ != */../* ]] && UNZIP_FOLDER=("${UNZIP_LOCATION%%/##}")
+SEARCHED_FOLDERS+=($UNZIP_FOLDER)
 SEARCHED_LEVELS=5
+# Whatever lies on a disk is somebody's: these keep an audit from being held up, or from using up the memory.
+FINDING_SECONDS=120
+TOOL_SECONDS=20
+ANSWER_BYTES=4194304
+PLIST_BYTES=1048576
 # Only apps in these are ever asked to quit, since root asks; the last two are where Safari is on a newer macOS.
 ASKED_FOLDERS=($SEARCHED_FOLDERS /System{,/Volumes/Preboot}/Cryptexes/App/System/Applications)
 # Folders that are bundles: an app inside one is a helper of it, not the app that is meant.
-BUNDLES='(app|appex|bundle|component|framework|kext|plugin|prefPane|qlgenerator|saver|sdk|systemextension|vst|vst3|xpc)'
+BUNDLES=(appex bundle component framework kext plugin prefPane qlgenerator saver sdk systemextension vst vst3 xpc)
 
-FOLDERS=()
+LISTED=
+APPS=()
+OPEN_FOLDERS=()
+SHARED_FOLDERS=()
 INSTALLED_PATH=
 INSTALLED_VERSION=
+LAST_RESORT=
+typeset -aU PASSED_OVER
 BLOCKING=()
 FRONT=()
 FRONT_NAMES=()
@@ -71,10 +104,63 @@ say() {
     print -r -- "$1"
 }
 
-# Prints the value of a top-level key of a plist; fails where there is none. Arguments: plist, key.
-plist_value() {
-    $PLIST_BUDDY -c "Print :$2" "$PREFIX$1" 2>/dev/null
+# Sets NOW to the time in seconds since 1970. A simulated Mac has its clock in a file.
+tell_time() {
+    NOW=$EPOCHSECONDS
+    [[ -z $PREFIX ]] || NOW=$(<$PREFIX/now)
 }
+
+# Sets OUTPUT to what a tool prints, without line ends behind it; fails with 1 where that is nothing. Fails with 2 where
+# the tool takes too long or prints more than anything sound, and ends it. Arguments: seconds, the tool, its arguments.
+ask() {
+    local -i from pid code=0 ends=$(( SECONDS + $1 ))
+    local part
+    shift
+    OUTPUT=
+    exec {from}< <(exec "$@" </dev/null 2>/dev/null)
+    pid=$sysparams[procsubstpid]
+    while (( code == 0 && $#OUTPUT <= ANSWER_BYTES )); do
+        sysread -t $(( ends > SECONDS ? ends - SECONDS : 0 )) -i $from part
+        code=$?
+        (( code )) || OUTPUT+=$part
+    done
+    exec {from}<&-
+    # 5 is the end of what there was to read.
+    if (( code != 5 )); then
+        (( pid > 1 )) && kill -KILL $pid 2>/dev/null
+        OUTPUT=
+        return 2
+    fi
+    part=$OUTPUT
+    while [[ $OUTPUT[-1] == $'\n' ]]; do
+        OUTPUT[-1]=
+    done
+    [[ -n $part ]]
+}
+
+# Sets CONTENT to what a file holds. Fails where there is no plain file, or one larger than any Info.plist: whoever can
+# put a FIFO or a file of a gigabyte there could hold up every audit. What was opened is looked at once more.
+read_file() {
+    local here=$PWD
+    local -i from
+    local -A facts
+    CONTENT=
+    [[ -f $1 && ! -L $1 ]] && cd -q "${1:h}" 2>/dev/null || return 1
+    # sysopen does not find a path with some of the bytes of UTF-8 in it; the name alone is plain.
+    sysopen -r -o $OPEN_OPTIONS -u from "${1:t}" 2>/dev/null || from=-1
+    cd -q "$here"
+    (( from >= 0 )) || return 1
+    if zstat -H facts -f $from && (( (facts[mode] & 8#170000) == 8#100000 && facts[size] <= PLIST_BYTES )); then
+        sysread -s $(( facts[size] + 1 )) -i $from CONTENT
+    fi
+    exec {from}<&-
+    [[ -n $CONTENT ]]
+}
+
+# With `nonblock`, a FIFO that takes the place of the file between the look and the opening holds up nothing. The zsh of
+# macOS 12 and older (5.8) does not know it.
+OPEN_OPTIONS=cloexec,nofollow
+sysopen -r -o $OPEN_OPTIONS,nonblock -u PROBE /dev/null 2>/dev/null && exec {PROBE}<&- && OPEN_OPTIONS+=,nonblock
 
 ########## Finding ##########
 
@@ -94,125 +180,327 @@ in_reach() {
     local root inside
     local -a levels
     for root in $SEARCHED_FOLDERS; do
-        [[ $1 == "$root"/* ]] || continue
+        [[ $1 == "$root"/* && $1/ != */../* ]] || continue
         inside=${1#"$root"/}
         levels=("${(@s:/:)inside}")
-        [[ $inside == *.app && $inside != *.$~BUNDLES/* ]] && (( $#levels <= SEARCHED_LEVELS ))
+        [[ $inside == *.app && $inside != *.(app|${(~j:|:)BUNDLES})/* ]] && (( $#levels <= SEARCHED_LEVELS ))
         return
     done
     return 1
+}
+
+# Sets WRITER to who, beside root and the admins, can put something where an app lies: `all` where others can write to a
+# folder above it (which is WRITABLE then), `some` where another group can, or where it is in a home; '' for nobody.
+# Admins can do anything on a Mac, and /Applications is theirs. Argument: the app's path.
+who_can_write() {
+    local folder
+    local -aU places
+    WRITER=
+    # An app that is a link lies in two places.
+    places=("$1" "${${${:-$PREFIX$1}:A}#"$PREFIX"}")
+    for folder in "${(@)places}"; do
+        [[ $folder != /Users/* ]] || WRITER=some
+        while [[ $folder == /?* ]]; do
+            folder=${folder:h}
+            if [[ -n $PREFIX$folder(#qN-f:o+w:) ]]; then
+                WRITER=all WRITABLE=$folder
+                return
+            fi
+            [[ -z $PREFIX$folder(#qN-f:g+w:^-g0g80) ]] || WRITER=some
+        done
+    done
+}
+
+# Whether an app lies where it counts: where nobody but root and the admins can have put it, or as a last resort where
+# some can. It never counts where all can.
+counts() {
+    who_can_write "$1"
+    if [[ $WRITER == all ]]; then
+        PASSED_OVER+=("Passed over '$1', as everybody can write to '$WRITABLE'")
+        return 1
+    fi
+    [[ -z $WRITER || -n $LAST_RESORT ]]
 }
 
 # Sets `reply` to the apps that Spotlight has for a query and that are really there. The index may be off, or stale.
 ask_spotlight() {
     local line
     local -a hits
-    for line in "${(@f)$($MDFIND "$1" 2>/dev/null)}"; do
+    ask $TOOL_SECONDS $MDFIND "$1"
+    for line in "${(@f)OUTPUT}"; do
         line=${line#/System/Volumes/Data}
         in_reach "$line" && [[ -d $PREFIX$line ]] && hits+=("$line")
     done
     shortest_first "${(@)hits}"
 }
 
-# Sets FOLDERS to every folder that may hold apps, once. Starts no process.
-list_folders() {
-    (( $#FOLDERS )) && return
-    local -a level
-    level=($SEARCHED_FOLDERS)
-    repeat $SEARCHED_LEVELS; do
-        FOLDERS+=("${(@)level}")
-        level=($PREFIX${^level}/^*.$~BUNDLES(NoN/))
-        level=("${(@)level#"$PREFIX"}")
+# Sets `reply` to the apps below some folders, and to the folders below them that are not searched, as `all` or `some`
+# others can write to them. One process: zsh itself takes ten times the time, and a list of all folders in memory.
+# Arguments: all or some; the folders.
+search_disk() {
+    local bundle
+    local -a others bundles
+    others=(-perm -0002)
+    [[ $1 == all ]] || others+=(-o -perm -0020 '!' -group 0 '!' -group 80)
+    for bundle in $BUNDLES; do
+        bundles+=(-o -name "*.$bundle")
     done
+    shift
+    reply=()
+    (( $# )) || return 0
+    ask $(( FINDING_ENDS - SECONDS )) $FIND -H "$@" -maxdepth $SEARCHED_LEVELS \
+        '(' -iname '*.app' '!' -type f -print0 -prune ')' -o \
+        '(' -type d '(' "${(@)bundles[2,-1]}" ')' -prune ')' -o \
+        '(' -type d '(' $others ')' -print0 -prune ')'
+    (( $? < 2 )) || return 1
+    reply=("${(@0)OUTPUT}")
+    reply=("${(@)${(@)reply:#}#"$PREFIX"}")
 }
 
-# Whether an app has the bundle id that is meant; the whole id, and not as a pattern.
+# Sets APPS to all apps in the searched folders, and the two lists of folders that were left out; once.
+list_apps() {
+    [[ -z $LISTED ]] || return 0
+    LISTED=yes
+    local each
+    search_disk some $PREFIX${^SEARCHED_FOLDERS}(N-/) || end_search
+    for each in "${(@)reply}"; do
+        if [[ $each == *.(#i)app ]]; then
+            APPS+=("$each")
+        elif [[ -n $PREFIX$each(#qNf:o+w:) ]]; then
+            OPEN_FOLDERS+=("$each")
+        else
+            SHARED_FOLDERS+=("$each")
+        fi
+    done
+    shortest_first "${(@)APPS}"
+    APPS=("${(@)reply}")
+}
+
+# Exits where finding takes too long to tell whether the app is there: an install would be asked for again and again.
+end_search() {
+    say "The search for '$LABEL' took more than $FINDING_SECONDS seconds and was ended; the next audit tries again"
+    exit 0
+}
+
+# Sets PLIST to an app's Info.plist and CONTENT to what it holds. One that leads out of its app, or is none that can be
+# read, is as good as none. Argument: the app's path.
+read_info() {
+    PLIST=${${:-$PREFIX$1/Contents/Info.plist}:A}
+    [[ $PLIST == "${${:-$PREFIX$1}:A}"/* ]] && read_file "$PLIST" && return
+    [[ ! -e $PLIST ]] || PASSED_OVER+=("Passed over the Info.plist of '$1', which is no file of at most 1 MiB in it")
+    return 1
+}
+
+# Whether an app has the bundle id that is meant; the whole id, and not as a pattern. Sets INSTALLED_VERSION, too.
 has_bundle_id() {
-    [[ $(plist_value "$1/Contents/Info.plist" CFBundleIdentifier) == "$BUNDLE_ID" ]]
+    read_info "$1" || return 1
+    # It is worth a process only where a plain id stands in it as it is, as it does in any plist format.
+    [[ $BUNDLE_ID != [A-Za-z0-9._-]## || $CONTENT == *"$BUNDLE_ID"* ]] && counts "$1" || return 1
+    ask $TOOL_SECONDS $PLIST_BUDDY -c 'Print :CFBundleIdentifier' -c "Print :$VERSION_KEY" "$PLIST"
+    [[ $OUTPUT == "$BUNDLE_ID"(|$'\n'*) ]] || return 1
+    INSTALLED_PATH=$1 INSTALLED_VERSION=${${OUTPUT#"$BUNDLE_ID"}#$'\n'}
 }
 
-# Whether it is worth a process to read the app's Info.plist: a plain id stands in it as it is, in any plist format.
-may_have_bundle_id() {
-    local plist=$PREFIX$1/Contents/Info.plist
-    [[ -f $plist ]] || return 1
-    [[ $BUNDLE_ID != [A-Za-z0-9._-]## || $(<$plist) == *"$BUNDLE_ID"* ]]
-}
-
-find_by_bundle_id() {
+# Takes the first of the apps given that has the bundle id.
+pick_by_bundle_id() {
     local app
-    # An id with any other character in it could change what the query asks.
-    if [[ $BUNDLE_ID == [A-Za-z0-9._-]## ]]; then
-        ask_spotlight "kMDItemCFBundleIdentifier == '$BUNDLE_ID'"
-        for app in "${(@)reply}"; do
-            has_bundle_id "$app" && INSTALLED_PATH=$app && return
-        done
-    fi
-    list_folders
-    local -a apps
-    apps=($PREFIX${^FOLDERS}/*.app(NoN-/))
-    shortest_first "${(@)apps#"$PREFIX"}"
-    for app in "${(@)reply}"; do
-        may_have_bundle_id "$app" && has_bundle_id "$app" && INSTALLED_PATH=$app && return
+    [[ -n $BUNDLE_ID ]] || return 1
+    for app in "$@"; do
+        has_bundle_id "$app" && return
+        if (( SECONDS >= FINDING_ENDS )); then
+            [[ -n $LAST_RESORT ]] && return 1
+            end_search
+        fi
     done
     return 1
 }
 
-find_by_name() {
-    local name=$APP_NAME folder app
-    [[ $name == *.app ]] || name+=.app
-    [[ $name != */* ]] || return 1
-    if [[ $name == [A-Za-z0-9\ ._-]## ]]; then
-        ask_spotlight "kMDItemFSName == '$name'"
-        for app in "${(@)reply}"; do
-            [[ ${app:t} == "$name" ]] && INSTALLED_PATH=$app && return
-        done
-    fi
-    list_folders
-    local -a apps
-    for folder in "${(@)FOLDERS}"; do
+# Takes the app that is called as is meant and is nearest, in any folder that the apps given are in.
+pick_by_name() {
+    local folder
+    local -aU folders
+    local -a found
+    [[ -n $NAME && $NAME != */* ]] || return 1
+    folders=("${(@)argv:h}")
+    for folder in "${(@)folders}"; do
         # The file system is asked, so upper and lower case and accents count as they do there.
-        [[ -d $PREFIX$folder/$name ]] && apps+=("$folder/$name")
+        [[ -n $folder && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME" && found+=("$folder/$NAME")
     done
-    shortest_first "${(@)apps}"
+    shortest_first "${(@)found}"
     INSTALLED_PATH=${reply[1]:-}
+    [[ -n $INSTALLED_PATH ]] && read_info "$INSTALLED_PATH" && ask_version "$VERSION_KEY"
     [[ -n $INSTALLED_PATH ]]
+}
+
+find_by_bundle_id() {
+    [[ -n $BUNDLE_ID ]] || return 1
+    # An id with any other character in it could change what the query asks.
+    if [[ $BUNDLE_ID == [A-Za-z0-9._-]## ]]; then
+        ask_spotlight "kMDItemCFBundleIdentifier == '$BUNDLE_ID'"
+        pick_by_bundle_id "${(@)reply}" && return
+    fi
+    list_apps
+    pick_by_bundle_id "${(@)APPS}"
+}
+
+find_by_name() {
+    [[ -n $NAME ]] || return 1
+    if [[ $NAME == [A-Za-z0-9\ ._-]## ]]; then
+        ask_spotlight "kMDItemFSName == '$NAME'"
+        pick_by_name "${(@M)reply:#*/$NAME}" && return
+    fi
+    list_apps
+    pick_by_name "${(@)APPS}"
+}
+
+# Finds a copy where some others can write: in the Applications folder of a home, or where a group can. Who plants one
+# there keeps the app from a Mac that has none, which is said, and nothing more.
+find_elsewhere() {
+    local folder app
+    local -a apps
+    LAST_RESORT=yes
+    for folder in "${(@)OPEN_FOLDERS}"; do
+        [[ -n $NAME && $NAME != */* && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME"
+    done
+    search_disk all $PREFIX${^SHARED_FOLDERS}(N/) $PREFIX/Users/*/Applications(N/) $PREFIX${^UNZIP_FOLDER}(N-/) ||
+        PASSED_OVER+=('Passed over the folders that users can write to, which took too long to search')
+    shortest_first "${(@M)reply:#*.(#i)app}"
+    apps=("${(@)reply}")
+    # An admin may have linked an app to a home.
+    for app in "${(@)APPS}"; do
+        [[ -L $PREFIX$app ]] && apps+=("$app")
+    done
+    pick_by_bundle_id "${(@)apps}" || pick_by_name "${(@)apps}"
+}
+
+# Sets INSTALLED_VERSION to a value of PLIST. Argument: its key.
+ask_version() {
+    ask $TOOL_SECONDS $PLIST_BUDDY -c "Print :$1" "$PLIST"
+    INSTALLED_VERSION=$OUTPUT
 }
 
 # Sets INSTALLED_PATH and INSTALLED_VERSION ("" where it cannot be told); fails where the app is missing.
 find_app() {
-    [[ -n $BUNDLE_ID ]] && find_by_bundle_id || { [[ -n $APP_NAME ]] && find_by_name } || return 1
-    local plist=$INSTALLED_PATH/Contents/Info.plist key
-    for key in "${VERSION_KEY:-CFBundleShortVersionString}" CFBundleShortVersionString CFBundleVersion; do
-        INSTALLED_VERSION=$(plist_value "$plist" "$key") && [[ -n $INSTALLED_VERSION ]] && return
+    local NAME=$APP_NAME key
+    [[ -z $NAME || $NAME == *.app ]] || NAME+=.app
+    FINDING_ENDS=$(( SECONDS + FINDING_SECONDS ))
+    find_by_bundle_id || find_by_name || find_elsewhere || return 1
+    for key in CFBundleShortVersionString CFBundleVersion; do
+        [[ -n $INSTALLED_VERSION || -z $CONTENT || $key == "$VERSION_KEY" ]] || ask_version $key
     done
-    INSTALLED_VERSION=
     return 0
 }
 
 # Sets INSTALLED_VERSION from the package's receipt; fails where there is none.
 find_receipt() {
-    local receipt
-    receipt=$($PKGUTIL --pkg-info-plist "$PKG_ID" 2>/dev/null)
-    [[ -n $receipt ]] || return 1
-    INSTALLED_VERSION=$(print -r -- "$receipt" | $PLUTIL -extract pkg-version raw -o - - 2>/dev/null) ||
-        INSTALLED_VERSION=
+    ask $TOOL_SECONDS $PKGUTIL --pkg-info-plist "$PKG_ID" || return 1
+    [[ $OUTPUT == *'<key>pkg-version</key>'[[:space:]]#'<string>'(#b)([^\<]#)'</string>'* ]] || return 0
+    INSTALLED_VERSION=${${${match[1]//&lt;/<}//&gt;/>}//&quot;/\"}
+    INSTALLED_VERSION=${${INSTALLED_VERSION//&apos;/\'}//&amp;/&}
     return 0
 }
 
 # Exits where the software is missing.
 check_install() {
     say "Checking for '$LABEL' install..."
+    local there=
     if [[ -n $BUNDLE_ID$APP_NAME ]]; then
-        find_app && say "'$LABEL' installed at '$INSTALLED_PATH'" && return
+        find_app && there="installed at '$INSTALLED_PATH'"
+        [[ -z $there || -z $LAST_RESORT ]] ||
+            there+=', where others than admins can write; it counts as there is none in the places meant for apps'
+        (( $#PASSED_OVER == 0 )) || print -rl -- "${(@)PASSED_OVER}"
     else
-        find_receipt && say "'$LABEL' has a package receipt" && return
+        find_receipt && there='has a package receipt'
+    fi
+    if [[ -n $there ]]; then
+        say "'$LABEL' $there"
+        return
     fi
     if [[ $INSTALL_WHEN_MISSING == false ]]; then
         say "'$LABEL' not found. Only updates are wanted, so there is nothing to do"
         exit 0
     fi
+    check_count "'$LABEL' not found"
+    count_request
     say "'$LABEL' not found. Triggering install..."
     exit 1
+}
+
+########## The requests for a version are counted, so that no installer is run again and again ##########
+
+# Sets ASKED to how often in a row this version was asked for, LAST to when that was, and OTHER_COUNTS to the lines of
+# other versions. The test and the production app of one software may ask for two versions on the same Mac.
+read_count() {
+    local line
+    ASKED=0 LAST=0 OTHER_COUNTS=()
+    read_file "$PREFIX$COUNT_PLIST" || return 1
+    for line in "${(@f)CONTENT}"; do
+        # What does not look like a line of ours says nothing, and is not written again.
+        [[ $line == (#b)$'\t<key>'([^\<]##)'</key><dict><key>asked</key><integer>'(<1-99999>)'</integer>'\
+'<key>last</key><integer>'(<->)'</integer></dict>' ]] || continue
+        (( $#match[3] <= 13 )) || continue
+        if [[ $match[1] == "$COUNT_KEY" ]]; then
+            ASKED=$match[2] LAST=$match[3]
+        elif (( NOW - match[3] < COUNT_SECONDS )); then
+            OTHER_COUNTS+=("$line")
+        fi
+    done
+}
+
+# Writes the counts anew: those of other versions and, where it is given, the line of this one. Without any there is no
+# file. Root alone can write to its folder.
+write_counts() {
+    local -a lines
+    lines=("$@" "${(@)OTHER_COUNTS}")
+    if (( $#lines == 0 )); then
+        /bin/rm -f -- "$PREFIX$COUNT_PLIST"
+        return
+    fi
+    lines=(
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
+        '<plist version="1.0">' '<dict>' "${(@)lines}" '</dict>' '</plist>'
+    )
+    [[ ! -e $PREFIX$COUNT_PLIST || -f $PREFIX$COUNT_PLIST ]] && print -rl -- "${(@)lines}" >| "$PREFIX$COUNT_PLIST"
+} 2>/dev/null
+
+# Exits where this version was asked for so often that something else must be wrong. Argument: a line to print before.
+check_count() {
+    local until
+    local -i pause=NEXT_PAUSE
+    read_count
+    (( ASKED >= ASKED_IN_A_ROW )) || return 0
+    (( ASKED > ASKED_IN_A_ROW )) || pause=FIRST_PAUSE
+    # A moment that is still to come was written by a clock that was wrong.
+    (( LAST <= NOW && NOW < LAST + pause )) || return 0
+    strftime -s until "$TIME_FORMAT" $(( LAST + pause ))
+    [[ -z $1 ]] || say "$1"
+    say "Waiting until $until: version '$MINIMUM_ENFORCED_VERSION' was asked for $ASKED times,\
+ and '$LABEL' still lacks it"
+    exit 0
+}
+
+# Counts that this version is asked for now.
+count_request() {
+    local line
+    line=$'\t<key>'$COUNT_KEY'</key><dict><key>asked</key><integer>'$(( ASKED < 99999 ? ASKED + 1 : ASKED ))
+    line+="</integer><key>last</key><integer>$NOW</integer></dict>"
+    write_counts "$line" || say "The request could not be counted in $COUNT_PLIST"
+}
+
+# Ends the count once the Mac has the version.
+end_count() {
+    [[ -e $PREFIX$COUNT_PLIST && -n $INSTALLED_VERSION ]] || return 0
+    compare_versions "$INSTALLED_VERSION" "$MINIMUM_ENFORCED_VERSION"
+    (( REPLY >= 0 )) && read_count && (( ASKED )) && write_counts
+}
+
+# Sets the file of the counts, one per software so that no two scripts write to the same, and the key of this version.
+name_counts() {
+    local name=${LABEL//(#m)[^A-Za-z0-9._ -]/%$(( [##16] #MATCH ))}
+    COUNT_PLIST=/Library/Preferences/com.github.kandjiuploader.asked.${name[1,180]}.plist
+    COUNT_KEY=${MINIMUM_ENFORCED_VERSION//[[:cntrl:]]/_}
+    COUNT_KEY=${${${COUNT_KEY//&/&amp;}//</&lt;}//>/&gt;}
 }
 
 ########## Versions: the rules are those of version.py of kandji-uploader ##########
@@ -310,7 +598,6 @@ compare_versions() {
 # Exits where the deadline is not over, or where there is none.
 check_deadline() {
     say 'Checking version enforcement...'
-    NOW=$($DATE +%s)
     if [[ -z $MINIMUM_ENFORCED_VERSION || $NOW != <-> || $CREATION_TIMESTAMP != <-> || $#CREATION_TIMESTAMP -gt 13 ||
         $DAYS_UNTIL_ENFORCEMENT != <-> || $#DAYS_UNTIL_ENFORCEMENT -gt 5 ]]; then
         say 'This script has no version, no date or no delay that could be enforced'
@@ -319,19 +606,20 @@ check_deadline() {
     local -i due left
     (( due = 10#$CREATION_TIMESTAMP + 10#$DAYS_UNTIL_ENFORCEMENT * 86400, left = due - NOW ))
     local due_text
-    due_text=$($DATE -r $due '+%Y-%m-%d %H:%M:%S %Z')
+    strftime -s due_text "$TIME_FORMAT" $due
     if (( left > 0 )); then
+        time_of_day $(( left % 86400 ))
         say "Update is due at $due_text"
         say "Will verify '$LABEL' running at least version '$MINIMUM_ENFORCED_VERSION' in $(( left / 86400 )) days,\
- $(time_of_day $(( left % 86400 )))"
+ $REPLY"
         exit 0
     fi
     say "Enforcement was due at $due_text"
 }
 
-# Prints seconds as hours, minutes and seconds.
+# Sets REPLY to seconds as hours, minutes and seconds.
 time_of_day() {
-    printf '%d hours, %02d minutes, %02d seconds' $(( $1 / 3600 )) $(( $1 / 60 % 60 )) $(( $1 % 60 ))
+    printf -v REPLY '%d hours, %02d minutes, %02d seconds' $(( $1 / 3600 )) $(( $1 / 60 % 60 )) $(( $1 % 60 ))
 }
 
 ########## The one delay per app and version ##########
@@ -347,23 +635,29 @@ entry_key() {
 }
 
 edit_delays() {
+    [[ ! -e $PREFIX$DELAY_PLIST || -f $PREFIX$DELAY_PLIST ]] || return 1
     $PLIST_BUDDY -c "$1" "$PREFIX$DELAY_PLIST" >/dev/null 2>&1
+}
+
+# Sets OUTPUT to what stands in the plist under a path of keys; fails where there is none.
+print_delay() {
+    [[ -f $PREFIX$DELAY_PLIST ]] && ask $TOOL_SECONDS $PLIST_BUDDY -c "Print $1" "$PREFIX$DELAY_PLIST"
 }
 
 # Sets DELAY to `none`, `pending` or `over`.
 read_delay() {
-    local ends
-    if ! ends=$($PLIST_BUDDY -c "Print $ENTRY" "$PREFIX$DELAY_PLIST" 2>/dev/null); then
+    if ! print_delay "$ENTRY"; then
         DELAY=none
         say "No enforcement delay found for $LABEL"
         return
     fi
     say "Enforcement delay present for $LABEL"
     # Whatever is no moment of the coming hour was not written as a delay, and is none.
+    local ends=$OUTPUT
     if [[ $ends == <-> && $#ends -le 13 ]] && (( NOW < ends && ends <= NOW + DELAY_SECONDS )); then
         DELAY=pending
-        say "User delay still pending; enforcing version $MINIMUM_ENFORCED_VERSION for $LABEL in\
- $(time_of_day $(( ends - NOW )))"
+        time_of_day $(( ends - NOW ))
+        say "User delay still pending; enforcing version $MINIMUM_ENFORCED_VERSION for $LABEL in $REPLY"
         return
     fi
     DELAY=over
@@ -374,7 +668,7 @@ read_delay() {
 add_delay() {
     edit_delays "Add $APP_ENTRY dict"
     edit_delays "Add $ENTRY integer $1"
-    [[ $($PLIST_BUDDY -c "Print $ENTRY" "$PREFIX$DELAY_PLIST" 2>/dev/null) == "$1" ]]
+    print_delay "$ENTRY" && [[ $OUTPUT == "$1" ]]
 }
 
 # Whether the plist takes any entry at all.
@@ -388,7 +682,7 @@ delays_usable() {
 write_delay() {
     local -i ends
     # The hour begins with the click, not when the dialog came up.
-    NOW=$($DATE +%s)
+    tell_time
     (( ends = NOW + DELAY_SECONDS ))
     say "Writing enforcement delay for $LABEL to $DELAY_PLIST"
     add_delay $ends && return
@@ -416,13 +710,11 @@ is_named() {
 # Whether an app may be asked to quit: really there, in one of the folders meant for apps, and in none that everyone can
 # write to, as /Library/Caches is.
 may_be_asked() {
-    local root folder=$1
+    local root
     for root in $ASKED_FOLDERS; do
         [[ $1 == "$root"/* && $1/ != */../* && -d $PREFIX$1 ]] || continue
-        while [[ $folder != "$root" ]]; do
-            folder=${folder:h}
-            [[ -z $PREFIX$folder(#qNf:o+w:) ]] || return 1
-        done
+        who_can_write "$1"
+        [[ $WRITER != all ]]
         return
     done
     return 1
@@ -433,8 +725,9 @@ may_be_asked() {
 list_blocking() {
     BLOCKING=()
     if [[ -z $BLOCKING_APPLICATIONS ]]; then
-        # A package without an app has nothing of its own that could be in use.
-        [[ -z $INSTALLED_PATH ]] || BLOCKING=("$INSTALLED_PATH")
+        # A package without an app has nothing of its own that could be in use, and an upgrade touches no copy of a
+        # user's own.
+        [[ -z $INSTALLED_PATH || -n $LAST_RESORT ]] || BLOCKING=("$INSTALLED_PATH")
         return
     fi
     local -aU named
@@ -443,7 +736,8 @@ list_blocking() {
     names=("${(@)names:#}")
     (( $#names )) || return 0
     local line value bundle= executable name
-    for line in "${(@f)$($LSAPPINFO list 2>/dev/null)}"; do
+    ask $TOOL_SECONDS $LSAPPINFO list
+    for line in "${(@f)OUTPUT}"; do
         [[ $line == [[:blank:]]#(#b)(bundle|executable)' path='(*) ]] || continue
         # What has no bundle shows [ NULL ] there, without quotes.
         value=${${match[2]%%[[:blank:]]#}#\"} value=${value%\"} executable=
@@ -634,7 +928,8 @@ clear_the_way() {
 check_macos() {
     [[ -n $MINIMUM_OS_VERSION ]] || return 0
     local macos
-    macos=$($SW_VERS -productVersion 2>/dev/null)
+    ask $TOOL_SECONDS $SW_VERS -productVersion
+    macos=$OUTPUT
     [[ $macos == [0-9]##(.[0-9]##)# ]] || return 0
     compare_versions "$macos" "$MINIMUM_OS_VERSION"
     (( REPLY < 0 )) || return 0
@@ -657,7 +952,9 @@ check_version() {
         say "Installed version could not be read, so it counts as less than required version\
  '$MINIMUM_ENFORCED_VERSION'"
     fi
+    check_count
     clear_the_way
+    count_request
     say "Upgrading '$LABEL' to version '$MINIMUM_ENFORCED_VERSION'..."
     exit 1
 }
@@ -668,8 +965,11 @@ main() {
         say 'This script names no app and no package, so there is nothing to check'
         exit 0
     fi
+    tell_time
+    name_counts
     check_macos
     check_install
+    end_count
     check_deadline
     check_version
 }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,3 +12,11 @@ from tests.support.mac import Mac
 @pytest.fixture
 def mac(tmp_path: Path) -> Mac:
     return Mac(tmp_path / "mac")
+
+
+@pytest.fixture(autouse=True)
+def umask_of_a_mac() -> Iterator[None]:
+    """Who can write to a folder is what many tests are about, so it does not depend on who runs them."""
+    former = os.umask(0o022)
+    yield
+    os.umask(former)

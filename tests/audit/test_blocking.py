@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
 
+from kandji_uploader.audit import conditions
+from kandji_uploader.audit import script as audit
 from tests.audit.test_in_use import HOSTILE, NOW, dialogs, offers_delay
 from tests.support.mac import Audit, Mac, needs_zsh, script_for
 
@@ -215,6 +218,30 @@ def test_what_a_name_means(older: Mac, name: str, path: str, executable: str, bl
     done = older.audit(blocked_by(name))
 
     assert (done.code, done.error, len(dialogs(done))) == ((0, "", 1) if blocks else (1, "", 0))
+
+
+@pytest.mark.parametrize("named", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["Übersicht.app", "Übersicht", "/Applications/Übersicht.app"])
+@pytest.mark.parametrize("locale", [None, "C.UTF-8"])
+def test_an_accent_is_the_same_composed_and_decomposed(
+    older: Mac, name: str, on_disk: str, named: str, locale: str | None
+):
+    path = unicodedata.normalize(on_disk, "/Applications/Übersicht.app")
+    older.app(path)
+    older.run_app(path)
+
+    done = older.audit(blocked_by(unicodedata.normalize(named, name)), locale)
+
+    assert (done.code, done.error, len(dialogs(done))) == (0, "", 1)
+
+
+def test_a_name_is_listed_once_whichever_way_its_accents_are_written():
+    forms = tuple(unicodedata.normalize(form, "Übersicht.app") for form in ("NFD", "NFC"))
+
+    assert conditions.app_names(forms) == forms[:1]
+    assert audit.read(blocked_by(forms[0])).blocking_applications == forms[:1]
+    assert audit.read(blocked_by(forms[1])).blocking_applications == forms[1:]
 
 
 @pytest.mark.parametrize(

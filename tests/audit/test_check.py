@@ -48,6 +48,7 @@ def check(values: audit.AuditValues, template: str, facts: AppFacts | None = Non
         {"blocking_applications": ("Firefox.app", 'It\'s "X" $(x)', "/Applications/Word.app")},
         {"blocking_applications": ()},
         {"minimum_os_version": "9999.9999.9999"},
+        {"unzip_location": "/opt/it's $(x)"},
         {"version": "0"},
         {"version": "0.dev"},
         {"version": "beta"},
@@ -91,11 +92,43 @@ def test_an_installer_that_satisfies_its_script_is_let_through(template: str):
         check(replace(receipt, pkg_id="com.foo"), template, AppFacts(InstallType.PACKAGE, 1, packages=packages))
 
 
+ZIPPED = replace(FACTS, type=InstallType.ZIP)
+
+
 @needs_zsh
-def test_where_a_zip_is_unpacked_counts(template: str):
-    assert check(VALUES, template, FACTS, app_folder="/Applications/Utilities") == ()
-    with pytest.raises(AuditScriptError, match="again and again"):
-        check(VALUES, template, FACTS, app_folder="/opt")
+@pytest.mark.parametrize(
+    "place",
+    ["/opt", "/opt/", "/opt/our tools", "/usr/local/it's", "/Applications/Utilities", "/Users/a/tools", "/é"],
+)
+@pytest.mark.parametrize("inside", ["Firefox.app", "Firefox 125/Firefox.app"])
+def test_an_app_is_looked_for_where_its_zip_is_unpacked(template: str, place: str, inside: str):
+    unpacked = replace(ZIPPED, apps=(replace(FACTS.apps[0], path=inside),))
+
+    assert check(replace(VALUES, unzip_location=place), template, unpacked) == ()
+    assert check(replace(VALUES, unzip_location=place, bundle_id=None), template, unpacked) == ()
+
+
+@needs_zsh
+@pytest.mark.parametrize("place", ["/Users/Shared", "/Users/Shared/tools", "/Library/Caches", "/private/tmp", "/tmp"])
+def test_an_app_that_is_unpacked_where_everybody_can_write_is_refused_before_upload(template: str, place: str):
+    with pytest.raises(AuditScriptError, match=r"again and again. It says: .Passed over .*everybody can write to"):
+        check(replace(VALUES, unzip_location=place), template, ZIPPED)
+
+
+@pytest.mark.parametrize("place", ["opt", "~/Applications", "", "/opt/../Users", "/.."])
+def test_what_is_no_folder_of_a_mac_is_no_place_to_unpack(template: str, place: str):
+    with pytest.raises(AuditScriptError, match="Correct `unzip_location`"):
+        audit.render(replace(VALUES, unzip_location=place), template)
+
+
+@needs_zsh
+@pytest.mark.parametrize("umask", [0, 0o002, 0o077])
+def test_the_simulation_does_not_depend_on_the_umask_of_whoever_uploads(template: str, umask: int):
+    former = os.umask(umask)
+    try:
+        assert check(VALUES, template, FACTS) == ()
+    finally:
+        os.umask(former)
 
 
 @needs_zsh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -49,7 +50,8 @@ values_of_any_kind = st.builds(
     days=st.integers(0, 36_500),
     version_key=st.sampled_from(audit.VERSION_KEYS),
     install_when_missing=st.booleans(),
-    blocking_applications=st.none() | st.lists(names, max_size=4).map(tuple),
+    blocking_applications=st.none() | st.lists(names, max_size=4).map(conditions.distinct),
+    unzip_location=st.none() | traps.map("/{}".format).filter(lambda place: ".." not in place),
     minimum_os_version=st.none() | st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}", fullmatch=True),
 ).map(lambda values: values if values.app_name.strip() else replace(values, app_name="x"))
 
@@ -103,7 +105,7 @@ def test_zsh_reads_exactly_the_value(template: str, tmp_path: Path, values: audi
         [ZSH, "-f"],
         input=(
             top + '\nprint -rNn -- "$APP_NAME" "$BUNDLE_ID" "$PKG_ID" "$MINIMUM_ENFORCED_VERSION" \\\n'
-            '"$BLOCKING_APPLICATIONS" "$MINIMUM_OS_VERSION"\n'
+            '"$BLOCKING_APPLICATIONS" "$MINIMUM_OS_VERSION" "$UNZIP_LOCATION"\n'
         ).encode(),
         env={"LC_ALL": locale},
         cwd=tmp_path,
@@ -114,7 +116,12 @@ def test_zsh_reads_exactly_the_value(template: str, tmp_path: Path, values: audi
 
     found = done.stdout.decode().split("\0")
     assert found[:4] == [values.app_name, values.bundle_id or "", values.pkg_id or "", values.version]
-    joined = "".join(f"{name}:" for name in values.blocking_applications or ())
+    joined = "".join(
+        f"{form}:"
+        for name in values.blocking_applications or ()
+        for form in dict.fromkeys((name, normalize("NFC", name), normalize("NFD", name)))
+    )
+    assert found[6] == (values.unzip_location or "")
     assert found[4:6] == [
         joined or ("" if values.blocking_applications is None else ":"),
         values.minimum_os_version or "",
@@ -240,7 +247,7 @@ def test_a_template_of_old_does_for_all_that_it_can_say(template: str):
     old = "".join(
         line
         for line in template.splitlines(keepends=True)
-        if not line.startswith(("VERSION_KEY=", "INSTALL_WHEN", "BLOCKING_", "MINIMUM_OS"))
+        if not line.startswith(("VERSION_KEY=", "INSTALL_WHEN", "BLOCKING_", "MINIMUM_OS", "UNZIP_"))
     )
 
     assert audit.read(audit.render(VALUES, old)).version == "125.0"
@@ -250,6 +257,8 @@ def test_a_template_of_old_does_for_all_that_it_can_say(template: str):
         audit.render(replace(VALUES, version_key="CFBundleVersion"), old)
     with pytest.raises(AuditScriptError, match=r"Add a line `BLOCKING_APPLICATIONS=''` at its top"):
         audit.render(replace(VALUES, blocking_applications=()), old)
+    with pytest.raises(AuditScriptError, match=r"needed for UNZIP_LOCATION=/opt"):
+        audit.render(replace(VALUES, unzip_location="/opt"), old)
     with pytest.raises(AuditScriptError, match=r"needed for MINIMUM_OS_VERSION=13\.0"):
         audit.render(replace(VALUES, minimum_os_version="13.0"), old)
 
@@ -378,6 +387,7 @@ def test_a_foreign_script_is_not_known():
                         "VERSION_KEY",
                         "BLOCKING_APPLICATIONS",
                         "MINIMUM_OS_VERSION",
+                        "UNZIP_LOCATION",
                     )
                 ),
                 "'",

@@ -227,8 +227,18 @@ def test_an_app_that_would_be_reinstalled_for_ever_is_refused_before_the_upload(
     assert house.writes() == []
 
 
-def test_an_app_outside_of_the_searched_folders_is_refused_before_the_upload(house):
-    keys = {**NAMES_OF_PROD, "unzip_location": "/opt/hidden"}
-    with pytest.raises(AuditScriptError, match=r"(?i)install"):
+def test_an_enforced_app_is_looked_for_where_it_is_unpacked(house):
+    house.publish(house.zip(), {**NAMES_OF_PROD, "unzip_location": "/opt/tools"})
+    app = house.tenant.app("Widget")
+    assert app["unzip_location"] == audit.read(app["audit_script"]).unzip_location == "/opt/tools"
+
+    house.publish(house.zip("2.0"), NAMES_OF_PROD)
+    app = house.tenant.app("Widget")
+    assert app["unzip_location"] == audit.read(app["audit_script"]).unzip_location == "/opt/tools"
+
+
+def test_an_app_that_is_unpacked_where_everybody_can_write_is_refused_before_the_upload(house):
+    keys = {**NAMES_OF_PROD, "unzip_location": "/Users/Shared/tools"}
+    with pytest.raises(AuditScriptError, match=r"again and again.*everybody can write"):
         house.publish(house.zip(), keys)
     assert house.writes() == []

@@ -176,10 +176,18 @@ def test_what_the_service_does_not_tell_is_sent_only_along_with_another_change()
 
 def test_a_zip_needs_a_place_to_unpack():
     assert plan(kind=InstallType.ZIP).fields["unzip_location"] == "/Applications"
-    zipped = live(install_type="zip", unzip_location="/Custom")
+    zipped = live(install_type="zip", unzip_location="/Custom", audit_script=script(unzip_location="/Custom"))
     assert plan(zipped, kind=InstallType.ZIP).action is Action.UNCHANGED
     moved = plan(zipped, kind=InstallType.ZIP, unzip_location="/Opt", unzip_location_given=True)
-    assert moved.fields == {"unzip_location": "/Opt"}
+    assert moved.changes == ("unzip_location", "audit_script")
+    assert (moved.fields["unzip_location"], moved.fields["audit_script"]) == ("/Opt", script(unzip_location="/Opt"))
+
+
+@pytest.mark.parametrize("location", ["/Applications", "/Applications/", "/"])
+def test_the_audit_script_names_no_place_where_apps_are_looked_for_in_any_case(location):
+    zipped = live(install_type="zip", unzip_location=location, audit_script=script())
+    assert "audit_script" not in plan(zipped, kind=InstallType.ZIP).changes
+    assert "audit_script" not in plan(live(unzip_location="/Custom")).changes
 
 
 def test_another_kind_of_installer_changes_the_install_type():

@@ -19,9 +19,10 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.audit import simulate as audit_check
 
 TOOLS = (
-    *("bin/date", "bin/sleep", "usr/bin/lsappinfo", "usr/bin/mdfind", "usr/bin/osascript", "usr/bin/plutil"),
-    *("usr/bin/sw_vers", "usr/libexec/PlistBuddy", "usr/sbin/pkgutil"),
+    *("bin/sleep", "usr/bin/lsappinfo", "usr/bin/mdfind", "usr/bin/osascript", "usr/bin/sw_vers"),
+    *("usr/libexec/PlistBuddy", "usr/sbin/pkgutil"),
 )
+FIND = shutil.which("find")
 CREATED = 1713206970  # 2024-04-15 11:49:30 PDT, the moment of the transcripts.
 DELAYS = "Library/Preferences/io.kandji.enforcement.delay.plist"
 
@@ -87,6 +88,8 @@ class Mac:
             place = self.root / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(program)
+        # The search of the disk is a real one: of GNU here, of BSD on a Mac. What the script asks for is in both.
+        (self.root / "usr/bin/find").symlink_to(str(FIND))
         for folder in ("Applications", "Library/Preferences", "System/Applications"):
             (self.root / folder).mkdir(parents=True)
 
@@ -162,7 +165,7 @@ class Mac:
             (self.root / name).unlink(missing_ok=True)
         names = ("now", "spotlight", "running", "dialogs", "thinking", "quits", "macos", "receipts")
         scenario = {name: getattr(self, name) for name in names}
-        scenario["time_zone"] = "PST8PDT,M3.2.0,M11.1.0"
+        (self.root / "now").write_text(str(self.now))
         (self.root / "scenario").write_bytes(marshal.dumps(scenario))
         place = self.root / "audit.zsh"
         place.write_text(text, encoding="utf-8")
@@ -172,7 +175,7 @@ class Mac:
         done = subprocess.run(
             command,
             cwd=self.root,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environ},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "PST8PDT,M3.2.0,M11.1.0", **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,

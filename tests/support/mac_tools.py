@@ -31,21 +31,6 @@ def main():
     sys.exit(code)
 
 
-def date(words, scenario, root):
-    if words == ["+%s"]:
-        answered = os.path.exists(os.path.join(root, "dialogs"))
-        print(scenario["now"] + (scenario["thinking"] if answered else 0))
-        return 0
-    import time
-
-    option, seconds, form = words
-    assert option == "-r", words
-    os.environ["TZ"] = scenario["time_zone"]
-    time.tzset()
-    print(time.strftime(form.removeprefix("+"), time.localtime(int(seconds))))
-    return 0
-
-
 def mdfind(words, scenario, root):
     if scenario["spotlight"] is None:
         return 1
@@ -135,6 +120,9 @@ def osascript(words, scenario, root):
     with open(count, "a") as file:
         file.write("x")
     at = os.path.getsize(count) - 1
+    if at == 0:
+        with open(os.path.join(root, "now"), "w") as file:
+            file.write(str(scenario["now"] + scenario["thinking"]))
     answers = scenario["dialogs"]
     output, error, code = ANSWERS[answers[min(at, len(answers) - 1)]]
     if error:
@@ -164,18 +152,6 @@ def pkgutil(words, scenario, root):
     if version is not None:
         facts["pkg-version"] = version
     sys.stdout.buffer.write(plistlib.dumps(facts))
-    return 0
-
-
-def plutil(words, scenario, root):
-    assert words[0] == "-extract" and words[2:] == ["raw", "-o", "-", "-"], words
-    import plistlib
-
-    try:
-        print(plistlib.loads(sys.stdin.buffer.read())[words[1]])
-    except (KeyError, ValueError):
-        print(f"<stdin>: Could not extract value, error: No value at that key path ({words[1]})", file=sys.stderr)
-        return 1
     return 0
 
 
@@ -224,10 +200,14 @@ def shown(value):
 
 
 def plist_buddy(words, scenario, root):
-    assert words[0] == "-c" and len(words) == 3, words
+    *commands, path = words
+    assert commands and not len(commands) % 2 and set(commands[::2]) == {"-c"}, words
+    return max([buddy_command(words_of(command), path) for command in commands[1::2]])
+
+
+def buddy_command(command, path):
     import plistlib
 
-    command, path = words_of(words[1]), words[2]
     verb = "".join(letter for letter, _ in command[0])
     try:
         with open(path, "rb") as file:
@@ -284,12 +264,10 @@ def buddy_save(tree, path):
 
 EDITS = {"Print": buddy_print, "Add": buddy_add, "Delete": buddy_delete}
 TOOLS = {
-    "date": date,
     "mdfind": mdfind,
     "lsappinfo": lsappinfo,
     "osascript": osascript,
     "pkgutil": pkgutil,
-    "plutil": plutil,
     "PlistBuddy": plist_buddy,
     "sw_vers": sw_vers,
     "sleep": lambda words, scenario, root: 0,

@@ -36,7 +36,15 @@ def app_problem(name: object) -> str:
 
 def app_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names as they are compared: without blanks around them or slashes behind them, each once."""
-    return tuple(dict.fromkeys(name.strip(" ").rstrip("/") for name in names))
+    return distinct(name.strip(" ").rstrip("/") for name in names)
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Names, each once. Composed and decomposed letters (`Ü`) make the same name on a Mac; the first one is kept."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(unicodedata.normalize("NFC", name), name)
+    return tuple(first.values())
 
 
 def usable_apps(

@@ -48,6 +48,7 @@ _OPTIONAL = {
     "INSTALL_WHEN_MISSING": "true",
     "BLOCKING_APPLICATIONS": "",
     "MINIMUM_OS_VERSION": "",
+    "UNZIP_LOCATION": "",
 }
 
 _ASSIGNMENT = re.compile(rf"^({'|'.join((*_NEEDED, *_OPTIONAL))})=(.*)$", re.MULTILINE)
@@ -74,6 +75,8 @@ class AuditValues:
         blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
             where nobody is asked, None for the app itself.
         minimum_os_version: the lowest macOS that is asked for an install or upgrade; None for any.
+        unzip_location: where a zip is unpacked on the Mac, which is one of the places where the app is looked for;
+            None for `/Applications`, and where the installer is no zip.
     """
 
     app_name: str | None
@@ -86,6 +89,7 @@ class AuditValues:
     install_when_missing: bool = True
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
+    unzip_location: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class AuditReading:
     version_key: str = DEFAULT_VERSION_KEY
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
+    unzip_location: str | None = None
     writer: str | None = None
     edited: bool = False
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -218,6 +223,7 @@ def read(script: str) -> AuditReading:
         version_key=texts.get("VERSION_KEY") or DEFAULT_VERSION_KEY,
         blocking_applications=_blocking(texts.get("BLOCKING_APPLICATIONS", "")),
         minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION", "")),
+        unzip_location=texts.get("UNZIP_LOCATION") or None,
         writer=writer,
         edited=writer == "ours" and notes.get(_BODY_NOTE) != body,
         notes=_without_body(notes),
@@ -241,21 +247,31 @@ def _texts(values: AuditValues) -> dict[str, str]:
         "INSTALL_WHEN_MISSING": "true" if values.install_when_missing else "false",
         "BLOCKING_APPLICATIONS": _joined(values.blocking_applications),
         "MINIMUM_OS_VERSION": values.minimum_os_version or "",
+        "UNZIP_LOCATION": values.unzip_location or "",
     }
 
 
 def _joined(names: tuple[str, ...] | None) -> str:
-    """Each name with a colon behind it; a colon alone where there is a list but nothing in it."""
+    """Each name with a colon behind it; a colon alone where there is a list but nothing in it.
+
+    A name that has an accent stands there composed and decomposed, too: macOS opens a file by either, but lists it as
+    whoever made it wrote it. The zsh of a Mac cannot turn one into the other.
+    """
     if names is None:
         return ""
-    return "".join(f"{name}:" for name in names) or ":"
+    return "".join(f"{form}:" for name in names for form in _forms(name)) or ":"
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """A name as it was given, composed, and decomposed; each once."""
+    return tuple(dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))))
 
 
 def _blocking(text: str) -> tuple[str, ...] | None:
     """The names that `_joined` made a text of; what someone wrote there by hand and is no name is left out."""
     if not text:
         return None
-    return tuple(name for name in text.split(":") if not conditions.app_problem(name))
+    return conditions.distinct(name for name in text.split(":") if not conditions.app_problem(name))
 
 
 def _macos(text: str) -> str | None:
@@ -288,6 +304,9 @@ def _check_conditions(values: AuditValues) -> None:
             raise AuditScriptError(f"the blocking application {name!r} {said}. Correct `blocking_applications`")
     if values.minimum_os_version and (said := conditions.macos_problem(values.minimum_os_version)):
         raise AuditScriptError(f"{values.minimum_os_version!r} {said}. Correct `minimum_os_version`")
+    place = values.unzip_location
+    if place is not None and (not place.startswith("/") or ".." in place.split("/")):
+        raise AuditScriptError(f"{place!r} is no absolute path of a folder. Correct `unzip_location`")
 
 
 def _check_template(template: str, place: str) -> None:

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from kandji_uploader._util import children, version
 from kandji_uploader.audit.script import DEFAULT_VERSION_KEY, AuditReading, AuditValues
 from kandji_uploader.errors import AuditScriptError
-from kandji_uploader.models import AppFacts
+from kandji_uploader.models import AppFacts, InstallType
 
 INSTALL, PASS = 1, 0
 """The exit codes of an audit script, in what the agent does about them."""
@@ -32,18 +32,28 @@ _LONGEST_NAME = 255  # Bytes of a file's name, on macOS as on Linux.
 _TIMEOUT = 20.0  # Seconds for one run, which takes some hundredths; a custom template may hang.
 
 # Spotlight is off, nothing runs, macOS is new enough, and the clock stands just after the deadline. Data is read from
-# files, never quoted.
+# files, never quoted. `date` and `plutil` are for templates of one's own: ours asks neither.
 _TOOLS = {
     "bin/date": 'case $1 in +%s) exec cat "${0%/bin/date}/now" ;; *) echo deadline ;; esac',
     "bin/sleep": "exit 0",
+    "usr/bin/find": 'exec find "$@"',
     "usr/bin/lsappinfo": "exit 0",
     "usr/bin/mdfind": "exit 0",
     "usr/bin/osascript": "exit 1",
     "usr/bin/sw_vers": "echo 99999",
     "usr/bin/plutil": 'exec cat "${0%/usr/bin/plutil}/receipt.version"',
-    "usr/libexec/PlistBuddy": 'test -f "$3.${2#Print :}" && exec cat "$3.${2#Print :}"',
-    "usr/sbin/pkgutil": 'at=${0%/usr/sbin/pkgutil}; test "$2" = "$(cat "$at/receipt.id" 2>/dev/null)" && echo plist',
+    "usr/libexec/PlistBuddy": """for at; do :; done
+code=1
+while test "$1" = -c; do
+    test -f "$at.${2#Print :}" && cat "$at.${2#Print :}" && echo && code=0
+    shift 2
+done
+exit $code""",
+    "usr/sbin/pkgutil": 'at=${0%/usr/sbin/pkgutil}; test "$2" = "$(cat "$at/receipt.id" 2>/dev/null)" && '
+    'cat "$at/receipt.plist"',
 }
+# Where everybody can write on a Mac as it is delivered: what lies there counts for nothing.
+_OPEN_FOLDERS = ("Library/Caches", "Users/Shared", "private/tmp", "private/var/tmp", "tmp", "var/tmp")
 
 
 @dataclass(frozen=True)
@@ -64,9 +74,7 @@ class _Mac:
     receipt: tuple[str, str] | None = None
 
 
-def check(
-    script: str, values: AuditValues | AuditReading, facts: AppFacts | None = None, *, app_folder: str = "/Applications"
-) -> tuple[str, ...]:
+def check(script: str, values: AuditValues | AuditReading, facts: AppFacts | None = None) -> tuple[str, ...]:
     """Check a rendered script for syntax, and simulate it for its own installer.
 
     Args:
@@ -74,7 +82,6 @@ def check(
         values: what it was rendered from, or `audit.read` of it.
         facts: what the installer really holds; then the Mac that has just installed it is made of that, and of the
             values otherwise.
-        app_folder: where apps go that bring no place of their own: those of a disk image, or the unzip location.
 
     Returns:
         A line for each check that could not be done on this machine.
@@ -87,7 +94,7 @@ def check(
         return ("no zsh on this machine: the audit script was neither checked for syntax nor tried",)
     try:
         with TemporaryDirectory(prefix="kandji-uploader-") as folder:
-            return _checked(script, zsh, Path(folder).resolve(), values, _macs(values, facts, app_folder))
+            return _checked(script, zsh, Path(folder).resolve(), values, _macs(values, facts))
     except OSError as problem:
         raise _no_room(problem) from None
 
@@ -148,24 +155,29 @@ def _tools_run(root: Path) -> bool:
         return False
 
 
-def _macs(values: AuditValues | AuditReading, facts: AppFacts | None, app_folder: str) -> list[_Mac]:
+def _macs(values: AuditValues | AuditReading, facts: AppFacts | None) -> list[_Mac]:
     """The Macs that a script must be right on."""
     enforced = values.version or ""
     missing = INSTALL if values.install_when_missing else PASS
     macs = [
         _Mac("without the software", missing),
-        _mac(f"with version {enforced}", PASS, values, enforced, app_folder),
+        _mac(f"with version {enforced}", PASS, values, enforced),
     ]
     if version.compare(_LOWEST, enforced) < 0:
-        macs.append(_mac("with an older version", INSTALL, values, _LOWEST, app_folder))
+        macs.append(_mac("with an older version", INSTALL, values, _LOWEST))
     if version.compare(_HIGHEST, enforced) > 0:
-        macs.append(_mac("with a newer version", PASS, values, _HIGHEST, app_folder))
+        macs.append(_mac("with a newer version", PASS, values, _HIGHEST))
     if facts is not None and (facts.apps or facts.packages):
-        macs.append(_installed(values, facts, app_folder))
+        macs.append(_installed(values, facts))
     return macs
 
 
-def _mac(what: str, expected: int, values: AuditValues | AuditReading, held: str, app_folder: str) -> _Mac:
+def _app_folder(values: AuditValues | AuditReading) -> str:
+    """Where apps go that bring no place of their own: those of a disk image or a zip."""
+    return (values.unzip_location or "/Applications").rstrip("/")
+
+
+def _mac(what: str, expected: int, values: AuditValues | AuditReading, held: str) -> _Mac:
     """A Mac with the software as the script's own values describe it."""
     if not values.app_name and not values.bundle_id:
         return _Mac(what, expected, receipt=(values.pkg_id or "", held))
@@ -174,10 +186,10 @@ def _mac(what: str, expected: int, values: AuditValues | AuditReading, held: str
         info["CFBundleIdentifier"] = values.bundle_id
     # Only a bundle id matters then; an app may be called anything.
     name = values.app_name or "Software.app"
-    return _Mac(what, expected, (_App(f"{app_folder}/{_bundle_name(name)}", info),))
+    return _Mac(what, expected, (_App(f"{_app_folder(values)}/{_bundle_name(name)}", info),))
 
 
-def _installed(values: AuditValues | AuditReading, facts: AppFacts, app_folder: str) -> _Mac:
+def _installed(values: AuditValues | AuditReading, facts: AppFacts) -> _Mac:
     """A Mac that has just installed this installer."""
     apps = []
     for record in facts.apps:
@@ -186,7 +198,9 @@ def _installed(values: AuditValues | AuditReading, facts: AppFacts, app_folder: 
             DEFAULT_VERSION_KEY: record.short_version,
             "CFBundleVersion": record.bundle_version,
         }
-        path = record.install_path or f"{app_folder}/{record.name}"
+        # A zip is unpacked as it is; of a disk image the app is copied.
+        inside = record.path if facts.type is InstallType.ZIP else record.name
+        path = record.install_path or f"{_app_folder(values)}/{inside}"
         apps.append(_App(path, {key: value for key, value in info.items() if value}))
     receipts = [(record.id, record.version or "") for record in facts.packages if record.id == values.pkg_id]
     return _Mac("that has just installed this installer", PASS, tuple(apps), receipts[0] if receipts else None)
@@ -200,10 +214,9 @@ def _bundle_name(name: str) -> str:
 def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) -> None:
     place = root / "mac"
     place.mkdir()
-    for tools in (root / "tools").iterdir():
-        (place / tools.name).symlink_to(tools)
+    place.chmod(0o755)
     try:
-        _furnish(place, mac, now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
+        _furnish(place, mac, root / "tools", now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
         done = _run([zsh, "-f", str(root / "script")], root)
     except (OSError, ValueError) as problem:
         if not _is_about_names(problem, mac):
@@ -213,11 +226,12 @@ def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) ->
         shutil.rmtree(place, ignore_errors=True)
     if done.returncode == mac.expected:
         return
-    said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:] or ["nothing"]
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines() or ["nothing"]
+    said = [line for line in lines if line.startswith("Passed over")] + lines[-1:]
     effect = _effect(mac, done.returncode)
     raise AuditScriptError(
         f"the audit script is refused: on a Mac {mac.what} it exits {done.returncode} instead of {mac.expected}, so "
-        f"the Mac would {effect}. Its last line: {said[0][:300]!r}. Compare app name, bundle id, package id and "
+        f"the Mac would {effect}. It says: {said[0][:300]!r}. Compare app name, bundle id, package id and "
         "version with what `kandji-uploader inspect` shows of the installer"
     )
 
@@ -236,14 +250,32 @@ def _effect(mac: _Mac, code: int) -> str:
     return "install it again and again" if code == INSTALL else "report an error"
 
 
-def _furnish(place: Path, mac: _Mac, now: int) -> None:
-    """Write the apps, the receipt and the clock of a simulated Mac."""
+def _furnish(place: Path, mac: _Mac, tools: Path, now: int) -> None:
+    """Write the tools, the apps, the receipt and the clock of a simulated Mac."""
+    for name in _TOOLS:
+        _folder(place, (place / name).parent)
+        (place / name).symlink_to(tools / name)
     (place / "now").write_text(str(now), encoding="utf-8")
+    _folder(place, place / "Library" / "Preferences")
+    for name in _OPEN_FOLDERS:
+        _folder(place, place / name)
+        (place / name).chmod(0o1777)
     for app in mac.apps:
-        _write_app(_inside(place, app.path), app.info)
+        bundle = _inside(place, app.path)
+        _folder(place, bundle.parent)
+        _write_app(bundle, app.info)
     if mac.receipt:
         (place / "receipt.id").write_text(mac.receipt[0], encoding="utf-8")
         (place / "receipt.version").write_text(mac.receipt[1], encoding="utf-8")
+        (place / "receipt.plist").write_bytes(plistlib.dumps({"pkg-version": _plain(mac.receipt[1])}))
+
+
+def _folder(place: Path, folder: Path) -> None:
+    """Make a folder of the Mac, writable for nobody else, whatever the umask here is: the script looks at that."""
+    missing = [each for each in (folder, *folder.parents) if place in each.parents and not each.exists()]
+    for each in reversed(missing):
+        each.mkdir()
+        each.chmod(0o755)
 
 
 def _inside(place: Path, path: str) -> Path:
@@ -257,11 +289,15 @@ def _inside(place: Path, path: str) -> Path:
 def _write_app(bundle: Path, info: dict[str, str]) -> None:
     plist = bundle / "Contents" / "Info.plist"
     plist.parent.mkdir(parents=True, exist_ok=True)
-    # A plist cannot hold control characters as text; the stand-in reads the values from files of their own.
-    plain = {key: re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f]", "?", value) for key, value in info.items()}
-    plist.write_bytes(plistlib.dumps(plain))
+    # The stand-in reads the values from files of their own.
+    plist.write_bytes(plistlib.dumps({key: _plain(value) for key, value in info.items()}))
     for key, value in info.items():
         plist.with_name(f"{plist.name}.{key}").write_text(value, encoding="utf-8")
+
+
+def _plain(value: str) -> str:
+    """A value as a plist can hold it, which has no control characters in a text."""
+    return re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f]", "?", value)
 
 
 def _run(command: Sequence[str], folder: Path) -> children.Done:

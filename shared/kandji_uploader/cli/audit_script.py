@@ -1,7 +1,8 @@
 """Render the audit script from a JSON object on standard input, to paste it by hand or to try it.
 
 Keys: app_name, bundle_id, pkg_id, version, created_at_epoch (seconds since 1970; now, where absent), days (0, where
-absent), version_key, install_when_missing, blocking_applications, minimum_os_version. null is the same as absent.
+absent), version_key, install_when_missing, blocking_applications, minimum_os_version, unzip_location. null is the same
+as absent.
 
 Examples:
   echo '{"bundle_id": "org.mozilla.firefox", "version": "125.0", "days": 5}' | kandji-uploader audit-script
@@ -31,6 +32,7 @@ _KEYS = {
     "install_when_missing": bool,
     "blocking_applications": list,
     "minimum_os_version": str,
+    "unzip_location": str,
 }
 _WORDS = {
     str: "a string in quotes",
@@ -80,6 +82,7 @@ def _values(given: bytes) -> audit.AuditValues:
         install_when_missing=held.get("install_when_missing", True),
         blocking_applications=None if blocking is None else conditions.app_names(blocking),
         minimum_os_version=held.get("minimum_os_version"),
+        unzip_location=held.get("unzip_location"),
     )
 
 

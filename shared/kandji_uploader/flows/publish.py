@@ -28,7 +28,7 @@ from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import console
 from kandji_uploader.kandji.client import tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
-from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Outcome, RunResult, Settings, Stage, Target
+from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import owed, releases
 from kandji_uploader.publish.apply import Tools, apply, look_again
 from kandji_uploader.publish.claims import Claims, Item, file_item
@@ -341,7 +341,7 @@ def carry_out(
         AuditScriptError: an audit script would reinstall for ever; nothing has been changed.
         InterruptedRunError: as `apply`.
     """
-    _check_scripts(plans, question, host, job.facts)
+    _check_scripts(plans, host, job.facts)
     sha256 = question.installer.sha256 or ""
     if place.settings.dry_run:
         for plan in plans:
@@ -508,7 +508,7 @@ def scripts(held: Settings) -> Mapping[str, str]:
     return texts
 
 
-def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, facts: AppFacts | None) -> None:
+def _check_scripts(plans: Sequence[TargetPlan], host: Host, facts: AppFacts | None) -> None:
     """Refuse an audit script that would reinstall for ever, before anything is uploaded."""
     written = {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}
     written = {script for script in written if not audit.read(script).is_memory}
@@ -516,14 +516,12 @@ def _check_scripts(plans: Sequence[TargetPlan], question: Question, host: Host, 
         return
     from kandji_uploader.audit import simulate as audit_check
 
-    zipped = question.installer.type is InstallType.ZIP
-    folder = question.settings.unzip_location if zipped else "/Applications"
     for script in written:
         reading = audit.read(script)
         names_app = bool(reading.app_name or reading.bundle_id)
         # A package may bring its app by a script of its own; then the recipe's word for it is all there is.
         held = facts if facts is not None and (facts.apps or (facts.packages and not names_app)) else None
-        for line in audit_check.check(script, reading, held, app_folder=folder):
+        for line in audit_check.check(script, reading, held):
             host.say(line)
 
 

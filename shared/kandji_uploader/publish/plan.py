@@ -283,7 +283,7 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
         fields["show_in_self_service"] = True
         fields["self_service_category_id"] = category.id
     if target.enforcement.audited:
-        fields["audit_script"] = _script(target, question, audit.read(""), anew=True)
+        fields["audit_script"] = _script(target, question, audit.read(""), settings.unzip_location, anew=True)
         warnings = (*warnings, *_past_deadline(target, question))
     else:
         if notes := question.notes.get(target.stage):
@@ -347,6 +347,7 @@ def _wanted(
     warnings: tuple[str, ...] = ()
     if installer.type is InstallType.ZIP and (settings.unzip_location_given or not app.unzip_location):
         wanted["unzip_location"] = settings.unzip_location
+    unzipped = wanted.get("unzip_location", app.unzip_location)
     if app.self_service and target.category:
         category, warnings = _category(target, question.tenant.categories)
         wanted["self_service_category_id"] = category.id
@@ -358,7 +359,7 @@ def _wanted(
             )
             warnings = (*warnings, text)
         else:
-            wanted["audit_script"] = _script(target, question, reading, anew=anew)
+            wanted["audit_script"] = _script(target, question, reading, str(unzipped), anew=anew)
             warnings = (*warnings, *(_past_deadline(target, question) if anew else ()))
     else:
         wanted |= _memory(target, app, reading, question, anew=anew)
@@ -391,8 +392,8 @@ def enforcement_of(app: CustomApp) -> str:
     return app.install_enforcement
 
 
-def _script(target: Target, question: Question, reading: audit.AuditReading, *, anew: bool) -> str:
-    """The audit script that the target should have, given what the live one says.
+def _script(target: Target, question: Question, reading: audit.AuditReading, unzipped: str, *, anew: bool) -> str:
+    """The audit script that the target should have, given what the live one says and where a zip is unpacked.
 
     The clock restarts only when the enforced version changes: re-running a recipe daily must not push the deadline.
     Its notes change only with a release, so that a run without news writes nothing; `anew` tells whether the app gets
@@ -408,6 +409,7 @@ def _script(target: Target, question: Question, reading: audit.AuditReading, *, 
     install_when_missing = reading.install_when_missing if reading.writer else True
     if (target.enforcement_given and target.enforcement.audited) or not reading.writer:
         install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
+    zipped = question.installer.type is InstallType.ZIP
     values = audit.AuditValues(
         app_name=identity.app_name,
         bundle_id=identity.bundle_id,
@@ -419,6 +421,7 @@ def _script(target: Target, question: Question, reading: audit.AuditReading, *, 
         install_when_missing=install_when_missing,
         blocking_applications=target.blocking_applications,
         minimum_os_version=target.minimum_os_version,
+        unzip_location=unzipped if zipped and unzipped.rstrip("/") not in ("", "/Applications") else None,
     )
     notes = question.notes.get(target.stage, {} if anew else reading.notes)
     return audit.render(values, question.template, notes)

@@ -28,6 +28,7 @@ _CLASSES = {
     "DOWNLOADING": "busy",
     "CACHED": "busy",
     "PENDING": "pending",
+    "WAITING": "error",
     "INCOMPATIBLE": "excluded",
     "EXCLUDED": "excluded",
     "ERROR": "error",

@@ -30,6 +30,11 @@ OTHERS = "(others)"
 NO_REASON = "(the log gives no reason)"
 FAILING = frozenset({"ERROR", "FAIL", "FAILED", "FAILURE"})
 PASSING = frozenset({"PASS", "PASSED", "REMEDIATED", "SUCCESS"})
+WAITING = "WAITING"
+"""The status of a Mac whose audit passes only because it asked for the version in vain, and waits before it asks again.
+
+The agent knows but two answers of an audit script, install or pass, so the service says PASS of it.
+"""
 
 _WORDS = 500  # Different versions, reasons or Blueprints that are told apart; a log can hold anything.
 _LONGEST_LOG = 20_000
@@ -38,6 +43,7 @@ _LONGEST_WORD = 160
 
 # The lines of the audit script (docs/audit-script.md), ours and the one of KAPPA and kpkg.
 _VERSION = re.compile(r"Installed version '([^'\n]{1,100})' (?:less than|greater than or equal to)")
+_WAITS = re.compile(r"Waiting until .+: version '.*' was asked for [0-9]+ times, and '.*' still lacks it")
 _ABSENT = re.compile(r"' not found\b")
 _TELLING = re.compile(
     r"error|fail|denied|not found|no such|cannot|can't|could not|couldn't|unable|invalid|timed? ?out|refused|"
@@ -135,15 +141,22 @@ def _age(reported: datetime | None, now: datetime) -> str:
 def read(record: StatusRecord) -> MacState:
     """What one record says: its status in capitals, the version that its log tells, when it last reported, and why."""
     status = " ".join(record.status.upper().split())[:_LONGEST_WORD] or "(no status)"
+    waits = status in PASSING and _waits(record.last_audit_log)
     return MacState(
         name=record.mac_name,
         mac_id=record.mac_id,
         blueprint=record.blueprint[:_LONGEST_WORD],
-        status=status,
+        status=WAITING if waits else status,
         version=_installed(record.last_audit_log) or _installed(record.log),
         reported_at=max(filter(None, map(moment, (record.reported_at, record.last_audit_run))), default=None),
-        reason=_reason(record) if status in FAILING else "",
+        reason=_particular(waits) if waits else _reason(record) if status in FAILING else "",
     )
+
+
+def _waits(log: str) -> str:
+    """The last line of an audit's log, where it says that the script asked in vain and waits; "" where it does not."""
+    last = _lines(log)[-1:]
+    return last[0] if last and _WAITS.search(last[0]) else ""
 
 
 def moment(text: str) -> datetime | None:
@@ -177,7 +190,11 @@ def _reason(record: StatusRecord) -> str:
     logs = [_lines(log) for log in (record.log, record.last_audit_log)]
     telling = [line for lines in logs for line in reversed(lines) if _TELLING.search(line)]
     best = [line for line in telling if not _GENERIC.search(line)] or telling or [lines[-1] for lines in logs if lines]
-    reason = best[0] if best else NO_REASON
+    return _particular(best[0] if best else NO_REASON)
+
+
+def _particular(reason: str) -> str:
+    """A reason without what is particular to one Mac, so that those of many can be counted."""
     for pattern, word in _PARTICULAR:
         reason = pattern.sub(word, reason)
     return reason.removeprefix("(time)").lstrip(" :-")[:_LONGEST_WORD] or NO_REASON
