@@ -105,5 +105,10 @@ def test_each_cycle_of_the_loop_sees_what_was_deleted_and_costs_one_list(house, 
         house.tenant.remove(house.tenant.app("Widget (kandji-uploader)")["id"])
         assert next_cycle() == ["widget: succeeded", "gadget: skipped"]
         assert house.names() == ["Gadget (kandji-uploader)", "Widget (kandji-uploader)"]
+        house.tenant.faults.add("GET", "library/custom-apps", kind="status", code=401, times=2)
+        refused = next_cycle()
+        assert [line.partition(": GET")[0] for line in refused] == ["widget: failed", "gadget: failed"]
+        assert all("HTTP 401" in line for line in refused)
+        assert next_cycle() == ["widget: skipped", "gadget: skipped"]
         process.stdin.close()
         assert process.wait(20) == 0
