@@ -14,9 +14,9 @@ import pytest
 
 import kandji_uploader
 from kandji_uploader import api
-from kandji_uploader.cli import parsers
 from kandji_uploader.flows.publish import Host
 from kandji_uploader.kandji import tenant as views
+from tests.support.commands import parsers
 
 
 @pytest.fixture

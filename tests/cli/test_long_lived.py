@@ -45,15 +45,16 @@ def test_a_call_sees_that_the_token_was_revoked_since_the_one_before(house, host
     assert "HTTP 401" in refused.error
 
 
-def test_a_batch_reads_the_list_once_however_old_that_of_an_earlier_call_is(house, host):
+def test_a_batch_reads_the_list_once_and_anew(house, host):
     path = house.widget()
     api.process_pkg(path, name="Widget", host=host)
-    house.tenant.remove(house.tenant.app("Widget")["id"])
+    house.tenant.edit(house.tenant.app("Widget")["id"], active=False)
     house.tenant.reset_requests()
-    batch = Host(environ=house.environ, batch=Batch())
-    assert api.process_pkg(path, name="Widget", host=batch).action == "succeeded"
+    batch = Batch()
+    repaired = api.process_pkg(path, name="Widget", keys={"custom_app.active": True}, batch=batch, host=host)
+    assert [app.action for app in repaired.custom_apps] == ["updated"]
     for _ in range(3):
-        assert api.process_pkg(path, name="Widget", host=batch).action == "skipped"
+        assert api.process_pkg(path, name="Widget", batch=batch, host=host).action == "skipped"
     assert lists(house) == 1
 
 

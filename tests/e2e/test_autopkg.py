@@ -165,16 +165,20 @@ def test_a_dry_run_sends_gets_only_and_says_what_it_would_do(autopkg, tenant, wi
     assert not rows(report)
 
 
-def test_a_recipe_list_runs_each_and_fetches_the_list_once(autopkg, tenant, widget):
+def test_a_recipe_list_runs_each_and_where_nothing_is_new_it_costs_one_list(autopkg, tenant, widget):
     names = [
         override(autopkg, f"App{n}.kandji", "com.example.kandji.Widget", custom_app={"prod_name": f"App {n}"})
-        for n in range(20)
+        for n in range(10)
     ]
     (autopkg.home / "list.txt").write_text("\n".join(names))
-    _, report = autopkg.run("-l", autopkg.home / "list.txt", "-k", f"SOURCE={widget('1.0')}")
-    assert len(rows(report)) == 20
-    assert len({app["name"] for app in tenant.apps()}) == 20
-    assert [r.path for r in tenant.requests if r.method == "GET"].count("/api/v1/library/custom-apps") == 1
+    source = widget("1.0")
+    _, report = autopkg.run("-l", autopkg.home / "list.txt", "-k", f"SOURCE={source}")
+    assert len(rows(report)) == 10
+    assert len({app["name"] for app in tenant.apps()}) == 10
+    tenant.reset_requests()
+    _, report = autopkg.run("-l", autopkg.home / "list.txt", "-k", f"SOURCE={source}")
+    assert [(r.method, r.path) for r in tenant.requests] == [("GET", "/api/v1/library/custom-apps")]
+    assert not rows(report)
 
 
 def test_a_recipe_that_fails_before_our_step_publishes_nothing(autopkg, tenant):
