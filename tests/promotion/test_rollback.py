@@ -202,8 +202,7 @@ def test_what_was_there_before_this_tool_can_be_gone_back_to(world: World) -> No
     assert back(world).reason == "from 1.0 back to 0.9"
 
 
-@pytest.mark.parametrize("promotes", [True, False])
-@pytest.mark.parametrize("by_hand", ["1.0.5", "0.5", "7.0"])
+@pytest.mark.parametrize(("by_hand", "promotes"), [("1.0.5", True), ("0.5", False), ("7.0", True)])
 def test_from_a_file_put_there_by_hand_the_way_back_is_to_what_was_there_when_it_came(
     world: World, by_hand: str, promotes: bool
 ) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kandji_uploader.models import InstallType, Promotion
@@ -175,6 +175,7 @@ CONTENTS = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(*[st.sampled_from("ab"), CONTENTS, CONTENTS] * 2)
 def test_two_releases_have_one_digest_only_if_all_that_reaches_a_mac_is_the_same(sha, test, prod, sha2, test2, prod2):
     same = releases.digest_of(sha, test, prod) == releases.digest_of(sha2, test2, prod2)
