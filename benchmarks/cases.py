@@ -110,6 +110,7 @@ class Bench:
             "KANDJI_API_URL": tenant.url,
             "KANDJI_TOKEN": tenant.token,
             "KANDJI_UPLOADER_DIR": str(self.config),
+            "KANDJI_UPLOADER_STATE_DIR": str(self.config / "state"),
             "HOME": str(self.folder),
             "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}",
         }
