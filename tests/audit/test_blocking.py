@@ -223,15 +223,12 @@ def test_what_a_name_means(older: Mac, name: str, path: str, executable: str, bl
 @pytest.mark.parametrize("named", ["NFC", "NFD"])
 @pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
 @pytest.mark.parametrize("name", ["Übersicht.app", "Übersicht", "/Applications/Übersicht.app"])
-@pytest.mark.parametrize("locale", [None, "C.UTF-8"])
-def test_an_accent_is_the_same_composed_and_decomposed(
-    older: Mac, name: str, on_disk: str, named: str, locale: str | None
-):
+def test_an_accent_is_the_same_composed_and_decomposed(older: Mac, name: str, on_disk: str, named: str):
     path = unicodedata.normalize(on_disk, "/Applications/Übersicht.app")
     older.app(path)
     older.run_app(path)
 
-    done = older.audit(blocked_by(unicodedata.normalize(named, name)), locale)
+    done = older.audit(blocked_by(unicodedata.normalize(named, name)), "C.UTF-8")
 
     assert (done.code, done.error, len(dialogs(done))) == (0, "", 1)
 

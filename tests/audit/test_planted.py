@@ -95,14 +95,14 @@ def test_what_is_passed_over_is_named_with_the_folder_to_mend(any_mac: Mac):
 
 
 @pytest.mark.parametrize(("group", "mode"), [(0, 0o775), (80, 0o775), (80, 0o2770), (STAFF, 0o755)])
-def test_the_admins_may_write_where_apps_are(any_mac: Mac, group: int, mode: int):
+def test_the_admins_may_write_where_apps_are(mac: Mac, group: int, mode: int):
     path = "/Applications/Vendor/Foo.app"
-    any_mac.app(path, ID, "1.0")
+    mac.app(path, ID, "1.0")
     for folder in ("Applications", "Applications/Vendor"):
-        os.chown(any_mac.root / folder, -1, group)
-        (any_mac.root / folder).chmod(mode)
+        os.chown(mac.root / folder, -1, group)
+        (mac.root / folder).chmod(mode)
 
-    done = any_mac.audit(SCRIPT)
+    done = mac.audit(SCRIPT)
 
     assert done.lines[1] == f"'Foo.app' installed at '{path}'"
 
@@ -222,14 +222,15 @@ def device(place: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [sparse, fifo, outwards, to_another, folder, device])
 @pytest.mark.parametrize("where", [FOO, "/Users/anna/Applications/Foo.app"])
-def test_an_odd_info_plist_is_named_and_holds_up_nothing(any_mac: Mac, spoil: Callable[[Path], None], where: str):
+def test_an_odd_info_plist_is_named_and_holds_up_nothing(mac: Mac, spoil: Callable[[Path], None], where: str):
+    mac.now, mac.spotlight = CREATED + 1, None
     if spoil is device and os.geteuid() != 0:
         spoil = folder  # Only root can make a device.
-    any_mac.app(where, ID, "90.0")
-    spoil(any_mac.root / where.lstrip("/") / "Contents/Info.plist")
+    mac.app(where, ID, "90.0")
+    spoil(mac.root / where.lstrip("/") / "Contents/Info.plist")
 
     begun = time.monotonic()
-    done = any_mac.audit(f"ulimit -v 400000\n{SCRIPT}")
+    done = mac.audit(f"ulimit -v 400000\n{SCRIPT}")
 
     assert time.monotonic() - begun < 20
     assert (done.code, done.error) == (1, "")
