@@ -17,6 +17,9 @@ from benchmarks import installers, iructl
 from benchmarks.measure import MIB, Run, Sample, in_turns, process, ratio
 from benchmarks.tenant import ROOT, Tenant
 
+_START = 0.06
+"""Seconds that a run in which nothing has changed may take longer than importing `requests` alone."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -317,9 +320,9 @@ def unchanged(bench: Bench) -> Iterable[Row]:
     yield _beside(f"unchanged {bench.scale.large_name}", here, "`openssl dgst -sha256`", there, 1.2)
     yield Row("its requests", str(max(counts)), "the list", "1", counts == {1}, max(counts))
     limit = f"`python -c 'import requests'`, {bare.wall:.2f} s"
-    yield Row(
-        "the same again (digest cache)", f"{again.wall:.2f} s", limit, "<= 0.15 s", again.wall <= 0.15, again.wall
-    )
+    most = bare.wall + _START
+    what = "the same again (digest cache)"
+    yield Row(what, f"{again.wall:.2f} s", limit, f"that + <= {_START:.2f} s", again.wall <= most, again.wall)
 
 
 def small_installer(bench: Bench) -> Iterable[Row]:

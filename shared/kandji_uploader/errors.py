@@ -8,9 +8,8 @@ No text here may hold a secret; whoever raises sees to that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-from kandji_uploader._util.lazydataclass import dataclass
 
 
 class KandjiUploaderError(Exception):

@@ -7,14 +7,12 @@ Nothing here reads a file, a clock or the network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import SupportsIndex
-
-from kandji_uploader._util.lazydataclass import dataclass
 
 
 class Stage(str, Enum):

@@ -7,12 +7,12 @@ where the thread has come to, and digests the rest while it is sent.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kandji_uploader._util import signals as interrupts
 from kandji_uploader._util.files import Identity, identity
-from kandji_uploader._util.lazydataclass import dataclass
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -12,11 +12,10 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import conditions
 from kandji_uploader.errors import AuditScriptError
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import dataclass
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.cli import log
 from kandji_uploader.cli.progress import Progress
 from kandji_uploader.report.text import visible

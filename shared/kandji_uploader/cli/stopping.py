@@ -6,9 +6,8 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
-
-from kandji_uploader._util.lazydataclass import dataclass
 
 INTERRUPTED, TERMINATED = 130, 143
 """128 and the number of the signal, as shells count."""

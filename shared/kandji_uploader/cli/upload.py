@@ -20,13 +20,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from kandji_uploader import __version__, api
 from kandji_uploader._util import signals as interrupts
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError

@@ -10,15 +10,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, field, replace
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kandji_uploader import settings
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import Begun
 from kandji_uploader._util.signals import sigterm_too
 from kandji_uploader.audit import script as audit
@@ -83,6 +81,14 @@ def _log(level: int, text: str) -> None:
         logging.getLogger("kandji_uploader").log(level, "%s", report.visible(line))
 
 
+def _log_info(text: str) -> None:
+    _log(logging.INFO, text)
+
+
+def _log_warning(text: str) -> None:
+    _log(logging.WARNING, text)
+
+
 @dataclass(frozen=True)
 class Host:
     """What the library may ask of whoever calls it.
@@ -101,8 +107,8 @@ class Host:
         keys_from: what error texts call the origin of a command's own settings.
     """
 
-    say: Callable[[str], None] = partial(_log, logging.INFO)
-    warn: Callable[[str], None] = partial(_log, logging.WARNING)
+    say: Callable[[str], None] = _log_info
+    warn: Callable[[str], None] = _log_warning
     progress: Callable[[int, int], None] | None = None
     now: Callable[[], float] = time.time
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from kandji_uploader._util import signals as interrupts
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import NetworkError
 
 Value = TypeVar("Value")

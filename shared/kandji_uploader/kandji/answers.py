@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import Blueprint, Category, CustomApp
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import Begun
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError, StillProcessingError
 from kandji_uploader.http.addresses import safe_address

@@ -13,12 +13,11 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from kandji_uploader._util import signals as interrupts
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import (
     ApiError,
     AuthenticationError,

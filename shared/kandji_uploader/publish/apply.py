@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import Begun
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import (

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import SameAppError
 
 _ADVICE = "each would overwrite the other. Publish one of them only, or give each a Custom App of its own"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kandji_uploader._util import version
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import CustomApp
 
 ALIKE = 0.85

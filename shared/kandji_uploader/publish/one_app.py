@@ -14,8 +14,8 @@ that, and goes on with the one that stayed. This ends with one app because:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import KandjiUploaderError, TargetError
 from kandji_uploader.kandji.client import NotFoundError
 from kandji_uploader.kandji.tenant import TenantView

@@ -7,11 +7,10 @@ same values is the same plan, and a dry run is the plan, printed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kandji_uploader._util import version
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (

@@ -7,9 +7,8 @@ a change, and categories and Blueprints are fetched only when one is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import MissingPermissionError
 from kandji_uploader.kandji.tenant import TenantView

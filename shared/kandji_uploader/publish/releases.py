@@ -19,11 +19,10 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kandji_uploader._util import version
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import InstallType
 
 KEPT_CANDIDATES = 20

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from kandji_uploader import installer
 from kandji_uploader._util.files import Identity, identity
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader._util.prehash import WORTHWHILE, Ahead, Begun
 from kandji_uploader.errors import InstallerChangedError, ToolMissingError
 from kandji_uploader.models import AppFacts, InstallType

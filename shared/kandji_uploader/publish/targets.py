@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from kandji_uploader._util import version
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
 from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, Target
 from kandji_uploader.publish.plan import Identity

@@ -11,10 +11,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.audit import conditions
 from kandji_uploader.models import Enforcement
 

@@ -12,11 +12,11 @@ Each value comes from the highest rung that has one, key by key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Promotion, Settings, StageSettings
 from kandji_uploader.settings import schema

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import coercion, schema

@@ -9,11 +9,11 @@ from __future__ import annotations
 import plistlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.settings.sources import Complaints, Rung
 
 _SUFFIX = re.compile(r"\.recipe(\.yaml|\.plist)?$")

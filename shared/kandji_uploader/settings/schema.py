@@ -7,8 +7,8 @@ The names in the config file are those of kpkg, irupkg and KAPPA, so that their 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.models import Enforcement
 from kandji_uploader.settings import coercion as kinds
 from kandji_uploader.settings import hosts

@@ -6,10 +6,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kandji_uploader._util.lazydataclass import dataclass
 from kandji_uploader.errors import Problem
 from kandji_uploader.settings import hosts, misplaced, schema
 from kandji_uploader.settings.coercion import UnfitError, boolean, shown
