@@ -15,7 +15,7 @@ def run(folder: Path, count: int) -> list[tuple[float, bool]]:
     """Publish `App N-1.0.zip` for N below `count`; seconds and whether something changed, for each."""
     from kandji_uploader.flows import publish as pipeline
     from kandji_uploader.flows.publish import Request
-    from kandji_uploader.publish.targets import Given
+    from kandji_uploader.publish.targets import RecipeFacts
 
     told = []
     for number in range(count):
@@ -23,7 +23,9 @@ def run(folder: Path, count: int) -> list[tuple[float, bool]]:
         keys = {"custom_app.prod_name": name, "enforcement_type": "install_once"}
         began = time.perf_counter()
         result = pipeline.run(
-            Request(folder / f"{name}-1.0.zip", keys=keys, keys_from="recipe", given=Given(name=name, version="1.0"))
+            Request(
+                folder / f"{name}-1.0.zip", keys=keys, keys_from="recipe", given=RecipeFacts(name=name, version="1.0")
+            )
         )
         if result.failed:
             raise SystemExit(str(result))

@@ -18,7 +18,7 @@ from kandji_uploader.flows import publish as flow
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.claims import Claims, Item
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.report import text as report
 from kandji_uploader.settings import misplaced, schema
 
@@ -122,7 +122,7 @@ def _as_kappa_reads_it(asked: Request, warn: Callable[[str], None]) -> Request:
     return replace(asked, keys=keys, caller="kappa")
 
 
-def given(env: Mapping[str, Any]) -> Given:
+def given(env: Mapping[str, Any]) -> RecipeFacts:
     """The facts that earlier steps have found: AutoPkg's own variables, then what MunkiImporter leaves.
 
     What people see (display name, category), blocking applications and the lowest macOS are taken from the recipe's own
@@ -135,7 +135,7 @@ def given(env: Mapping[str, Any]) -> Given:
     app = _munki_app(munki)
     path = str(app.get("path") or "")
     names, minimum, notes = _conditions(shown)
-    return Given(
+    return RecipeFacts(
         name=_known(shown.get("display_name")) or _known(_filled(env.get("NAME"), env)),
         version=_known(env.get("version")) or _known(munki.get("version")),
         bundle_id=_known(env.get("bundleid")) or _known(app.get("CFBundleIdentifier")),

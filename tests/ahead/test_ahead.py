@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from kandji_uploader._util.files import identity
-from kandji_uploader._util.prehash import WORTHWHILE, Ahead
+from kandji_uploader._util.prehash import WORTHWHILE, BackgroundDigest
 from kandji_uploader.errors import InstallerChangedError
 from kandji_uploader.kandji.upload import UploadForm
 from kandji_uploader.publish import sources
 from kandji_uploader.publish.sources import OnDisk
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import DigestCache
 
 MIB = 1 << 20
@@ -26,7 +26,7 @@ def large(tmp_path):
 
 
 def source(path):
-    return OnDisk(path, Given(), lambda _: None)
+    return OnDisk(path, RecipeFacts(), lambda _: None)
 
 
 def running():
@@ -38,11 +38,11 @@ def digest_of(path):
 
 
 def test_the_whole_digest_is_that_of_the_file(large):
-    assert Ahead(large).finish(identity(large)) == digest_of(large)
+    assert BackgroundDigest(large).finish(identity(large)) == digest_of(large)
 
 
 def test_stopped_it_tells_how_far_it_came(large):
-    begun = Ahead(large).stop()
+    begun = BackgroundDigest(large).stop()
     assert begun.digest.hexdigest() == hashlib.sha256(large.read_bytes()[: begun.size]).hexdigest()
     with UploadForm(large, {}, begun=begun) as form:
         assert b"".join(form).count(b"xar!") >= 1
@@ -50,7 +50,7 @@ def test_stopped_it_tells_how_far_it_came(large):
 
 
 def test_a_file_that_cannot_be_read_to_its_end_has_no_digest(tmp_path):
-    assert Ahead(tmp_path).finish(identity(tmp_path)) is None  # a folder
+    assert BackgroundDigest(tmp_path).finish(identity(tmp_path)) is None  # a folder
 
 
 def test_who_needs_the_digest_gets_it_and_it_is_remembered(large, tmp_path):
@@ -102,11 +102,11 @@ def test_a_file_that_changes_while_it_is_read_ahead_is_not_remembered(large, tmp
 
 
 def test_where_reading_ahead_comes_to_nothing_the_file_is_read_as_usual(large, tmp_path, monkeypatch):
-    class Broken(Ahead):
+    class Broken(BackgroundDigest):
         def finish(self, seen):
             super().finish(seen)
 
-    monkeypatch.setattr(sources, "Ahead", Broken)
+    monkeypatch.setattr(sources, "BackgroundDigest", Broken)
     here = source(large)
     cache = DigestCache(tmp_path / "state")
     with here.reading_ahead(cache):

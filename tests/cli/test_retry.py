@@ -16,7 +16,7 @@ import pytest
 from kandji_uploader.flows import publish
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.kandji import tenant as views
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from tests.cli.conftest import COMMAND
 
 OWED = r"1 publish is owed: Widget( 1\.0)?\. `kandji-uploader doctor` tells why, `kandji-uploader retry` does it"
@@ -29,7 +29,7 @@ def failed(house, here):
 
     def publish_it(version="1.0", **keys):
         views.forget_all()
-        given = Given(name="Widget", version=version, bundle_id="com.example.Widget", app_name="Widget")
+        given = RecipeFacts(name="Widget", version=version, bundle_id="com.example.Widget", app_name="Widget")
         keys = {"custom_app": {"prod_name": "Widget", "prod_restart": True}, "enforcement_delays": {"prod": 2}, **keys}
         request = Request(
             house.widget(version),

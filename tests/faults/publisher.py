@@ -46,11 +46,11 @@ def _publish(order: Mapping[str, Any], outward: int) -> None:
     """What the command line does: publish, tell how it ended, exit."""
     from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
     from kandji_uploader.flows import publish as pipeline
-    from kandji_uploader.publish.targets import Given
+    from kandji_uploader.publish.targets import RecipeFacts
     from kandji_uploader.report import text as report
 
     os.umask(0)
-    request = pipeline.Request(Path(order["path"]), keys=order["keys"], given=Given(version=order["version"]))
+    request = pipeline.Request(Path(order["path"]), keys=order["keys"], given=RecipeFacts(version=order["version"]))
     code, text = 0, ""
     try:
         result = pipeline.run(request, pipeline.Host(environ=order["environ"]))

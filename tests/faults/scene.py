@@ -19,7 +19,7 @@ from kandji_uploader.errors import KandjiUploaderError
 from kandji_uploader.flows.publish import Host, Request, run
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.models import RunResult
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 
 PROD, TEST = "Wid", "Wid (Test)"
@@ -81,7 +81,7 @@ class Scene:
 
     def request(self, **more: Any) -> Request:
         keys: dict[str, object] = {**PATIENCE, **TARGETS, **more}
-        given = Given(version="2.0", bundle_id="com.example.wid", app_name="Wid")
+        given = RecipeFacts(version="2.0", bundle_id="com.example.wid", app_name="Wid")
         return Request(self.installer, keys=keys, caller="python", given=given)
 
     def run(self, *, anew: bool = True, **more: Any) -> RunResult | None:

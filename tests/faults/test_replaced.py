@@ -19,7 +19,7 @@ from kandji_uploader.errors import InstallerChangedError
 from kandji_uploader.flows.publish import Host, Request, run
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.publish.sources import OnDisk
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 
 CREATE, LIST, TICKET = "library/custom-apps", "library/custom-apps", "library/custom-apps/upload"
@@ -188,14 +188,14 @@ class Image(OnDisk):
 
 def test_the_marks_that_a_reader_leaves_on_a_file_are_no_change_of_it(tenant, tmp_path, environ):
     installer = write(tmp_path / "Widget.zip", "2.0.0")
-    result = run(Request(installer, keys=KEYS), Host(environ=environ), Image(installer, Given(), print))
+    result = run(Request(installer, keys=KEYS), Host(environ=environ), Image(installer, RecipeFacts(), print))
     assert not result.failed
     assert tenant.content(tenant.app("Widget")["file_key"]) == installer.read_bytes()
 
 
 def test_a_file_that_is_changed_each_time_it_is_read_is_not_published(tenant, tmp_path, environ):
     installer = write(tmp_path / "Widget.zip", "2.0.0")
-    source = Image(installer, Given(), print)
+    source = Image(installer, RecipeFacts(), print)
     source.marks = 100
     with pytest.raises(InstallerChangedError):
         run(Request(installer, keys=KEYS), Host(environ=environ), source)

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from kandji_uploader._util.files import identity
-from kandji_uploader._util.prehash import Begun
+from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.kandji.upload import UploadForm
 
@@ -108,7 +108,7 @@ def test_a_quote_in_the_file_name_cannot_end_the_header(installer):
 def begun(path, size):
     """As if the thread that digests ahead had come so far."""
     with path.open("rb") as file:
-        return Begun(hashlib.sha256(file.read(size)), size, identity(path))
+        return PartialDigest(hashlib.sha256(file.read(size)), size, identity(path))
 
 
 @pytest.mark.parametrize("size", [0, 1, 262_144, 300_000, 2_303_999, 2_304_000])

@@ -10,7 +10,7 @@ import yaml
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.models import RunResult
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support.installers import app_pkg
 
@@ -48,7 +48,7 @@ class House:
         self.tenant.reset_requests()
         host = pipeline.Host(say=self.said.append, warn=self.warned.append, now=lambda: self.now, environ=self.environ)
         asked = pipeline.Request(
-            path, keys=keys, given=given or Given(), caller="autopkg", keys_from="recipe", **request
+            path, keys=keys, given=given or RecipeFacts(), caller="autopkg", keys_from="recipe", **request
         )
         return pipeline.run(asked, host)
 

@@ -7,7 +7,7 @@ import pytest
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, KandjiUploaderError, SettingsError, TargetError
 from kandji_uploader.models import Action
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 
 SELF_SERVICE = {"custom_app.prod_name": "Widget", "custom_app.ss_category": "Productivity"}
 
@@ -74,19 +74,21 @@ def test_a_hand_edit_is_repaired_without_an_upload(house):
 
 
 def test_the_audit_script_enforces_what_the_mac_will_report(house):
-    house.publish(house.pkg("1.0"), given=Given(name="Widget", version="1.0.4711", bundle_id="com.example.Widget"))
+    house.publish(
+        house.pkg("1.0"), given=RecipeFacts(name="Widget", version="1.0.4711", bundle_id="com.example.Widget")
+    )
     assert audit.read(house.tenant.app("Widget")["audit_script"]).version == "1.0"
     assert any("1.0.4711" in text and "says 1.0" in text for text in house.warned)
 
 
 def test_a_bundle_id_that_is_not_in_the_installer_is_refused_before_the_upload(house):
     with pytest.raises(AuditScriptError, match="reinstall"):
-        house.publish(house.pkg(), given=Given(bundle_id="com.example.Other"))
+        house.publish(house.pkg(), given=RecipeFacts(bundle_id="com.example.Other"))
     assert house.writes() == []
 
 
 def test_a_package_id_given_as_bundle_id_is_understood(house):
-    house.publish(house.pkg(package_id="com.example.package"), given=Given(bundle_id="com.example.package"))
+    house.publish(house.pkg(package_id="com.example.package"), given=RecipeFacts(bundle_id="com.example.package"))
     assert audit.read(house.tenant.app("Widget")["audit_script"]).bundle_id == "com.example.Widget"
 
 
@@ -223,7 +225,7 @@ def test_an_unchanged_run_tells_slack_nothing(house):
 def test_an_app_that_would_be_reinstalled_for_ever_is_refused_before_the_upload(house):
     path = house.pkg(version="")
     with pytest.raises(KandjiUploaderError, match=r"(?i)version"):
-        house.publish(path, given=Given(version="9.9"))
+        house.publish(path, given=RecipeFacts(version="9.9"))
     assert house.writes() == []
 
 

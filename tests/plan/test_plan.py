@@ -6,7 +6,7 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType
 from kandji_uploader.publish.plan import Identity, make_plan, needs_categories, needs_digest
-from tests.plan.world import NOW, live, plan, question, script, self_service, target
+from tests.plan.world import NOW, live, plan, plan_input, script, self_service, target
 
 
 def test_the_same_installer_and_settings_are_unchanged():
@@ -214,7 +214,7 @@ def test_dynamic_lookup_takes_the_highest_version_then_the_one_modified_longest_
 
 def test_dynamic_lookup_never_gives_one_app_to_two_targets():
     app = live("Other", sha256="old", audit_script=script("1.0"), file_key="x/Widget-1.0_01234567.pkg")
-    plans = make_plan([target("One"), target("Two")], question(app, dynamic_lookup=True))
+    plans = make_plan([target("One"), target("Two")], plan_input(app, dynamic_lookup=True))
     assert [found.action for found in plans] == [Action.UPDATE, Action.CONFLICT]
 
 
@@ -230,23 +230,23 @@ def test_a_blueprint_may_be_named_by_id_or_with_a_node():
 
 
 def test_a_size_that_no_target_has_proves_a_change_without_the_digest():
-    assert not needs_digest([target()], question(live(file_size=99)))
-    assert needs_digest([target()], question(live(file_size=100)))
-    assert needs_digest([target()], question(live(file_size=None)))
-    assert not needs_digest([target()], question())
+    assert not needs_digest([target()], plan_input(live(file_size=99)))
+    assert needs_digest([target()], plan_input(live(file_size=100)))
+    assert needs_digest([target()], plan_input(live(file_size=None)))
+    assert not needs_digest([target()], plan_input())
 
 
 def test_categories_are_needed_only_where_one_decides():
     asked = target(enforcement=Enforcement.SELF_SERVICE, category="Productivity")
-    held = question().settings
-    assert not needs_categories([target()], question().tenant, held)
-    assert needs_categories([asked], question().tenant, held)
-    assert needs_categories([asked], question(self_service()).tenant, held)
-    assert not needs_categories([asked], question(live()).tenant, held)
+    held = plan_input().settings
+    assert not needs_categories([target()], plan_input().tenant, held)
+    assert needs_categories([asked], plan_input().tenant, held)
+    assert needs_categories([asked], plan_input(self_service()).tenant, held)
+    assert not needs_categories([asked], plan_input(live()).tenant, held)
 
 
 def test_a_plan_is_a_pure_function():
-    asked = question(live(sha256="old"))
+    asked = plan_input(live(sha256="old"))
     assert make_plan([target()], asked) == make_plan([target()], asked)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.models import Category, CustomApp, Enforcement, InstallType, Settings, Stage, StageSettings, Target
-from kandji_uploader.publish.plan import Identity, Installer, Question, Tenant, make_plan
+from kandji_uploader.publish.plan import Identity, Installer, PlanInput, Tenant, make_plan
 
 NOW = 1_700_000_000
 CATEGORIES = (Category("c-apps", "Apps"), Category("c-utils", "Utilities"), Category("c-prod", "Productivity"))
@@ -50,12 +50,12 @@ def target(name="Widget", **fields):
     return Target(**{**given, **fields})
 
 
-def question(*apps, identity=IDENTITY, blueprints=(), sha256="new", kind=InstallType.PACKAGE, **settings):
+def plan_input(*apps, identity=IDENTITY, blueprints=(), sha256="new", kind=InstallType.PACKAGE, **settings):
     held = Settings("https://t.api.kandji.io", prod=StageSettings(name="Widget"), **settings)
     installer = Installer("Widget-2.0.pkg", kind, 100, sha256)
-    return Question(installer, identity, Tenant(tuple(apps), CATEGORIES, tuple(blueprints)), held, TEMPLATE, NOW)
+    return PlanInput(installer, identity, Tenant(tuple(apps), CATEGORIES, tuple(blueprints)), held, TEMPLATE, NOW)
 
 
 def plan(*apps, of=None, **others):
     """The plan of one target."""
-    return make_plan([of or target()], question(*apps, **others))[0]
+    return make_plan([of or target()], plan_input(*apps, **others))[0]

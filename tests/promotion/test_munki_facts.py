@@ -8,7 +8,7 @@ import pytest
 
 from kandji_uploader import autopkg
 from kandji_uploader.models import Enforcement, Settings, Stage, StageSettings
-from kandji_uploader.publish.targets import Given, decide_targets
+from kandji_uploader.publish.targets import RecipeFacts, decide_targets
 
 PKGINFO = {"name": "Firefox", "display_name": "Mozilla Firefox", "category": "Browsers"}
 IMPORTED = {"munki_info": {**PKGINFO, "version": "1.0"}, "pkginfo": PKGINFO}
@@ -44,7 +44,7 @@ def test_a_pkginfo_that_is_none_is_passed_over(broken: Any) -> None:
 
 
 def targets(settings: Settings):
-    return decide_targets(settings, "Mozilla Firefox", {}, Given(category="Browsers"))
+    return decide_targets(settings, "Mozilla Firefox", {}, RecipeFacts(category="Browsers"))
 
 
 def test_the_category_makes_no_app_a_self_service_app() -> None:

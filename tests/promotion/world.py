@@ -16,7 +16,7 @@ from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
 from kandji_uploader.publish.sources import NotReadAhead
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.state import DigestCache
 
@@ -113,7 +113,7 @@ class World:
         request = Request(
             installer.path,
             keys={"custom_app": custom_app, "enforcement_delays": {"test": 0, "prod": 5}, **keys},
-            given=Given(name="Firefox"),
+            given=RecipeFacts(name="Firefox"),
             recipe="Firefox.pkg",
         )
         return pipeline.run(request, self.host, installer)

@@ -9,7 +9,7 @@ from kandji_uploader._util import signals as interrupts
 from kandji_uploader.cli import main
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
-from kandji_uploader.publish.queue import Turns
+from kandji_uploader.publish.queue import Queue
 from kandji_uploader.rehearsal import RehearsalTenant
 
 PATIENT = Policy(first_wait=0.05)
@@ -55,7 +55,7 @@ def work(turns, number, log, *, ready_after=0.0):
 
 
 def test_one_at_a_time_they_take_hold_in_the_order_in_which_they_were_named():
-    turns, log = Turns(3, 1), []
+    turns, log = Queue(3, 1), []
     in_threads(*(lambda n=n: work(turns, n, log, ready_after=0.1 * (2 - n)) for n in range(3)))
     assert [number for what, number in log if what == "enters"] == [0, 1, 2]
     changes = [what for what, _ in log if what != "enters"]
@@ -63,14 +63,14 @@ def test_one_at_a_time_they_take_hold_in_the_order_in_which_they_were_named():
 
 
 def test_the_next_is_made_ready_while_the_present_one_changes_the_tenant():
-    turns, log = Turns(2, 1), []
+    turns, log = Queue(2, 1), []
     in_threads(*(lambda n=n: work(turns, n, log) for n in range(2)))
     assert log.index(("enters", 1)) < log.index(("ends", 0))
     assert turns.workers == 2
 
 
 def test_no_more_than_so_many_change_the_tenant_at_a_time():
-    turns, log = Turns(6, 2), []
+    turns, log = Queue(6, 2), []
     in_threads(*(lambda n=n: work(turns, n, log) for n in range(6)))
     at_once, most = 0, 0
     for what, _ in log:
@@ -80,7 +80,7 @@ def test_no_more_than_so_many_change_the_tenant_at_a_time():
 
 
 def test_an_item_that_fails_early_holds_up_nobody():
-    turns, log = Turns(2, 1), []
+    turns, log = Queue(2, 1), []
 
     def fail():
         with pytest.raises(OSError, match="gone"), turns.of(0).ending():
@@ -91,7 +91,7 @@ def test_an_item_that_fails_early_holds_up_nobody():
 
 
 def test_waiting_for_a_turn_ends_when_the_work_is_stopped():
-    turns, ended = Turns(2, 1), []
+    turns, ended = Queue(2, 1), []
 
     def wait():
         turn = turns.of(1)

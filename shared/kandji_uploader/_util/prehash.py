@@ -25,7 +25,7 @@ _LOOK = 0.1
 
 
 @dataclass(frozen=True)
-class Begun:
+class PartialDigest:
     """A sha256 of the first bytes of a file.
 
     Attributes:
@@ -39,7 +39,7 @@ class Begun:
     identity: Identity | None
 
 
-class Ahead:
+class BackgroundDigest:
     """Digests a file from its beginning until it is told to stop or comes to the end."""
 
     def __init__(self, path: Path) -> None:
@@ -60,11 +60,11 @@ class Ahead:
         self._join()
         return self._digest.hexdigest() if self._whole and self._identity == seen else None
 
-    def stop(self) -> Begun:
+    def stop(self) -> PartialDigest:
         """Stop where it is."""
         self._stopping.set()
         self._join()
-        return Begun(self._digest, self._size, self._identity)
+        return PartialDigest(self._digest, self._size, self._identity)
 
     def _join(self) -> None:
         while self._thread is not None:

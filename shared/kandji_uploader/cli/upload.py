@@ -33,7 +33,7 @@ from kandji_uploader.errors import InterruptedRunError
 from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import Enforcement
 from kandji_uploader.publish import queue
-from kandji_uploader.publish.queue import Turn, Turns
+from kandji_uploader.publish.queue import Queue, Turn
 from kandji_uploader.report import text as report
 
 _MOST_JOBS = 32
@@ -164,7 +164,7 @@ class Batch:
                 self._one(0, self._console, Turn())
             else:
                 # With several uploads at a time, their bars would be drawn over each other.
-                self._side_by_side(Turns(len(self._items), jobs), bars=jobs == 1)
+                self._side_by_side(Queue(len(self._items), jobs), bars=jobs == 1)
         except KeyboardInterrupt:
             raise self._account() from None
         if self._bugs:
@@ -172,7 +172,7 @@ class Batch:
         if self._stopped:
             raise self._account()
 
-    def _side_by_side(self, turns: Turns, *, bars: bool) -> None:
+    def _side_by_side(self, turns: Queue, *, bars: bool) -> None:
         """Try them in threads. A signal reaches the main thread only, which tells the others to stop."""
         waiting: SimpleQueue[int] = SimpleQueue()
         for index in range(len(self._items)):
@@ -194,7 +194,7 @@ class Batch:
                         thread.join(max(until - time.monotonic(), 0))
                 raise
 
-    def _work(self, waiting: SimpleQueue[int], turns: Turns, *, bars: bool) -> None:
+    def _work(self, waiting: SimpleQueue[int], turns: Queue, *, bars: bool) -> None:
         """Take items until there are none; what ends a thread is told by the main one."""
         try:
             while True:

@@ -21,7 +21,7 @@ from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Run
 from kandji_uploader.publish.claims import Item
 from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.sources import NotReadAhead, OnDisk
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import new_app_name
 from kandji_uploader.state import DigestCache, store_of
 
@@ -139,62 +139,62 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
         KandjiUploaderError: the settings are wrong, or there is no such cask.
     """
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
-    held = pipeline.settle_early(_request(order, Path(order.token)), quiet)
-    if held.use_package_map:
+    settings = pipeline.settle_early(_request(order, Path(order.token)), quiet)
+    if settings.use_package_map:
         return ()  # what the installer's ids are, only the installer tells
-    named = tuple(stage.name for stage in (held.prod, held.test) if stage.name)
-    return named or (new_app_name(held, _find(order, held, quiet).name),)
+    named = tuple(stage.name for stage in (settings.prod, settings.test) if stage.name)
+    return named or (new_app_name(settings, _find(order, settings, quiet).name),)
 
 
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
-    held = pipeline.settle_early(_request(order, Path(order.token)), host)
-    cask = _find(order, held, host)
+    settings = pipeline.settle_early(_request(order, Path(order.token)), host)
+    cask = _find(order, settings, host)
     for note in cask.notes:
         host.warn(note)
-    if cask.sha256 and not held.create_new:
-        request = _request(order, held.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
-        done = _without_download(request, cask, held, host)
+    if cask.sha256 and not settings.create_new:
+        request = _request(order, settings.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
+        done = _without_download(request, cask, settings, host)
         if done is not None:
             return done
     host.say(f"downloading {cask.token} {cask.version}")
     with contextlib.ExitStack() as meanwhile:
-        path = _fetch(order, cask, _downloads(cask, held, meanwhile), held, host, _checked(progress))
+        path = _fetch(order, cask, _downloads(cask, settings, meanwhile), settings, host, _checked(progress))
         request = _request(order, path, cask)
         return pipeline.run(request, host, OnDisk(path, request.given, host.warn, cask.sha256))
 
 
 def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:
-    given = Given(name=cask.name) if cask else Given()
+    given = RecipeFacts(name=cask.name) if cask else RecipeFacts()
     item = Item(order.token)
     return Request(path, keys=order.keys, keys_from=order.keys_from, caller="command line", given=given, item=item)
 
 
-def _find(order: Order, held: Settings, host: Host) -> homebrew.Cask:
-    find = homebrew.find_with_brew if order.use_brew else partial(homebrew.find, policy=_policy(held))
-    return find(order.token, arch=held.arch, allow_no_checksum=order.allow_no_checksum, environ=host.environ)
+def _find(order: Order, settings: Settings, host: Host) -> homebrew.Cask:
+    find = homebrew.find_with_brew if order.use_brew else partial(homebrew.find, policy=_policy(settings))
+    return find(order.token, arch=settings.arch, allow_no_checksum=order.allow_no_checksum, environ=host.environ)
 
 
-def _downloads(cask: homebrew.Cask, held: Settings, meanwhile: contextlib.ExitStack) -> Path:
+def _downloads(cask: homebrew.Cask, settings: Settings, meanwhile: contextlib.ExitStack) -> Path:
     """Where the download goes; a dry run leaves nothing behind, unless it is there already."""
-    folder = held.state_folder / "downloads"
+    folder = settings.state_folder / "downloads"
     there = folder / (cask.sha256 or "none") / cask.file_name
-    if not held.dry_run or os.path.exists(there):  # noqa: PTH110 - a folder that may not be read is no error
+    if not settings.dry_run or os.path.exists(there):  # noqa: PTH110 - a folder that may not be read is no error
         return folder
     return Path(meanwhile.enter_context(tempfile.TemporaryDirectory(prefix="kandji-uploader-")))
 
 
-def _fetch(order: Order, cask: homebrew.Cask, folder: Path, held: Settings, host: Host, progress: Progress) -> Path:
+def _fetch(order: Order, cask: homebrew.Cask, folder: Path, settings: Settings, host: Host, progress: Progress) -> Path:
     if order.use_brew:
         return homebrew.fetch_with_brew(cask, folder, progress, environ=host.environ)
-    return homebrew.fetch(cask, folder, progress, policy=_policy(held))
+    return homebrew.fetch(cask, folder, progress, policy=_policy(settings))
 
 
-def _policy(held: Settings) -> homebrew.Policy:
+def _policy(settings: Settings) -> homebrew.Policy:
     return homebrew.Policy(
-        connect_timeout=held.connect_timeout,
-        idle_timeout=held.idle_timeout,
-        tries=held.tries,
-        first_wait=held.first_wait,
+        connect_timeout=settings.connect_timeout,
+        idle_timeout=settings.idle_timeout,
+        tries=settings.tries,
+        first_wait=settings.first_wait,
     )
 
 
@@ -209,12 +209,12 @@ def _checked(progress: Progress | None) -> Progress:
     return told
 
 
-def _without_download(request: Request, cask: homebrew.Cask, held: Settings, host: Host) -> RunResult | None:
+def _without_download(request: Request, cask: homebrew.Cask, settings: Settings, host: Host) -> RunResult | None:
     """Run the pipeline with what Kandji holds; None where the file itself is needed.
 
     That is so where no app holds it, or where an audit script is to be written and no app's tells what it is for.
     """
-    for app in _holders(cask, held, host):
+    for app in _holders(cask, settings, host):
         try:
             result = pipeline.run(request, host, InKandji(app, request.path, str(cask.sha256)))
         except (InstallerError, AuditScriptError):
@@ -224,14 +224,14 @@ def _without_download(request: Request, cask: homebrew.Cask, held: Settings, hos
     return None
 
 
-def _holders(cask: homebrew.Cask, held: Settings, host: Host) -> Sequence[CustomApp]:
+def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[CustomApp]:
     """The apps that hold the cask's installer, those with an audit script first.
 
     Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
     """
-    tenant = pipeline.open_tenant(held, host)
-    place = pipeline.place_of(tenant, store_of(held), held, host, Given())
-    meant = {held.prod.name, held.test.name} - {None} or {new_app_name(held, cask.name)}
-    apps = [with_digest(app, place) if app.name in meant else app for app in tenant.apps()]
+    tenant = pipeline.open_tenant(settings, host)
+    context = pipeline.open_context(tenant, store_of(settings), settings, host, RecipeFacts())
+    meant = {settings.prod.name, settings.test.name} - {None} or {new_app_name(settings, cask.name)}
+    apps = [with_digest(app, context) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]
     return sorted(holding, key=lambda app: audit.read(app.audit_script).version is None)

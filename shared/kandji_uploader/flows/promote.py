@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader import settings
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, TargetError
 from kandji_uploader.flows import publish as pipeline
@@ -32,10 +31,11 @@ from kandji_uploader.models import (
 from kandji_uploader.promotion import candidates
 from kandji_uploader.promotion.rules import Kind
 from kandji_uploader.publish import matching, owed, plan, releases
-from kandji_uploader.publish.refresh import Place, with_digest
+from kandji_uploader.publish.refresh import RunContext, with_digest
 from kandji_uploader.publish.releases import Ledger, Release
-from kandji_uploader.publish.targets import Given, decide_targets
-from kandji_uploader.settings import recipes, sources
+from kandji_uploader.publish.targets import RecipeFacts, decide_targets
+from kandji_uploader.settings import find_file, read_mapping_file, recipes, sources
+from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 
 _PATIENCE = 900.0
@@ -87,18 +87,18 @@ def pairs(host: Host, keys: Mapping[str, object] | None = None) -> tuple[Pair, .
     Raises:
         SettingsError: all problems of config file and maps.
     """
-    ladder = settings.load(keys or {}, given_origin=host.keys_from, caller="autopkg", environ=host.environ)
+    ladder = load_settings(keys or {}, given_origin=host.keys_from, caller="autopkg", environ=host.environ)
     base = ladder.settle()
     for warning in base.warnings:
         host.warn(warning)
     found: dict[tuple[str | None, str | None], Pair] = {}
     for stem, used in (("recipe_map", base.use_recipe_map), ("package_map", base.use_package_map)):
-        path = settings.find_file(base.config_folder, stem) if used else None
-        content = settings.read_mapping_file(path) if path else {}
+        path = find_file(base.config_folder, stem) if used else None
+        content = read_mapping_file(path) if path else {}
         for entry, rung in (sources.from_map(path, content, sources.Complaints()) if path else {}).items():
             if any(key.startswith(_HOLDS) for key in rung):
-                held = replace(ladder, recipe_entry=rung).settle()
-                found.setdefault((held.test.name, held.prod.name), Pair(entry, held))
+                settings = replace(ladder, recipe_entry=rung).settle()
+                found.setdefault((settings.test.name, settings.prod.name), Pair(entry, settings))
     return tuple(found.values())
 
 
@@ -110,7 +110,7 @@ def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | No
     """
     given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_HOLDS}after_days": 0, **(keys or {})}
     return Pair(
-        "", settings.load(given, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
+        "", load_settings(given, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
     )
 
 
@@ -170,39 +170,39 @@ def promote(
 
 def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, force: bool) -> RunResult:
     """What became of one pair, told to Slack; what is expected to go wrong is a failed outcome."""
-    held = pair.settings
-    if rules is not None and held.promotion is not None:
-        held = replace(held, promotion=rules.over(held.promotion))
-    name = held.prod.name or ""
+    settings = pair.settings
+    if rules is not None and settings.promotion is not None:
+        settings = replace(settings, promotion=rules.over(settings.promotion))
+    name = settings.prod.name or ""
     try:
-        outcome, news = _promote(held, host, at_once=at_once, force=force)
+        outcome, news = _promote(settings, host, at_once=at_once, force=force)
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
         outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
-    urgent = held.urgent or ""
-    result = RunResult(pair.entry or name, (outcome,), held.dry_run, app_name=name, news=news, urgent=urgent)
-    pipeline.announce(result, held, host)
+    urgent = settings.urgent or ""
+    result = RunResult(pair.entry or name, (outcome,), settings.dry_run, app_name=name, news=news, urgent=urgent)
+    pipeline.announce(result, settings, host)
     return result
 
 
-def _promote(held: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
-    targets = decide_targets(held, "", pipeline.scripts(held))
-    with open_place(held, tuple(target.name for target in targets), host) as place:
-        outcome, step = pipeline.promote(_as_tested(targets, place), place, host, at_once=at_once, force=force)
+def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
+    targets = decide_targets(settings, "", pipeline.scripts(settings))
+    with locked_context(settings, tuple(target.name for target in targets), host) as context:
+        outcome, step = pipeline.promote(_as_tested(targets, context), context, host, at_once=at_once, force=force)
     if step.decision.kind is Kind.NO_TEST:
         raise TargetError(step.decision.reason)
     return outcome, step.news
 
 
-def _as_tested(targets: tuple[Target, ...], place: Place) -> tuple[Target, ...]:
+def _as_tested(targets: tuple[Target, ...], context: RunContext) -> tuple[Target, ...]:
     """The pair, with what its settings leave open about the audit script as it is in Kandji, first in the test app.
 
     A recipe or a pkginfo may have said it, and neither of them is read here.
     """
     test, prod = targets
     for name in (test.name, prod.name):
-        for app in matching.by_name(place.tenant.apps(), name):
+        for app in matching.by_name(context.tenant.apps(), name):
             reading = audit.read(app.audit_script)
             if reading.writer == "ours" and not reading.is_memory:
                 return test, _as_live(prod, reading)
@@ -220,19 +220,19 @@ def _as_live(target: Target, reading: audit.AuditReading) -> Target:
 
 
 @contextlib.contextmanager
-def open_place(held: Settings, names: tuple[str, ...], host: Host) -> Iterator[Place]:
+def locked_context(settings: Settings, names: tuple[str, ...], host: Host) -> Iterator[RunContext]:
     """Where a command takes place, with the Custom Apps of these names locked for its time.
 
     Raises:
         CredentialError: there is no token.
         LockedError: another run is publishing one of them.
     """
-    tenant = pipeline.open_tenant(held, host)
-    store = store_of(held)
+    tenant = pipeline.open_tenant(settings, host)
+    store = store_of(settings)
     owed.tell(store, (), host.warn)
     with store.lock(names, _PATIENCE, host.say) as changed:
         tenant.forget_apps(before=changed)
-        yield pipeline.place_of(tenant, store, held, host, Given())
+        yield pipeline.open_context(tenant, store, settings, host, RecipeFacts())
 
 
 # Rollback
@@ -251,19 +251,21 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         TargetError: there is no such app, or nothing is known that it had before.
         KandjiUploaderError: nothing was changed.
     """
-    held = settings.load(keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
-    with open_place(held, (name,), host) as place:
-        app = with_digest(app_named(name, place.tenant), place)
-        ledger = _everything_known(app, place)
-        live = candidates.live_release(app, ledger, place.now)
+    settings = load_settings(
+        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ
+    ).settle()
+    with locked_context(settings, (name,), host) as context:
+        app = with_digest(app_named(name, context.tenant), context)
+        ledger = _everything_known(app, context)
+        live = candidates.live_release(app, ledger, context.now)
         ours = candidates.noted(app, ledger) or any(item.file_key == app.file_key for item in ledger.former)
         ledger = releases.displaced(ledger, live)
         release = releases.former_release(live, ledger, to, foreign=not ours)
         if release is None:
             raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
-        outcome = _put_back(app, live, release, ledger, place, host)
-    result = RunResult(name, (outcome,), held.dry_run, app_name=name)
-    pipeline.announce(result, held, host)
+        outcome = _put_back(app, live, release, ledger, context, host)
+    result = RunResult(name, (outcome,), settings.dry_run, app_name=name)
+    pipeline.announce(result, settings, host)
     return result
 
 
@@ -285,15 +287,15 @@ def app_named(name: str, tenant: TenantView) -> CustomApp:
     raise TargetError(f"no Custom App is called {name!r}; {meant}")
 
 
-def _everything_known(app: CustomApp, place: Place) -> Ledger:
+def _everything_known(app: CustomApp, context: RunContext) -> Ledger:
     """The releases of an app from its audit script, the state folder and the history of this machine."""
-    history = [item for item in place.store.history(app.id) if item.file_key]
+    history = [item for item in context.store.history(app.id) if item.file_key]
     ends = [*(item.at for item in history[1:]), 0.0]
     published = tuple(
         Release(item.version, item.sha256, item.at, item.file_key, until=until)
         for item, until in zip(history, ends, strict=False)
     )
-    return releases.merge(plan.ledger(app, place.store.remembered()), Ledger(former=published))
+    return releases.merge(plan.ledger(app, context.store.remembered()), Ledger(former=published))
 
 
 def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: str | None) -> str:
@@ -304,15 +306,17 @@ def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: st
     return f"{asked}. It has {live}; known former versions: {known}. Publish the installer with allow_downgrade instead"
 
 
-def _put_back(app: CustomApp, live: Release, release: Release, ledger: Ledger, place: Place, host: Host) -> Outcome:
+def _put_back(
+    app: CustomApp, live: Release, release: Release, ledger: Ledger, context: RunContext, host: Host
+) -> Outcome:
     reading = audit.read(app.audit_script)
-    delay = place.settings.prod.delay_days if reading.days is None else reading.days
+    delay = context.settings.prod.delay_days if reading.days is None else reading.days
     target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
-    after = releases.taken(ledger, live, replace(release, at=place.now, until=0.0, health=None, digest=""))
-    question = candidates.put_question(target, app, release, after, place, by_hand=True)
+    after = releases.taken(ledger, live, replace(release, at=context.now, until=0.0, health=None, digest=""))
+    plan_input = candidates.plan_input_of_release(target, app, release, after, context, by_hand=True)
     why = f"from {live} back to {release}"
-    found = replace(plan.plan_target(target, question), reason=why)
+    found = replace(plan.plan_target(target, plan_input), reason=why)
     gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"
-    job = Job(Path(question.installer.name), "rollback", gone)
-    (outcome,), _ = pipeline.carry_out((found,), question, place, host, job)
+    job = Job(Path(plan_input.installer.name), "rollback", gone)
+    (outcome,), _ = pipeline.carry_out((found,), plan_input, context, host, job)
     return replace(outcome, action=Action.ROLL_BACK) if outcome.action.writes else outcome

@@ -16,8 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kandji_uploader import settings
-from kandji_uploader._util.prehash import Begun
+from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader._util.signals import sigterm_too
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
@@ -28,16 +27,18 @@ from kandji_uploader.kandji.client import tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import owed, releases
-from kandji_uploader.publish.apply import Tools, apply, look_again
+from kandji_uploader.publish.apply import ApplyContext, apply, look_again
 from kandji_uploader.publish.claims import Claims, Item, file_item
-from kandji_uploader.publish.plan import Question, TargetPlan, coming, ledger, make_plan, plan_target
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, coming, ledger, make_plan, plan_target
 from kandji_uploader.publish.queue import Batch, Turn
-from kandji_uploader.publish.refresh import Place, check_all_blueprints, gather, with_scope
+from kandji_uploader.publish.refresh import RunContext, check_all_blueprints, refresh, with_scope
 from kandji_uploader.publish.sources import OnDisk, Source
-from kandji_uploader.publish.targets import Given, custom_app_name, decide_targets, identifiers, script_problem
+from kandji_uploader.publish.targets import RecipeFacts, custom_app_name, decide_targets, identifiers, script_problem
 from kandji_uploader.report import slack
 from kandji_uploader.report import text as report
-from kandji_uploader.settings import credentials
+from kandji_uploader.settings import Ladder, credentials
+from kandji_uploader.settings import console_link as address_in_console
+from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import Owed, Published, Store, digests_of, store_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Request:
     keys: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     keys_from: str = "python"
     caller: str = "python"
-    given: Given = field(default_factory=Given)
+    given: RecipeFacts = field(default_factory=RecipeFacts)
     recipe: str | None = None
     recipe_identifier: str | None = None
     base: Path | None = None
@@ -144,46 +145,46 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
 
 
 def _run(request: Request, source: Source, host: Host) -> RunResult:
-    held = settle(request, source, host)
+    settings = settle(request, source, host)
     try:
-        result = _publish(request, held, source, host)
+        result = _publish(request, settings, source, host)
     except KandjiUploaderError as problem:
-        _tell_slack(held, host, slack.failure(request.path.name, str(problem)))
+        _tell_slack(settings, host, slack.failure(request.path.name, str(problem)))
         raise
-    announce(result, held, host)
+    announce(result, settings, host)
     return result
 
 
-def _publish(request: Request, held: Settings, source: Source, host: Host) -> RunResult:
+def _publish(request: Request, settings: Settings, source: Source, host: Host) -> RunResult:
     source.kind()
     with contextlib.ExitStack() as meanwhile:
-        meanwhile.enter_context(source.reading_ahead(digests_of(held)))
-        name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
+        meanwhile.enter_context(source.reading_ahead(digests_of(settings)))
+        name = custom_app_name(request.given, _facts_for_a_name(request, settings, source), source.path.name)
         for note in request.given.notes:
             host.warn(note)
-        targets = decide_targets(held, name, scripts(held), request.given)
-        store = store_of(held)
+        targets = decide_targets(settings, name, scripts(settings), request.given)
+        store = store_of(settings)
         names = tuple(target.name for target in targets)
-        _claim(request, held, host, {name: name for name in names})
+        _claim(request, settings, host, {name: name for name in names})
         owed.tell(store, names, host.warn)
-        debt = owed.Debt(store, None if held.create_new else _meant(request, source, names, host))
+        debt = owed.Debt(store, None if settings.create_new else _meant(request, source, names, host))
         meanwhile.enter_context(debt.kept())
-        tenant = open_tenant(held, host)
+        tenant = open_tenant(settings, host)
         with host.turn.entering():
             changed = meanwhile.enter_context(store.lock(names, request.lock_patience, host.say))
         tenant.forget_apps(before=changed)
-        place = place_of(tenant, store, held, host, request.given)
-        outcomes, sha256 = _deliver(targets, source, place, host, request, debt)
+        context = open_context(tenant, store, settings, host, request.given)
+        outcomes, sha256 = _deliver(targets, source, context, host, request, debt)
         debt.ended(outcomes, sha256)
         news = False
-        if held.promotion is not None and not held.urgent:
-            further, news = _promote_too(targets, place, host, outcomes)
+        if settings.promotion is not None and not settings.urgent:
+            further, news = _promote_too(targets, context, host, outcomes)
             outcomes = (*outcomes, further)
-    facts, urgent = source.facts_if_read(), held.urgent or ""
-    return RunResult(str(request.path), outcomes, held.dry_run, facts, name, sha256, news, urgent)
+    facts, urgent = source.facts_if_read(), settings.urgent or ""
+    return RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
 
 
-def _claim(request: Request, held: Settings, host: Host, apps: Mapping[str, str]) -> None:
+def _claim(request: Request, settings: Settings, host: Host, apps: Mapping[str, str]) -> None:
     """Note which Custom Apps this item of a run means, by name or id, before anything is sent for it.
 
     Raises:
@@ -191,43 +192,43 @@ def _claim(request: Request, held: Settings, host: Host, apps: Mapping[str, str]
     """
     claims = host.batch.claims if host.batch else host.claims
     if claims is not None:
-        claims.take(held.api_url, request.item or file_item(request.path), apps)
+        claims.take(settings.api_url, request.item or file_item(request.path), apps)
 
 
 def names(request: Request, host: Host) -> tuple[str, ...]:
     """The names of the Custom Apps that a run would be about; nothing is sent. Raises as `settle`."""
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
     source = OnDisk(request.path, request.given, quiet.warn)
-    held = settle(request, source, quiet)
-    name = custom_app_name(request.given, _facts_for_a_name(request, held, source), source.path.name)
-    return tuple(target.name for target in decide_targets(held, name, {}, request.given))
+    settings = settle(request, source, quiet)
+    name = custom_app_name(request.given, _facts_for_a_name(request, settings, source), source.path.name)
+    return tuple(target.name for target in decide_targets(settings, name, {}, request.given))
 
 
 def _deliver(
-    targets: tuple[Target, ...], source: Source, place: Place, host: Host, request: Request, debt: owed.Debt
+    targets: tuple[Target, ...], source: Source, context: RunContext, host: Host, request: Request, debt: owed.Debt
 ) -> tuple[tuple[Outcome, ...], str]:
     """Publish the installer: to every target, or with promotion to the test app only."""
-    wanted, urgent = targets, place.settings.urgent
-    soaks = place.settings.promotion is not None
+    wanted, urgent = targets, context.settings.urgent
+    soaks = context.settings.promotion is not None
     if soaks and not urgent:
         wanted = tuple(target for target in targets if target.stage is Stage.TEST)
-    question = gather(wanted, source, place)
-    plans = make_plan(wanted, question)
-    if any(len(plan.candidates) > 1 for plan in plans) and not place.settings.dry_run:
-        look_again(plans, question.installer, place.tenant, place.store, _settle_time(place.settings), host.say)
-        question = gather(wanted, source, place)
-        plans = make_plan(wanted, question)
-    check_all_blueprints(targets, place)
+    plan_input = refresh(wanted, source, context)
+    plans = make_plan(wanted, plan_input)
+    if any(len(plan.candidates) > 1 for plan in plans) and not context.settings.dry_run:
+        look_again(plans, plan_input.installer, context.tenant, context.store, _settle_time(context.settings), host.say)
+        plan_input = refresh(wanted, source, context)
+        plans = make_plan(wanted, plan_input)
+    check_all_blueprints(targets, context)
     if soaks:
         from kandji_uploader.promotion import candidates
 
         if urgent:
             host.warn(f"urgent: {urgent}; test and prod app get it without a soak. Take `urgent` out again afterwards")
-            question = candidates.urgently(question, plans, (targets[0], targets[-1]), place)
+            plan_input = candidates.urgently(plan_input, plans, (targets[0], targets[-1]), context)
         else:
-            question = candidates.entering(question, plans, targets[-1], place)
-        plans = make_plan(wanted, question)
-    _claim(request, place.settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
+            plan_input = candidates.entering(plan_input, plans, targets[-1], context)
+        plans = make_plan(wanted, plan_input)
+    _claim(request, context.settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
     if urgent:
         plans = tuple(replace(plan, reason=f"urgent: {urgent}; {plan.reason}") for plan in plans)
     by = request.recipe or request.path.name
@@ -239,7 +240,7 @@ def _deliver(
         check_unchanged=source.check_unchanged,
         debt=debt,
     )
-    return carry_out(plans, question, place, host, job)
+    return carry_out(plans, plan_input, context, host, job)
 
 
 def _meant(request: Request, source: Source, names: tuple[str, ...], host: Host) -> Owed | None:
@@ -268,11 +269,11 @@ def _meant(request: Request, source: Source, names: tuple[str, ...], host: Host)
 
 
 def _promote_too(
-    targets: tuple[Target, ...], place: Place, host: Host, done: Sequence[Outcome]
+    targets: tuple[Target, ...], context: RunContext, host: Host, done: Sequence[Outcome]
 ) -> tuple[Outcome, bool]:
     """Promote after publishing; what goes wrong then must not hide what was published."""
     try:
-        outcome, step = promote(targets, place, host)
+        outcome, step = promote(targets, context, host)
     except InterruptedRunError as stopped:
         published = [f"{outcome.name}: {outcome.action.value}" for outcome in done if outcome.action.writes]
         before = f"Before the promotion: {'; '.join(published)}. The promotion was " if published else ""
@@ -285,13 +286,13 @@ def _promote_too(
 
 
 def promote(
-    targets: tuple[Target, ...], place: Place, host: Host, *, at_once: bool = False, force: bool = False
+    targets: tuple[Target, ...], context: RunContext, host: Host, *, at_once: bool = False, force: bool = False
 ) -> tuple[Outcome, candidates.Step]:
     """Move the prod app to the newest release that has soaked in the test app and is healthy, if there is one.
 
     Args:
         targets: the test app and the prod app.
-        place: where; its settings hold the rules.
+        context: where; its settings hold the rules.
         host: who is told.
         at_once: do not wait for `after_days`.
         force: also over a file that somebody else has put into the prod app.
@@ -302,16 +303,16 @@ def promote(
     from kandji_uploader.promotion import candidates
 
     test, prod = targets
-    step = candidates.step(prod, test, place, at_once=at_once, force=force)
-    found = with_scope(step.plan, step.question, place)
+    step = candidates.step(prod, test, context, at_once=at_once, force=force)
+    found = with_scope(step.plan, step.plan_input, context)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
-    urgent = f", urgent: {place.settings.urgent}" if place.settings.urgent else ""
-    job = Job(Path(step.question.installer.name), f"promoted from {test.name}{urgent}", gone)
-    (outcome,), _ = carry_out((found,), step.question, place, host, job)
+    urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
+    job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
+    (outcome,), _ = carry_out((found,), step.plan_input, context, host, job)
     if outcome.action.writes and step.plan.action.writes and step.decision.release is not None:
         outcome = replace(outcome, action=Action.PROMOTE)
-    if not place.settings.dry_run:
-        candidates.remember(prod, step, place)
+    if not context.settings.dry_run:
+        candidates.remember(prod, step, context)
     return outcome, step
 
 
@@ -333,13 +334,13 @@ class Job:
     by: str
     gone: str = ""
     facts: AppFacts | None = None
-    begun: Callable[[], Begun | None] = lambda: None
+    begun: Callable[[], PartialDigest | None] = lambda: None
     check_unchanged: Callable[[], None] = lambda: None
     debt: owed.Debt | None = None
 
 
 def carry_out(
-    plans: Sequence[TargetPlan], question: Question, place: Place, host: Host, job: Job
+    plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
 ) -> tuple[tuple[Outcome, ...], str]:
     """Make it so, and remember it; in a dry run, tell it. Returns the outcomes and the installer's sha256.
 
@@ -348,40 +349,40 @@ def carry_out(
         InterruptedRunError: as `apply`.
     """
     _check_scripts(plans, host, job.facts)
-    sha256 = question.installer.sha256 or ""
-    if place.settings.dry_run:
+    sha256 = plan_input.installer.sha256 or ""
+    if context.settings.dry_run:
         for plan in plans:
             host.say(plan.told)
-        outcomes = tuple(_outcome(question, plan, plan.app) for plan in plans)
+        outcomes = tuple(_outcome(plan_input, plan, plan.app) for plan in plans)
     else:
         with host.turn.changing():
             if job.debt is not None and any(plan.action.writes for plan in plans):
-                job.debt.before_sending(sha256, question.identity.version)
-            outcomes, sha256 = _applied(plans, question, place, host, job)
-        _remember(plans, outcomes, sha256, question, place, job)
-        _tell_of_lost_memory(plans, outcomes, place, host)
+                job.debt.before_sending(sha256, plan_input.identity.version)
+            outcomes, sha256 = _applied(plans, plan_input, context, host, job)
+        _remember(plans, outcomes, sha256, plan_input, context, job)
+        _tell_of_lost_memory(plans, outcomes, context, host)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):
         host.warn(warning)
     return outcomes, sha256
 
 
 def _applied(
-    plans: Sequence[TargetPlan], question: Question, place: Place, host: Host, job: Job
+    plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
 ) -> tuple[tuple[Outcome, ...], str]:
     """As `apply`; an app that is not enforced is published without its memory where Kandji refuses that.
 
     The API's documentation does not say whether such an app may have an audit script.
     """
-    outcomes, sha256 = apply(plans, _tools(question, place, host, job))
+    outcomes, sha256 = apply(plans, _tools(plan_input, context, host, job))
     again = tuple(plan for plan, item in zip(plans, outcomes, strict=True) if _refused_memory(plan, item))
     if not again:
         return outcomes, sha256
     bare = tuple(replace(plan, fields=_without_memory(plan.fields)) for plan in again)
-    keys = [entry.file_key for entry in place.store.uploads(time.time()) if entry.sha256 == sha256]
+    keys = [entry.file_key for entry in context.store.uploads(time.time()) if entry.sha256 == sha256]
     known = replace(
-        question.installer, sha256=sha256 or None, file_key=question.installer.file_key or next(iter(keys), None)
+        plan_input.installer, sha256=sha256 or None, file_key=plan_input.installer.file_key or next(iter(keys), None)
     )
-    further, sha256 = apply(bare, _tools(replace(question, installer=known), place, host, job))
+    further, sha256 = apply(bare, _tools(replace(plan_input, installer=known), context, host, job))
     instead = {plan.target: item for plan, item in zip(again, further, strict=True)}
     return tuple(instead.get(plan.target, item) for plan, item in zip(plans, outcomes, strict=True)), sha256
 
@@ -395,11 +396,13 @@ def _without_memory(fields: Mapping[str, str | bool]) -> Mapping[str, str | bool
     return MappingProxyType({name: value for name, value in fields.items() if name != "audit_script"})
 
 
-def _tell_of_lost_memory(plans: Sequence[TargetPlan], outcomes: Sequence[Outcome], place: Place, host: Host) -> None:
+def _tell_of_lost_memory(
+    plans: Sequence[TargetPlan], outcomes: Sequence[Outcome], context: RunContext, host: Host
+) -> None:
     """Warn of an app that is not enforced, where Kandji did not keep what its audit script was to remember."""
     for plan, item in zip(plans, outcomes, strict=True):
         sent = audit.read(str(plan.fields.get("audit_script", "")))
-        live = place.tenant.written(item.app_id) if sent.is_memory and item.action.writes else None
+        live = context.tenant.written(item.app_id) if sent.is_memory and item.action.writes else None
         if live is not None and audit.read(live.audit_script).notes != sent.notes:
             host.warn(
                 f"{item.name}: Kandji did not keep what the app had before; only the state folder here knows it. "
@@ -414,13 +417,13 @@ def settle(request: Request, source: Source, host: Host) -> Settings:
         SettingsError: all problems of all sources together.
     """
     ladder = _ladder(request, host)
-    held = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
-    for warning in held.warnings:
+    settings = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
+    for warning in settings.warnings:
         host.warn(warning)
-    if held.promotion is not None and held.create_new:
+    if settings.promotion is not None and settings.create_new:
         text = "makes another app with each run, and promotion moves versions between two; drop one of them"
         raise SettingsError([Problem(request.keys_from, "create_new", "true", text)])
-    return held
+    return settings
 
 
 def settle_early(request: Request, host: Host) -> Settings:
@@ -428,27 +431,27 @@ def settle_early(request: Request, host: Host) -> Settings:
     return _ladder(request, host).settle()
 
 
-def open_tenant(held: Settings, host: Host) -> TenantView:
+def open_tenant(settings: Settings, host: Host) -> TenantView:
     """The tenant of these settings, shared by all runs of the process.
 
     Raises:
         CredentialError: there is no token.
     """
-    token = host.token or credentials.api_token(held, host.environ)
+    token = host.token or credentials.api_token(settings, host.environ)
     policy = Policy(
-        connect_timeout=held.connect_timeout,
-        idle_timeout=held.idle_timeout,
-        tries=held.tries,
-        first_wait=held.first_wait,
-        processing_budget=held.processing_timeout,
+        connect_timeout=settings.connect_timeout,
+        idle_timeout=settings.idle_timeout,
+        tries=settings.tries,
+        first_wait=settings.first_wait,
+        processing_budget=settings.processing_timeout,
     )
-    tenant = view(held.api_url, token.reveal(), policy)
+    tenant = view(settings.api_url, token.reveal(), policy)
     tell_to(host.say)
     tenant.begin_run(host.batch.began if host.batch else None)
     return tenant
 
 
-def place_of(tenant: TenantView, store: Store, held: Settings, host: Host, given: Given) -> Place:
+def open_context(tenant: TenantView, store: Store, settings: Settings, host: Host, given: RecipeFacts) -> RunContext:
     """Where a run takes place, by the service's time: what one machine notes is read by others.
 
     A machine whose clock is wrong is told.
@@ -464,7 +467,7 @@ def place_of(tenant: TenantView, store: Store, held: Settings, host: Host, given
             ahead = 0.0
         now -= ahead
         _tell_of_clock(ahead, host)
-    return Place(tenant, store, held, now, given, host.warn, ahead)
+    return RunContext(tenant, store, settings, now, given, host.warn, ahead)
 
 
 def _tell_of_clock(ahead: float, host: Host) -> None:
@@ -479,8 +482,8 @@ _CLOCK_GRAIN = 5.0
 """Seconds that a `Date` header, in whole seconds and some time on its way, does not tell."""
 
 
-def _ladder(request: Request, host: Host) -> settings.Ladder:
-    return settings.load(
+def _ladder(request: Request, host: Host) -> Ladder:
+    return load_settings(
         request.keys,
         given_origin=request.keys_from,
         caller=request.caller,
@@ -492,20 +495,20 @@ def _ladder(request: Request, host: Host) -> settings.Ladder:
     )
 
 
-def _facts_for_a_name(request: Request, held: Settings, source: Source) -> AppFacts | None:
+def _facts_for_a_name(request: Request, settings: Settings, source: Source) -> AppFacts | None:
     """The facts, read if only the installer can say what the software is called."""
-    named = held.prod.name or held.test.name or request.given.name or request.given.app_name
+    named = settings.prod.name or settings.test.name or request.given.name or request.given.app_name
     return source.facts_if_read() if named else source.facts()
 
 
-def scripts(held: Settings) -> Mapping[str, str]:
+def scripts(settings: Settings) -> Mapping[str, str]:
     """The texts of the pre- and postinstall scripts, by path.
 
     Raises:
         SettingsError: one cannot be read.
     """
     texts: dict[str, str] = {}
-    for stage in (held.prod, held.test):
+    for stage in (settings.prod, settings.test):
         for path in filter(None, (stage.preinstall_script, stage.postinstall_script)):
             try:
                 texts[path] = Path(path).read_text(encoding="utf-8")
@@ -526,55 +529,55 @@ def _check_scripts(plans: Sequence[TargetPlan], host: Host, facts: AppFacts | No
         reading = audit.read(script)
         names_app = bool(reading.app_name or reading.bundle_id)
         # A package may bring its app by a script of its own; then the recipe's word for it is all there is.
-        held = facts if facts is not None and (facts.apps or (facts.packages and not names_app)) else None
-        for line in audit_check.check(script, reading, held):
+        known = facts if facts is not None and (facts.apps or (facts.packages and not names_app)) else None
+        for line in audit_check.check(script, reading, known):
             host.say(line)
 
 
-def _tools(question: Question, place: Place, host: Host, job: Job) -> Tools:
+def _tools(plan_input: PlanInput, context: RunContext, host: Host, job: Job) -> ApplyContext:
     def replan(plan: TargetPlan, live: CustomApp, sha256: str) -> TargetPlan:
-        installer = replace(question.installer, sha256=sha256 or question.installer.sha256)
+        installer = replace(plan_input.installer, sha256=sha256 or plan_input.installer.sha256)
         expected = (plan.app.file_key if plan.app else live.file_key, installer.file_key)
         if job.gone and live.file_key not in expected:
             # What was decided, was decided about another file.
             text = "somebody else has just put another file there; run again"
             return replace(plan, action=Action.REFUSED, reason=text, app=live)
-        apps = (*(app for app in question.tenant.apps if app.id != live.id), live)
-        tenant = replace(question.tenant, apps=apps)
-        return plan_target(plan.target, replace(question, installer=installer, tenant=tenant))
+        apps = (*(app for app in plan_input.tenant.apps if app.id != live.id), live)
+        tenant = replace(plan_input.tenant, apps=apps)
+        return plan_target(plan.target, replace(plan_input, installer=installer, tenant=tenant))
 
-    return Tools(
-        tenant=place.tenant,
-        store=place.store,
+    return ApplyContext(
+        tenant=context.tenant,
+        store=context.store,
         path=job.path,
-        installer=question.installer,
+        installer=plan_input.installer,
         replan=replan,
-        outcome=lambda plan, app, error: _outcome(question, plan, app, error),
+        outcome=lambda plan, app, error: _outcome(plan_input, plan, app, error),
         say=host.say,
         progress=host.progress,
         begun=job.begun,
         check_unchanged=job.check_unchanged,
         gone=job.gone,
-        listed=question.tenant.apps,
-        another=question.settings.create_new,
-        settle_time=_settle_time(question.settings),
+        listed=plan_input.tenant.apps,
+        another=plan_input.settings.create_new,
+        settle_time=_settle_time(plan_input.settings),
     )
 
 
 def console_link(api_url: str, app: CustomApp) -> str:
     """The address of a Custom App in the tenant's console, wherever that is by now."""
-    return settings.console_link(api_url, app.id, moved=console.has_moved(api_url))
+    return address_in_console(api_url, app.id, moved=console.has_moved(api_url))
 
 
-def _settle_time(held: Settings) -> float:
+def _settle_time(settings: Settings) -> float:
     """Seconds to settle; none by default for a tenant on this machine, whose lists do not lag behind."""
-    by_default = held.origins.get("network.settle_time", "default") == "default"
-    return 0.0 if by_default and is_loopback(urlsplit(held.api_url).hostname) else held.settle_time
+    by_default = settings.origins.get("network.settle_time", "default") == "default"
+    return 0.0 if by_default and is_loopback(urlsplit(settings.api_url).hostname) else settings.settle_time
 
 
-def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error: str = "") -> Outcome:
+def _outcome(plan_input: PlanInput, plan: TargetPlan, app: CustomApp | None, error: str = "") -> Outcome:
     def link(of: CustomApp) -> str:
-        return console_link(question.settings.api_url, of)
+        return console_link(plan_input.settings.api_url, of)
 
     if plan.candidates:
         listing = "; ".join(
@@ -590,9 +593,9 @@ def _outcome(question: Question, plan: TargetPlan, app: CustomApp | None, error:
         action=plan.action,
         app_id=app.id if app else "",
         link=link(app) if app else "",
-        version=question.identity.version or "",
+        version=plan_input.identity.version or "",
         enforcement=plan.enforcement,
-        installer=question.installer.name,
+        installer=plan_input.installer.name,
         changes=plan.changes,
         reason=plan.reason,
         error=error,
@@ -604,51 +607,51 @@ def _remember(
     plans: Sequence[TargetPlan],
     outcomes: Sequence[Outcome],
     sha256: str,
-    question: Question,
-    place: Place,
+    plan_input: PlanInput,
+    context: RunContext,
     job: Job,
 ) -> None:
     """Add what was published to the history of each app, and note which release it has now."""
     for plan, item in zip(plans, outcomes, strict=True):
-        written = place.tenant.written(item.app_id)
+        written = context.tenant.written(item.app_id)
         key = written.file_key if written else plan.app.file_key if plan.app else ""
-        notes = question.notes.get(item.stage)
+        notes = plan_input.notes.get(item.stage)
         if item.action.writes and "file_key" in item.changes:
-            _add_to_history(plan, _entry(item, item.version, sha256, key, place.now, job.by), question, place)
-            notes = notes or releases.to_notes(releases.Ledger(coming(question, sha256, place.now)))
+            _add_to_history(plan, _entry(item, item.version, sha256, key, context.now, job.by), plan_input, context)
+            notes = notes or releases.to_notes(releases.Ledger(coming(plan_input, sha256, context.now)))
         if notes and item.app_id and not item.action.bad:
-            place.store.remember(item.app_id, releases.with_key(notes, key))
+            context.store.remember(item.app_id, releases.with_key(notes, key))
 
 
-def _add_to_history(plan: TargetPlan, entry: Published, question: Question, place: Place) -> None:
+def _add_to_history(plan: TargetPlan, entry: Published, plan_input: PlanInput, context: RunContext) -> None:
     """Add a publication, and before it what was there if nobody noted that."""
     from kandji_uploader.promotion import candidates
 
     before = plan.app
-    history = place.store.history(before.id) if before else ()
+    history = context.store.history(before.id) if before else ()
     if before is not None and all(known.file_key != before.file_key for known in history):
-        live = candidates.live_release(before, ledger(before, question.remembered), place.now)
+        live = candidates.live_release(before, ledger(before, plan_input.remembered), context.now)
         former = replace(entry, version=live.version, sha256=live.sha256, file_key=before.file_key, at=live.at)
-        place.store.note_published(replace(former, recipe=""))
-    place.store.note_published(entry)
+        context.store.note_published(replace(former, recipe=""))
+    context.store.note_published(entry)
 
 
 def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Published:
     return Published(item.app_id, item.name, version, sha256, key, at, by)
 
 
-def announce(result: RunResult, held: Settings, host: Host) -> None:
+def announce(result: RunResult, settings: Settings, host: Host) -> None:
     """Tell Slack of a run that changed something, failed, or holds a version back for a new reason."""
     if not result.dry_run and (result.changed or result.failed or result.news):
-        _tell_slack(held, host, slack.message(result))
+        _tell_slack(settings, host, slack.message(result))
 
 
-def _tell_slack(held: Settings, host: Host, message: Mapping[str, object]) -> None:
+def _tell_slack(settings: Settings, host: Host, message: Mapping[str, object]) -> None:
     """Post to Slack, if it is on; what goes wrong there never fails the run."""
-    if not held.slack_enabled or held.dry_run:
+    if not settings.slack_enabled or settings.dry_run:
         return
     try:
-        webhook = credentials.slack_webhook(held, host.environ)
+        webhook = credentials.slack_webhook(settings, host.environ)
         if webhook is not None:
             slack.post(webhook.reveal(), message)
     except KandjiUploaderError as problem:

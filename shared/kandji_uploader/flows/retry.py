@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader import installer, settings
+from kandji_uploader import installer
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult, Settings
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
+from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import Owed, Store, store_of
 
 
@@ -22,8 +23,8 @@ def open_store(host: Host, *, dry: bool = False) -> tuple[Store, Settings]:
         SettingsError: they are wrong.
     """
     keys = {"dry_run": True} if dry else {}
-    held = settings.load(keys, given_origin="command line", caller="command line", environ=host.environ).settle()
-    return store_of(held), held
+    settings = load_settings(keys, given_origin="command line", caller="command line", environ=host.environ).settle()
+    return store_of(settings), settings
 
 
 def chosen(owed: Sequence[Owed], names: Sequence[str]) -> tuple[Owed, ...]:
@@ -84,7 +85,7 @@ def _request(entry: Owed, *, dry: bool) -> Request:
         keys={**asked["keys"], **({"dry_run": True} if dry else {})},
         keys_from=asked["keys_from"],
         caller=asked["caller"],
-        given=Given(**given),
+        given=RecipeFacts(**given),
         recipe=entry.recipe or None,
         recipe_identifier=asked["recipe_identifier"],
         base=Path(asked["base"]) if asked["base"] else None,

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 
-from kandji_uploader import settings
 from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.promote import Pair, app_named, pairs
 from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import CustomApp, Settings, Stage
 from kandji_uploader.promotion import candidates
 from kandji_uploader.publish import plan
+from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary as fleet
 from kandji_uploader.status.models import FleetApp
@@ -30,11 +30,13 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
         TargetError: there is no such app, or there are several.
         KandjiUploaderError: the tenant could not be read.
     """
-    held = settings.load(keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
+    settings = load_settings(
+        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ
+    ).settle()
     known = pairs(host, keys)
-    tenant = pipeline.open_tenant(held, host)
+    tenant = pipeline.open_tenant(settings, host)
     wanted = {app: stage for name in names for app, stage in _apps(name, known)}
-    return tuple(_of(app_named(name, tenant), stage, held, host) for name, stage in wanted.items())
+    return tuple(_of(app_named(name, tenant), stage, settings, host) for name, stage in wanted.items())
 
 
 def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
@@ -48,16 +50,16 @@ def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
     return [(name, None)]
 
 
-def _of(app: CustomApp, stage: Stage | None, held: Settings, host: Host) -> FleetApp:
-    tenant = pipeline.open_tenant(held, host)
-    remembered = store_of(held).remembered()
+def _of(app: CustomApp, stage: Stage | None, settings: Settings, host: Host) -> FleetApp:
+    tenant = pipeline.open_tenant(settings, host)
+    remembered = store_of(settings).remembered()
     release = candidates.live_release(app, plan.ledger(app, remembered), host.now())
     return FleetApp(
         name=app.name,
         figures=fleet.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
         stage=stage,
         version=release.version,
-        link=pipeline.console_link(held.api_url, app),
+        link=pipeline.console_link(settings.api_url, app),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from kandji_uploader._util.prehash import Begun
+from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError, StillProcessingError
 from kandji_uploader.http.addresses import safe_address
 from kandji_uploader.http.tries import LostAnswerError, Policy, Say, spoken, with_tries
@@ -178,7 +178,7 @@ class Client:
         return ticket
 
     def upload(
-        self, ticket: UploadTicket, path: Path, progress: Progress | None = None, begun: Begun | None = None
+        self, ticket: UploadTicket, path: Path, progress: Progress | None = None, begun: PartialDigest | None = None
     ) -> str:
         """Send a file to the store; returns the sha256 (hex) of the bytes that were sent. For `begun` see `UploadForm`.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from kandji_uploader._util.files import Identity, identity
-from kandji_uploader._util.prehash import Begun
+from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.errors import InstallerChangedError, InstallerError
 from kandji_uploader.http import BLOCK
 
@@ -46,7 +46,11 @@ class UploadForm:
     """
 
     def __init__(
-        self, path: Path, fields: Mapping[str, str], progress: Progress | None = None, begun: Begun | None = None
+        self,
+        path: Path,
+        fields: Mapping[str, str],
+        progress: Progress | None = None,
+        begun: PartialDigest | None = None,
     ) -> None:
         self._path = path
         self._progress = progress
@@ -182,7 +186,7 @@ class _Digest:
         begun: the digest of the first bytes; those are only passed by.
     """
 
-    def __init__(self, begun: Begun | None) -> None:
+    def __init__(self, begun: PartialDigest | None) -> None:
         self._sha256 = begun.digest.copy() if begun is not None else hashlib.sha256()
         self._known = begun.size if begun is not None else 0
         self._made = 0

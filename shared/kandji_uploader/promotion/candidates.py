@@ -19,11 +19,11 @@ from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Pro
 from kandji_uploader.promotion import rules as promotion
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.publish import matching, plan, releases
-from kandji_uploader.publish.plan import Identity, Installer, Question, TargetPlan, Tenant
-from kandji_uploader.publish.refresh import Place, gather, with_digest
+from kandji_uploader.publish.plan import Identity, Installer, PlanInput, TargetPlan, Tenant
+from kandji_uploader.publish.refresh import RunContext, refresh, with_digest
 from kandji_uploader.publish.releases import Contents, Ledger, Release
 from kandji_uploader.publish.sources import NotReadAhead
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import DigestCache
 from kandji_uploader.status import summary as fleet
 
@@ -33,7 +33,7 @@ _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
 
 
 @dataclass(frozen=True)
-class Held(NotReadAhead):
+class StoredRelease(NotReadAhead):
     """A release as an installer that is in Kandji's store: nothing of it is on this machine.
 
     Attributes:
@@ -96,13 +96,13 @@ class Step:
 
     Attributes:
         plan: what is to become of the prod app.
-        question: what the plan was made from.
+        plan_input: what the plan was made from.
         decision: the rules' verdict.
         news: whether it is held for another reason than at the run before.
     """
 
     plan: TargetPlan
-    question: Question
+    plan_input: PlanInput
     decision: Decision
     news: bool = False
 
@@ -110,54 +110,56 @@ class Step:
 # Before the test app gets another installer
 
 
-def entering(question: Question, plans: Sequence[TargetPlan], prod: Target, place: Place) -> Question:
-    """The question with what is to be remembered of the test app, if it gets another release.
+def entering(plan_input: PlanInput, plans: Sequence[TargetPlan], prod: Target, context: RunContext) -> PlanInput:
+    """The plan input with what is to be remembered of the test app, if it gets another release.
 
     That may be the same installer with another script. The Macs are asked about the release that is about to be
     replaced, since its health cannot be told afterwards.
     """
     each = next((each for each in plans if each.target.stage is Stage.TEST and each.action in _GOING_ON), None)
     if each is None:
-        return question
-    coming = _coming(question, each.target, prod, place)
+        return plan_input
+    coming = _coming(plan_input, each.target, prod, context)
     ledger, live = Ledger(), None
     if each.app is not None:
-        ledger = plan.ledger(each.app, question.remembered)
-        live = live_release(each.app, ledger, place.now)
+        ledger = plan.ledger(each.app, plan_input.remembered)
+        live = live_release(each.app, ledger, context.now)
         if not each.needs_file and not _another(coming, live, each):
-            return question
-        live = _asked(live, each.app, place)
-    in_prod = _meant(prod, place, question.installer.name).app
-    above = _standing(in_prod, question, Ledger(), place).version if in_prod else ""
+            return plan_input
+        live = _asked(live, each.app, context)
+    in_prod = _meant(prod, context, plan_input.installer.name).app
+    above = _standing(in_prod, plan_input, Ledger(), context).version if in_prod else ""
     after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
-    return replace(question, notes={Stage.TEST: releases.to_notes(after)})
+    return replace(plan_input, notes={Stage.TEST: releases.to_notes(after)})
 
 
 _GOING_ON = (Action.CREATE, Action.UPDATE, Action.UNCHANGED)
 _OF_A_RELEASE = {"preinstall_script", "postinstall_script", "restart", "unzip_location"}
 
 
-def _coming(question: Question, test: Target, prod: Target, place: Place) -> Release:
-    coming = plan.coming(question, question.installer.sha256 or "", place.now)
-    mine, theirs = plan.contents(test, question), plan.contents(prod, question)
-    digest, urgent = releases.digest_of(coming.sha256, mine, theirs), question.settings.urgent or ""
+def _coming(plan_input: PlanInput, test: Target, prod: Target, context: RunContext) -> Release:
+    coming = plan.coming(plan_input, plan_input.installer.sha256 or "", context.now)
+    mine, theirs = plan.contents(test, plan_input), plan.contents(prod, plan_input)
+    digest, urgent = releases.digest_of(coming.sha256, mine, theirs), plan_input.settings.urgent or ""
     return replace(coming, digest=digest, given=theirs.given, urgent=urgent)
 
 
-def urgently(question: Question, plans: Sequence[TargetPlan], targets: tuple[Target, Target], place: Place) -> Question:
-    """The question with what is to be remembered of both apps, test and prod, where a release goes to both at once."""
+def urgently(
+    plan_input: PlanInput, plans: Sequence[TargetPlan], targets: tuple[Target, Target], context: RunContext
+) -> PlanInput:
+    """The plan input with the notes of both apps, test and prod, where a release goes to both at once."""
     test, prod = targets
-    question = entering(question, plans, prod, place)
-    coming = _coming(question, test, prod, place)
+    plan_input = entering(plan_input, plans, prod, context)
+    coming = _coming(plan_input, test, prod, context)
     each = next(each for each in plans if each.target.stage is Stage.PROD)
     ledger, live = Ledger(), None
     if each.app is not None:
-        ledger = plan.ledger(each.app, question.remembered)
-        live = live_release(each.app, ledger, place.now)
+        ledger = plan.ledger(each.app, plan_input.remembered)
+        live = live_release(each.app, ledger, context.now)
         if not each.needs_file and not _another(coming, live, each):
-            return question
+            return plan_input
     after = releases.replaced(ledger, live, coming, keep=releases.KEPT_FORMER)
-    return replace(question, notes={**question.notes, Stage.PROD: releases.to_notes(after)})
+    return replace(plan_input, notes={**plan_input.notes, Stage.PROD: releases.to_notes(after)})
 
 
 def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
@@ -203,31 +205,31 @@ def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
     )
 
 
-def _asked(release: Release, app: CustomApp, place: Place) -> Release:
+def _asked(release: Release, app: CustomApp, context: RunContext) -> Release:
     """The release with what its Macs say now; without, where no rule asks or the status cannot be read."""
-    rules = place.settings.promotion
+    rules = context.settings.promotion
     if rules is None or not rules.asks_macs:
         return release
     updated = fleet.moment(app.file_updated or "")
     since = max(release.at, updated.timestamp()) if updated else release.at
     try:
-        statuses = place.tenant.client.library_item_statuses(app.id)
-        return replace(release, health=promotion.weigh(statuses, release.version, since, place.now))
+        statuses = context.tenant.client.library_item_statuses(app.id)
+        return replace(release, health=promotion.weigh(statuses, release.version, since, context.now))
     except (ApiError, NetworkError) as problem:
-        place.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
+        context.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
         return release
 
 
 # Moving on
 
 
-def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, force: bool = False) -> Step:
+def step(prod: Target, test: Target, context: RunContext, *, at_once: bool = False, force: bool = False) -> Step:
     """What is to become of the prod app, given what the test app has and had.
 
     Args:
         prod: the prod app.
         test: the test app.
-        place: where; its settings hold the rules.
+        context: where; its settings hold the rules.
         at_once: do not wait for `after_days`.
         force: also over a file that somebody else has put into the prod app.
 
@@ -236,36 +238,36 @@ def step(prod: Target, test: Target, place: Place, *, at_once: bool = False, for
         AuditScriptError: nothing tells what the prod app's audit script should look for.
         NetworkError, ApiError: the tenant could not be read.
     """
-    rules, urgent = place.settings.promotion, place.settings.urgent
+    rules, urgent = context.settings.promotion, context.settings.urgent
     assert rules is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
-    source, question = _meant(test, place), _bare(place)
+    source, plan_input = _meant(test, context), _bare(context)
     if source.app is None:
         text = f"there is no test app to promote from: {source.why} ({test.name!r})"
-        return Step(TargetPlan(prod, Action.HELD, text), question, Decision(Kind.NO_TEST, text))
-    match = _meant(prod, place, source.app.file_name)
+        return Step(TargetPlan(prod, Action.HELD, text), plan_input, Decision(Kind.NO_TEST, text))
+    match = _meant(prod, context, source.app.file_name)
     if match.candidates:
-        return Step(plan.plan_target(prod, replace(question, installer=_named(source.app))), question, _UNDECIDED)
-    test_app = with_digest(source.app, place)
-    app = with_digest(match.app, place) if match.app else None
-    pair = _pair(test, prod, test_app, app, question, place)
+        return Step(plan.plan_target(prod, replace(plan_input, installer=_named(source.app))), plan_input, _UNDECIDED)
+    test_app = with_digest(source.app, context)
+    app = with_digest(match.app, context) if match.app else None
+    pair = _pair(test, prod, test_app, app, plan_input, context)
     standing = pair.by_name if force else pair.standing
     live = pair.live
-    if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, place.now)):
-        live = _asked(live, test_app, place)
+    if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, context.now)):
+        live = _asked(live, test_app, context)
     if urgent:
-        decision = promotion.decide(live, (), Promotion(), standing, place.now, at_once=True)
+        decision = promotion.decide(live, (), Promotion(), standing, context.now, at_once=True)
     else:
         decision = promotion.decide(
-            live, pair.candidates, rules, standing, place.now, at_once=at_once, clock_ahead=place.clock_ahead
+            live, pair.candidates, rules, standing, context.now, at_once=at_once, clock_ahead=context.clock_ahead
         )
     if decision.release is None:
-        return _staying(pair, decision, standing, place)
+        return _staying(pair, decision, standing, context)
     if app is not None and not force and pair.ledger.current and not noted(app, pair.ledger):
-        return _edited(prod, app, decision, question)
+        return _edited(prod, app, decision, plan_input)
     goal = pair.moved.target(decision.release, live=decision.release.key == live.key)
     if goal is None:
-        return _waiting(prod, app, _lost(decision.release), standing, question)
-    return _moving(*goal, app, pair.ledger, decision, place, force=force)
+        return _waiting(prod, app, _lost(decision.release), standing, plan_input)
+    return _moving(*goal, app, pair.ledger, decision, context, force=force)
 
 
 @dataclass(frozen=True)
@@ -275,7 +277,7 @@ class _Pair:
     Attributes:
         prod: the prod app that is meant.
         app: the prod app; None where it is to be created.
-        question: what plans are made from.
+        plan_input: what plans are made from.
         ledger: what is known of the prod app's releases.
         live: what the test app has.
         candidates: what it had, as far as its contents can still be had.
@@ -286,7 +288,7 @@ class _Pair:
 
     prod: Target
     app: CustomApp | None
-    question: Question
+    plan_input: PlanInput
     ledger: Ledger
     live: Release
     candidates: tuple[Release, ...]
@@ -296,19 +298,19 @@ class _Pair:
 
 
 def _pair(
-    test: Target, prod: Target, test_app: CustomApp, app: CustomApp | None, question: Question, place: Place
+    test: Target, prod: Target, test_app: CustomApp, app: CustomApp | None, plan_input: PlanInput, context: RunContext
 ) -> _Pair:
-    ledger = plan.ledger(app, question.remembered) if app else Ledger()
-    soaking = plan.ledger(test_app, question.remembered)
-    live = live_release(test_app, soaking, place.now)
-    moved = _Moved(test, prod, test_app, app, replace(question, installer=_kind(live)))
-    standing = _standing(app, question, soaking, place)
+    ledger = plan.ledger(app, plan_input.remembered) if app else Ledger()
+    soaking = plan.ledger(test_app, plan_input.remembered)
+    live = live_release(test_app, soaking, context.now)
+    moved = _Moved(test, prod, test_app, app, replace(plan_input, installer=_kind(live)))
+    standing = _standing(app, plan_input, soaking, context)
     standing = replace(standing, digest=standing.digest or moved.known_in_prod(live))
     named = _disputed(app, ledger, standing) if app is not None else ""
     return _Pair(
         prod,
         app,
-        question,
+        plan_input,
         ledger,
         live,
         tuple(item for item in soaking.former if moved.target(item)),
@@ -318,30 +320,30 @@ def _pair(
     )
 
 
-def _staying(pair: _Pair, decision: Decision, standing: Standing, place: Place) -> Step:
+def _staying(pair: _Pair, decision: Decision, standing: Standing, context: RunContext) -> Step:
     """Nothing moves: the prod app is left as it is, or what somebody did to its audit script is repaired or told."""
     if pair.app is not None:
         if decision.kind is Kind.CURRENT and promotion.newer(pair.live, pair.by_name, live=True):
-            return _unclear(pair.prod, pair.app, pair.live, standing, pair.question)
-        drift = _drift(pair.prod, pair.app, pair.ledger, decision, place)
+            return _unclear(pair.prod, pair.app, pair.live, standing, pair.plan_input)
+        drift = _drift(pair.prod, pair.app, pair.ledger, decision, context)
         if drift is not None:
             return drift
-    return _waiting(pair.prod, pair.app, decision, standing, pair.question)
+    return _waiting(pair.prod, pair.app, decision, standing, pair.plan_input)
 
 
 _UNDECIDED = Decision(Kind.UNKNOWN, "")
 
 
-def _bare(place: Place) -> Question:
-    """A question without an installer, to find apps with."""
-    return Question(
+def _bare(context: RunContext) -> PlanInput:
+    """A plan input without an installer, to find apps with."""
+    return PlanInput(
         installer=Installer("", InstallType.PACKAGE, 0),
         identity=Identity(),
-        tenant=Tenant(place.tenant.apps()),
-        settings=replace(place.settings, create_new=False),
+        tenant=Tenant(context.tenant.apps()),
+        settings=replace(context.settings, create_new=False),
         template="",
-        now=int(place.now),
-        remembered=place.store.remembered(),
+        now=int(context.now),
+        remembered=context.store.remembered(),
     )
 
 
@@ -353,29 +355,29 @@ def _kind(release: Release) -> Installer:
     return Installer("", release.install_type, 0)
 
 
-def _meant(target: Target, place: Place, file_name: str = "") -> matching.Match:
-    question = replace(_bare(place), installer=Installer(_SUFFIX.sub("", file_name), InstallType.PACKAGE, 0))
-    if plan.needs_categories((target,), question.tenant, question.settings):
-        question = replace(question, tenant=replace(question.tenant, categories=place.tenant.categories()))
-    return plan.find(target, question)
+def _meant(target: Target, context: RunContext, file_name: str = "") -> matching.Match:
+    plan_input = replace(_bare(context), installer=Installer(_SUFFIX.sub("", file_name), InstallType.PACKAGE, 0))
+    if plan.needs_categories((target,), plan_input.tenant, plan_input.settings):
+        plan_input = replace(plan_input, tenant=replace(plan_input.tenant, categories=context.tenant.categories()))
+    return plan.find(target, plan_input)
 
 
 def _all(ledger: Ledger) -> tuple[Release, ...]:
     return (*ledger.former, *filter(None, [ledger.current]))
 
 
-def _standing(app: CustomApp | None, question: Question, soaking: Ledger, place: Place) -> Standing:
+def _standing(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, context: RunContext) -> Standing:
     """Where the prod app stands.
 
     The file decides what a version is. Only of one that nobody noted, the highest counts that its name and the audit
     script say, so as never to go backwards.
     """
-    pin, withdrawn = place.settings.pin_version, soaking.rolled_back
+    pin, withdrawn = context.settings.pin_version, soaking.rolled_back
     if app is None:
         return Standing(pin=pin, withdrawn=withdrawn)
-    ledger = plan.ledger(app, question.remembered)
+    ledger = plan.ledger(app, plan_input.remembered)
     reading = audit.read(app.audit_script)
-    live = live_release(app, ledger, place.now)
+    live = live_release(app, ledger, context.now)
     known = [item.version for item in _all(soaking) if item.sha256 and item.sha256 == live.sha256]
     if not noted(app, ledger):
         known += [live.version, reading.version or ""]
@@ -391,7 +393,9 @@ def _standing(app: CustomApp | None, question: Question, soaking: Ledger, place:
     )
 
 
-def _waiting(prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, question: Question) -> Step:
+def _waiting(
+    prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, plan_input: PlanInput
+) -> Step:
     """Nothing moves; whether that is news, the state folder tells."""
     actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED}
     found = TargetPlan(
@@ -401,14 +405,14 @@ def _waiting(prod: Target, app: CustomApp | None, decision: Decision, standing: 
         app=app,
         enforcement=plan.enforcement_of(app) if app else "",
     )
-    question = replace(question, identity=Identity(version=standing.version or None))
+    plan_input = replace(plan_input, identity=Identity(version=standing.version or None))
     if app is not None:
-        question = replace(question, installer=_named(app))
-    before = question.remembered.get(_held_key(prod), {}).get("held")
-    return Step(found, question, decision, news=decision.kind not in _QUIET and before != decision.kind.value)
+        plan_input = replace(plan_input, installer=_named(app))
+    before = plan_input.remembered.get(_held_key(prod), {}).get("held")
+    return Step(found, plan_input, decision, news=decision.kind not in _QUIET and before != decision.kind.value)
 
 
-def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, place: Place) -> Step | None:
+def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, context: RunContext) -> Step | None:
     """The repair of an audit script that enforces another version than that of the file it belongs to, if it does.
 
     The file decides what a version is. A script that was edited upward would hold every release back, and one that was
@@ -422,11 +426,11 @@ def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, pla
     kept = replace(
         prod, blocking_applications=reading.blocking_applications, minimum_os_version=reading.minimum_os_version
     )
-    question = put_question(kept, app, replace(live, file_key=app.file_key), ledger, place, by_hand=True)
-    found = plan.plan_target(kept, question)
+    plan_input = plan_input_of_release(kept, app, replace(live, file_key=app.file_key), ledger, context, by_hand=True)
+    found = plan.plan_target(kept, plan_input)
     fields = MappingProxyType({"audit_script": found.fields["audit_script"]})
     why = f"its audit script enforced {reading.version}, and the file that it belongs to is {live}; {decision.reason}"
-    return Step(replace(found, fields=fields, reason=why, warnings=(f"{app.name}: {why}",)), question, decision)
+    return Step(replace(found, fields=fields, reason=why, warnings=(f"{app.name}: {why}",)), plan_input, decision)
 
 
 def _disputed(app: CustomApp, ledger: Ledger, standing: Standing) -> str:
@@ -438,32 +442,32 @@ def _disputed(app: CustomApp, ledger: Ledger, standing: Standing) -> str:
     return named if version.compare(script, named) > 0 else ""
 
 
-def _unclear(prod: Target, app: CustomApp, live: Release, standing: Standing, question: Question) -> Step:
+def _unclear(prod: Target, app: CustomApp, live: Release, standing: Standing, plan_input: PlanInput) -> Step:
     text = (
         f"the audit script of {app.name!r} enforces {standing.version}, but its file is called {app.file_name}, and "
         f"nothing here knows which is true, so {live} is not put over it. Correct MINIMUM_ENFORCED_VERSION there; or "
         "if it may be: kandji-uploader promote --force"
     )
-    question = replace(question, installer=_named(app))
-    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), question, Decision(Kind.UNKNOWN, text))
+    plan_input = replace(plan_input, installer=_named(app))
+    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), plan_input, Decision(Kind.UNKNOWN, text))
 
 
-def remember(prod: Target, step: Step, place: Place) -> None:
+def remember(prod: Target, step: Step, context: RunContext) -> None:
     """Note why the prod app is held, so that the next run tells it only if the reason is another one."""
-    place.store.remember(_held_key(prod), {} if step.plan.action.writes else {"held": step.decision.kind.value})
+    context.store.remember(_held_key(prod), {} if step.plan.action.writes else {"held": step.decision.kind.value})
 
 
 def _held_key(prod: Target) -> str:
     return f"held {prod.name}"
 
 
-def _edited(prod: Target, app: CustomApp, decision: Decision, question: Question) -> Step:
+def _edited(prod: Target, app: CustomApp, decision: Decision, plan_input: PlanInput) -> Step:
     text = (
         f"{app.name!r} holds {app.file_name}, which this tool did not put there, so {decision.release} is not put "
         "over it. If it may be: kandji-uploader promote --force"
     )
-    question = replace(question, installer=_named(app))
-    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), question, decision)
+    plan_input = replace(plan_input, installer=_named(app))
+    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), plan_input, decision)
 
 
 def _lost(release: Release) -> Decision:
@@ -483,14 +487,14 @@ class _Moved:
         prod: the prod app that is meant.
         source: the test app as it is.
         app: the prod app as it is; None where it is to be created.
-        question: whose settings hold; of its installer the type counts.
+        plan_input: whose settings hold; of its installer the type counts.
     """
 
     test: Target
     prod: Target
     source: CustomApp
     app: CustomApp | None
-    question: Question
+    plan_input: PlanInput
 
     def target(self, release: Release, *, live: bool = False) -> tuple[Target, Settings] | None:
         """The prod app with the contents of a release, and the settings for it; None where they are not known.
@@ -499,10 +503,10 @@ class _Moved:
         the test app has what the settings give.
         """
         if not release.digest:
-            if live and self._in_line(self.source, plan.contents(self.test, self.question)):
-                return self.prod, self.question.settings
+            if live and self._in_line(self.source, plan.contents(self.test, self.plan_input)):
+                return self.prod, self.plan_input.settings
             bare = replace(self.prod, preinstall_script=None, postinstall_script=None, restart=None)
-            return bare, self.question.settings
+            return bare, self.plan_input.settings
         for test, prod in self._known(release.given):
             if releases.digest_of(release.sha256, test, prod) == release.digest:
                 return self._with(prod)
@@ -512,15 +516,15 @@ class _Moved:
         """The digest to take the prod app for that nobody noted one of: that of `live` if it has all that is given."""
         if self.app is None or not live.digest:
             return ""
-        return live.digest if self._in_line(self.app, plan.contents(self.prod, self.question)) else "another"
+        return live.digest if self._in_line(self.app, plan.contents(self.prod, self.plan_input)) else "another"
 
     def _known(self, given: str) -> list[tuple[Contents, Contents]]:
         apps = [plan.live_contents(app, given) for app in (self.source, self.app) if app is not None]
-        settings = plan.contents(self.test, self.question), plan.contents(self.prod, self.question)
+        settings = plan.contents(self.test, self.plan_input), plan.contents(self.prod, self.plan_input)
         return [settings, *((one, one) for one in apps), (apps[0], apps[-1])]
 
     def _with(self, contents: Contents) -> tuple[Target, Settings]:
-        settings, folder = self.question.settings, contents.unzip_location
+        settings, folder = self.plan_input.settings, contents.unzip_location
         target = replace(
             self.prod,
             preinstall_script=contents.preinstall_script,
@@ -544,26 +548,32 @@ def _moving(
     app: CustomApp | None,
     ledger: Ledger,
     decision: Decision,
-    place: Place,
+    context: RunContext,
     *,
     force: bool,
 ) -> Step:
     release = decision.release
     assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
-    live = live_release(app, ledger, place.now) if app else None
+    live = live_release(app, ledger, context.now) if app else None
     urgent = settings.urgent or ""
-    put = replace(release, at=place.now, until=0.0, health=None, urgent=urgent)
+    put = replace(release, at=context.now, until=0.0, health=None, urgent=urgent)
     after = releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
-    question = put_question(prod, app, release, after, replace(place, settings=settings), by_hand=force)
-    found = plan.plan_target(prod, question)
+    plan_input = plan_input_of_release(prod, app, release, after, replace(context, settings=settings), by_hand=force)
+    found = plan.plan_target(prod, plan_input)
     reason = f"urgent: {urgent}; {decision.reason}" if urgent else decision.reason
     reason = reason if found.action.writes else found.reason
-    return Step(replace(found, reason=reason), question, decision)
+    return Step(replace(found, reason=reason), plan_input, decision)
 
 
-def put_question(
-    target: Target, app: CustomApp | None, release: Release, after: Ledger, place: Place, *, by_hand: bool = False
-) -> Question:
+def plan_input_of_release(
+    target: Target,
+    app: CustomApp | None,
+    release: Release,
+    after: Ledger,
+    context: RunContext,
+    *,
+    by_hand: bool = False,
+) -> PlanInput:
     """All that a plan needs that puts a release, which is in the store already, into an app.
 
     Args:
@@ -571,13 +581,13 @@ def put_question(
         app: the app as it is; None where it is to be created.
         release: what it is to have.
         after: what its audit script is to remember then.
-        place: where.
-        by_hand: whether an admin asked for this very release; see `Question`.
+        context: where.
+        by_hand: whether an admin asked for this very release; see `PlanInput`.
 
-    Raises: as `gather`.
+    Raises: as `refresh`.
     """
-    settings = replace(place.settings, create_new=False)
-    source = Held(release, audit.read(app.audit_script if app else ""))
-    question = gather((target,), source, replace(place, given=Given(), settings=settings))
-    installer = replace(question.installer, sha256=release.sha256 or None)
-    return replace(question, installer=installer, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)
+    settings = replace(context.settings, create_new=False)
+    source = StoredRelease(release, audit.read(app.audit_script if app else ""))
+    plan_input = refresh((target,), source, replace(context, given=RecipeFacts(), settings=settings))
+    installer = replace(plan_input.installer, sha256=release.sha256 or None)
+    return replace(plan_input, installer=installer, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)

@@ -199,13 +199,13 @@ def decide(
         return Decision(Kind.CURRENT, f"the test app has nothing newer than {standing.version or 'the prod app'}")
     if said := clock_problem(clock_ahead):
         return Decision(Kind.CLOCK, f"{said}; nothing is promoted until it is right")
-    held: list[Decision] = []
+    blocked: list[Decision] = []
     for release in ahead:
         decision = _judge(release, rules, standing, now, at_once=at_once)
         if decision.kind is Kind.PROMOTE:
             return decision
-        held.append(decision)
-    return replace(held[0], reason="; ".join(item.reason for item in held[:3]))
+        blocked.append(decision)
+    return replace(blocked[0], reason="; ".join(item.reason for item in blocked[:3]))
 
 
 def _judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:

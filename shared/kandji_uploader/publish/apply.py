@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader._util.prehash import Begun
+from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import (
     ApiError,
@@ -48,7 +48,7 @@ _FRESH = 2.0
 
 
 @dataclass(frozen=True)
-class Tools:
+class ApplyContext:
     """What applying a plan works with.
 
     Attributes:
@@ -76,7 +76,7 @@ class Tools:
     outcome: Callable[[TargetPlan, CustomApp | None, str], Outcome]
     say: Callable[[str], None]
     progress: Progress | None = None
-    begun: Callable[[], Begun | None] = lambda: None
+    begun: Callable[[], PartialDigest | None] = lambda: None
     check_unchanged: Callable[[], None] = lambda: None
     gone: str = ""
     listed: tuple[CustomApp, ...] = ()
@@ -104,12 +104,14 @@ class _Work:
         self.replaced: CustomApp | None = None
         self.done = False
 
-    def carry_on(self, step: Callable[[_Work, _Upload, Tools], None], upload: _Upload, tools: Tools) -> None:
+    def carry_on(
+        self, step: Callable[[_Work, _Upload, ApplyContext], None], upload: _Upload, context: ApplyContext
+    ) -> None:
         """Do the next step, if none before has failed."""
         if self.error:
             return
         try:
-            step(self, upload, tools)
+            step(self, upload, context)
         except KandjiUploaderError as problem:
             self.error = str(problem)
 
@@ -118,13 +120,13 @@ class _Work:
         """Whether it is done or has failed."""
         return self.done or bool(self.error)
 
-    def outcome(self, tools: Tools) -> Outcome:
+    def outcome(self, context: ApplyContext) -> Outcome:
         """What became of it."""
-        found = tools.outcome(self.plan, self.app, self.error)
+        found = context.outcome(self.plan, self.app, self.error)
         return replace(found, action=Action.FAILED) if self.error else found
 
 
-def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...], str]:
+def apply(plans: Sequence[TargetPlan], context: ApplyContext) -> tuple[tuple[Outcome, ...], str]:
     """Carry out every target's plan; returns the outcomes and the installer's sha256 ("" where it stayed unknown).
 
     A target that fails does not keep the others from being tried.
@@ -132,61 +134,61 @@ def apply(plans: Sequence[TargetPlan], tools: Tools) -> tuple[tuple[Outcome, ...
     Raises:
         InterruptedRunError: SIGINT or SIGTERM; its text says what was done and what was not.
     """
-    upload = _Upload(tools)
+    upload = _Upload(context)
     works = [_Work(plan) for plan in plans]
     try:
         for work in works:
-            tools.say(work.plan.told)
-            work.carry_on(_write, upload, tools)
+            context.say(work.plan.told)
+            work.carry_on(_write, upload, context)
         if any(work.made or work.replaced for work in works):
-            _wait(tools)
+            _wait(context)
         for work in works:
-            work.carry_on(_finish, upload, tools)
+            work.carry_on(_finish, upload, context)
     except KeyboardInterrupt:
-        tools.tenant.forget_apps()
+        context.tenant.forget_apps()
         raise InterruptedRunError(_interrupted(works)) from None
-    outcomes = tuple(work.outcome(tools) for work in works)
+    outcomes = tuple(work.outcome(context) for work in works)
     if all(not outcome.action.bad for outcome in outcomes):
         upload.done()
     return outcomes, upload.sha256
 
 
-def _wait(tools: Tools) -> None:
-    if tools.settle_time:
-        tools.say(f"looking in {spoken(tools.settle_time)} whether another machine was at the same apps")
-    tools.tenant.client.wait(tools.settle_time)
+def _wait(context: ApplyContext) -> None:
+    if context.settle_time:
+        context.say(f"looking in {spoken(context.settle_time)} whether another machine was at the same apps")
+    context.tenant.client.wait(context.settle_time)
 
 
-def _write(work: _Work, upload: _Upload, tools: Tools) -> None:
+def _write(work: _Work, upload: _Upload, context: ApplyContext) -> None:
     if work.plan.action is Action.CREATE:
-        _create(work, upload, tools)
+        _create(work, upload, context)
     elif work.plan.action is Action.UPDATE:
-        _update(work, upload, tools)
+        _update(work, upload, context)
     work.done = work.made is None and not work.plan.assign
 
 
-def _finish(work: _Work, upload: _Upload, tools: Tools) -> None:
+def _finish(work: _Work, upload: _Upload, context: ApplyContext) -> None:
     """See to it that what was written is the only one and is there still, and assign it to its Blueprints."""
     if work.made is not None:
-        _stay_alone(work, upload, tools)
+        _stay_alone(work, upload, context)
         if work.replaced is not None:  # just now, in place of what we made
-            _wait(tools)
+            _wait(context)
     if work.replaced is not None:
-        _stay_written(work, upload, tools)
+        _stay_written(work, upload, context)
     if work.app is not None and not work.plan.action.bad:
-        _assign(work.plan, work.app, tools)
+        _assign(work.plan, work.app, context)
     work.done = True
 
 
 class _Upload:
     """The one upload of a run: made when the first target needs it, then shared by all."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, context: ApplyContext) -> None:
+        self._tools = context
         self._failure: KandjiUploaderError | None = None
         self.begun = time.time()
-        self.file_key = tools.installer.file_key
-        self.sha256 = tools.installer.sha256 or ""
+        self.file_key = context.installer.file_key
+        self.sha256 = context.installer.sha256 or ""
         self._reused = self.file_key is not None
 
     def key(self) -> str:
@@ -226,84 +228,84 @@ class _Upload:
             self._tools.store.forget_upload(self.sha256)
 
     def _send(self) -> str:
-        tools, client = self._tools, self._tools.tenant.client
-        tools.check_unchanged()
+        context, client = self._tools, self._tools.tenant.client
+        context.check_unchanged()
         for number in range(1, _TICKETS + 1):
-            ticket = client.request_upload(tools.installer.name)
+            ticket = client.request_upload(context.installer.name)
             try:
-                sha256 = client.upload(ticket, tools.path, tools.progress, tools.begun())
+                sha256 = client.upload(ticket, context.path, context.progress, context.begun())
                 break
             except UploadExpiredError:
                 if number == _TICKETS:
                     raise
-                tools.say("the leave to upload has expired; asking for a new one")
-        if tools.installer.sha256 not in (None, sha256):
-            raise InstallerChangedError(tools.path)
+                context.say("the leave to upload has expired; asking for a new one")
+        if context.installer.sha256 not in (None, sha256):
+            raise InstallerChangedError(context.path)
         self.sha256 = sha256
         try:
-            tools.store.note_upload(JournalEntry(sha256, ticket.file_key, tools.installer.size, time.time()))
+            context.store.note_upload(JournalEntry(sha256, ticket.file_key, context.installer.size, time.time()))
         except StateError as problem:
             # The bytes are there: to go on with them is the one way not to send them again.
-            tools.say(f"the upload cannot be remembered for the next run, and is used in this one: {problem}")
+            context.say(f"the upload cannot be remembered for the next run, and is used in this one: {problem}")
         return ticket.file_key
 
 
-def _create(work: _Work, upload: _Upload, tools: Tools) -> None:
+def _create(work: _Work, upload: _Upload, context: ApplyContext) -> None:
     plan = work.plan
     key = upload.key()
-    there = _made_meanwhile(plan, upload, tools)
-    if there is not None and _go_on_with(work, there, upload, tools):
+    there = _made_meanwhile(plan, upload, context)
+    if there is not None and _go_on_with(work, there, upload, context):
         return
-    tools.check_unchanged()
+    context.check_unchanged()
     try:
-        made = _create_and_look({**plan.fields, "file_key": key}, tools)
+        made = _create_and_look({**plan.fields, "file_key": key}, context)
     except RejectedError as problem:
         if "file_key" not in problem.body or not upload.send_anew():
             raise
-        made = _create_and_look({**plan.fields, "file_key": upload.key()}, tools)
+        made = _create_and_look({**plan.fields, "file_key": upload.key()}, context)
     app = made.app
     work.app = app
-    tools.store.note_created(Created(app.name, app.id, app.file_key, time.time()))
-    tools.tenant.put(app)
-    answered = _other_digest(app, upload.sha256, tools)
+    context.store.note_created(Created(app.name, app.id, app.file_key, time.time()))
+    context.tenant.put(app)
+    answered = _other_digest(app, upload.sha256, context)
     if answered:
         upload.distrust(_wrong_bytes(app, answered, upload.sha256, "nothing was done with it"))
-        raise _wrong_bytes(app, answered, upload.sha256, _deleted_again(app, tools))
+        raise _wrong_bytes(app, answered, upload.sha256, _deleted_again(app, context))
     work.made = made
 
 
-def _known(name: str, tools: Tools) -> frozenset[str]:
+def _known(name: str, context: ApplyContext) -> frozenset[str]:
     """The apps of a name which the plan was made with; whatever else is called so came meanwhile."""
-    return frozenset(app.id for app in tools.listed if app.name == name)
+    return frozenset(app.id for app in context.listed if app.name == name)
 
 
-def _made_meanwhile(plan: TargetPlan, upload: _Upload, tools: Tools) -> CustomApp | None:
+def _made_meanwhile(plan: TargetPlan, upload: _Upload, context: ApplyContext) -> CustomApp | None:
     """The app of that name that somebody has made since the plan's list was fetched; None where there is none.
 
     The list may lag behind or come out of a cache, so an app that this machine made before is asked for itself.
     """
     name = plan.target.name
-    if tools.another:
+    if context.another:
         return None
-    tools.tenant.forget_apps(before=max(upload.begun, time.time() - _FRESH))
-    known = _known(name, tools)
-    found = one_app.newcomers(tools.tenant, name, known)
+    context.tenant.forget_apps(before=max(upload.begun, time.time() - _FRESH))
+    known = _known(name, context)
+    found = one_app.newcomers(context.tenant, name, known)
     if found:
         return found[0]
-    for entry in tools.store.created(name):
+    for entry in context.store.created(name):
         if entry.app_id in known:
             continue
         try:
-            app = tools.tenant.client.get_custom_app(entry.app_id)
+            app = context.tenant.client.get_custom_app(entry.app_id)
         except NotFoundError:
-            tools.store.forget_created(entry.app_id)
+            context.store.forget_created(entry.app_id)
             continue
         if app.name == name:
             return app
     return None
 
 
-def _go_on_with(work: _Work, there: CustomApp, upload: _Upload, tools: Tools) -> bool:
+def _go_on_with(work: _Work, there: CustomApp, upload: _Upload, context: ApplyContext) -> bool:
     """Take an app that another run has made at the same moment for ours; False if it has gone again.
 
     With the same bytes it is done, otherwise it is planned again as an update. Where somebody wanted another kind of
@@ -311,11 +313,11 @@ def _go_on_with(work: _Work, there: CustomApp, upload: _Upload, tools: Tools) ->
     """
     plan, name = work.plan, there.name
     try:
-        live = tools.tenant.client.get_custom_app(there.id)
+        live = context.tenant.client.get_custom_app(there.id)
     except NotFoundError:
-        tools.tenant.drop(there.id)
+        context.tenant.drop(there.id)
         return False
-    tools.tenant.put(live)
+    context.tenant.put(live)
     work.made, work.app = None, live
     unlike = _unlike(plan, live)
     if unlike:
@@ -325,13 +327,13 @@ def _go_on_with(work: _Work, there: CustomApp, upload: _Upload, tools: Tools) ->
         )
         work.plan = replace(plan, action=Action.REFUSED, reason=text, app=live)
         return True
-    tools.say(f"{name!r} was created in Kandji by another run meanwhile; going on with that one ({live.id})")
-    tools.store.note_created(Created(name, live.id, live.file_key, time.time(), settled=True))
-    again = tools.replan(plan, live, upload.sha256)
+    context.say(f"{name!r} was created in Kandji by another run meanwhile; going on with that one ({live.id})")
+    context.store.note_created(Created(name, live.id, live.file_key, time.time(), settled=True))
+    again = context.replan(plan, live, upload.sha256)
     # Whoever made it may be at its Blueprints still; to be assigned twice is no error.
     work.plan = replace(again, assign=() if again.action.bad else plan.assign)
     if again.action is Action.UPDATE:
-        _update(work, upload, tools)
+        _update(work, upload, context)
     return True
 
 
@@ -348,29 +350,29 @@ def _unlike(plan: TargetPlan, live: CustomApp) -> str:
     return "audit_script" if audited and audit_is_foreign(live, audit.read(live.audit_script)) else ""
 
 
-def _stay_alone(work: _Work, upload: _Upload, tools: Tools) -> None:
+def _stay_alone(work: _Work, upload: _Upload, context: ApplyContext) -> None:
     """See to it that there is one app of that name, and go on with that; see `one_app`."""
     for _ in range(_ROUNDS):
         made = work.made
         if made is None:
             return
-        stays = one_app.settle(made, tools.tenant, tools.settle_time, tools.say)
+        stays = one_app.settle(made, context.tenant, context.settle_time, context.say)
         if made.has_made(stays):
             work.made, work.app = None, stays
-            tools.tenant.put(stays)
-            tools.store.note_created(Created(stays.name, stays.id, stays.file_key, time.time(), settled=True))
+            context.tenant.put(stays)
+            context.store.note_created(Created(stays.name, stays.id, stays.file_key, time.time(), settled=True))
             return
-        tools.store.forget_created(made.app.id)
-        if not _go_on_with(work, stays, upload, tools):
-            _create(work, upload, tools)
-            _wait(tools)
+        context.store.forget_created(made.app.id)
+        if not _go_on_with(work, stays, upload, context):
+            _create(work, upload, context)
+            _wait(context)
     raise TargetError(
         f"{work.plan.target.name!r} is being created and deleted in Kandji by others at the same moment. "
         "Run again later"
     )
 
 
-def _create_and_look(fields: Mapping[str, str | bool], tools: Tools) -> one_app.Made:
+def _create_and_look(fields: Mapping[str, str | bool], context: ApplyContext) -> one_app.Made:
     """Create an app; a lost answer is settled by looking for what we asked for.
 
     503 is documented to say that nothing was done yet; before that is believed, it is looked up once.
@@ -378,30 +380,32 @@ def _create_and_look(fields: Mapping[str, str | bool], tools: Tools) -> one_app.
     Raises:
         TargetError: it is not there, or that is not known; the text says which.
     """
-    client, name = tools.tenant.client, str(fields["name"])
-    before = frozenset(app.id for app in tools.tenant.apps())
+    client, name = context.tenant.client, str(fields["name"])
+    before = frozenset(app.id for app in context.tenant.apps())
     sent, busy, lost_one = 0, False, False
     while sent < client.policy.tries + busy:
         sent += 1
         try:
             made = client.create_custom_app(fields, patient=busy)
         except LostAnswerError as lost:
-            tools.say(f"the answer to creating {name!r} was lost; looking whether it was created")
-            found = _look_for(fields, before, str(lost), tools)
+            context.say(f"the answer to creating {name!r} was lost; looking whether it was created")
+            found = _look_for(fields, before, str(lost), context)
         except StillProcessingError as problem:
-            found = _look_for(fields, before, str(problem), tools, looks=1)
+            found = _look_for(fields, before, str(problem), context, looks=1)
             if busy and not found:
                 raise
             busy = True
         else:
             sent += made.sent - 1
-            found = [made.app] if _ours(made.app, fields, before) else _look_for(fields, before, _ANOTHER, tools)
+            found = [made.app] if _ours(made.app, fields, before) else _look_for(fields, before, _ANOTHER, context)
             lost_one = lost_one or sent > 1
             if found:
-                return one_app.Made(found[0], _known(name, tools), time.time(), unsure=lost_one, another=tools.another)
+                return one_app.Made(
+                    found[0], _known(name, context), time.time(), unsure=lost_one, another=context.another
+                )
         lost_one = True
         if found:
-            return one_app.Made(found[0], _known(name, tools), time.time(), unsure=True, another=tools.another)
+            return one_app.Made(found[0], _known(name, context), time.time(), unsure=True, another=context.another)
     raise TargetError(
         f"{name!r} was not created: no answer to {client.policy.tries} tries, and it is not in Kandji's list. "
         "The upload is kept for the next run; run again when the network is well"
@@ -414,7 +418,7 @@ def _ours(app: CustomApp, fields: Mapping[str, str | bool], before: frozenset[st
 
 
 def _look_for(
-    fields: Mapping[str, str | bool], before: frozenset[str], lost: str, tools: Tools, looks: int = _LOOKS
+    fields: Mapping[str, str | bool], before: frozenset[str], lost: str, context: ApplyContext, looks: int = _LOOKS
 ) -> list[CustomApp]:
     """The apps that a create of ours has made; looked for more than once, since the service may still be at it.
 
@@ -423,15 +427,15 @@ def _look_for(
     Raises:
         TargetError: the list cannot be read, so that it is not known.
     """
-    policy = tools.tenant.client.policy
+    policy = context.tenant.client.policy
     try:
         for look in range(looks + _CACHED_LOOKS):
-            tools.tenant.client.wait(min(policy.first_wait * 2**look, policy.longest_wait))
-            tools.tenant.forget_apps()
-            found = [app for app in tools.tenant.apps() if _ours(app, fields, before)]
+            context.tenant.client.wait(min(policy.first_wait * 2**look, policy.longest_wait))
+            context.tenant.forget_apps()
+            found = [app for app in context.tenant.apps() if _ours(app, fields, before)]
             if found:
                 return sorted(found, key=one_app.age)
-            if look + 1 >= looks and not tools.tenant.list_was_cached:
+            if look + 1 >= looks and not context.tenant.list_was_cached:
                 return []
     except KandjiUploaderError as problem:
         why = f"the list could not be read: {problem}."
@@ -487,24 +491,24 @@ def _is_left(entry: Created) -> bool:
     return not entry.settled and time.time() - entry.at < _LEFT
 
 
-def _deleted_again(app: CustomApp, tools: Tools) -> str:
+def _deleted_again(app: CustomApp, context: ApplyContext) -> str:
     """What became of an app that was created with the wrong bytes."""
     try:
-        tools.tenant.client.delete_custom_app(app.id)
+        context.tenant.client.delete_custom_app(app.id)
     except KandjiUploaderError as problem:
-        tools.tenant.forget_apps()
+        context.tenant.forget_apps()
         return f"it was just created, is assigned to no Blueprint, and could not be deleted again ({problem})"
-    tools.tenant.drop(app.id)
-    tools.store.forget_created(app.id)
+    context.tenant.drop(app.id)
+    context.store.forget_created(app.id)
     return "it was just created, and was deleted again"
 
 
-def _update(work: _Work, upload: _Upload, tools: Tools) -> None:
+def _update(work: _Work, upload: _Upload, context: ApplyContext) -> None:
     plan = work.plan
     if not plan.fields and not plan.needs_file:  # it lacks Blueprints only
         return
     key = upload.key() if plan.needs_file else ""
-    plan = _as_it_is_now(plan, upload, tools)
+    plan = _as_it_is_now(plan, upload, context)
     before = plan.app
     work.plan, work.app = plan, before
     if before is None:
@@ -514,21 +518,21 @@ def _update(work: _Work, upload: _Upload, tools: Tools) -> None:
     if plan.needs_file:
         key = key or upload.key()
     fields = {**plan.fields, **({"file_key": key} if plan.needs_file else {})}
-    tools.check_unchanged()
+    context.check_unchanged()
     try:
-        after = _update_surely(before, fields, tools)
+        after = _update_surely(before, fields, context)
     except RejectedError as problem:
         if "file_key" not in problem.body or not upload.send_anew():
             raise
-        after = _update_surely(before, {**fields, "file_key": upload.key()}, tools)
-    tools.tenant.put(after)
+        after = _update_surely(before, {**fields, "file_key": upload.key()}, context)
+    context.tenant.put(after)
     if plan.needs_file:
-        _confirm(before, after, fields, upload, tools)
+        _confirm(before, after, fields, upload, context)
         work.replaced = before
     work.app = after
 
 
-def _stay_written(work: _Work, upload: _Upload, tools: Tools) -> None:
+def _stay_written(work: _Work, upload: _Upload, context: ApplyContext) -> None:
     """See to it that the higher version stays where another run has changed the app at the same moment.
 
     Of two that read the app before either wrote, the later one wins, whichever version it has. So each looks again,
@@ -541,11 +545,11 @@ def _stay_written(work: _Work, upload: _Upload, tools: Tools) -> None:
         before, written, plan = work.replaced, work.app, work.plan
         if before is None or written is None:
             return
-        live = _seen_again(before, written, tools)
+        live = _seen_again(before, written, context)
         if live is None:
             return
-        tools.tenant.put(live)
-        again = tools.replan(replace(plan, app=live), live, upload.sha256)
+        context.tenant.put(live)
+        again = context.replan(replace(plan, app=live), live, upload.sha256)
         work.replaced = None
         if again.action is Action.UNCHANGED:
             work.app = live
@@ -555,29 +559,29 @@ def _stay_written(work: _Work, upload: _Upload, tools: Tools) -> None:
             return
         if number == _REPLANS:
             break
-        tools.say(f"{live.name!r} was changed in Kandji by another run at the same moment; publishing it again")
+        context.say(f"{live.name!r} was changed in Kandji by another run at the same moment; publishing it again")
         work.plan, work.app = again, live
-        _update(work, upload, tools)
-        _wait(tools)
+        _update(work, upload, context)
+        _wait(context)
     raise TargetError(
         f"{work.plan.target.name!r} is being changed in Kandji by others at the same moment. Run again later"
     )
 
 
-def _seen_again(before: CustomApp, written: CustomApp, tools: Tools) -> CustomApp | None:
+def _seen_again(before: CustomApp, written: CustomApp, context: ApplyContext) -> CustomApp | None:
     """The app as it is now, if another run has changed what we wrote; None where it is as we left it, or nobody tells.
 
     Where our write was itself the later one of two, as its activity shows, the other run may be about to write again;
     so it is waited for once more.
     """
     try:
-        live = tools.tenant.client.get_custom_app(written.id)
-        if _as_left(live, written) and _crossed(before, tools):
-            tools.say(f"{written.name!r} was changed in Kandji by someone else at the same moment; looking again")
-            tools.tenant.client.wait(tools.settle_time)
-            live = tools.tenant.client.get_custom_app(written.id)
+        live = context.tenant.client.get_custom_app(written.id)
+        if _as_left(live, written) and _crossed(before, context):
+            context.say(f"{written.name!r} was changed in Kandji by someone else at the same moment; looking again")
+            context.tenant.client.wait(context.settle_time)
+            live = context.tenant.client.get_custom_app(written.id)
     except (ApiError, NetworkError) as problem:
-        tools.say(f"{written.name!r} was changed, and could not be read again: {problem}")
+        context.say(f"{written.name!r} was changed, and could not be read again: {problem}")
         return None
     if live.sha256 is None and live.file_size is not None and live.file_size == written.file_size:
         live = replace(live, sha256=written.sha256)  # nobody tells; it is most likely the same installer
@@ -588,20 +592,20 @@ def _as_left(live: CustomApp, written: CustomApp) -> bool:
     return live.file_key == written.file_key and live.audit_script.split() == written.audit_script.split()
 
 
-def _crossed(before: CustomApp, tools: Tools) -> bool:
+def _crossed(before: CustomApp, context: ApplyContext) -> bool:
     """Whether the app's activity knows of more edits since we read it than our own one."""
     edits = 0
     try:
-        for entry in tools.tenant.client.library_item_activity(before.id):
+        for entry in context.tenant.client.library_item_activity(before.id):
             if one_app.moment(entry.text_or("activity_time", "")) <= one_app.moment(before.updated_at):
                 break
             edits += entry.text_or("activity_type", "") == "library_item_edited"
     except (ApiError, NetworkError) as problem:
-        tools.say(f"the activity of {before.name!r} could not be read: {problem}")
+        context.say(f"the activity of {before.name!r} could not be read: {problem}")
     return edits > 1
 
 
-def _as_it_is_now(plan: TargetPlan, upload: _Upload, tools: Tools) -> TargetPlan:
+def _as_it_is_now(plan: TargetPlan, upload: _Upload, context: ApplyContext) -> TargetPlan:
     """The plan, made again once if the app was edited since the list was fetched.
 
     Raises:
@@ -611,27 +615,27 @@ def _as_it_is_now(plan: TargetPlan, upload: _Upload, tools: Tools) -> TargetPlan
         planned = plan.app
         if planned is None:
             return plan
-        live = _get(planned, tools)
+        live = _get(planned, context)
         if live.updated_at == planned.updated_at:
             return plan
-        tools.tenant.put(live)
+        context.tenant.put(live)
         if number + 1 < _REPLANS:
-            tools.say(f"{planned.name!r} was edited in Kandji meanwhile; planning it again")
-            plan = tools.replan(plan, live, upload.sha256)
+            context.say(f"{planned.name!r} was edited in Kandji meanwhile; planning it again")
+            plan = context.replan(plan, live, upload.sha256)
     raise TargetError(
         f"{plan.target.name!r} is being edited in Kandji by someone else; it was left as it is. Run again later"
     )
 
 
-def _get(planned: CustomApp, tools: Tools) -> CustomApp:
+def _get(planned: CustomApp, context: ApplyContext) -> CustomApp:
     try:
-        return tools.tenant.client.get_custom_app(planned.id)
+        return context.tenant.client.get_custom_app(planned.id)
     except NotFoundError:
-        tools.tenant.drop(planned.id)
+        context.tenant.drop(planned.id)
         raise TargetError(f"{planned.name!r} was deleted in Kandji meanwhile. Run again, which plans anew") from None
 
 
-def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], tools: Tools) -> CustomApp:
+def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], context: ApplyContext) -> CustomApp:
     """Send an update; where its answer was lost, read the app to see whether it is there, else send it once more.
 
     Raises:
@@ -640,14 +644,14 @@ def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], tools: T
     lost, busy = _ANOTHER, None
     for _ in range(2):
         try:
-            after = tools.tenant.client.update_custom_app(before.id, fields)
+            after = context.tenant.client.update_custom_app(before.id, fields)
             if after.id == before.id and after.file_key == fields.get("file_key", after.file_key):
                 return after
         except NetworkError as problem:
             lost = str(problem)
         except StillProcessingError as problem:
             lost, busy = str(problem), problem
-        live = _look_at(before, lost, tools)
+        live = _look_at(before, lost, context)
         if all(_holds(before, live, name, value) for name, value in fields.items()):
             return live
         if busy:
@@ -655,10 +659,10 @@ def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], tools: T
     raise TargetError(f"{before.name!r} was not changed: {lost}")
 
 
-def _look_at(before: CustomApp, lost: str, tools: Tools) -> CustomApp:
-    tools.tenant.forget_apps()
+def _look_at(before: CustomApp, lost: str, context: ApplyContext) -> CustomApp:
+    context.tenant.forget_apps()
     try:
-        return _get(before, tools)
+        return _get(before, context)
     except (NetworkError, ApiError) as problem:
         raise TargetError(
             f"whether {before.name!r} was changed is not known ({lost}), and it could not be read: {problem}. "
@@ -677,20 +681,20 @@ def _holds(before: CustomApp, live: CustomApp, name: str, value: str | bool) -> 
 
 
 def _confirm(
-    before: CustomApp, after: CustomApp, fields: Mapping[str, str | bool], upload: _Upload, tools: Tools
+    before: CustomApp, after: CustomApp, fields: Mapping[str, str | bool], upload: _Upload, context: ApplyContext
 ) -> None:
     """Raise TargetError, with the former file put back, unless Kandji holds the bytes that we sent."""
-    answered = _other_digest(after, upload.sha256, tools)
+    answered = _other_digest(after, upload.sha256, context)
     if not answered:
         return
     # First of all the journal forgets the key: should we be killed before all is put back, the next run uploads anew.
     upload.distrust(_wrong_bytes(before, answered, upload.sha256, "that upload is not used again"))
     former = {name: value for name in fields if (value := getattr(before, name)) is not None}
     try:
-        tools.tenant.put(_update_surely(before, former, tools))
+        context.tenant.put(_update_surely(before, former, context))
         ending = "the former installer was put back"
     except KandjiUploaderError as problem:
-        tools.tenant.forget_apps()
+        context.tenant.forget_apps()
         ending = f"putting the former installer back failed, too ({problem}); do it in Kandji"
     raise _wrong_bytes(before, answered, upload.sha256, ending)
 
@@ -702,7 +706,7 @@ def _wrong_bytes(app: CustomApp, answered: str, sha256: str, ending: str) -> Tar
     )
 
 
-def _other_digest(app: CustomApp, sha256: str, tools: Tools) -> str:
+def _other_digest(app: CustomApp, sha256: str, context: ApplyContext) -> str:
     """The sha256 that the service has for an app's installer where it is not ours; "" where it is, or is not told.
 
     The app is read once more before anything is undone on the word of one answer.
@@ -711,20 +715,20 @@ def _other_digest(app: CustomApp, sha256: str, tools: Tools) -> str:
         return ""
     told = app.sha256
     try:
-        live = tools.tenant.client.get_custom_app(app.id)
-        tools.tenant.put(live)
+        live = context.tenant.client.get_custom_app(app.id)
+        context.tenant.put(live)
         told = live.sha256 or told
     except (NetworkError, ApiError) as problem:
-        tools.say(f"{app.name!r} could not be read to confirm its sha256: {problem}")
+        context.say(f"{app.name!r} could not be read to confirm its sha256: {problem}")
     return "" if told in (None, sha256) else str(told)
 
 
-def _assign(plan: TargetPlan, app: CustomApp, tools: Tools) -> None:
+def _assign(plan: TargetPlan, app: CustomApp, context: ApplyContext) -> None:
     """Assign an app to the Blueprints that lack it."""
     for wanted in plan.assign:
         try:
-            blueprint, node = resolve_blueprint(wanted, tools.tenant.blueprints())
-            tools.tenant.assign(blueprint.id, app.id, node)
+            blueprint, node = resolve_blueprint(wanted, context.tenant.blueprints())
+            context.tenant.assign(blueprint.id, app.id, node)
         except (ApiError, NetworkError) as problem:
             told = _assignment_advice(problem.body) if isinstance(problem, RejectedError) else str(problem)
             raise TargetError(

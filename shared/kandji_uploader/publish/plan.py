@@ -125,7 +125,7 @@ class TargetPlan:
 
 
 @dataclass(frozen=True)
-class Question:
+class PlanInput:
     """All that a plan is made from, beside the target itself.
 
     Attributes:
@@ -151,14 +151,14 @@ class Question:
     by_hand: bool = False
 
 
-def make_plan(targets: Sequence[Target], question: Question) -> tuple[TargetPlan, ...]:
+def make_plan(targets: Sequence[Target], plan_input: PlanInput) -> tuple[TargetPlan, ...]:
     """Plan every target.
 
     Raises:
         TargetError: a Self Service category or a Blueprint does not exist; nothing has been changed.
         AuditScriptError: an audit script is needed and nothing identifies the app.
     """
-    plans = [plan_target(target, question) for target in targets]
+    plans = [plan_target(target, plan_input) for target in targets]
     taken: dict[str, TargetPlan] = {}
     for number, plan in enumerate(plans):
         if plan.app is None or not plan.action.writes:
@@ -173,76 +173,78 @@ def make_plan(targets: Sequence[Target], question: Question) -> tuple[TargetPlan
     return tuple(plans)
 
 
-def plan_target(target: Target, question: Question) -> TargetPlan:
+def plan_target(target: Target, plan_input: PlanInput) -> TargetPlan:
     """Plan one target. Raises as `make_plan`."""
-    settings = question.settings
-    check_blueprints(target, question.tenant.blueprints)
-    match = find(target, question)
+    settings = plan_input.settings
+    check_blueprints(target, plan_input.tenant.blueprints)
+    match = find(target, plan_input)
     if settings.create_new and match.app is None:
-        return _create(target, question, "create_new is set")
+        return _create(target, plan_input, "create_new is set")
     if match.app is not None:
-        return _update(target, match.app, match.why, question)
+        return _update(target, match.app, match.why, plan_input)
     if match.candidates:
         text = f"{match.why}; dynamic lookup is off. Rename or delete all but one of them in Kandji"
         return TargetPlan(target, Action.CONFLICT, text, candidates=match.candidates)
     if settings.auto_create_app:
-        return _create(target, question, match.why)
+        return _create(target, plan_input, match.why)
     text = f"{match.why}, and auto_create_app is off. Create it in Kandji, or set zz_defaults.auto_create_app"
     return TargetPlan(target, Action.REFUSED, text)
 
 
-def find(target: Target, question: Question) -> matching.Match:
+def find(target: Target, plan_input: PlanInput) -> matching.Match:
     """The Custom App that the target means; with create_new, only one that an interrupted run has left."""
-    if question.settings.create_new:
-        return _left_behind(target, question)
+    if plan_input.settings.create_new:
+        return _left_behind(target, plan_input)
     wants_self_service = target.enforcement is Enforcement.SELF_SERVICE
     category = (
-        _category(target, question.tenant.categories)[0] if wants_self_service and question.tenant.categories else None
+        _category(target, plan_input.tenant.categories)[0]
+        if wants_self_service and plan_input.tenant.categories
+        else None
     )
     return matching.find(
-        question.tenant.apps,
+        plan_input.tenant.apps,
         target.name,
-        question.installer.name,
+        plan_input.installer.name,
         category_id=None if category is None else category.id,
-        dynamic=question.settings.dynamic_lookup,
+        dynamic=plan_input.settings.dynamic_lookup,
     )
 
 
-def _left_behind(target: Target, question: Question) -> matching.Match:
+def _left_behind(target: Target, plan_input: PlanInput) -> matching.Match:
     """The app that an earlier create_new run made of this very upload before it was interrupted."""
-    key = question.installer.file_key if question.installer.unfinished else None
-    made = [app for app in matching.by_name(question.tenant.apps, target.name) if key and app.file_key == key]
+    key = plan_input.installer.file_key if plan_input.installer.unfinished else None
+    made = [app for app in matching.by_name(plan_input.tenant.apps, target.name) if key and app.file_key == key]
     return matching.Match(
         made[0] if made else None, "made by a run that was interrupted" if made else "create_new is set"
     )
 
 
-def needs_digest(targets: Sequence[Target], question: Question) -> bool:
+def needs_digest(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     """Whether the sha256 must be known before planning.
 
     A size that differs from every target's `file_size` proves a change without reading the file.
     """
-    apps = [find(target, question).app for target in targets]
-    return any(app is not None and app.file_size in (None, question.installer.size) for app in apps)
+    apps = [find(target, plan_input).app for target in targets]
+    return any(app is not None and app.file_size in (None, plan_input.installer.size) for app in apps)
 
 
-def needs_audit(targets: Sequence[Target], question: Question) -> bool:
+def needs_audit(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     """Whether any target will carry an audit script of ours, so that the installer must say what it is."""
     for target in targets:
-        app = find(target, question).app
+        app = find(target, plan_input).app
         carries = target.enforcement.audited if app is None else audited(app)
         if carries:
             return True
     return False
 
 
-def needs_version(targets: Sequence[Target], question: Question) -> bool:
+def needs_version(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     """Whether the plan asks for the version even where there is no audit script: for a pin, promotion or rollback."""
-    settings = question.settings
+    settings = plan_input.settings
     if settings.pin_version or settings.promotion is not None:
         return True
-    apps = [find(target, question).app for target in targets]
-    return any(app is not None and ledger(app, question.remembered).rolled_back is not None for app in apps)
+    apps = [find(target, plan_input).app for target in targets]
+    return any(app is not None and ledger(app, plan_input.remembered).rolled_back is not None for app in apps)
 
 
 def audited(app: CustomApp) -> bool:
@@ -264,9 +266,9 @@ def needs_categories(targets: Sequence[Target], tenant: Tenant, settings: Settin
     return False
 
 
-def _create(target: Target, question: Question, why: str) -> TargetPlan:
-    installer, settings = question.installer, question.settings
-    withheld = _withheld(None, question)
+def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
+    installer, settings = plan_input.installer, plan_input.settings
+    withheld = _withheld(None, plan_input)
     if withheld is not None:
         return TargetPlan(target, *withheld, enforcement=target.enforcement.value)
     fields: dict[str, str | bool] = {
@@ -278,14 +280,14 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
     if installer.type is InstallType.ZIP:
         fields["unzip_location"] = settings.unzip_location
     if target.enforcement is Enforcement.SELF_SERVICE:
-        category, warnings = _category(target, question.tenant.categories)
+        category, warnings = _category(target, plan_input.tenant.categories)
         fields["show_in_self_service"] = True
         fields["self_service_category_id"] = category.id
     if target.enforcement.audited:
-        fields["audit_script"] = _script(target, question, audit.read(""), settings.unzip_location, anew=True)
-        warnings = (*warnings, *_past_deadline(target, question))
+        fields["audit_script"] = _script(target, plan_input, audit.read(""), settings.unzip_location, anew=True)
+        warnings = (*warnings, *_past_deadline(target, plan_input))
     else:
-        if notes := question.notes.get(target.stage):
+        if notes := plan_input.notes.get(target.stage):
             fields["audit_script"] = audit.memory(notes)
         warnings = (*warnings, *_without_effect(target.name, settings))
     fields |= _extras(target)
@@ -301,22 +303,22 @@ def _create(target: Target, question: Question, why: str) -> TargetPlan:
     )
 
 
-def _update(target: Target, app: CustomApp, why: str, question: Question) -> TargetPlan:
-    installer = question.installer
+def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> TargetPlan:
+    installer = plan_input.installer
     reading = audit.read(app.audit_script)
     same_file = app.sha256 is not None and app.sha256 == installer.sha256
     enforcement = enforcement_of(app)
-    free = same_file or question.by_hand
-    withheld = None if free else _withheld(app, question) or _downgrade(reading, app, question)
+    free = same_file or plan_input.by_hand
+    withheld = None if free else _withheld(app, plan_input) or _downgrade(reading, app, plan_input)
     if withheld is not None:
         return TargetPlan(target, *withheld, app=app, enforcement=enforcement)
-    wanted, warnings = _wanted(target, app, reading, question, anew=not same_file)
+    wanted, warnings = _wanted(target, app, reading, plan_input, anew=not same_file)
     if not same_file and app.install_type != installer.type.value:
         wanted["install_type"] = installer.type.value
     fields = {
         name: value for name, value in wanted.items() if _differs(getattr(app, name), value, unknown=not same_file)
     }
-    assign = missing_blueprints(target, app, question.tenant)
+    assign = missing_blueprints(target, app, plan_input.tenant)
     if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
     differing = (*fields, *(("blueprints",) if assign else ()))
@@ -335,20 +337,20 @@ def _update(target: Target, app: CustomApp, why: str, question: Question) -> Tar
 
 
 def _wanted(
-    target: Target, app: CustomApp, reading: audit.AuditReading, question: Question, *, anew: bool
+    target: Target, app: CustomApp, reading: audit.AuditReading, plan_input: PlanInput, *, anew: bool
 ) -> tuple[dict[str, str | bool], tuple[str, ...]]:
     """The fields that an existing app should have; those that nobody asked for are left out.
 
     `anew` tells whether it gets another installer.
     """
-    settings, installer = question.settings, question.installer
+    settings, installer = plan_input.settings, plan_input.installer
     wanted: dict[str, str | bool] = _extras(target)
     warnings: tuple[str, ...] = ()
     if installer.type is InstallType.ZIP and (settings.unzip_location_given or not app.unzip_location):
         wanted["unzip_location"] = settings.unzip_location
     unzipped = wanted.get("unzip_location", app.unzip_location)
     if app.self_service and target.category:
-        category, warnings = _category(target, question.tenant.categories)
+        category, warnings = _category(target, plan_input.tenant.categories)
         wanted["self_service_category_id"] = category.id
     if audited(app):
         if audit_is_foreign(app, reading) and not settings.replace_audit_script:
@@ -358,19 +360,19 @@ def _wanted(
             )
             warnings = (*warnings, text)
         else:
-            wanted["audit_script"] = _script(target, question, reading, str(unzipped), anew=anew)
-            warnings = (*warnings, *(_past_deadline(target, question) if anew else ()))
+            wanted["audit_script"] = _script(target, plan_input, reading, str(unzipped), anew=anew)
+            warnings = (*warnings, *(_past_deadline(target, plan_input) if anew else ()))
     else:
-        wanted |= _memory(target, app, reading, question, anew=anew)
+        wanted |= _memory(target, app, reading, plan_input, anew=anew)
         warnings = (*warnings, *_without_effect(app.name, settings))
     return wanted, warnings
 
 
 def _memory(
-    target: Target, app: CustomApp, reading: audit.AuditReading, question: Question, *, anew: bool
+    target: Target, app: CustomApp, reading: audit.AuditReading, plan_input: PlanInput, *, anew: bool
 ) -> dict[str, str]:
     """The notes of an app whose audit script Kandji does not run; one that somebody else has left there is kept."""
-    notes = question.notes.get(target.stage, {} if anew else None)
+    notes = plan_input.notes.get(target.stage, {} if anew else None)
     if notes is None or not (reading.is_memory or not app.audit_script.strip()):
         return {}
     return {"audit_script": audit.memory(notes)}
@@ -391,24 +393,24 @@ def enforcement_of(app: CustomApp) -> str:
     return app.install_enforcement
 
 
-def _script(target: Target, question: Question, reading: audit.AuditReading, unzipped: str, *, anew: bool) -> str:
+def _script(target: Target, plan_input: PlanInput, reading: audit.AuditReading, unzipped: str, *, anew: bool) -> str:
     """The audit script that the target should have, given what the live one says and where a zip is unpacked.
 
     The clock restarts only when the enforced version changes: re-running a recipe daily must not push the deadline.
     Its notes change only with a release, so that a run without news writes nothing; `anew` tells whether the app gets
     another installer.
     """
-    identity = question.identity
+    identity = plan_input.identity
     if not identity.version:
         raise TargetError(
-            f"the version of {question.installer.name!r} is not known, so {target.name!r} cannot be enforced. "
+            f"the version of {plan_input.installer.name!r} is not known, so {target.name!r} cannot be enforced. "
             "Let the recipe set `version`, or use another enforcement_type"
         )
-    created, days = _clock(target, reading, question)
+    created, days = _clock(target, reading, plan_input)
     install_when_missing = reading.install_when_missing if reading.writer else True
     if (target.enforcement_given and target.enforcement.audited) or not reading.writer:
         install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
-    zipped = question.installer.type is InstallType.ZIP
+    zipped = plan_input.installer.type is InstallType.ZIP
     values = audit.AuditValues(
         app_name=identity.app_name,
         bundle_id=identity.bundle_id,
@@ -422,11 +424,11 @@ def _script(target: Target, question: Question, reading: audit.AuditReading, unz
         minimum_os_version=target.minimum_os_version,
         unzip_location=unzipped if zipped and unzipped.rstrip("/") not in ("", "/Applications") else None,
     )
-    notes = question.notes.get(target.stage, {} if anew else reading.notes)
-    return audit.render(values, question.template, notes)
+    notes = plan_input.notes.get(target.stage, {} if anew else reading.notes)
+    return audit.render(values, plan_input.template, notes)
 
 
-def _clock(target: Target, reading: audit.AuditReading, question: Question) -> tuple[int, int]:
+def _clock(target: Target, reading: audit.AuditReading, plan_input: PlanInput) -> tuple[int, int]:
     """From when the days until enforcement count, and how many.
 
     A deadline is a clock that has run down at that moment. A clock that starts in the future was such a deadline,
@@ -434,15 +436,15 @@ def _clock(target: Target, reading: audit.AuditReading, question: Question) -> t
     """
     if target.enforcement_deadline is not None:
         return int(target.enforcement_deadline.timestamp()), 0
-    kept = reading.version is not None and version.compare(reading.version, question.identity.version or "") == 0
-    created = reading.created_at if kept and reading.created_at is not None else question.now
-    return min(created, question.now), target.delay_days
+    kept = reading.version is not None and version.compare(reading.version, plan_input.identity.version or "") == 0
+    created = reading.created_at if kept and reading.created_at is not None else plan_input.now
+    return min(created, plan_input.now), target.delay_days
 
 
-def _past_deadline(target: Target, question: Question) -> tuple[str, ...]:
+def _past_deadline(target: Target, plan_input: PlanInput) -> tuple[str, ...]:
     """A warning for a new version whose deadline is over before it comes."""
     deadline = target.enforcement_deadline
-    if deadline is None or deadline.timestamp() > question.now:
+    if deadline is None or deadline.timestamp() > plan_input.now:
         return ()
     return (f"the enforcement_deadline of {target.name!r} ({deadline.isoformat()}) is over; it is enforced at once",)
 
@@ -459,36 +461,36 @@ def _without_effect(name: str, settings: Settings) -> tuple[str, ...]:
     return (f"{name!r} has no audit script, so {' and '.join(idle)} {'have' if idle[1:] else 'has'} no effect",)
 
 
-def _withheld(app: CustomApp | None, question: Question) -> tuple[Action, str] | None:
+def _withheld(app: CustomApp | None, plan_input: PlanInput) -> tuple[Action, str] | None:
     """Why a version is not published although it is a new one: it is above the pin, or was rolled back."""
-    ours = published_version(question)
-    pin = question.settings.pin_version
+    ours = published_version(plan_input)
+    pin = plan_input.settings.pin_version
     if pin and not ours:
-        unknown = f"the version of {question.installer.name!r} is not known; let the recipe set it"
+        unknown = f"the version of {plan_input.installer.name!r} is not known; let the recipe set it"
         return Action.REFUSED, f"pin_version is {pin}, and {unknown}"
     if releases.above_pin(ours, pin):
         return Action.PINNED, f"version {ours} is above pin_version {pin}"
     if app is None:
         return None
-    mark = ledger(app, question.remembered).rolled_back
-    if releases.taken_back(ours, question.installer.sha256 or "", mark):
+    mark = ledger(app, plan_input.remembered).rolled_back
+    if releases.taken_back(ours, plan_input.installer.sha256 or "", mark):
         return Action.HELD, f"version {mark} was rolled back; {ours} is not published, a newer one will be"
     return None
 
 
-def published_version(question: Question) -> str:
+def published_version(plan_input: PlanInput) -> str:
     """What the run calls the version; "" where that is not known."""
-    return question.identity.version or matching.version_in(question.installer.name) or ""
+    return plan_input.identity.version or matching.version_in(plan_input.installer.name) or ""
 
 
-def contents(target: Target, question: Question) -> releases.Contents:
+def contents(target: Target, plan_input: PlanInput) -> releases.Contents:
     """What of a release the settings give to an app beside the installer; what they do not give is left as it is."""
-    given = question.settings.unzip_location_given and question.installer.type is InstallType.ZIP
+    given = plan_input.settings.unzip_location_given and plan_input.installer.type is InstallType.ZIP
     return releases.Contents(
         preinstall_script=target.preinstall_script,
         postinstall_script=target.postinstall_script,
         restart=target.restart,
-        unzip_location=question.settings.unzip_location if given else None,
+        unzip_location=plan_input.settings.unzip_location if given else None,
         blocking_applications=target.blocking_applications,
         minimum_os_version=target.minimum_os_version,
     )
@@ -507,14 +509,14 @@ def live_contents(app: CustomApp, given: str) -> releases.Contents:
     ).only(given)
 
 
-def coming(question: Question, sha256: str, now: float) -> releases.Release:
-    """The installer of a question as the release that an app is to have from now on."""
-    identity = question.identity
+def coming(plan_input: PlanInput, sha256: str, now: float) -> releases.Release:
+    """The installer of a plan input as the release that an app is to have from now on."""
+    identity = plan_input.identity
     return releases.Release(
-        version=published_version(question),
+        version=published_version(plan_input),
         sha256=sha256,
         at=now,
-        install_type=question.installer.type,
+        install_type=plan_input.installer.type,
         app_name=identity.app_name,
         bundle_id=identity.bundle_id,
         package_id=identity.package_id,
@@ -532,15 +534,15 @@ def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> relea
     return releases.merge(script, state, stale=stale and reading.writer is not None)
 
 
-def _downgrade(reading: audit.AuditReading, app: CustomApp, question: Question) -> tuple[Action, str] | None:
+def _downgrade(reading: audit.AuditReading, app: CustomApp, plan_input: PlanInput) -> tuple[Action, str] | None:
     """Why publishing would go backwards; None where it does not or may, or where that cannot be told."""
-    ours = published_version(question)
-    noted = ledger(app, question.remembered).current
+    ours = published_version(plan_input)
+    noted = ledger(app, plan_input.remembered).current
     named = matching.version_in(app.file_name)
     live = reading.version or named
     if noted is not None and noted.version and noted.held_by(app.sha256, app.file_key):
         live = noted.version  # The file decides, and not what somebody has written into its audit script.
-    if question.settings.allow_downgrade or not ours or not live or version.compare(ours, live) >= 0:
+    if plan_input.settings.allow_downgrade or not ours or not live or version.compare(ours, live) >= 0:
         return None
     said = ""
     if live == reading.version and named and version.compare(live, named) != 0:

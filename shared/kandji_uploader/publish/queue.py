@@ -78,7 +78,7 @@ class Turn:
         yield
 
 
-class Turns:
+class Queue:
     """The turns of several items.
 
     One at a time, they take hold of their Custom Apps in the order in which they were named. Two items that mean the

@@ -11,10 +11,10 @@ from typing import Protocol
 
 from kandji_uploader import installer
 from kandji_uploader._util.files import Identity, identity
-from kandji_uploader._util.prehash import WORTHWHILE, Ahead, Begun
+from kandji_uploader._util.prehash import WORTHWHILE, BackgroundDigest, PartialDigest
 from kandji_uploader.errors import InstallerChangedError, ToolMissingError
 from kandji_uploader.models import AppFacts, InstallType
-from kandji_uploader.publish.targets import Given
+from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import DigestCache
 
 _READINGS = 3
@@ -52,7 +52,7 @@ class Source(Protocol):
     def reading_ahead(self, cache: DigestCache, /) -> AbstractContextManager[None]:
         """While it lasts, its sha256 may be worked out before anybody asks for it."""
 
-    def begun(self) -> Begun | None:
+    def begun(self) -> PartialDigest | None:
         """What has been worked out of it so far, for an upload to go on with."""
 
     def check_unchanged(self) -> None:
@@ -90,11 +90,11 @@ class OnDisk:
     """
 
     path: Path
-    given: Given
+    given: RecipeFacts
     warn: Callable[[str], None]
     promised: str | None = None
     _facts: list[AppFacts | None] = field(default_factory=list)
-    _ahead: Ahead | None = None
+    _ahead: BackgroundDigest | None = None
     _seen: Identity | None = None
 
     @property
@@ -151,18 +151,22 @@ class OnDisk:
     def reading_ahead(self, cache: DigestCache) -> Iterator[None]:
         """While it lasts, the digest of a large file that has changed is worked out beside everything else."""
         if self.size >= WORTHWHILE and cache.get(self.path) is None:
-            self._ahead = Ahead(self.path)
+            self._ahead = BackgroundDigest(self.path)
         try:
             yield
         finally:
             self.begun()
 
-    def begun(self) -> Begun:
+    def begun(self) -> PartialDigest:
         """What has been worked out of the digest so far, and of which file; nothing more will be."""
         import hashlib
 
         begun = self._ahead.stop() if self._ahead else None
-        return begun if begun is not None and begun.identity == self._seen else Begun(hashlib.sha256(), 0, self._seen)
+        return (
+            begun
+            if begun is not None and begun.identity == self._seen
+            else PartialDigest(hashlib.sha256(), 0, self._seen)
+        )
 
     def check_unchanged(self) -> None:
         """Raise InstallerError unless the file is what it was when it was first looked at."""

@@ -13,7 +13,7 @@ from kandji_uploader.settings import new_app_name
 
 
 @dataclass(frozen=True)
-class Given:
+class RecipeFacts:
     """Facts that the caller has already: AutoPkg's variables, or flags.
 
     Attributes:
@@ -50,7 +50,7 @@ class Given:
 
 
 def decide_targets(
-    settings: Settings, app_name: str, scripts: Mapping[str, str], given: Given | None = None
+    settings: Settings, app_name: str, scripts: Mapping[str, str], given: RecipeFacts | None = None
 ) -> tuple[Target, ...]:
     """The targets of a run, test first, so that what goes wrong goes wrong there.
 
@@ -61,7 +61,7 @@ def decide_targets(
         given: what the caller knows, for what the settings leave open. Unlike one of the settings, its category makes
             no app a Self Service app.
     """
-    given = given or Given()
+    given = given or RecipeFacts()
     if not settings.prod.name and not settings.test.name:
         name = new_app_name(settings, app_name)
         return (_target(Stage.PROD, name, settings, scripts, given),)
@@ -72,32 +72,32 @@ def decide_targets(
     )
 
 
-def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], given: Given) -> Target:
-    held, blocking = settings.stage(stage), settings.blocking_applications
+def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], given: RecipeFacts) -> Target:
+    stage_settings, blocking = settings.stage(stage), settings.blocking_applications
     enforcement = settings.enforcement_type or settings.default_enforcement
-    if held.category:
+    if stage_settings.category:
         enforcement = Enforcement.SELF_SERVICE
     return Target(
         stage=stage,
         name=name,
         enforcement=enforcement,
-        category=held.category or (given.category if enforcement is Enforcement.SELF_SERVICE else None),
-        default_category=held.default_category,
-        delay_days=held.delay_days,
-        enforcement_given=settings.enforcement_type is not None and not held.category,
-        preinstall_script=scripts.get(held.preinstall_script or ""),
-        postinstall_script=scripts.get(held.postinstall_script or ""),
-        restart=held.restart,
-        active=held.active,
-        recommended=held.recommended,
-        blueprints=held.blueprints,
-        enforcement_deadline=held.enforcement_deadline,
+        category=stage_settings.category or (given.category if enforcement is Enforcement.SELF_SERVICE else None),
+        default_category=stage_settings.default_category,
+        delay_days=stage_settings.delay_days,
+        enforcement_given=settings.enforcement_type is not None and not stage_settings.category,
+        preinstall_script=scripts.get(stage_settings.preinstall_script or ""),
+        postinstall_script=scripts.get(stage_settings.postinstall_script or ""),
+        restart=stage_settings.restart,
+        active=stage_settings.active,
+        recommended=stage_settings.recommended,
+        blueprints=stage_settings.blueprints,
+        enforcement_deadline=stage_settings.enforcement_deadline,
         blocking_applications=given.blocking_applications if blocking is None else blocking,
         minimum_os_version=settings.minimum_os_version or given.minimum_os_version,
     )
 
 
-def identify(given: Given, facts: AppFacts | None) -> tuple[Identity, tuple[str, ...]]:
+def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[Identity, tuple[str, ...]]:
     """What the audit script looks for, and what is to be said about it.
 
     A given value wins over a read one, but the version must be what the Mac will really say: the Info.plist's of the
@@ -128,14 +128,14 @@ def identify(given: Given, facts: AppFacts | None) -> tuple[Identity, tuple[str,
     return Identity(name, given.bundle_id or facts.bundle_id, facts.package_id, read, key), notes
 
 
-def _receipt(given: Given, facts: AppFacts) -> Identity:
+def _receipt(given: RecipeFacts, facts: AppFacts) -> Identity:
     """An installer without an app: an app that the recipe names is trusted, else the package's receipt counts."""
     if given.bundle_id or given.app_name:
         return Identity(given.bundle_name, given.bundle_id, facts.package_id, given.version or facts.package_version)
     return Identity(package_id=facts.package_id, version=facts.package_version or given.version)
 
 
-def _reconciled(given: Given, facts: AppFacts) -> tuple[Given, tuple[str, ...]]:
+def _reconciled(given: RecipeFacts, facts: AppFacts) -> tuple[RecipeFacts, tuple[str, ...]]:
     """The given names, checked against what the installer holds.
 
     Recipes often set `bundleid` to the package's id; an audit that looked for an app of that id would never find it.
@@ -166,10 +166,10 @@ def _reconciled(given: Given, facts: AppFacts) -> tuple[Given, tuple[str, ...]]:
             f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}); it is not used"
         )
         name = None
-    return Given(given.name, given.version, bundle_id, name), tuple(notes)
+    return RecipeFacts(given.name, given.version, bundle_id, name), tuple(notes)
 
 
-def custom_app_name(given: Given, facts: AppFacts | None, file_name: str) -> str:
+def custom_app_name(given: RecipeFacts, facts: AppFacts | None, file_name: str) -> str:
     """What the software is called where nobody named its Custom App."""
     if given.name:
         return given.name
@@ -179,7 +179,7 @@ def custom_app_name(given: Given, facts: AppFacts | None, file_name: str) -> str
     return file_name.rsplit(".", 1)[0]
 
 
-def identifiers(given: Given, facts: AppFacts | None) -> tuple[str, ...]:
+def identifiers(given: RecipeFacts, facts: AppFacts | None) -> tuple[str, ...]:
     """Package ids and bundle ids by which the package map may know the installer, best first."""
     found = [given.bundle_id]
     if facts is not None:

@@ -20,7 +20,7 @@ from kandji_uploader.kandji.permissions import Permission, State
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
-from kandji_uploader.publish.targets import Given, identifiers
+from kandji_uploader.publish.targets import RecipeFacts, identifiers
 from kandji_uploader.report import slack
 from kandji_uploader.settings import credentials, hosts, writing
 from kandji_uploader.settings.credentials import Secret
@@ -221,7 +221,7 @@ def _ids(path: Path) -> InstallerIds:
         facts = installer.inspect(path, digest=False)
     except InstallerError as problem:
         return InstallerIds(path, problem=str(problem))
-    return InstallerIds(path, identifiers(Given(), facts), facts.version or facts.package_version or "")
+    return InstallerIds(path, identifiers(RecipeFacts(), facts), facts.version or facts.package_version or "")
 
 
 def ids_csv(found: Iterable[InstallerIds]) -> str:
