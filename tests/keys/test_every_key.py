@@ -456,7 +456,7 @@ def scene(tmp_path, tenant, casks):
 
 
 def _fresh_blueprints(tenant: RehearsalTenant) -> None:
-    tenant._holdings.myself["blueprints"].clear()
+    tenant._state.tenant["blueprints"].clear()
     for name in ("Macs", "Labs"):
         tenant.add_blueprint(name)
 

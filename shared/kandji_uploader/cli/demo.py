@@ -67,7 +67,7 @@ def _three_times(publish: Callable[[str], bool], tenant: RehearsalTenant) -> int
         print(_told(tenant))
         if not worked:
             return FAILED
-    print(f"\nWhat the tenant holds now:\n\n{_holdings(tenant)}")
+    print(f"\nWhat the tenant holds now:\n\n{_contents(tenant)}")
     print(
         "\nThe tenant has stopped. `kandji-uploader rehearse` starts one that stays, to try your own recipes against."
     )
@@ -83,7 +83,7 @@ def _told(tenant: RehearsalTenant) -> str:
     return "\n".join([f"   {len(sent)} request(s):", *(f"     {line}" for line in sent)])
 
 
-def _holdings(tenant: RehearsalTenant) -> str:
+def _contents(tenant: RehearsalTenant) -> str:
     rows = [
         [
             app["name"],

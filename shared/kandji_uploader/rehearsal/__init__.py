@@ -8,7 +8,7 @@ Standard library only. It holds no real Macs and speaks to nobody but this machi
 
 from kandji_uploader.rehearsal.clock import Clock
 from kandji_uploader.rehearsal.faults import KINDS, Fault, Faults
-from kandji_uploader.rehearsal.service import Options, Permissions
+from kandji_uploader.rehearsal.service import Permissions, TenantOptions
 from kandji_uploader.rehearsal.tenant import Record, RehearsalTenant
 
-__all__ = ["KINDS", "Clock", "Fault", "Faults", "Options", "Permissions", "Record", "RehearsalTenant"]
+__all__ = ["KINDS", "Clock", "Fault", "Faults", "Permissions", "Record", "RehearsalTenant", "TenantOptions"]

@@ -27,7 +27,7 @@ class Message:
         path: without the query.
         query: the first value of each parameter.
         headers: by lower-case names.
-        twist: the kind of the scripted fault that the service itself has to play; "" for none.
+        fault: the kind of the scripted fault that the service itself has to play; "" for none.
     """
 
     method: str
@@ -35,7 +35,7 @@ class Message:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    twist: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Reply:
         body: its bytes.
         content_type: of the body.
         headers: those beside Content-Type and Content-Length.
-        file: what follows the body; large, and never held whole.
+        file: follows the body. It may be large, so it is never read into memory as a whole.
     """
 
     status: int

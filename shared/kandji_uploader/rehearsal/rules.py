@@ -43,7 +43,7 @@ def checked(
     longest_name: int | None = None,
     trims_texts: bool = False,
 ) -> tuple[dict[str, Any], Errors]:
-    """The writable fields as they would be after a create (`live` is None) or an update, and what is wrong with them.
+    """The writable fields as they would be after a create (`live` is None) or an update, and the errors in them.
 
     Args:
         given: what the client sent; fields that nobody may write are ignored, as the service does.
@@ -71,7 +71,7 @@ def checked(
 
 
 def _read(name: str, value: Any) -> tuple[Any, str]:
-    """One field as the service keeps it, and what is wrong with it ("" for nothing)."""
+    """One field as the service keeps it, and its error ("" for none)."""
     if isinstance(DEFAULTS[name], bool):
         return _flag(value)
     if name == "self_service_category_id":

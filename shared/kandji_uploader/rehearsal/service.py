@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from kandji_uploader.rehearsal import rules, tickets
-from kandji_uploader.rehearsal.holdings import Holdings
+from kandji_uploader.rehearsal import presigned, rules
 from kandji_uploader.rehearsal.messages import Message, Reply, boundary_of, detail, form_fields, json_reply, not_found
+from kandji_uploader.rehearsal.state import TenantState
 
 PREFIX = "/api/v1/"
 _ITEM = "([^/]+)"
@@ -28,7 +28,7 @@ _A_SECOND, _AN_HOUR = 50, 10_000  # requests; documented, and told in headers, b
 
 
 @dataclass(frozen=True)
-class Options:
+class TenantOptions:
     """How the tenant behaves where its documentation leaves room.
 
     Attributes:
@@ -37,7 +37,7 @@ class Options:
             which the documentation shows in the answers to create and update only.
         processing_polls: how many creates and updates in all are refused with 503 after each upload.
         processing_seconds: for how long they are refused after an upload, by the tenant's clock.
-        policy_seconds: how long a leave to upload lasts, by the tenant's clock.
+        policy_seconds: how long an upload ticket is valid, by the tenant's clock.
         keep_files: keep the uploaded bytes; otherwise their size and digest only.
         longest_name: characters that the name of an app may have; None for any number.
         trims_texts: take white space off both ends of every text that is written, as the Django REST framework does
@@ -91,16 +91,16 @@ class Api:
         permissions: what the token may do.
     """
 
-    def __init__(self, holdings: Holdings, token: str, options: Options, origins: Mapping[str, str]) -> None:
+    def __init__(self, state: TenantState, token: str, options: TenantOptions, origins: Mapping[str, str]) -> None:
         self.options = options
         self.permissions = Permissions()
-        self._holdings = holdings
+        self._state = state
         self._token = token
         self._origins = origins
         self._rate = _Rate()
 
     def answer(self, message: Message, body: bytes) -> tuple[Reply, Mapping[str, Any]]:
-        """Act on a request; returns the answer and the fields that its body held."""
+        """Act on a request; returns the answer and the fields of its body."""
         limits, wait = self._rate.count(self.options)
         refusal = self._unauthorized(message) or _throttled(wait)
         reply, fields = (refusal, {}) if refusal is not None else self._found(message, body)
@@ -124,7 +124,7 @@ class Api:
         fields = _fields(message, body)
         if isinstance(fields, Reply):
             return fields, {}
-        with self._holdings.lock:
+        with self._state.lock:
             return route.act(self, Call(message, arguments, fields)), fields
 
     def _unauthorized(self, message: Message) -> Reply | None:
@@ -139,24 +139,24 @@ class Api:
 
     def list_apps(self, call: Call) -> Reply:
         """Every Custom App, in pages."""
-        apps = self._holdings.apps
+        apps = self._state.apps
         return self._page(
             call, len(apps), lambda start, stop: [self._shown(row["app"]) for row in apps.page(start, stop)]
         )
 
     def get_app(self, call: Call) -> Reply:
         """One Custom App."""
-        app = self._holdings.app(call.arguments[0])
+        app = self._state.app(call.arguments[0])
         return not_found() if app is None else json_reply(200, self._shown(app))
 
     def request_upload(self, call: Call) -> Reply:
-        """Leave to upload a file."""
+        """Give an upload ticket for a file."""
         name = call.fields.get("name")
         if not isinstance(name, str) or not name.strip():
             return json_reply(400, {"name": ["This field is required."]})
-        expired = call.message.twist == "expired_policy"
-        ticket = tickets.issue(
-            self._holdings, name, self._origins["outside"], -60.0 if expired else self.options.policy_seconds
+        expired = call.message.fault == "expired_policy"
+        ticket = presigned.issue(
+            self._state, name, self._origins["outside"], -60.0 if expired else self.options.policy_seconds
         )
         return json_reply(201, ticket)
 
@@ -166,41 +166,41 @@ class Api:
 
     def update_app(self, call: Call) -> Reply:
         """Change fields of a Custom App."""
-        app = self._holdings.app(call.arguments[0])
+        app = self._state.app(call.arguments[0])
         return not_found() if app is None else self._written(call, app)
 
     def delete_app(self, call: Call) -> Reply:
         """Delete a Custom App for good."""
-        return Reply(204) if self._holdings.remove(call.arguments[0]) else not_found()
+        return Reply(204) if self._state.remove(call.arguments[0]) else not_found()
 
     def _written(self, call: Call, live: Mapping[str, Any] | None) -> Reply:
         fields, errors = rules.checked(
             call.fields,
             live,
-            categories=self._holdings.category_ids,
+            categories=self._state.category_ids,
             longest_name=self.options.longest_name,
             trims_texts=self.options.trims_texts,
         )
         new_file = "file_key" in call.fields and "file_key" not in errors
-        if new_file and self._holdings.upload(fields["file_key"]) is None:
+        if new_file and self._state.upload(fields["file_key"]) is None:
             errors["file_key"] = ["No file was uploaded with this key."]
         if errors:
             return json_reply(400, errors)
         if new_file and self._processing(fields["file_key"]):
             return detail(503, "The upload is still being processed.")
         if live is None:
-            return json_reply(201, self._with_link(self._holdings.create(fields)))
-        return json_reply(200, self._with_link(self._holdings.update(live["id"], fields)))
+            return json_reply(201, self._with_link(self._state.create(fields)))
+        return json_reply(200, self._with_link(self._state.update(live["id"], fields)))
 
     def _processing(self, file_key: str) -> bool:
-        upload = self._holdings.upload(file_key)
+        upload = self._state.upload(file_key)
         if upload is None:
             return False
         if upload["refusals"] < self.options.processing_polls:
             upload["refusals"] += 1
             return True
         # Of several changes in one moment of a clock that stands still, the later ones are a little ahead of it.
-        age = max(tickets.age(upload["uploaded_at"], self._holdings.clock.now()), 0)
+        age = max(presigned.age(upload["uploaded_at"], self._state.clock.now()), 0)
         return age < self.options.processing_seconds
 
     def _shown(self, app: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,25 +217,25 @@ class Api:
 
     def list_categories(self, _: Call) -> Reply:
         """Every Self Service category; a bare list."""
-        return json_reply(200, self._holdings.myself["categories"])
+        return json_reply(200, self._state.tenant["categories"])
 
     def list_blueprints(self, call: Call) -> Reply:
         """Every Blueprint, in pages."""
-        rows = self._holdings.myself["blueprints"]
+        rows = self._state.tenant["blueprints"]
         return self._page(call, len(rows), lambda start, stop: [_blueprint(row) for row in rows[start:stop]])
 
     def get_blueprint(self, call: Call) -> Reply:
         """One Blueprint."""
-        found = self._holdings.blueprint(call.arguments[0])
+        found = self._state.blueprint(call.arguments[0])
         return not_found() if found is None else json_reply(200, _blueprint(found))
 
     def list_blueprint_items(self, call: Call) -> Reply:
         """The Library Items of a Blueprint, in pages."""
-        found = self._holdings.blueprint(call.arguments[0])
+        found = self._state.blueprint(call.arguments[0])
         if found is None:
             return not_found()
         ids = _item_ids(found)
-        names = {item: (self._holdings.app(item) or {}).get("name", "") for item in ids}
+        names = {item: (self._state.app(item) or {}).get("name", "") for item in ids}
         return self._page(
             call, len(ids), lambda start, stop: [{"id": item, "name": names[item]} for item in ids[start:stop]]
         )
@@ -249,11 +249,11 @@ class Api:
         return self._assignment(call, assign=False)
 
     def _assignment(self, call: Call, *, assign: bool) -> Reply:
-        blueprint = self._holdings.blueprint(call.arguments[0])
+        blueprint = self._state.blueprint(call.arguments[0])
         item, node = call.fields.get("library_item_id"), call.fields.get("assignment_node_id")
         if not isinstance(item, str) or not item:
             return json_reply(400, {"library_item_id": ["This field is required."]})
-        if blueprint is None or item not in self._holdings.apps:
+        if blueprint is None or item not in self._state.apps:
             return not_found()
         entry = {"id": item, "node": node or None}
         refusal = _assignment_refusal(blueprint, entry, assign=assign)
@@ -263,27 +263,27 @@ class Api:
             blueprint["items"].append(entry)
         else:
             blueprint["items"].remove(entry)
-        self._holdings.keep()
-        self._holdings.log_assignment(item)
+        self._state.save()
+        self._state.log_assignment(item)
         return json_reply(200, _item_ids(blueprint))
 
     def list_statuses(self, call: Call) -> Reply:
         """What each Mac reports on a Library Item, in pages."""
-        if call.arguments[0] not in self._holdings.apps:
+        if call.arguments[0] not in self._state.apps:
             return not_found()
-        rows = self._holdings.status_rows(call.arguments[0])
+        rows = self._state.status_rows(call.arguments[0])
         return self._page(call, len(rows), lambda start, stop: rows[start:stop])
 
     def list_activity(self, call: Call) -> Reply:
         """What was done to a Library Item, newest first, in pages."""
-        if call.arguments[0] not in self._holdings.apps:
+        if call.arguments[0] not in self._state.apps:
             return not_found()
-        rows = self._holdings.activity(call.arguments[0])
+        rows = self._state.activity(call.arguments[0])
         return self._page(call, len(rows), lambda start, stop: rows[start:stop])
 
     def list_applications(self, call: Call) -> Reply:
         """The inventory of applications (Prism)."""
-        rows = self._holdings.myself["inventory"]
+        rows = self._state.tenant["inventory"]
         limit, offset = _number(call, "limit", 25, 300), _number(call, "offset", 0, len(rows))
         data = rows[offset : offset + limit]
         return json_reply(200, {"offset": offset or None, "limit": limit, "total": len(rows), "data": data})
@@ -306,7 +306,7 @@ class Api:
                 return detail(404, "Invalid page.")
         following = self._link(call, turn, start + size, size) if start + size < count else None
         previous = self._link(call, turn, max(start - size, 0), size) if start > 0 else None
-        if call.message.twist == "wrong_next":  # even a list of one page then names another
+        if call.message.fault == "wrong_next":  # even a list of one page then names another
             following = self._link(call, turn, start + size, size)
         page = {"count": count, "next": following, "previous": previous, "results": rows(start, start + size)}
         return json_reply(200, page)
@@ -365,7 +365,7 @@ class _Rate:
         self._lock = threading.Lock()
         self._windows: dict[str, tuple[float, int]] = {}
 
-    def count(self, options: Options) -> tuple[dict[str, str], float]:
+    def count(self, options: TenantOptions) -> tuple[dict[str, str], float]:
         """Count one request.
 
         Returns:

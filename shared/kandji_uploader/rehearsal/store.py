@@ -1,6 +1,6 @@
 """The upload store: takes a form as S3's POST does, and believes only the bytes that really arrived.
 
-Files are large. They go from the socket through one buffer to the digest and to the disk, and are never held whole.
+Files are large. They go from the socket through one buffer to the digest and to the disk; memory never holds all of one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import BinaryIO, Protocol
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-from kandji_uploader.rehearsal import tickets
-from kandji_uploader.rehearsal.holdings import Holdings
+from kandji_uploader.rehearsal import presigned
 from kandji_uploader.rehearsal.messages import Message, Reply, boundary_of, name_of
+from kandji_uploader.rehearsal.state import TenantState
 
 BLOCK = 1 << 20
 _TAIL = 1 << 16
@@ -44,20 +44,20 @@ class _RefusedError(Exception):
         super().__init__(text)
 
 
-class Store:
+class UploadStore:
     """The upload store of a tenant: takes forms at `/store`, gives the files out at `/store/FILE_KEY`.
 
     Args:
-        holdings: where uploads are kept.
+        state: where uploads are kept.
         keep_files: asked at each upload whether to keep its bytes.
     """
 
-    def __init__(self, holdings: Holdings, keep_files: Callable[[], bool]) -> None:
-        self._holdings = holdings
+    def __init__(self, state: TenantState, keep_files: Callable[[], bool]) -> None:
+        self._state = state
         self._keep_files = keep_files
 
     def answer(self, message: Message, body: Incoming) -> Reply:
-        """Take a form or refuse it; what is left of a refused body is for the caller to drain."""
+        """Take a form or refuse it; the caller reads the rest of a refused body."""
         try:
             return self._take(message, body)
         except _RefusedError as refused:
@@ -82,20 +82,20 @@ class Store:
             )
         form = _Form(body, boundary)
         fields = form.fields()
-        refusal = tickets.refusal(self._holdings, fields)
+        refusal = presigned.refusal(self._state, fields)
         if refusal is not None:
             raise _RefusedError(*refusal)
-        with _Sink(self._holdings.files, keep=self._keep_files()) as sink:
+        with _Sink(self._state.files, keep=self._keep_files()) as sink:
             form.file_into(sink)
-            sink.keep_as(self._holdings.file_of(fields["key"]))
-            digest = sink.digest if message.twist != "wrong_sha256" else hashlib.sha256(b"not it").hexdigest()
-            self._holdings.put_upload(fields["key"], sink.size, digest)
+            sink.keep_as(self._state.file_of(fields["key"]))
+            digest = sink.digest if message.fault != "wrong_sha256" else hashlib.sha256(b"not it").hexdigest()
+            self._state.put_upload(fields["key"], sink.size, digest)
         return Reply(204, content_type="")
 
     def _give(self, file_key: str) -> Reply:
         """A file, as the `file_url` of an app leads to it."""
-        path = self._holdings.file_of(file_key)
-        if self._holdings.upload(file_key) is None or not path.is_file():
+        path = self._state.file_of(file_key)
+        if self._state.upload(file_key) is None or not path.is_file():
             raise _RefusedError(404, "NoSuchKey", "The specified key does not exist.")
         return Reply(200, content_type="binary/octet-stream", file=path)
 

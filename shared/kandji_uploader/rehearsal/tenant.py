@@ -20,13 +20,13 @@ from urllib.parse import parse_qsl
 from kandji_uploader.rehearsal import console
 from kandji_uploader.rehearsal.clock import Clock
 from kandji_uploader.rehearsal.faults import Context, Fault, Faults
-from kandji_uploader.rehearsal.holdings import Holdings, each_status, name_id
+from kandji_uploader.rehearsal.json_store import Document
 from kandji_uploader.rehearsal.messages import Message, Reply, detail, html_reply, json_reply, not_found
 from kandji_uploader.rehearsal.rules import DEFAULTS
-from kandji_uploader.rehearsal.service import PREFIX, Api, Options, Permissions
-from kandji_uploader.rehearsal.shelf import Document
-from kandji_uploader.rehearsal.store import Store, error
-from kandji_uploader.rehearsal.wire import LOOPBACK, Body, Listener
+from kandji_uploader.rehearsal.server import LOOPBACK, Body, Listener
+from kandji_uploader.rehearsal.service import PREFIX, Api, Permissions, TenantOptions
+from kandji_uploader.rehearsal.state import TenantState, each_status, name_id
+from kandji_uploader.rehearsal.store import UploadStore, error
 
 _APP_PAGE = "/library/custom-apps/"
 _MESSAGES = {"text", "blocks", "attachments"}
@@ -54,7 +54,7 @@ class Record:
         status: of the answer; 0 where there was none.
         headers: a few of them, by lower-case names; never `authorization`.
         authorization: "" where there was no such header, else the first 12 hex digits of its sha256.
-        fields: what the body of an API request held.
+        fields: the fields of an API request's body.
         received: bytes of the body that were read.
         fault: the kind of the scripted fault, "" for none.
         time: by the tenant's clock.
@@ -90,7 +90,7 @@ class RehearsalTenant:
         token: the API token that it accepts; made up where None.
         faults: a JSON file of scripted faults.
         told: called with the record of each request, from the thread that serves it.
-        options: see `Options`, such as `page_size=50` or `processing_polls=2`.
+        options: see `TenantOptions`, such as `page_size=50` or `processing_polls=2`.
 
     Attributes:
         faults: scripted faults.
@@ -116,10 +116,10 @@ class RehearsalTenant:
         self.released = threading.Event()
         self._port = port
         self._told = told
-        self._holdings = Holdings(self.folder, self.clock)
+        self._state = TenantState(self.folder, self.clock)
         self._origins: dict[str, str] = {}
-        self._api = Api(self._holdings, self.token, Options(**options), self._origins)
-        self._store = Store(self._holdings, lambda: self._api.options.keep_files)
+        self._api = Api(self._state, self.token, TenantOptions(**options), self._origins)
+        self._store = UploadStore(self._state, lambda: self._api.options.keep_files)
         self._cache: dict[tuple[str, str], tuple[float, Reply]] = {}
         self._records: list[Record] = []
         self._lock = threading.Lock()
@@ -161,7 +161,7 @@ class RehearsalTenant:
 
     @property
     def outside_url(self) -> str:
-        """The address of what is not Kandji's API: the upload store and Slack."""
+        """The address of the upload store and of Slack, which are not parts of Kandji's API."""
         return self._origins["outside"]
 
     @property
@@ -231,7 +231,7 @@ class RehearsalTenant:
             return Reply(400, b"invalid_payload", "text/html")
         if message.method != "POST" or not isinstance(text, dict) or not text.keys() & _MESSAGES:
             return Reply(400, b"no_text", "text/html")
-        self._holdings.put_slack(text)
+        self._state.put_slack(text)
         return Reply(200, b"ok", "text/html")
 
     def _console(self, message: Message) -> Reply:
@@ -241,7 +241,7 @@ class RehearsalTenant:
         categories = {category["id"]: category["name"] for category in self.categories}
         if message.path == "/":
             return html_reply(200, console.app_list(self.apps(), categories))
-        app = self._holdings.app(message.path.removeprefix(_APP_PAGE)) if message.path.startswith(_APP_PAGE) else None
+        app = self._state.app(message.path.removeprefix(_APP_PAGE)) if message.path.startswith(_APP_PAGE) else None
         return not_found() if app is None else html_reply(200, console.app_page(app, categories))
 
     # Looking
@@ -263,7 +263,7 @@ class RehearsalTenant:
         return self._api.permissions
 
     @property
-    def options(self) -> Options:
+    def options(self) -> TenantOptions:
         """How it behaves where the documentation leaves room."""
         return self._api.options
 
@@ -273,7 +273,7 @@ class RehearsalTenant:
 
     def apps(self) -> list[Document]:
         """Every Custom App with all of the API's fields, the oldest first."""
-        return self._holdings.all_apps()
+        return self._state.all_apps()
 
     def app(self, name: str) -> Document:
         """The one Custom App of that name.
@@ -291,8 +291,8 @@ class RehearsalTenant:
     def uploads(self) -> list[Document]:
         """Every file in the store: file_key, size, sha256, uploaded_at and `used_by`, the names of its apps."""
         apps = self.apps()
-        with self._holdings.lock:
-            uploads = copy.deepcopy(list(self._holdings.uploads))
+        with self._state.lock:
+            uploads = copy.deepcopy(list(self._state.uploads))
         return [
             {**item, "used_by": [app["name"] for app in apps if app["file_key"] == item["file_key"]]}
             for item in uploads
@@ -304,22 +304,22 @@ class RehearsalTenant:
         Raises:
             OSError: there is none, or its bytes were not kept.
         """
-        return self._holdings.file_of(file_key).read_bytes()
+        return self._state.file_of(file_key).read_bytes()
 
     def slack_messages(self) -> list[Any]:
         """Every message to Slack, the oldest first."""
-        with self._holdings.lock:
-            return [copy.deepcopy(document["message"]) for document in self._holdings.slack]
+        with self._state.lock:
+            return [copy.deepcopy(document["message"]) for document in self._state.slack]
 
     @property
     def categories(self) -> list[Document]:
         """The Self Service categories; `set_categories` changes them."""
-        return copy.deepcopy(self._holdings.myself["categories"])
+        return copy.deepcopy(self._state.tenant["categories"])
 
     @property
     def blueprints(self) -> list[Document]:
         """The Blueprints, with `nodes` and `items`; `add_blueprint` adds one."""
-        return copy.deepcopy(self._holdings.myself["blueprints"])
+        return copy.deepcopy(self._state.tenant["blueprints"])
 
     def snapshot(self) -> Document:
         """What two tenants are compared by: all but ids, keys, times and files that no app names."""
@@ -359,16 +359,16 @@ class RehearsalTenant:
         """
         data = content if content is not None else b"an installer" if sha256 is None else None
         digest = hashlib.sha256(data).hexdigest() if data is not None else str(sha256)
-        with self._holdings.lock:
+        with self._state.lock:
             if "file_key" not in fields:
-                fields["file_key"] = self._holdings.new_key(file_name)
-                self._holdings.put_upload(fields["file_key"], len(data) if data is not None else size or 0, digest)
+                fields["file_key"] = self._state.new_key(file_name)
+                self._state.put_upload(fields["file_key"], len(data) if data is not None else size or 0, digest)
                 if data is not None:
-                    self._holdings.file_of(fields["file_key"]).write_bytes(data)
+                    self._state.file_of(fields["file_key"]).write_bytes(data)
             if category is not None:
                 fields |= {"show_in_self_service": True, "self_service_category_id": name_id("category", category)}
             known = {"name": name, "install_type": "package", "install_enforcement": "install_once"}
-            return self._holdings.create({**known, **_known(fields, "id")})
+            return self._state.create({**known, **_known(fields, "id")})
 
     def edit(self, app_id: str, **fields: Any) -> Document:
         """Change a Custom App by hand, which moves `updated_at`; returns it. The API's rules are not applied.
@@ -377,7 +377,7 @@ class RehearsalTenant:
             KeyError: there is no such app.
             ValueError: there is no such field.
         """
-        return self._holdings.update(app_id, _known(fields))
+        return self._state.update(app_id, _known(fields))
 
     def remove(self, app_id: str) -> None:
         """Delete a Custom App.
@@ -385,20 +385,20 @@ class RehearsalTenant:
         Raises:
             KeyError: there is no such app.
         """
-        if not self._holdings.remove(app_id):
+        if not self._state.remove(app_id):
             raise KeyError(app_id)
 
     def remove_upload(self, file_key: str) -> None:
         """Delete a file from the store; it can no longer be published."""
-        self._holdings.drop_upload(file_key)
+        self._state.drop_upload(file_key)
 
     def set_categories(self, names: Iterable[str]) -> None:
         """Have these Self Service categories and no others."""
-        self._holdings.set_categories(names)
+        self._state.set_categories(names)
 
     def add_blueprint(self, name: str, kind: str = "classic", nodes: Iterable[str] = ()) -> Document:
         """Add a Blueprint, `classic` or `map`; `nodes` are the ids of the nodes of a map with conditions."""
-        return self._holdings.add_blueprint(name, kind, nodes)
+        return self._state.add_blueprint(name, kind, nodes)
 
     def set_statuses(self, app_id: str, given: Mapping[str, int] | Iterable[Mapping[str, Any]]) -> None:
         """Have Macs report on a Library Item.
@@ -408,16 +408,16 @@ class RehearsalTenant:
             given: how many Macs report which status, `{"PASS": 7, "ERROR": 2}`; or a row for each Mac with `status`
                 and, if wanted, `mac` and `blueprint` (names) and any field of the API (`last_audit_log`, ...).
         """
-        self._holdings.set_statuses(app_id, each_status(given))
+        self._state.set_statuses(app_id, each_status(given))
 
     def set_inventory(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Have these applications in the inventory (Prism)."""
-        self._holdings.myself["inventory"] = [dict(row) for row in rows]
-        self._holdings.keep()
+        self._state.tenant["inventory"] = [dict(row) for row in rows]
+        self._state.save()
 
     def clear(self) -> None:
         """As new: no apps, uploads, statuses, messages, faults or requests; categories and Blueprints stay."""
-        self._holdings.clear()
+        self._state.clear()
         self.faults.clear()
         self._cache.clear()
         self.permissions.grant()

@@ -1,4 +1,4 @@
-"""Leave to upload one file, signed as S3's POST policies are: the policy itself says what is allowed and until when.
+"""Upload tickets: presigned POST forms as S3 has them. The policy in the form says what is allowed and until when.
 
 Nothing is remembered of a ticket; the store reads it from the form, as S3 does.
 """
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from kandji_uploader.rehearsal.clock import stamp
-from kandji_uploader.rehearsal.holdings import Holdings
+from kandji_uploader.rehearsal.state import TenantState
 
 FIELDS = (
     "key",
@@ -31,11 +31,11 @@ FIELDS = (
 _SIGNED = ("policy", "x-amz-signature")
 
 
-def issue(holdings: Holdings, file_name: str, store: str, seconds: float) -> dict[str, Any]:
+def issue(state: TenantState, file_name: str, store: str, seconds: float) -> dict[str, Any]:
     """The answer to a request for an upload: name, expires, post_url, post_data and file_key."""
-    now = holdings.clock.now()
+    now = state.clock.now()
     expires = stamp(now + timedelta(seconds=seconds))
-    key = holdings.new_key(file_name)
+    key = state.new_key(file_name)
     fields = {
         "key": key,
         "x-amz-algorithm": "AWS4-HMAC-SHA256",
@@ -44,16 +44,16 @@ def issue(holdings: Holdings, file_name: str, store: str, seconds: float) -> dic
         "x-amz-security-token": base64.b64encode(hashlib.sha256(key.encode()).digest()).decode(),
     }
     policy = base64.b64encode(json.dumps({"expiration": expires, "conditions": [fields]}).encode()).decode()
-    fields |= {"policy": policy, "x-amz-signature": _signature(holdings, policy)}
+    fields |= {"policy": policy, "x-amz-signature": _signature(state, policy)}
     return {"name": file_name, "expires": expires, "post_url": f"{store}/store", "post_data": fields, "file_key": key}
 
 
-def refusal(holdings: Holdings, fields: Mapping[str, str]) -> tuple[int, str, str] | None:
+def refusal(state: TenantState, fields: Mapping[str, str]) -> tuple[int, str, str] | None:
     """Why the store does not take a form: status, S3's code and text; None where it does."""
     missing = [name for name in FIELDS if not fields.get(name)]
     if missing:
         return 400, "InvalidArgument", f"Bucket POST must contain a field named '{missing[0]}'."
-    if not hmac.compare_digest(fields["x-amz-signature"].encode(), _signature(holdings, fields["policy"]).encode()):
+    if not hmac.compare_digest(fields["x-amz-signature"].encode(), _signature(state, fields["policy"]).encode()):
         return (
             403,
             "SignatureDoesNotMatch",
@@ -63,7 +63,7 @@ def refusal(holdings: Holdings, fields: Mapping[str, str]) -> tuple[int, str, st
         policy = json.loads(base64.b64decode(fields["policy"], validate=True))
     except (ValueError, binascii.Error):
         return 400, "InvalidPolicyDocument", "Invalid Policy: Invalid JSON."
-    if holdings.clock.now() >= read_stamp(policy["expiration"]):
+    if state.clock.now() >= read_stamp(policy["expiration"]):
         return 403, "AccessDenied", "Invalid according to Policy: Policy expired."
     allowed = policy["conditions"][0]
     for name, value in fields.items():
@@ -83,6 +83,6 @@ def read_stamp(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
 
 
-def _signature(holdings: Holdings, policy: str) -> str:
-    secret: str = holdings.myself["secret"]
+def _signature(state: TenantState, policy: str) -> str:
+    secret: str = state.tenant["secret"]
     return hmac.new(secret.encode(), policy.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""What the tenant holds: Custom Apps, uploads, categories, Blueprints, statuses and Slack messages, in a folder.
+"""The state of the tenant: Custom Apps, uploads, categories, Blueprints, statuses and Slack messages, in a folder.
 
     tenant.json/      the tenant itself: its ids, categories, Blueprints and inventory
     apps/             one JSON document for each Custom App, with its activity
@@ -22,18 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader.rehearsal.clock import Clock, stamp
+from kandji_uploader.rehearsal.json_store import Document, JsonStore
 from kandji_uploader.rehearsal.rules import DEFAULTS
-from kandji_uploader.rehearsal.shelf import Document, Shelf
 
 CATEGORIES = ("Apps", "Productivity", "Utilities", "Security")
 _NAMES = uuid.UUID("5b2d3f3e-6f0e-4c53-9d0b-6c1f0b7a9d11")
-_SELF = "tenant"
+_TENANT = "tenant"
 _EMAIL = "rehearsal@example.com"
 _LONGEST_STEM = 150
 
 
-class Holdings:
-    """The tenant's things, kept in a folder; every method may be called from any thread."""
+class TenantState:
+    """The state of the tenant, kept in a folder; every method may be called from any thread."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.lock = threading.RLock()
@@ -41,35 +41,35 @@ class Holdings:
         self.files = folder / "files"
         self.files.mkdir(mode=0o700, parents=True, exist_ok=True)
         _empty(self.files.glob(".*.draft"))  # uploads that were under way when a process was killed
-        self.apps = Shelf(folder / "apps")
-        self.uploads = Shelf(folder / "uploads")
-        self.statuses = Shelf(folder / "statuses")
-        self.slack = Shelf(folder / "slack")
-        self._self = Shelf(folder / "tenant")
-        if _SELF not in self._self:
-            self._self.put(_SELF, _new_tenant())
+        self.apps = JsonStore(folder / "apps")
+        self.uploads = JsonStore(folder / "uploads")
+        self.statuses = JsonStore(folder / "statuses")
+        self.slack = JsonStore(folder / "slack")
+        self._tenant = JsonStore(folder / "tenant")
+        if _TENANT not in self._tenant:
+            self._tenant.put(_TENANT, _new_tenant())
 
     @property
-    def myself(self) -> Document:
-        """The tenant's own document; whoever changes it calls `keep`."""
-        document = self._self.get(_SELF)
+    def tenant(self) -> Document:
+        """The tenant's own document, not a copy: call `save` after a change."""
+        document = self._tenant.get(_TENANT)
         assert document is not None  # noqa: S101 - made by the constructor
         return document
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Write the tenant's own document."""
         with self.lock:
-            self._self.put(_SELF, self.myself)
+            self._tenant.put(_TENANT, self.tenant)
 
     def clear(self) -> None:
-        """Hold nothing but the tenant itself, its categories and its Blueprints."""
+        """Remove everything but the tenant itself, its categories and its Blueprints."""
         with self.lock:
-            for shelf in (self.apps, self.uploads, self.statuses, self.slack):
-                shelf.clear()
+            for store in (self.apps, self.uploads, self.statuses, self.slack):
+                store.clear()
             _empty(self.files.iterdir())
-            for blueprint in self.myself["blueprints"]:
+            for blueprint in self.tenant["blueprints"]:
                 blueprint["items"] = []
-            self.keep()
+            self.save()
 
     # Uploads
 
@@ -79,7 +79,7 @@ class Holdings:
         stem, dot, suffix = name.rpartition(".")
         if not dot or not re.fullmatch("[A-Za-z0-9]{1,10}", suffix):
             stem, dot, suffix = name, "", ""
-        company = self.myself["company"]
+        company = self.tenant["company"]
         while True:
             digits = secrets.token_hex(4)
             if digits not in self.uploads:
@@ -99,12 +99,12 @@ class Holdings:
             )
 
     def upload(self, file_key: str) -> Document | None:
-        """What is known of an upload; None where nothing was uploaded under that key."""
+        """The record of an upload; None where nothing was uploaded under that key."""
         found = self.uploads.get(_digits(file_key))
         return found if found is not None and found["file_key"] == file_key else None
 
     def drop_upload(self, file_key: str) -> None:
-        """The file is gone from the store; apps that name it stay as they are."""
+        """Remove a file from the store; apps that name it stay as they are."""
         with self.lock:
             if self.upload(file_key) is not None:
                 self.uploads.drop(_digits(file_key))
@@ -151,9 +151,9 @@ class Holdings:
     def remove(self, app_id: str) -> bool:
         """Delete a Custom App for good, from Blueprints too; False where it is not there."""
         with self.lock:
-            for blueprint in self.myself["blueprints"]:
+            for blueprint in self.tenant["blueprints"]:
                 blueprint["items"] = [item for item in blueprint["items"] if item["id"] != app_id]
-            self.keep()
+            self.save()
             self.statuses.drop(app_id)
             return self.apps.drop(app_id) is not None
 
@@ -182,7 +182,7 @@ class Holdings:
                 "id": len(document["activity"]) + 1,
                 "activity_time": when,
                 "activity_type": kind,
-                "user_id": self.myself["user"],
+                "user_id": self.tenant["user"],
                 "user_email": _EMAIL,
                 "details": details,
             }
@@ -193,24 +193,24 @@ class Holdings:
     def set_categories(self, names: Iterable[str]) -> None:
         """Have these Self Service categories and no others; a name always gets the same id."""
         with self.lock:
-            self.myself["categories"] = [{"id": name_id("category", name), "name": name} for name in names]
-            self.keep()
+            self.tenant["categories"] = [{"id": name_id("category", name), "name": name} for name in names]
+            self.save()
 
     def category_ids(self) -> set[str]:
         """The ids of the Self Service categories."""
-        return {category["id"] for category in self.myself["categories"]}
+        return {category["id"] for category in self.tenant["categories"]}
 
     def add_blueprint(self, name: str, kind: str, nodes: Iterable[str]) -> Document:
         """Add a Blueprint; `nodes` are the ids of an Assignment Map's nodes, none where it has no conditions."""
         blueprint = {"id": name_id("blueprint", name), "name": name, "type": kind, "nodes": list(nodes), "items": []}
         with self.lock:
-            self.myself["blueprints"].append(blueprint)
-            self.keep()
+            self.tenant["blueprints"].append(blueprint)
+            self.save()
         return copy.deepcopy(blueprint)
 
     def blueprint(self, blueprint_id: str) -> Document | None:
         """A Blueprint with its nodes and items."""
-        found = [item for item in self.myself["blueprints"] if item["id"] == blueprint_id]
+        found = [item for item in self.tenant["blueprints"] if item["id"] == blueprint_id]
         return found[0] if found else None
 
     def set_statuses(self, app_id: str, rows: Iterable[Mapping[str, Any]]) -> None:

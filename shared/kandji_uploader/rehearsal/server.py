@@ -1,4 +1,4 @@
-"""HTTP/1.1 on loopback, and nothing else.
+"""An HTTP/1.1 server on loopback, without any knowledge of Kandji.
 
 Connections stay open, bodies are read in large blocks, and the scripted faults of networks are real ones: a TCP reset,
 silence, half an answer.
@@ -46,7 +46,7 @@ class Body:
     Attributes:
         length: bytes, as its Content-Length says.
         remaining: bytes that have not been read yet.
-        fields: what it held, for the record; put there by whoever read it.
+        fields: the fields that were read from it, for the record; the reader puts them here.
     """
 
     def __init__(self, stream: BinaryIO, length: int, course: Course) -> None:
@@ -97,7 +97,7 @@ class Body:
         return bytes(whole)
 
     def drain(self) -> None:
-        """Read what is left and forget it."""
+        """Read the rest and forget it."""
         buffer = memoryview(bytearray(min(_BLOCK, max(self.remaining, 1))))
         while self.read_into(buffer):
             pass
@@ -169,7 +169,7 @@ class Listener:
 
     def _talk(self, connection: socket.socket, address: object) -> None:
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError):  # the client has gone
+            with contextlib.suppress(ConnectionError, TimeoutError):  # the client has closed the connection
                 _Conversation(connection, address, self)  # type: ignore[arg-type]
         finally:
             with self._lock:
@@ -210,8 +210,8 @@ class _Conversation(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         fault = self.server.service.fault_for(self.command, path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        twist = fault.kind if fault else ""
-        return Message(self.command, self.server.side, path, dict(parse_qsl(query)), headers, twist), fault
+        kind = fault.kind if fault else ""
+        return Message(self.command, self.server.side, path, dict(parse_qsl(query)), headers, kind), fault
 
     def _length(self) -> int:
         """The length of the body; 0 where it is not told, and then the connection ends with the answer."""

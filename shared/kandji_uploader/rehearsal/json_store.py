@@ -14,10 +14,10 @@ from kandji_uploader.errors import KandjiUploaderError
 Document = dict[str, Any]
 
 
-class Shelf:
+class JsonStore:
     """The documents of one folder by their keys, in the order in which they were first put there.
 
-    They are read once, when the shelf is opened. Writes are atomic (another process sees the old document or the new
+    They are read once, when the store is opened. Writes are atomic (another process sees the old document or the new
     one) but not flushed to the disk: a rehearsal does not have to outlive a power cut.
     """
 
@@ -39,7 +39,7 @@ class Shelf:
         return iter(self._documents.values())
 
     def get(self, key: str) -> Document | None:
-        """The document itself; whoever changes it puts it back."""
+        """The document itself, not a copy: `put` it back after a change."""
         return self._documents.get(key)
 
     def page(self, start: int, stop: int) -> list[Document]:
