@@ -128,7 +128,7 @@ class Created:
 
 
 @dataclass(frozen=True)
-class Published:
+class Publication:
     """One publication of an installer to a Custom App.
 
     Attributes:
@@ -150,13 +150,13 @@ class Published:
     recipe: str = ""
 
 
-def store_of(settings: Settings) -> Store:
+def store_of(settings: Settings) -> StateStore:
     """The state folder of these settings and their tenant; a dry run only reads it.
 
     Raises:
         StateError: it cannot be written, in a run that is not dry.
     """
-    return Store(_folder_of(settings), settings.api_url, writes=not settings.dry_run)
+    return StateStore(_folder_of(settings), settings.api_url, writes=not settings.dry_run)
 
 
 def digests_of(settings: Settings) -> DigestCache:
@@ -204,7 +204,7 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-class Store:
+class StateStore:
     """The state folder of one tenant.
 
     Args:
@@ -298,16 +298,16 @@ class Store:
 
     # what was published
 
-    def history(self, app_id: str) -> tuple[Published, ...]:
+    def history(self, app_id: str) -> tuple[Publication, ...]:
         """What was published to a Custom App from this machine, oldest first."""
         entries = []
         for row in self._rows(_history(app_id)):
             with contextlib.suppress(TypeError):
                 if row.get("app_id") == app_id:
-                    entries.append(Published(**row))
+                    entries.append(Publication(**row))
         return tuple(entries)
 
-    def note_published(self, entry: Published) -> None:
+    def note_published(self, entry: Publication) -> None:
         """Remember a publication."""
         with contextlib.suppress(StateError):
             self._change(_history(entry.app_id), lambda rows: [*rows[-_KEEP_HISTORY:], asdict(entry)])
@@ -401,7 +401,7 @@ class DigestCache:
                 return str(row["sha256"])
         return None
 
-    def put(self, path: Path, sha256: str, identity: files.Identity | None = None) -> None:
+    def put(self, path: Path, sha256: str, identity: files.FileIdentity | None = None) -> None:
         """Remember a digest; a folder that cannot be written is no error, since this only saves time.
 
         Args:
@@ -432,7 +432,7 @@ class DigestCache:
                 place.unlink(missing_ok=True)
 
 
-def _state_of(path: Path, identity: files.Identity) -> dict[str, Any]:
+def _state_of(path: Path, identity: files.FileIdentity) -> dict[str, Any]:
     return {"path": str(path.absolute()), **identity._asdict()}
 
 

@@ -100,5 +100,5 @@ def test_a_program_gets_what_its_caller_names():
 
 
 def test_a_program_that_does_not_end_is_ended():
-    with pytest.raises(children.TookTooLongError, match="sleep did not end within"):
+    with pytest.raises(children.ProgramTooSlowError, match="sleep did not end within"):
         children.run(["sleep", "60"], children.surroundings(), seconds=0.1)

@@ -78,7 +78,7 @@ LOOP = textwrap.dedent("""
         if not sys.stdin.readline():
             stop.ask()
 
-    schedule.Stop.wait = wait
+    schedule.StopFlag.wait = wait
     sys.exit(main(["schedule", "run", "--loop"]))
 """)
 

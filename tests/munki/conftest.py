@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kandji_uploader import settings
-from kandji_uploader.munki import Imported, Options, Repo, import_repo
+from kandji_uploader.munki import Imported, ImportOptions, Repo, import_repo
 from tests.munki import builder
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
@@ -17,7 +17,7 @@ BLUEPRINTS = {"site_default": ("Staff",), "testers": ("Early Adopters",), "lab":
 
 def run(folder: Path, **options: Any) -> Imported:
     """Import with a fixed present."""
-    return import_repo(Repo(folder, settings.read_yaml), Options(**{"now": NOW, **options}))
+    return import_repo(Repo(folder, settings.read_yaml), ImportOptions(**{"now": NOW, **options}))
 
 
 @pytest.fixture(scope="session")

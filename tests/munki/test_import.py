@@ -152,13 +152,13 @@ class TestNames:
     def test_versions_in_munkis_order(self):
         ascending = ["1.0b2", "1.0", "1.0.1", "1.9", "1.10", "1.10.1", "2024.1", "2024.1.1"]
         shuffled = ascending[1::2] + ascending[::2]
-        assert sorted(shuffled, key=names.Order) == ascending
-        assert names.Order("1.0") == names.Order("1.0.0")
+        assert sorted(shuffled, key=names.VersionOrder) == ascending
+        assert names.VersionOrder("1.0") == names.VersionOrder("1.0.0")
         assert names.same_version("2.3.0.0", "2.3")
         assert not names.same_version("2.30", "2.3")
 
     def test_an_absurdly_long_number_is_no_crash(self):
-        assert names.Order("9" * 10_000) > names.Order("1")
+        assert names.VersionOrder("9" * 10_000) > names.VersionOrder("1")
 
 
 class TestPrecedence:

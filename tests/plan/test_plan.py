@@ -5,7 +5,7 @@ import pytest
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType
-from kandji_uploader.publish.plan import Identity, make_plan, needs_categories, needs_digest
+from kandji_uploader.publish.plan import EnforcedIdentity, make_plan, needs_categories, needs_digest
 from tests.plan.world import NOW, live, plan, plan_input, script, self_service, target
 
 
@@ -197,7 +197,7 @@ def test_another_kind_of_installer_changes_the_install_type():
 
 def test_without_a_version_an_audited_app_is_not_published():
     with pytest.raises(TargetError, match=r"version of 'Widget-2\.0\.pkg' is not known"):
-        plan(identity=Identity("Widget.app"))
+        plan(identity=EnforcedIdentity("Widget.app"))
 
 
 def test_dynamic_lookup_takes_the_highest_version_then_the_one_modified_longest_ago():

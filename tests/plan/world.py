@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.models import Category, CustomApp, Enforcement, InstallType, Settings, Stage, StageSettings, Target
-from kandji_uploader.publish.plan import Identity, Installer, PlanInput, Tenant, make_plan
+from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TenantData, make_plan
 
 NOW = 1_700_000_000
 CATEGORIES = (Category("c-apps", "Apps"), Category("c-utils", "Utilities"), Category("c-prod", "Productivity"))
-IDENTITY = Identity("Widget.app", "com.example.Widget", "com.example.pkg", "2.0")
+IDENTITY = EnforcedIdentity("Widget.app", "com.example.Widget", "com.example.pkg", "2.0")
 TEMPLATE = audit.load_template()
 
 
@@ -53,7 +53,7 @@ def target(name="Widget", **fields):
 def plan_input(*apps, identity=IDENTITY, blueprints=(), sha256="new", kind=InstallType.PACKAGE, **settings):
     held = Settings("https://t.api.kandji.io", prod=StageSettings(name="Widget"), **settings)
     installer = Installer("Widget-2.0.pkg", kind, 100, sha256)
-    return PlanInput(installer, identity, Tenant(tuple(apps), CATEGORIES, tuple(blueprints)), held, TEMPLATE, NOW)
+    return PlanInput(installer, identity, TenantData(tuple(apps), CATEGORIES, tuple(blueprints)), held, TEMPLATE, NOW)
 
 
 def plan(*apps, of=None, **others):

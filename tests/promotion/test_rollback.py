@@ -300,11 +300,11 @@ def test_an_unknown_or_ambiguous_app_is_told(world: World) -> None:
 
 
 def test_the_history_tells_what_who_and_when(world: World) -> None:
-    from kandji_uploader.state import Store
+    from kandji_uploader.state import StateStore
 
     promoted(world, "1.0", "1.1")
     back(world)
-    store = Store(world.folder / "state", world.tenant.url)
+    store = StateStore(world.folder / "state", world.tenant.url)
     entries = store.history(world.tenant.app(PROD)["id"])
     assert [(entry.version, entry.recipe) for entry in entries] == [
         ("1.0", "promoted from Firefox (Test)"),

@@ -21,7 +21,7 @@ from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action, InstallType, Outcome
 from kandji_uploader.publish import releases
 from kandji_uploader.report import text as report
-from kandji_uploader.state import Store
+from kandji_uploader.state import StateStore
 from tests.promotion.conftest import SOAK
 from tests.promotion.world import PROD, TEST, World, failing, firefox, passing, stamp
 
@@ -394,7 +394,7 @@ def test_what_is_urgent_and_in_test_already_is_not_uploaded_again(world: World) 
     world.writes()
     assert world.prod(world.publish("1.1", urgent="CVE-2026-1234")).action is Action.UPDATE
     assert world.writes() == [f"PATCH library/custom-apps/{world.tenant.app(PROD)['id']}"]
-    history = Store(world.folder / "state", world.tenant.url).history(world.tenant.app(PROD)["id"])
+    history = StateStore(world.folder / "state", world.tenant.url).history(world.tenant.app(PROD)["id"])
     assert history[-1].recipe == "Firefox.pkg, urgent: CVE-2026-1234"
 
 

@@ -80,7 +80,7 @@ def test_an_interrupted_cask_ends_the_cycle(tmp_path):
     assert publish.tried == ["a"]
 
 
-class Hours(schedule.Stop):
+class Hours(schedule.StopFlag):
     """Does not wait, but notes how long it was asked to; `then` is called after each wait."""
 
     def __init__(self, then):

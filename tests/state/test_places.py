@@ -14,7 +14,7 @@ from kandji_uploader import settings, state
 from kandji_uploader.errors import SettingsError, StateError
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.settings.places import state_folder
-from kandji_uploader.state import JournalEntry, Store
+from kandji_uploader.state import JournalEntry, StateStore
 from tests.support import stranger
 from tests.support.installers import app_pkg
 
@@ -157,7 +157,7 @@ def test_a_folder_of_another_user_is_a_clear_error(world, words, whose):
 
 def former(folder):
     """A settings folder as a former version left it."""
-    Store(folder / "config" / "state", "https://t").note_upload(UPLOAD)
+    StateStore(folder / "config" / "state", "https://t").note_upload(UPLOAD)
     (folder / "config" / "downloads" / "abc").mkdir(parents=True)
     (folder / "config" / "config.yaml").write_text("")
     return folder / "config", folder / "moved"
@@ -166,19 +166,19 @@ def former(folder):
 def test_a_state_inside_the_settings_folder_is_moved_over_once(tmp_path):
     config, place = former(tmp_path)
     state.adopt(config, place)
-    assert Store(place, "https://t").uploads(1001) == (UPLOAD,)
+    assert StateStore(place, "https://t").uploads(1001) == (UPLOAD,)
     assert (place / "downloads" / "abc").is_dir()
     assert sorted(path.name for path in config.iterdir()) == ["config.yaml"]
     state.adopt(config, place)
-    assert Store(place, "https://t").uploads(1001) == (UPLOAD,)
+    assert StateStore(place, "https://t").uploads(1001) == (UPLOAD,)
 
 
 def test_what_is_in_the_new_place_already_stays(tmp_path):
     config, place = former(tmp_path)
-    Store(place, "https://t").note_upload(JournalEntry("b" * 64, "key/b", 10, 1000.0))
+    StateStore(place, "https://t").note_upload(JournalEntry("b" * 64, "key/b", 10, 1000.0))
     state.adopt(config, place)
-    assert [entry.sha256[0] for entry in Store(place, "https://t").uploads(1001)] == ["b"]
-    assert Store(config / "state", "https://t").uploads(1001) == (UPLOAD,), "and nothing is lost"
+    assert [entry.sha256[0] for entry in StateStore(place, "https://t").uploads(1001)] == ["b"]
+    assert StateStore(config / "state", "https://t").uploads(1001) == (UPLOAD,), "and nothing is lost"
 
 
 def test_a_state_that_cannot_be_moved_is_copied_whole(tmp_path, monkeypatch):
@@ -192,7 +192,7 @@ def test_a_state_that_cannot_be_moved_is_copied_whole(tmp_path, monkeypatch):
     rename = Path.rename
     monkeypatch.setattr(Path, "rename", across)
     state.adopt(config, place)
-    assert Store(place, "https://t").uploads(1001) == (UPLOAD,)
+    assert StateStore(place, "https://t").uploads(1001) == (UPLOAD,)
     assert not (config / "state").exists()
 
 
@@ -206,7 +206,7 @@ sys.stdin.readline()
 from pathlib import Path
 from kandji_uploader import state
 state.adopt(Path({str(config)!r}), Path({str(place)!r}))
-print(len(state.Store(Path({str(place)!r}), "https://t").uploads(1001)))
+print(len(state.StateStore(Path({str(place)!r}), "https://t").uploads(1001)))
 """
     words = [sys.executable, "-c", program]
     runs = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -223,7 +223,7 @@ def test_a_state_that_has_to_be_moved_where_nothing_can_be_written_is_told(tmp_p
     place.write_text("in the way")
     with pytest.raises(StateError, match="KANDJI_UPLOADER_STATE_DIR"):
         state.adopt(config, place)
-    assert Store(config / "state", "https://t").uploads(1001) == (UPLOAD,)
+    assert StateStore(config / "state", "https://t").uploads(1001) == (UPLOAD,)
 
 
 def test_a_run_goes_on_with_what_a_former_version_remembered(world, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 
 from kandji_uploader._util.files import identity, write_private
 from kandji_uploader.errors import LockedError, StateError
-from kandji_uploader.state import Created, DigestCache, JournalEntry, Published, Store
+from kandji_uploader.state import Created, DigestCache, JournalEntry, Publication, StateStore
 
 TENANT = "https://a.api.kandji.io"
 
@@ -26,27 +26,27 @@ def entry(sha256="a" * 64, at=1000.0):
 
 
 def test_an_upload_is_remembered_until_it_is_forgotten(tmp_path):
-    store = Store(tmp_path, TENANT)
+    store = StateStore(tmp_path, TENANT)
     store.note_upload(entry())
-    assert Store(tmp_path, TENANT).uploads(1001) == (entry(),)
+    assert StateStore(tmp_path, TENANT).uploads(1001) == (entry(),)
     store.forget_upload("a" * 64)
     assert store.uploads(1001) == ()
 
 
 def test_another_tenant_does_not_see_the_uploads(tmp_path):
-    Store(tmp_path, TENANT).note_upload(entry())
-    assert Store(tmp_path, "https://b.api.kandji.io").uploads(1001) == ()
+    StateStore(tmp_path, TENANT).note_upload(entry())
+    assert StateStore(tmp_path, "https://b.api.kandji.io").uploads(1001) == ()
 
 
 def test_an_upload_older_than_a_week_is_not_used(tmp_path):
-    store = Store(tmp_path, TENANT)
+    store = StateStore(tmp_path, TENANT)
     store.note_upload(entry(at=0))
     assert store.uploads(7 * 86_400) == ()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", '[{"sha256": 1}]', "null", "\x00\xff"])
 def test_a_broken_journal_counts_as_empty_and_can_be_written_again(tmp_path, text):
-    store = Store(tmp_path, TENANT)
+    store = StateStore(tmp_path, TENANT)
     store.note_upload(entry())
     (journal,) = tmp_path.glob("*/uploads.json")
     journal.write_text(text, encoding="latin-1")
@@ -72,17 +72,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_history_is_kept_per_app_and_bounded(tmp_path):
-    store = Store(tmp_path, TENANT)
+    store = StateStore(tmp_path, TENANT)
     for number in range(40):
-        store.note_published(Published("one", "One", str(number), "s", "k", float(number)))
-    store.note_published(Published("two", "Two", "1", "s", "k", 0.0))
+        store.note_published(Publication("one", "One", str(number), "s", "k", float(number)))
+    store.note_published(Publication("two", "Two", "1", "s", "k", 0.0))
     assert [each.version for each in store.history("two")] == ["1"]
     assert store.history("one")[-1].version == "39"
     assert len(store.history("one")) < 40
 
 
 def test_the_apps_that_were_created_are_known_by_name_latest_first_until_they_are_deleted_again(tmp_path):
-    store = Store(tmp_path, TENANT)
+    store = StateStore(tmp_path, TENANT)
     for entry in (first := Created("App", "1", "key", 1.0), Created("Other", "2", "key", 2.0)):
         store.note_created(entry)
     store.note_created(second := Created("App", "3", "key", 3.0))
@@ -91,7 +91,7 @@ def test_the_apps_that_were_created_are_known_by_name_latest_first_until_they_ar
     assert store.created("App") == (settled, second)
     store.forget_created("1")
     assert store.created("App") == (second,)
-    assert Store(tmp_path, "https://b.api.kandji.io").created("App") == ()
+    assert StateStore(tmp_path, "https://b.api.kandji.io").created("App") == ()
 
 
 def test_a_digest_is_known_until_the_file_changes(tmp_path):
@@ -115,8 +115,8 @@ def test_a_digest_of_a_file_that_changed_while_it_was_read_is_not_kept(tmp_path)
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from kandji_uploader.state import Created, DigestCache, JournalEntry, Published, Store
-with Store(Path(sys.argv[1]), sys.argv[2]).lock(("App",), 5, print):
+from kandji_uploader.state import Created, DigestCache, JournalEntry, Publication, StateStore
+with StateStore(Path(sys.argv[1]), sys.argv[2]).lock(("App",), 5, print):
     print("held", flush=True)
     if sys.stdin.read(1) == "k":
         os._exit(9)
@@ -136,7 +136,7 @@ def holder(tmp_path):
 
 def test_two_runs_for_the_same_app_do_not_run_at_once(tmp_path, holder):
     told = []
-    store = Store(tmp_path, TENANT)
+    store = StateStore(tmp_path, TENANT)
     with pytest.raises(LockedError, match=f"process {holder.pid}"), store.lock(("App",), 0.3, told.append):
         raise AssertionError("both hold it")
     assert len(told) == 1
@@ -148,16 +148,16 @@ def test_two_runs_for_the_same_app_do_not_run_at_once(tmp_path, holder):
 def test_the_second_run_goes_on_when_the_first_is_done_and_learns_when_that_was(tmp_path, holder):
     started = time.time()
     threading.Timer(0.2, holder.stdin.write, ("x",)).start()
-    with Store(tmp_path, TENANT).lock(("App",), 5, lambda _: None) as changed:
+    with StateStore(tmp_path, TENANT).lock(("App",), 5, lambda _: None) as changed:
         assert started < changed <= float(holder.stdout.readline())
 
 
 def test_a_run_that_came_after_the_other_learns_of_it_too(tmp_path, holder):
     holder.stdin.write("x")
     holder.wait(5)
-    with Store(tmp_path, TENANT).lock(("App",), 0, print) as changed:
+    with StateStore(tmp_path, TENANT).lock(("App",), 0, print) as changed:
         assert 0 < changed <= time.time()
-    with Store(tmp_path, TENANT).lock(("App",), 0, print) as changed:
+    with StateStore(tmp_path, TENANT).lock(("App",), 0, print) as changed:
         assert changed == 0.0, "nobody but ourselves since"
 
 
@@ -165,7 +165,7 @@ def test_a_lock_outlives_no_process_and_what_a_killed_one_did_is_not_known(tmp_p
     holder.stdin.write("k")
     holder.wait(5)
     before = time.time()
-    with Store(tmp_path, TENANT).lock(("App",), 0, print) as changed:
+    with StateStore(tmp_path, TENANT).lock(("App",), 0, print) as changed:
         assert before <= changed
 
 
@@ -174,23 +174,23 @@ def test_a_volume_without_locks_is_no_reason_to_fail(tmp_path, monkeypatch):
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with Store(tmp_path, TENANT).lock(("App",), 0, print):
-        Store(tmp_path, TENANT).note_upload(entry())
-    assert Store(tmp_path, TENANT).uploads(1001) == (entry(),)
+    with StateStore(tmp_path, TENANT).lock(("App",), 0, print):
+        StateStore(tmp_path, TENANT).note_upload(entry())
+    assert StateStore(tmp_path, TENANT).uploads(1001) == (entry(),)
 
 
 def test_no_entry_is_lost_when_many_processes_write_at_once(tmp_path):
     program = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from kandji_uploader.state import JournalEntry, Store
-        store, own = Store(Path(sys.argv[1]), sys.argv[2]), sys.argv[3]
+        from kandji_uploader.state import JournalEntry, StateStore
+        store, own = StateStore(Path(sys.argv[1]), sys.argv[2]), sys.argv[3]
         for number in range(25):
             store.note_upload(JournalEntry(f"{own}-{number}", "key", 10, 1000.0))
     """)
     writers = [subprocess.Popen([sys.executable, "-c", program, tmp_path, TENANT, str(own)]) for own in range(4)]
     assert [writer.wait(30) for writer in writers] == [0, 0, 0, 0]
-    assert len(Store(tmp_path, TENANT).uploads(1001)) == 100
+    assert len(StateStore(tmp_path, TENANT).uploads(1001)) == 100
 
 
 def test_a_draft_that_a_killed_process_left_is_removed_at_the_next_write(tmp_path):
@@ -213,13 +213,13 @@ def test_everything_is_private_whatever_the_umask(tmp_path):
         import os, sys
         os.umask(0)
         from pathlib import Path
-        from kandji_uploader.state import Created, DigestCache, JournalEntry, Published, Store
+        from kandji_uploader.state import Created, DigestCache, JournalEntry, Publication, StateStore
         folder = Path(sys.argv[1]) / "config" / "state"
-        store = Store(folder, sys.argv[2])
+        store = StateStore(folder, sys.argv[2])
         with store.lock(("App",), 5, print):
             store.note_upload(JournalEntry("a", "key", 1, 1.0))
             store.note_created(Created("App", "id", "key", 1.0))
-            store.note_published(Published("id", "App", "1", "a", "key", 1.0))
+            store.note_published(Publication("id", "App", "1", "a", "key", 1.0))
             store.remember("id", {"note": "text"})
             DigestCache(folder).put(Path(sys.executable), "digest")
     """)
@@ -232,14 +232,14 @@ def test_everything_is_private_whatever_the_umask(tmp_path):
 
 def test_what_must_be_remembered_first_raises_and_what_is_noted_afterwards_does_not(tmp_path):
     (tmp_path / "file").write_text("in the way of the folder")
-    store = Store(tmp_path / "file", TENANT)
+    store = StateStore(tmp_path / "file", TENANT)
     with pytest.raises(StateError, match="cannot be written"):
         store.note_upload(entry())
     with pytest.raises(StateError, match="cannot be written"), store.lock(("App",), 0, print):
         pass
     store.forget_upload("a" * 64)
     store.note_created(Created("App", "id", "key", 1.0))
-    store.note_published(Published("one", "One", "1", "s", "k", 0.0))
+    store.note_published(Publication("one", "One", "1", "s", "k", 0.0))
     store.remember("one", {"note": "text"})
     assert store.uploads(1001) == ()
     assert store.history("one") == ()
@@ -252,7 +252,7 @@ def test_a_digest_of_a_file_that_is_gone_is_not_known(tmp_path):
 
 
 def test_the_journal_is_json_that_a_person_can_read(tmp_path):
-    Store(tmp_path, TENANT).note_upload(entry())
+    StateStore(tmp_path, TENANT).note_upload(entry())
     (journal,) = tmp_path.glob("*/uploads.json")
     assert json.loads(journal.read_text())[0]["file_key"] == "key/aaaa"
 

@@ -25,7 +25,7 @@ _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "TZ", "TE
 _KEPT_STARTS = ("LC_",)
 
 
-class TookTooLongError(KandjiUploaderError):
+class ProgramTooSlowError(KandjiUploaderError):
     """A program did not end in its time, and was ended."""
 
 
@@ -55,7 +55,7 @@ def run(
 
     Raises:
         OSError: it cannot be started.
-        TookTooLongError: it did not end in time.
+        ProgramTooSlowError: it did not end in time.
     """
     try:
         return subprocess.run(
@@ -70,7 +70,7 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise TookTooLongError(f"{words[0]} did not end within {seconds:.0f} seconds") from None
+        raise ProgramTooSlowError(f"{words[0]} did not end within {seconds:.0f} seconds") from None
 
 
 def start(

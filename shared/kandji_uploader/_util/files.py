@@ -22,7 +22,7 @@ _PATIENCE = 10.0
 """Seconds to wait for another process that writes to the same folder, which takes it milliseconds."""
 
 
-class Identity(NamedTuple):
+class FileIdentity(NamedTuple):
     """What tells a file from another one of its name, or from itself rewritten.
 
     Reading a file leaves it as it is. The time of the last change of anything (`ctime_ns`) is the system's: unlike the
@@ -37,14 +37,14 @@ class Identity(NamedTuple):
     ctime_ns: int
 
 
-def identity(file: Path | int) -> Identity:
+def identity(file: Path | int) -> FileIdentity:
     """What a file is now, by its path or by the number of an open one.
 
     Raises:
         OSError: it is not there.
     """
     status = os.stat(file)  # noqa: PTH116 - a Path cannot be made of a number
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def private_folder(folder: Path) -> Path:

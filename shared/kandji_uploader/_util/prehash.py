@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kandji_uploader._util import signals as interrupts
-from kandji_uploader._util.files import Identity, identity
+from kandji_uploader._util.files import FileIdentity, identity
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -36,7 +36,7 @@ class PartialDigest:
 
     digest: _Hash
     size: int
-    identity: Identity | None
+    identity: FileIdentity | None
 
 
 class BackgroundDigest:
@@ -46,7 +46,7 @@ class BackgroundDigest:
         import hashlib
 
         self._path = path
-        self._identity: Identity | None = None
+        self._identity: FileIdentity | None = None
         self._digest = hashlib.sha256()
         self._size = 0
         self._whole = False
@@ -55,7 +55,7 @@ class BackgroundDigest:
         thread.start()
         self._thread: threading.Thread | None = thread  # not before: what was not started cannot be joined
 
-    def finish(self, seen: Identity) -> str | None:
+    def finish(self, seen: FileIdentity) -> str | None:
         """Hex digest of the whole file; None where it could not be read to its end, or is not the one that was seen."""
         self._join()
         return self._digest.hexdigest() if self._whole and self._identity == seen else None

@@ -57,7 +57,7 @@ _OPEN_FOLDERS = ("Library/Caches", "Users/Shared", "private/tmp", "private/var/t
 
 
 @dataclass(frozen=True)
-class _App:
+class _SimulatedApp:
     """An app of the simulated Mac: where it lies, and what its Info.plist says."""
 
     path: str
@@ -70,7 +70,7 @@ class _Mac:
 
     what: str
     expected: int
-    apps: tuple[_App, ...] = ()
+    apps: tuple[_SimulatedApp, ...] = ()
     receipt: tuple[str, str] | None = None
 
 
@@ -186,7 +186,7 @@ def _mac(what: str, expected: int, values: AuditValues | AuditReading, held: str
         info["CFBundleIdentifier"] = values.bundle_id
     # Only a bundle id matters then; an app may be called anything.
     name = values.app_name or "Software.app"
-    return _Mac(what, expected, (_App(f"{_app_folder(values)}/{_bundle_name(name)}", info),))
+    return _Mac(what, expected, (_SimulatedApp(f"{_app_folder(values)}/{_bundle_name(name)}", info),))
 
 
 def _installed(values: AuditValues | AuditReading, facts: AppFacts) -> _Mac:
@@ -201,7 +201,7 @@ def _installed(values: AuditValues | AuditReading, facts: AppFacts) -> _Mac:
         # A zip is unpacked as it is; of a disk image the app is copied.
         inside = record.path if facts.type is InstallType.ZIP else record.name
         path = record.install_path or f"{_app_folder(values)}/{inside}"
-        apps.append(_App(path, {key: value for key, value in info.items() if value}))
+        apps.append(_SimulatedApp(path, {key: value for key, value in info.items() if value}))
     receipts = [(record.id, record.version or "") for record in facts.packages if record.id == values.pkg_id]
     return _Mac("that has just installed this installer", PASS, tuple(apps), receipts[0] if receipts else None)
 
@@ -305,7 +305,7 @@ def _run(command: Sequence[str], folder: Path) -> children.Done:
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPPREFIX": str(folder / "zsh")}
     try:
         return children.run(command, bare, seconds=_TIMEOUT, folder=folder)
-    except children.TookTooLongError:
+    except children.ProgramTooSlowError:
         raise AuditScriptError(
             f"the audit script does not end: it ran for {_TIMEOUT:.0f} s. Correct the template of `audit_template`"
         ) from None

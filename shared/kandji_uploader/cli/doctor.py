@@ -17,7 +17,7 @@ import os
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.report.text import visible
 from kandji_uploader.setup import doctor as checkup
-from kandji_uploader.setup.doctor import Health
+from kandji_uploader.setup.doctor import Severity
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,4 +35,4 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         rows = [{"subject": each.subject, "health": each.health.value, "text": each.text} for each in findings]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
-    return FAILED if any(each.health is Health.PROBLEM for each in findings) else DONE
+    return FAILED if any(each.health is Severity.PROBLEM for each in findings) else DONE

@@ -18,7 +18,7 @@ from kandji_uploader._util import files
 from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import MunkiRepoError, Problem, SettingsError
-from kandji_uploader.munki import Imported, Options, Repo, import_repo, pkginfo, recipe_map, report
+from kandji_uploader.munki import Imported, ImportOptions, Repo, import_repo, pkginfo, recipe_map, report
 from kandji_uploader.settings import sources
 
 _MAPS = ("recipe_map.yaml", "recipe_map.yml", "recipe_map.json")
@@ -75,9 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    defaults = Options()
-    return Options(
+def _options(arguments: argparse.Namespace) -> ImportOptions:
+    defaults = ImportOptions()
+    return ImportOptions(
         testing=tuple(arguments.testing or defaults.testing),
         production=tuple(arguments.production or defaults.production),
         manifests=tuple(arguments.manifest),

@@ -136,7 +136,7 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
     if not arguments.loop:
         cron = schedule.read(folder, settings)
         return FAILED if schedule.run_cycle(cron, _publisher(arguments, cron), say, state_folder).failed else DONE
-    stop = schedule.Stop()
+    stop = schedule.StopFlag()
 
     def begin() -> schedule.Publish:
         return _publisher(arguments, schedule.read(folder, settings))
@@ -164,7 +164,7 @@ def _publisher(arguments: argparse.Namespace, cron: Cron) -> schedule.Publish:
 
 
 @contextmanager
-def _handled(stop: schedule.Stop) -> Iterator[None]:
+def _handled(stop: schedule.StopFlag) -> Iterator[None]:
     """While it lasts, SIGTERM and Ctrl-C ask to stop."""
     before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

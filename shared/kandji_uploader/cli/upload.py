@@ -90,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"kandji-uploader upload: {wrong}", file=sys.stderr)
         return USAGE
     console = Console(quiet=arguments.json, debug=arguments.debug)
-    items = [*(Item(path, is_cask=False) for path in arguments.pkg)]
-    items += [Item(cask, is_cask=True) for cask in arguments.brew]
-    batch = Batch(items, arguments, console)
+    items = [*(UploadItem(path, is_cask=False) for path in arguments.pkg)]
+    items += [UploadItem(cask, is_cask=True) for cask in arguments.brew]
+    batch = UploadBatch(items, arguments, console)
     try:
         with console.working():
             batch.run(arguments.jobs)
@@ -110,7 +110,7 @@ def _misuse(arguments: argparse.Namespace) -> str:
 
 
 @dataclass(frozen=True)
-class Item:
+class UploadItem:
     """One thing to publish: a path, or the name of a cask."""
 
     name: str
@@ -122,7 +122,7 @@ class Item:
         return self.name if self.is_cask else Path(self.name).name
 
 
-class Batch:
+class UploadBatch:
     """Items that are published one after the other, or several at a time.
 
     Args:
@@ -131,7 +131,7 @@ class Batch:
         console: who is told.
     """
 
-    def __init__(self, items: Sequence[Item], arguments: argparse.Namespace, console: Console) -> None:
+    def __init__(self, items: Sequence[UploadItem], arguments: argparse.Namespace, console: Console) -> None:
         self._items = items
         self._arguments = arguments
         self._console = console
@@ -225,7 +225,7 @@ class Batch:
                 if not self._closed:
                     self._results[index] = result
 
-    def _tried(self, item: Item, console: Console, turn: Turn) -> api.Result:
+    def _tried(self, item: UploadItem, console: Console, turn: Turn) -> api.Result:
         told = console.transfer(f"upload of {item.short}")
         host = Host(console.say, console.warn, told, environ=os.environ, turn=turn, batch=self._batch)
         if item.is_cask:

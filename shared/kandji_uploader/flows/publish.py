@@ -39,7 +39,7 @@ from kandji_uploader.report import text as report
 from kandji_uploader.settings import Ladder, credentials
 from kandji_uploader.settings import console_link as address_in_console
 from kandji_uploader.settings import load as load_settings
-from kandji_uploader.state import Owed, Published, Store, digests_of, store_of
+from kandji_uploader.state import Owed, Publication, StateStore, digests_of, store_of
 
 if TYPE_CHECKING:
     from kandji_uploader.promotion import candidates
@@ -451,7 +451,9 @@ def open_tenant(settings: Settings, host: Host) -> TenantView:
     return tenant
 
 
-def open_context(tenant: TenantView, store: Store, settings: Settings, host: Host, given: RecipeFacts) -> RunContext:
+def open_context(
+    tenant: TenantView, store: StateStore, settings: Settings, host: Host, given: RecipeFacts
+) -> RunContext:
     """Where a run takes place, by the service's time: what one machine notes is read by others.
 
     A machine whose clock is wrong is told.
@@ -623,7 +625,7 @@ def _remember(
             context.store.remember(item.app_id, releases.with_key(notes, key))
 
 
-def _add_to_history(plan: TargetPlan, entry: Published, plan_input: PlanInput, context: RunContext) -> None:
+def _add_to_history(plan: TargetPlan, entry: Publication, plan_input: PlanInput, context: RunContext) -> None:
     """Add a publication, and before it what was there if nobody noted that."""
     from kandji_uploader.promotion import candidates
 
@@ -636,8 +638,8 @@ def _add_to_history(plan: TargetPlan, entry: Published, plan_input: PlanInput, c
     context.store.note_published(entry)
 
 
-def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Published:
-    return Published(item.app_id, item.name, version, sha256, key, at, by)
+def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Publication:
+    return Publication(item.app_id, item.name, version, sha256, key, at, by)
 
 
 def announce(result: RunResult, settings: Settings, host: Host) -> None:

@@ -13,10 +13,10 @@ from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult, Settings
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import load as load_settings
-from kandji_uploader.state import Owed, Store, store_of
+from kandji_uploader.state import Owed, StateStore, store_of
 
 
-def open_store(host: Host, *, dry: bool = False) -> tuple[Store, Settings]:
+def open_store(host: Host, *, dry: bool = False) -> tuple[StateStore, Settings]:
     """The state folder in which it is noted, of the tenant that the settings name.
 
     Raises:
@@ -40,7 +40,7 @@ def chosen(owed: Sequence[Owed], names: Sequence[str]) -> tuple[Owed, ...]:
     return tuple(entry for entry in owed if not names or any(entry.is_called(name) for name in names))
 
 
-def run(entry: Owed, store: Store, host: Host, *, dry: bool = False) -> RunResult:
+def run(entry: Owed, store: StateStore, host: Host, *, dry: bool = False) -> RunResult:
     """Publish once more; what was done, or is refused for good, is owed no longer.
 
     Args:

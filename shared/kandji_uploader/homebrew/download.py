@@ -36,7 +36,7 @@ class _Arrival:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _PartialFile:
     """What of a download has arrived; beside it lie the address and the validator that it can be gone on with."""
 
     path: Path
@@ -85,7 +85,7 @@ def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, poli
         private_folder(folder)
         with _alone(folder / f"{key}.lock"):
             path = cached(cask, folder) or _download(
-                cask, _Part(folder / f"{key}.part"), on_progress or _silent, policy or Policy()
+                cask, _PartialFile(folder / f"{key}.part"), on_progress or _silent, policy or Policy()
             )
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
@@ -98,7 +98,7 @@ def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, poli
     return path
 
 
-def _download(cask: Cask, part: _Part, on_progress: Progress, policy: Policy) -> Path:
+def _download(cask: Cask, part: _PartialFile, on_progress: Progress, policy: Policy) -> Path:
     def pull() -> _Arrival:
         return _pull(cask, part, on_progress, policy)
 
@@ -119,7 +119,7 @@ def _download(cask: Cask, part: _Part, on_progress: Progress, policy: Policy) ->
     return path
 
 
-def _pull(cask: Cask, part: _Part, on_progress: Progress, policy: Policy) -> _Arrival:
+def _pull(cask: Cask, part: _PartialFile, on_progress: Progress, policy: Policy) -> _Arrival:
     """One try: ask for what is missing and write it down as it comes in."""
     offset, validator = part.held(cask.url)
     headers = dict(cask.headers)
@@ -143,7 +143,7 @@ def _pull(cask: Cask, part: _Part, on_progress: Progress, policy: Policy) -> _Ar
         return _Arrival((_disposition_name(response.headers), name_in(response.url)), bool(start))
 
 
-def _start(cask: Cask, part: _Part, response: Response, offset: int, validator: str) -> int:
+def _start(cask: Cask, part: _PartialFile, response: Response, offset: int, validator: str) -> int:
     """The byte that the answer's body begins at.
 
     Raises:

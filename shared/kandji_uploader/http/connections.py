@@ -28,7 +28,7 @@ _UNSENT = (socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 0x201 if sys
 slow line needs for it as silence."""
 
 
-class TookTooLongError(TimeoutError):
+class AnswerTooSlowError(TimeoutError):
     """The time for an answer is over, although bytes of it still come."""
 
 
@@ -123,20 +123,20 @@ class _Reader(io.RawIOBase):
         """Read some bytes; 0 at the end.
 
         Raises:
-            TimeoutError: silence (`TookTooLongError`: the time is over).
+            TimeoutError: silence (`AnswerTooSlowError`: the time is over).
         """
         interrupts.check()
         if self.until is None:
             return self._raw.readinto(buffer)
         left = self.until - time.monotonic()
         if left <= 0:
-            raise TookTooLongError
+            raise AnswerTooSlowError
         self._sock.settimeout(left if self._idle is None else min(left, self._idle))
         try:
             return self._raw.readinto(buffer)
         except TimeoutError:
             if self._idle is None or left < self._idle:
-                raise TookTooLongError from None
+                raise AnswerTooSlowError from None
             raise
 
     def close(self) -> None:

@@ -144,10 +144,10 @@ class Session:
         return NetworkError(f"{name}: it cannot be asked for ({type(problem).__name__}). Check {self._check}")
 
     def _lost(self, name: str, url: str, problem: Exception) -> LostAnswerError:
-        from kandji_uploader.http.connections import TookTooLongError
+        from kandji_uploader.http.connections import AnswerTooSlowError
 
         where = f"{name}: {split(url).hostname}"
-        if _caused_by(problem, TookTooLongError):
+        if _caused_by(problem, AnswerTooSlowError):
             return EndlessAnswerError(
                 f"{where}: the answer had not ended after {self.policy.answer_time:.0f} seconds. "
                 f"Check {self._check}, and any proxy in between"

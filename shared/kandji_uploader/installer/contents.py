@@ -25,7 +25,7 @@ _NAMED = 10
 
 
 @dataclass(frozen=True)
-class Item:
+class ArchiveEntry:
     """One member of a container.
 
     Attributes:
@@ -56,20 +56,20 @@ class Item:
 class Container(Protocol):
     """An archive or a disk image that is open."""
 
-    def items(self) -> Iterable[Item]:
+    def items(self) -> Iterable[ArchiveEntry]:
         """Its members."""
 
-    def read(self, item: Item, cap: int) -> bytes:
+    def read(self, item: ArchiveEntry, cap: int) -> bytes:
         """A member's content; `MalformedError` where it is larger than `cap` bytes."""
 
-    def opened(self, item: Item) -> AbstractContextManager[BinaryIO]:
+    def opened(self, item: ArchiveEntry) -> AbstractContextManager[BinaryIO]:
         """A member as a file that can seek."""
 
 
 @dataclass
-class _App:
+class _AppEntry:
     path: str
-    info: Item | None = None
+    info: ArchiveEntry | None = None
     signed: bool = False
 
 
@@ -78,9 +78,9 @@ class _Package:
     """A package in the container: a flat one has `file`, one of the bundle style has the other two."""
 
     path: str
-    file: Item | None = None
-    info: Item | None = None
-    archive: Item | None = None
+    file: ArchiveEntry | None = None
+    info: ArchiveEntry | None = None
+    archive: ArchiveEntry | None = None
 
     @property
     def size(self) -> int:
@@ -91,17 +91,17 @@ class _Package:
 
 @dataclass
 class _Index:
-    apps: dict[str, _App] = field(default_factory=dict)
+    apps: dict[str, _AppEntry] = field(default_factory=dict)
     packages: dict[str, _Package] = field(default_factory=dict)
 
-    def add(self, item: Item) -> None:
+    def add(self, item: ArchiveEntry) -> None:
         """Take note of a member, if it matters."""
         place = outer_bundle(item.path)
         if place is None or item.path.split("/", 1)[0] in _NOT_LOOKED_AT:
             return
         path, rest = place
         if path.lower().endswith(APP) and (rest or item.folder):
-            self._add_app(self.apps.setdefault(path, _App(path)), rest, item)
+            self._add_app(self.apps.setdefault(path, _AppEntry(path)), rest, item)
         elif path.lower().endswith(_PACKAGE):
             self._add_package(path, rest, item)
 
@@ -112,13 +112,13 @@ class _Index:
         }
         return [one for one in self.packages.values() if one.file or one.archive or (one.info and one.path not in held)]
 
-    def _add_app(self, app: _App, rest: str, item: Item) -> None:
+    def _add_app(self, app: _AppEntry, rest: str, item: ArchiveEntry) -> None:
         if rest == INFO and not item.link and not item.folder:
             app.info = item
         elif rest == CODE_RESOURCES:
             app.signed = True
 
-    def _add_package(self, path: str, rest: str, item: Item) -> None:
+    def _add_package(self, path: str, rest: str, item: ArchiveEntry) -> None:
         if rest.startswith(_SUB_PACKAGES):
             inner = outer_bundle(rest)
             if inner is None or not inner[0].lower().endswith(_PACKAGE):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from kandji_uploader._util import children
-from kandji_uploader.installer.contents import Item
+from kandji_uploader.installer.contents import ArchiveEntry
 from kandji_uploader.installer.limits import FILES, MalformedError
 from kandji_uploader.installer.payload import CODE_RESOURCES, INFO
 from kandji_uploader.installer.streams import Pipe, read_all
@@ -73,7 +73,7 @@ class MountedImage:
     def __init__(self, volumes: Sequence[Path]) -> None:
         self._volumes = volumes
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ArchiveEntry]:
         """The files and folders that matter: apps are not searched, only asked for what they are known by."""
         every = (item for volume in self._volumes for item in _walk(volume, "", 0))
         for count, item in enumerate(every):
@@ -81,12 +81,12 @@ class MountedImage:
                 raise MalformedError("", f"it holds more than {FILES:,} files")
             yield item
 
-    def read(self, item: Item, cap: int) -> bytes:
+    def read(self, item: ArchiveEntry, cap: int) -> bytes:
         """A file's content, at most `cap` bytes."""
         with self.opened(item) as file:
             return read_all(Pipe(file), cap, item.path)
 
-    def opened(self, item: Item) -> AbstractContextManager[BinaryIO]:
+    def opened(self, item: ArchiveEntry) -> AbstractContextManager[BinaryIO]:
         """A file of the image."""
         return os.fdopen(os.open(item.name, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
@@ -110,13 +110,13 @@ def _detach(keeper: children.Child[bytes]) -> None:
         keeper.returncode = 0
 
 
-def _walk(folder: Path, prefix: str, depth: int) -> Iterator[Item]:
+def _walk(folder: Path, prefix: str, depth: int) -> Iterator[ArchiveEntry]:
     """What lies in a folder; no link is followed, since one may lead out of the image."""
     for entry in _entries(folder):
         path = f"{prefix}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
         if is_folder or entry.is_file(follow_symlinks=False):
-            yield Item(path, entry.stat(follow_symlinks=False).st_size, folder=is_folder, name=entry.path)
+            yield ArchiveEntry(path, entry.stat(follow_symlinks=False).st_size, folder=is_folder, name=entry.path)
         if is_folder and entry.name.lower().endswith(".app"):
             yield from _known_parts(Path(entry.path), path)
         elif is_folder and depth < _DEEPEST:
@@ -132,10 +132,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _known_parts(app: Path, path: str) -> Iterator[Item]:
+def _known_parts(app: Path, path: str) -> Iterator[ArchiveEntry]:
     """An app's Info.plist and the seal of its signature."""
     for part in (INFO, CODE_RESOURCES):
         place = app / part
         way = [place, *(folder for folder in place.parents if app in folder.parents)]
         if place.is_file() and not any(step.is_symlink() for step in way):
-            yield Item(f"{path}/{part}", place.stat().st_size, name=str(place))
+            yield ArchiveEntry(f"{path}/{part}", place.stat().st_size, name=str(place))

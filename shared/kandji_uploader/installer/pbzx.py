@@ -32,7 +32,7 @@ class Pbzx:
         self._source = source
         self._budget = budget
         self._chunks = 0
-        self._part = _Part(source, 0)
+        self._part = _BoundedStream(source, 0)
         self._content: Stream = self._part
         self._left = 0
         if len(self._exactly(_START.size)) < _START.size:
@@ -75,7 +75,7 @@ class Pbzx:
         if not 0 < decoded <= CHUNK_BYTES or not 0 < stored <= CHUNK_BYTES + _SLACK or self._chunks > CHUNKS:
             raise self._broken(f"a chunk says it has {decoded} bytes, stored in {stored}: that is not sane")
         self._left = decoded
-        self._part = _Part(self._source, stored)
+        self._part = _BoundedStream(self._source, stored)
         self._content = self._part if decoded == stored else Decoded(self._part, _xz, self._budget)
         return True
 
@@ -89,7 +89,7 @@ class Pbzx:
         return MalformedError(self._budget.place, reason)
 
 
-class _Part:
+class _BoundedStream:
     """The next so many bytes of a stream."""
 
     def __init__(self, source: Stream, size: int) -> None:

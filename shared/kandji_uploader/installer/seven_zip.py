@@ -18,7 +18,7 @@ from typing import IO, BinaryIO, cast
 
 from kandji_uploader._util import children
 from kandji_uploader.errors import ToolMissingError
-from kandji_uploader.installer.contents import Item
+from kandji_uploader.installer.contents import ArchiveEntry
 from kandji_uploader.installer.limits import FILES, KIB, MIB, MalformedError
 from kandji_uploader.installer.streams import Pipe, read_all, spooled
 
@@ -58,7 +58,7 @@ def find_program(image: Path) -> str:
 def _version(program: str) -> tuple[int, ...]:
     try:
         done = children.run([program], children.surroundings(), seconds=_SECONDS)
-    except (OSError, children.TookTooLongError):
+    except (OSError, children.ProgramTooSlowError):
         return ()
     found = _VERSION.search(done.stdout)
     return (int(found[1]), int(found[2])) if found else ()
@@ -79,7 +79,7 @@ class SevenZipImage:
         self._program = program
         self._image = Path(os.path.abspath(image))  # noqa: PTH100 - a link must stay a link
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ArchiveEntry]:
         """The files and folders; HFS+ volumes put their own name before each path, which is taken off."""
         with self._running("l", "-slt", seconds=_SECONDS) as output:
             lines = _lines(output)
@@ -93,7 +93,7 @@ class SevenZipImage:
                 if fields.get("Alternate Stream") != "+":
                     yield _item(fields, in_volume=in_volume)
 
-    def read(self, item: Item, cap: int) -> bytes:
+    def read(self, item: ArchiveEntry, cap: int) -> bytes:
         """A file's content, at most `cap` bytes."""
         if item.size > cap:
             raise MalformedError(item.path, f"it is larger than {cap >> 20} MiB")
@@ -101,7 +101,7 @@ class SevenZipImage:
             return read_all(Pipe(output), cap, item.path)
 
     @contextmanager
-    def opened(self, item: Item) -> Iterator[BinaryIO]:
+    def opened(self, item: ArchiveEntry) -> Iterator[BinaryIO]:
         """A file of the image as a temporary file that can seek."""
         with (
             self._running("e", "-so", member=item.name, seconds=_STREAM_SECONDS) as output,
@@ -184,11 +184,11 @@ def _blocks(lines: Iterator[str]) -> Iterator[dict[str, str]]:
         yield fields
 
 
-def _item(fields: dict[str, str], *, in_volume: bool) -> Item:
+def _item(fields: dict[str, str], *, in_volume: bool) -> ArchiveEntry:
     name = fields.get("Path", "")
     mode = fields.get("Mode", "")
     size = fields.get("Size", "")
-    return Item(
+    return ArchiveEntry(
         path=name.partition("/")[2] if in_volume else name,
         size=int(size) if size.isdecimal() else 0,
         folder=fields.get("Folder") == "+" or mode.startswith("d") or fields.get("Attributes", "").startswith("D"),

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
-from kandji_uploader.installer.contents import Item
+from kandji_uploader.installer.contents import ArchiveEntry
 from kandji_uploader.installer.limits import FILES, Budget, MalformedError
 from kandji_uploader.installer.streams import FileSlice, Stream, inflate, read_all, spooled
 
@@ -48,7 +48,7 @@ class Zip:
         self._size = size
         self._start, self._length, self._shift = self._directory()
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[ArchiveEntry]:
         """The members in or called like a bundle, in the order of the directory; a hostile name is refused."""
         self._file.seek(self._start)
         left, count = self._length, 0
@@ -64,14 +64,14 @@ class Zip:
             if _MATTERS.search(raw):
                 yield self._item(fields, raw, tail[name_size : name_size + extra_size])
 
-    def read(self, item: Item, cap: int) -> bytes:
+    def read(self, item: ArchiveEntry, cap: int) -> bytes:
         """A member's content, at most `cap` bytes."""
         data = read_all(self._stream(item), cap, item.path)
         if zlib.crc32(data) != item.checksum:
             raise MalformedError(item.path, "its checksum is wrong: the file is broken")
         return data
 
-    def _stream(self, item: Item) -> Stream:
+    def _stream(self, item: ArchiveEntry) -> Stream:
         """A member's content in order."""
         if item.encrypted:
             raise MalformedError(item.path, "it is encrypted")
@@ -89,7 +89,7 @@ class Zip:
             raise MalformedError(item.path, f"it is compressed by method {item.method}, which macOS does not write")
         return inflate(stored, Budget(item.path, item.stored))
 
-    def opened(self, item: Item) -> AbstractContextManager[BinaryIO]:
+    def opened(self, item: ArchiveEntry) -> AbstractContextManager[BinaryIO]:
         """A member as a file that can seek."""
         return spooled(self._stream(item), item.size, item.path)
 
@@ -113,13 +113,13 @@ class Zip:
             raise MalformedError(_DIRECTORY, "it begins before the file does: the file is truncated or broken")
         return end - length, length, end - length - offset
 
-    def _item(self, fields: tuple[int, ...], name: bytes, extra: bytes) -> Item:
+    def _item(self, fields: tuple[int, ...], name: bytes, extra: bytes) -> ArchiveEntry:
         flags, method = fields[3], fields[4]
         checksum, stored, size = fields[7:10]
         attributes, start = fields[15], fields[16]
         size, stored, start = _larger(extra, size, stored, start)
         mode = attributes >> 16
-        return Item(
+        return ArchiveEntry(
             path=_name(name),
             size=size,
             folder=name.endswith(b"/") or stat.S_ISDIR(mode),

@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from queue import SimpleQueue
 
-from kandji_uploader._util.files import Identity, identity
+from kandji_uploader._util.files import FileIdentity, identity
 from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.errors import InstallerChangedError, InstallerError
 from kandji_uploader.http import BLOCK
@@ -59,7 +59,7 @@ class UploadForm:
         self._tail = f"\r\n--{self._boundary}--\r\n".encode()
         self._file: FileIO | None = None
         self._size = 0
-        self._identity: Identity | None = begun.identity if begun is not None else None
+        self._identity: FileIdentity | None = begun.identity if begun is not None else None
         self._position = 0
         self._begun = begun
         self._digest = _Digest(None)

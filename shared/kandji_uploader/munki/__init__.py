@@ -21,6 +21,6 @@ from __future__ import annotations
 
 from kandji_uploader.munki.mapping import import_repo
 from kandji_uploader.munki.repo import Repo
-from kandji_uploader.munki.values import Imported, ItemReport, Options
+from kandji_uploader.munki.values import Imported, ImportOptions, ItemReport
 
-__all__ = ["Imported", "ItemReport", "Options", "Repo", "import_repo"]
+__all__ = ["ImportOptions", "Imported", "ItemReport", "Repo", "import_repo"]

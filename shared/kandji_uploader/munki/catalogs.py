@@ -12,7 +12,7 @@ ALL = "all"
 """The catalog that makecatalogs writes for Munki's own tools."""
 
 
-class Shelf:
+class CatalogIndex:
     """The catalogs of a repo, indexed by item name."""
 
     def __init__(self, repo: Repo) -> None:
@@ -71,7 +71,7 @@ class Shelf:
             for package in self._repo.catalog(name):
                 index.setdefault(package.name, []).append(package)
             for packages in index.values():
-                packages.sort(key=lambda package: names.Order(package.version), reverse=True)
+                packages.sort(key=lambda package: names.VersionOrder(package.version), reverse=True)
             self._index[name] = index
         return self._index[name]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kandji_uploader.munki import names
 from kandji_uploader.munki.repo import Repo
-from kandji_uploader.munki.values import Wish
+from kandji_uploader.munki.values import ManifestLine
 
 LISTS = (
     "managed_installs",
@@ -79,7 +79,7 @@ def _included(repo: Repo, name: str, content: Mapping[str, Any], depth: int) -> 
         yield from _included(repo, name, inner, depth + 1)
 
 
-def flatten(repo: Repo, device: str) -> tuple[Wish, ...]:
+def flatten(repo: Repo, device: str) -> tuple[ManifestLine, ...]:
     """Every line that holds for the Macs of a device manifest, in Munki's order; the first of several counts."""
     return tuple(_manifest(repo, _Place(device), set()))
 
@@ -87,7 +87,7 @@ def flatten(repo: Repo, device: str) -> tuple[Wish, ...]:
 _Seen = set[tuple[str, tuple[str, ...], tuple[str, ...]]]
 
 
-def _manifest(repo: Repo, place: _Place, seen: _Seen) -> Iterator[Wish]:
+def _manifest(repo: Repo, place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
     content = repo.manifest(place.manifest)
     # A manifest that is reached twice in the same way says nothing new (and could multiply without end).
     key = (place.manifest, place.catalogs, place.conditions)
@@ -96,7 +96,7 @@ def _manifest(repo: Repo, place: _Place, seen: _Seen) -> Iterator[Wish]:
         yield from _part(repo, content, replace(place, chain=(*place.chain, place.manifest)), seen)
 
 
-def _part(repo: Repo, content: Mapping[str, Any], place: _Place, seen: _Seen) -> Iterator[Wish]:
+def _part(repo: Repo, content: Mapping[str, Any], place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
     """The lines of a manifest, or of one of its conditional items, which may hold the same keys."""
     if place.depth > _DEEPEST:
         repo.note("nested too deeply", place.chain[0], f"more than {_DEEPEST} levels; what is below is passed over")
@@ -113,7 +113,7 @@ def _part(repo: Repo, content: Mapping[str, Any], place: _Place, seen: _Seen) ->
         yield from _part(repo, item, replace(here, conditions=(*here.conditions, condition)), seen)
     for key in LISTS:
         for written in texts(repo, place.manifest, content, key):
-            yield Wish(*names.split(written), key, here.manifest, here.catalogs, here.conditions)
+            yield ManifestLine(*names.split(written), key, here.manifest, here.catalogs, here.conditions)
 
 
 def _follow(repo: Repo, written: str, place: _Place) -> str | None:

@@ -16,9 +16,9 @@ from typing import Any
 from kandji_uploader.errors import MunkiRepoError
 from kandji_uploader.models import Enforcement, Stage
 from kandji_uploader.munki import manifests, pkginfo
-from kandji_uploader.munki.catalogs import Shelf
+from kandji_uploader.munki.catalogs import CatalogIndex
 from kandji_uploader.munki.repo import Repo
-from kandji_uploader.munki.values import Gap, Imported, ItemReport, Mode, Options, PkgInfo, Want, Wish
+from kandji_uploader.munki.values import Gap, Imported, ImportOptions, ItemReport, ManifestLine, Mode, PkgInfo, Want
 from kandji_uploader.munki.wants import settle
 
 _RANK = {mode: rank for rank, mode in enumerate(Mode)}
@@ -40,7 +40,7 @@ class _Draft:
 
     name: str
     wanted: list[Want] = field(default_factory=list)
-    conditional: list[Wish] = field(default_factory=list)
+    conditional: list[ManifestLine] = field(default_factory=list)
     packages: dict[Stage, PkgInfo] = field(default_factory=dict)
     chosen: list[Want] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
@@ -53,14 +53,14 @@ class _Draft:
             self.gaps.append(Gap(what, why))
 
 
-def import_repo(repo: Repo, options: Options) -> Imported:
+def import_repo(repo: Repo, options: ImportOptions) -> Imported:
     """Read the manifests and make a recipe map of them; nothing is written.
 
     Raises:
         MunkiRepoError: a manifest that was named does not exist.
     """
     devices = _devices(repo, options)
-    shelf = Shelf(repo)
+    shelf = CatalogIndex(repo)
     members = _members(repo, devices, options)
     drafts = _drafts(repo, devices, shelf, options)
     scripts: dict[str, str] = {}
@@ -82,7 +82,7 @@ def import_repo(repo: Repo, options: Options) -> Imported:
     )
 
 
-def _devices(repo: Repo, options: Options) -> tuple[str, ...]:
+def _devices(repo: Repo, options: ImportOptions) -> tuple[str, ...]:
     """The device manifests that are imported."""
     if not options.manifests:
         return manifests.device_manifests(repo)
@@ -99,7 +99,7 @@ def _devices(repo: Repo, options: Options) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _members(repo: Repo, devices: tuple[str, ...], options: Options) -> dict[str, list[str]]:
+def _members(repo: Repo, devices: tuple[str, ...], options: ImportOptions) -> dict[str, list[str]]:
     """The device manifests of each Blueprint: named by the mapping, or through the manifests they include."""
     mapped = {}
     for name, blueprints in options.blueprints.items():
@@ -128,7 +128,7 @@ def _blueprints_of(repo: Repo, name: str, mapped: Mapping[str, tuple[str, ...]],
             yield from _blueprints_of(repo, inner, mapped, seen)
 
 
-def _drafts(repo: Repo, devices: tuple[str, ...], shelf: Shelf, options: Options) -> dict[str, _Draft]:
+def _drafts(repo: Repo, devices: tuple[str, ...], shelf: CatalogIndex, options: ImportOptions) -> dict[str, _Draft]:
     """Every item that a manifest names."""
     drafts: dict[str, _Draft] = {}
     for device in devices:
@@ -147,13 +147,13 @@ def _drafts(repo: Repo, devices: tuple[str, ...], shelf: Shelf, options: Options
     return drafts
 
 
-def _check_catalogs(repo: Repo, shelf: Shelf, wish: Wish) -> None:
+def _check_catalogs(repo: Repo, shelf: CatalogIndex, wish: ManifestLine) -> None:
     for catalog in wish.catalogs:
         if catalog not in shelf.catalogs:
             repo.note("unknown catalog", wish.manifest, f"searches {catalog!r}, and the repo has no such catalog")
 
 
-def _decide(draft: _Draft, shelf: Shelf, options: Options) -> None:
+def _decide(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> None:
     """Choose what the entry stands for, and name all that it does not."""
     for wish in draft.conditional:
         _note_condition(draft, wish)
@@ -172,7 +172,7 @@ def _decide(draft: _Draft, shelf: Shelf, options: Options) -> None:
         _choose(draft, usable, shelf, options)
 
 
-def _impossible(name: str, usable: list[Want], options: Options) -> str:
+def _impossible(name: str, usable: list[Want], options: ImportOptions) -> str:
     """Why an item can be no Custom App at all; "" where it can."""
     written = (name + options.test_suffix, *(want.wish.version for want in usable))
     bad = next((said for said in map(pkginfo.bad_name, written) if said), "")
@@ -182,7 +182,7 @@ def _impossible(name: str, usable: list[Want], options: Options) -> str:
     return next((reason for reason in reasons if reason), "")
 
 
-def _choose(draft: _Draft, usable: list[Want], shelf: Shelf, options: Options) -> None:
+def _choose(draft: _Draft, usable: list[Want], shelf: CatalogIndex, options: ImportOptions) -> None:
     """The weightiest way in which it is wanted, and any version before a pinned one, since that holds others back."""
     shape = min((want.shape for want in usable), key=lambda shape: (_RANK[shape[0]], bool(shape[1]), shape[1]))
     draft.chosen = [want for want in usable if want.shape == shape]
@@ -193,7 +193,7 @@ def _choose(draft: _Draft, usable: list[Want], shelf: Shelf, options: Options) -
             draft.packages[stage] = found[0]
 
 
-def _note_condition(draft: _Draft, wish: Wish) -> None:
+def _note_condition(draft: _Draft, wish: ManifestLine) -> None:
     conditions = " and if ".join(" ".join(condition.split()) for condition in wish.conditions)
     draft.gap(
         f"{wish.key} {wish.written} in {wish.manifest}, if {conditions}",
@@ -208,7 +208,7 @@ def _note_removals(draft: _Draft) -> None:
         draft.gap(f"managed_uninstalls ({_listed(removing)})", said)
 
 
-def _note_missing(draft: _Draft, want: Want, shelf: Shelf) -> None:
+def _note_missing(draft: _Draft, want: Want, shelf: CatalogIndex) -> None:
     """Why the version that a manifest asks for is not there."""
     wish = want.wish
     what = f"{wish.key} {wish.written} ({want.manifest})"
@@ -238,7 +238,7 @@ def _note_other_shapes(draft: _Draft, others: list[Want]) -> None:
         draft.gap(f"{what} ({_listed(where)})", said)
 
 
-def _fill(draft: _Draft, shelf: Shelf, options: Options) -> dict[str, str]:
+def _fill(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> dict[str, str]:
     """All of the entry but the apps' names and Blueprints; returns the scripts."""
     chosen = draft.chosen[0]
     enforcement = chosen.mode.enforcement or Enforcement.SELF_SERVICE
@@ -264,7 +264,7 @@ def _fill(draft: _Draft, shelf: Shelf, options: Options) -> dict[str, str]:
     return carried.scripts
 
 
-def _note_updates(drafts: Mapping[str, _Draft], shelf: Shelf) -> None:
+def _note_updates(drafts: Mapping[str, _Draft], shelf: CatalogIndex) -> None:
     """Items that Munki installs along with a mapped one and that have no entry themselves."""
     for draft in drafts.values():
         for update in shelf.updates_for(draft.name) if draft.packages else ():
@@ -294,7 +294,7 @@ def _featured(draft: _Draft) -> None:
             draft.gap(f"not featured in {_listed(others)}", "an app is recommended for all Macs or for none")
 
 
-def _note_both(draft: _Draft, shelf: Shelf, options: Options) -> None:
+def _note_both(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> None:
     """Versions that are in testing and in production at once; Munki takes the highest."""
     versions = {
         stage: {found.version for each in options.catalogs_of(stage) for found in shelf.versions(draft.name, each)}
@@ -336,7 +336,7 @@ def _says(want: Want | None) -> str:
     return f"names it in {want.wish.key}, but gets it from no catalog"
 
 
-def _app_names(drafts: Mapping[str, _Draft], options: Options) -> dict[str, tuple[str, str]]:
+def _app_names(drafts: Mapping[str, _Draft], options: ImportOptions) -> dict[str, tuple[str, str]]:
     """The prod app's name by item, and why it is not the display name, if so.
 
     Where items share a display name, each has its own name behind it, so that no two recipes publish to one app.
@@ -360,7 +360,7 @@ def _display_name(draft: _Draft) -> str:
     return next((name for name in shown if name), draft.name)
 
 
-def _report(draft: _Draft, names: Mapping[str, tuple[str, str]], options: Options) -> ItemReport:
+def _report(draft: _Draft, names: Mapping[str, tuple[str, str]], options: ImportOptions) -> ItemReport:
     """The item with its entry, the apps' names first."""
     if not draft.packages:
         return ItemReport(draft.name, "", {}, tuple(draft.wanted), tuple(draft.how), tuple(draft.gaps))

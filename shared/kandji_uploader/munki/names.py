@@ -37,16 +37,16 @@ def trimmed(version: str) -> str:
 
 
 @total_ordering
-class Order:
+class VersionOrder:
     """A version as a sorting key: numbers by value, missing parts as 0, letters before any number (1.0b1 < 1.0)."""
 
     def __init__(self, version: str) -> None:
         self._parts = [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in _parts(version)]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Order) and not self < other and not other < self
+        return isinstance(other, VersionOrder) and not self < other and not other < self
 
-    def __lt__(self, other: Order) -> bool:
+    def __lt__(self, other: VersionOrder) -> bool:
         zero = (1, 0, "")
         for mine, theirs in zip_longest(self._parts, other._parts, fillvalue=zero):
             if mine != theirs:

@@ -14,7 +14,7 @@ from typing import Any
 from kandji_uploader._util import version
 from kandji_uploader.audit import conditions
 from kandji_uploader.models import Stage
-from kandji_uploader.munki.values import Gap, Options, PkgInfo
+from kandji_uploader.munki.values import Gap, ImportOptions, PkgInfo
 
 SCRIPTS = ("preinstall_script", "postinstall_script")
 SCRIPT_FOLDER = "munki_scripts"
@@ -91,7 +91,7 @@ def bad_name(name: str) -> str:
     return ""
 
 
-def carry(packages: Mapping[Stage, PkgInfo], options: Options, *, audited: bool) -> Carried:
+def carry(packages: Mapping[Stage, PkgInfo], options: ImportOptions, *, audited: bool) -> Carried:
     """What the map can say of an item besides names and enforcement.
 
     Args:
@@ -149,7 +149,7 @@ def _script(carried: Carried, package: PkgInfo, key: str) -> str | None:
     return path
 
 
-def _deadline(carried: Carried, package: PkgInfo, options: Options) -> str | None:
+def _deadline(carried: Carried, package: PkgInfo, options: ImportOptions) -> str | None:
     """The date with a time zone; None where there is none or it is past."""
     raw = package.fields.get("force_install_after_date")
     if raw is None:

@@ -15,7 +15,7 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from kandji_uploader.errors import KandjiUploaderError, MunkiRepoError
-from kandji_uploader.munki.values import Finding, PkgInfo
+from kandji_uploader.munki.values import PkgInfo, RepoFinding
 
 YamlReader = Callable[[str, str], Any]
 """A YAML text and its name for error texts, to what it holds; raises a `KandjiUploaderError`."""
@@ -49,7 +49,7 @@ class Repo:
 
     def __init__(self, folder: Path, read_yaml: YamlReader) -> None:
         self.folder = folder
-        self.findings: list[Finding] = []
+        self.findings: list[RepoFinding] = []
         self._read_yaml = read_yaml
         self._manifests: dict[str, Mapping[str, Any] | None] = {}
         self._catalogs: dict[str, tuple[PkgInfo, ...]] = {}
@@ -61,7 +61,7 @@ class Repo:
 
     def note(self, kind: str, where: str, text: str) -> None:
         """Remember a finding; the same one twice counts once."""
-        finding = Finding(kind, where, text)
+        finding = RepoFinding(kind, where, text)
         if finding not in self.findings:
             self.findings.append(finding)
 

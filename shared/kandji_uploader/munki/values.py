@@ -13,7 +13,7 @@ from kandji_uploader.models import Enforcement, Stage
 
 
 @dataclass(frozen=True)
-class Finding:
+class RepoFinding:
     """Something about the repo as a whole that its owner should know.
 
     Attributes:
@@ -51,7 +51,7 @@ class PkgInfo:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ManifestLine:
     """One line of a manifest.
 
     Attributes:
@@ -122,7 +122,7 @@ class Want:
 
     manifest: str
     mode: Mode
-    wish: Wish
+    wish: ManifestLine
     package: PkgInfo | None = None
     catalog: str = ""
     stage: Stage | None = None
@@ -141,7 +141,7 @@ class Want:
 
 
 @dataclass(frozen=True)
-class Options:
+class ImportOptions:
     """What the admin says about the import.
 
     Attributes:
@@ -218,7 +218,7 @@ class Imported:
 
     items: tuple[ItemReport, ...]
     scripts: Mapping[str, str]
-    findings: tuple[Finding, ...]
+    findings: tuple[RepoFinding, ...]
     manifests: tuple[str, ...]
     unlisted: tuple[str, ...] = ()
 

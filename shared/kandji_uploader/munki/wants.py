@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kandji_uploader.munki.catalogs import Shelf
-from kandji_uploader.munki.values import Gap, Mode, Options, PkgInfo, Want, Wish
+from kandji_uploader.munki.catalogs import CatalogIndex
+from kandji_uploader.munki.values import Gap, ImportOptions, ManifestLine, Mode, PkgInfo, Want
 
-Lines = dict[str, list[Wish]]
+Lines = dict[str, list[ManifestLine]]
 """The unconditional lines for one item, by list."""
 
 _MODES = {
@@ -37,7 +37,9 @@ _DEFAULT_INSTALL = (
 )
 
 
-def settle(device: str, wishes: tuple[Wish, ...], shelf: Shelf, options: Options) -> dict[str, Want]:
+def settle(
+    device: str, wishes: tuple[ManifestLine, ...], shelf: CatalogIndex, options: ImportOptions
+) -> dict[str, Want]:
     """What a device manifest wants, by item name; items that are only named under a condition are not among them."""
     by_name: dict[str, Lines] = {}
     for wish in wishes:
@@ -50,7 +52,7 @@ def settle(device: str, wishes: tuple[Wish, ...], shelf: Shelf, options: Options
     }
 
 
-def _want(device: str, lines: Lines, shelf: Shelf, options: Options) -> Want:
+def _want(device: str, lines: Lines, shelf: CatalogIndex, options: ImportOptions) -> Want:
     key = next(key for key in _MODES if key in lines)
     mode = _MODES[key]
     wish, package, catalog = lines[key][0], None, ""
@@ -68,7 +70,7 @@ def _want(device: str, lines: Lines, shelf: Shelf, options: Options) -> Want:
     )
 
 
-def _found(wishes: list[Wish], shelf: Shelf) -> tuple[Wish, PkgInfo | None, str]:
+def _found(wishes: list[ManifestLine], shelf: CatalogIndex) -> tuple[ManifestLine, PkgInfo | None, str]:
     """The first line whose catalogs hold the item, with what they hold.
 
     Munki works a manifest off on each way that includes it, with the catalogs of that way; an item that it has not
@@ -81,7 +83,7 @@ def _found(wishes: list[Wish], shelf: Shelf) -> tuple[Wish, PkgInfo | None, str]
     return wishes[0], None, ""
 
 
-def _passed_over(key: str, lines: Lines, counts: Wish) -> Iterator[tuple[str, str]]:
+def _passed_over(key: str, lines: Lines, counts: ManifestLine) -> Iterator[tuple[str, str]]:
     """What else the manifests say of the item, and why it does not count."""
     for other in lines:
         why = _OVERRULED.get((key, other))

@@ -19,7 +19,7 @@ from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, Pro
 from kandji_uploader.promotion import rules as promotion
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.publish import matching, plan, releases
-from kandji_uploader.publish.plan import Identity, Installer, PlanInput, TargetPlan, Tenant
+from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan, TenantData
 from kandji_uploader.publish.refresh import RunContext, refresh, with_digest
 from kandji_uploader.publish.releases import Contents, Ledger, Release
 from kandji_uploader.publish.sources import NotReadAhead
@@ -338,8 +338,8 @@ def _bare(context: RunContext) -> PlanInput:
     """A plan input without an installer, to find apps with."""
     return PlanInput(
         installer=Installer("", InstallType.PACKAGE, 0),
-        identity=Identity(),
-        tenant=Tenant(context.tenant.apps()),
+        identity=EnforcedIdentity(),
+        tenant=TenantData(context.tenant.apps()),
         settings=replace(context.settings, create_new=False),
         template="",
         now=int(context.now),
@@ -405,7 +405,7 @@ def _waiting(
         app=app,
         enforcement=plan.enforcement_of(app) if app else "",
     )
-    plan_input = replace(plan_input, identity=Identity(version=standing.version or None))
+    plan_input = replace(plan_input, identity=EnforcedIdentity(version=standing.version or None))
     if app is not None:
         plan_input = replace(plan_input, installer=_named(app))
     before = plan_input.remembered.get(_held_key(prod), {}).get("held")

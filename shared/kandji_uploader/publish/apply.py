@@ -33,7 +33,7 @@ from kandji_uploader.kandji.upload import Progress
 from kandji_uploader.models import Action, CustomApp, Outcome
 from kandji_uploader.publish import one_app
 from kandji_uploader.publish.plan import Installer, TargetPlan, audit_is_foreign, resolve_blueprint
-from kandji_uploader.state import Created, JournalEntry, Store
+from kandji_uploader.state import Created, JournalEntry, StateStore
 
 _LOOKS = 4
 _TICKETS = 3
@@ -69,7 +69,7 @@ class ApplyContext:
     """
 
     tenant: TenantView
-    store: Store
+    store: StateStore
     path: Path
     installer: Installer
     replan: Callable[[TargetPlan, CustomApp, str], TargetPlan]
@@ -451,7 +451,7 @@ def look_again(
     plans: Sequence[TargetPlan],
     installer: Installer,
     tenant: TenantView,
-    store: Store,
+    store: StateStore,
     settle_time: float,
     say: Callable[[str], None],
 ) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from kandji_uploader.errors import KandjiUploaderError, StateError
 from kandji_uploader.models import Action, Outcome
-from kandji_uploader.state import Owed, Store
+from kandji_uploader.state import Owed, StateStore
 
 _AGAIN = 3600.0
 """Seconds after which the same is told once more by one process: AutoPkg runs many recipes in one."""
@@ -33,7 +33,7 @@ class Debt:
         meant: what is to be published, and how; None for what nobody could do once more.
     """
 
-    def __init__(self, store: Store, meant: Owed | None) -> None:
+    def __init__(self, store: StateStore, meant: Owed | None) -> None:
         self._store = store
         self._meant = meant
         self._open = True
@@ -94,7 +94,7 @@ def sentence(owed: Sequence[Owed]) -> str:
     return f"{count}: {listed}. `kandji-uploader doctor` tells why, `kandji-uploader retry` does {doing}"
 
 
-def tell(store: Store, names: Sequence[str], warn: Callable[[str], None]) -> None:
+def tell(store: StateStore, names: Sequence[str], warn: Callable[[str], None]) -> None:
     """Say once what is owed to other Custom Apps than those of these names."""
     text = sentence([entry for entry in store.owed() if not set(entry.names) & set(names)])
     now = time.monotonic()

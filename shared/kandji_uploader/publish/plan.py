@@ -49,7 +49,7 @@ class Installer:
 
 
 @dataclass(frozen=True)
-class Identity:
+class EnforcedIdentity:
     """What the audit script looks for on a Mac, and what the run calls the version.
 
     Attributes:
@@ -68,7 +68,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Tenant:
+class TenantData:
     """What the tenant holds, as far as it was asked.
 
     Attributes:
@@ -141,8 +141,8 @@ class PlanInput:
     """
 
     installer: Installer
-    identity: Identity
-    tenant: Tenant
+    identity: EnforcedIdentity
+    tenant: TenantData
     settings: Settings
     template: str
     now: int
@@ -252,7 +252,7 @@ def audited(app: CustomApp) -> bool:
     return app.install_enforcement == Enforcement.AUDIT_ENFORCE.api_value
 
 
-def needs_categories(targets: Sequence[Target], tenant: Tenant, settings: Settings) -> bool:
+def needs_categories(targets: Sequence[Target], tenant: TenantData, settings: Settings) -> bool:
     """Whether the plan will look at the tenant's Self Service categories."""
     for target in targets:
         named = () if settings.create_new else matching.by_name(tenant.apps, target.name)
@@ -595,7 +595,7 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
     raise TargetError(f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has: {listing}")
 
 
-def missing_blueprints(target: Target, app: CustomApp, tenant: Tenant) -> tuple[str, ...]:
+def missing_blueprints(target: Target, app: CustomApp, tenant: TenantData) -> tuple[str, ...]:
     """The Blueprints of the target that lack the app; nothing is said of one that was not asked about."""
     missing = []
     for wanted in target.blueprints:

@@ -14,10 +14,10 @@ from kandji_uploader.errors import MissingPermissionError
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import Action, CustomApp, Settings, Target
 from kandji_uploader.publish import plan, targets
-from kandji_uploader.publish.plan import Identity, Installer, PlanInput, TargetPlan, Tenant
+from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan, TenantData
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.targets import RecipeFacts
-from kandji_uploader.state import Store, digests_of
+from kandji_uploader.state import StateStore, digests_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RunContext:
     """
 
     tenant: TenantView
-    store: Store
+    store: StateStore
     settings: Settings
     now: float
     given: RecipeFacts
@@ -54,8 +54,8 @@ def refresh(wanted: Sequence[Target], source: Source, context: RunContext) -> Pl
     settings, tenant = context.settings, context.tenant
     plan_input = PlanInput(
         installer=Installer(source.path.name, source.kind(), source.size, source.promised),
-        identity=Identity(version=context.given.version),
-        tenant=Tenant(tenant.apps()),
+        identity=EnforcedIdentity(version=context.given.version),
+        tenant=TenantData(tenant.apps()),
         settings=settings,
         template="",
         now=int(context.now),
@@ -140,7 +140,7 @@ def with_digest(app: CustomApp, context: RunContext) -> CustomApp:
     return known
 
 
-def _published_digest(app: CustomApp, store: Store) -> str | None:
+def _published_digest(app: CustomApp, store: StateStore) -> str | None:
     """What we ourselves have put there, if the app still names that upload."""
     for entry in store.history(app.id):
         if entry.file_key == app.file_key:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kandji_uploader import installer
-from kandji_uploader._util.files import Identity, identity
+from kandji_uploader._util.files import FileIdentity, identity
 from kandji_uploader._util.prehash import WORTHWHILE, BackgroundDigest, PartialDigest
 from kandji_uploader.errors import InstallerChangedError, ToolMissingError
 from kandji_uploader.models import AppFacts, InstallType
@@ -95,7 +95,7 @@ class OnDisk:
     promised: str | None = None
     _facts: list[AppFacts | None] = field(default_factory=list)
     _ahead: BackgroundDigest | None = None
-    _seen: Identity | None = None
+    _seen: FileIdentity | None = None
 
     @property
     def size(self) -> int:
@@ -173,7 +173,7 @@ class OnDisk:
         if self._now() != self._look():
             raise InstallerChangedError(self.path)
 
-    def _look(self) -> Identity:
+    def _look(self) -> FileIdentity:
         """What the file was when it was first looked at."""
         if self._seen is None:
             self._seen = self._now()
@@ -182,7 +182,7 @@ class OnDisk:
             raise InstallerChangedError(self.path)
         return self._seen
 
-    def _now(self) -> Identity | None:
+    def _now(self) -> FileIdentity | None:
         try:
             return identity(self.path)
         except OSError:

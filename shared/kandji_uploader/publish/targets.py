@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kandji_uploader._util import version
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
 from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, Target
-from kandji_uploader.publish.plan import Identity
+from kandji_uploader.publish.plan import EnforcedIdentity
 from kandji_uploader.settings import new_app_name
 
 
@@ -97,7 +97,7 @@ def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, s
     )
 
 
-def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[Identity, tuple[str, ...]]:
+def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[EnforcedIdentity, tuple[str, ...]]:
     """What the audit script looks for, and what is to be said about it.
 
     A given value wins over a read one, but the version must be what the Mac will really say: the Info.plist's of the
@@ -107,7 +107,7 @@ def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[Identity, tupl
         AuditScriptError: it is not clear which app is meant, or the given names are not in the installer.
     """
     if facts is None:
-        return Identity(given.bundle_name, given.bundle_id, None, given.version), ()
+        return EnforcedIdentity(given.bundle_name, given.bundle_id, None, given.version), ()
     if facts.ambiguous:
         raise AuditScriptError(
             f"the installer holds several apps with an equal claim: {', '.join(facts.ambiguous)}. "
@@ -125,14 +125,16 @@ def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[Identity, tupl
         notes = (*notes, text)
     key = facts.version_key or "CFBundleShortVersionString"
     name = given.bundle_name or facts.app_name
-    return Identity(name, given.bundle_id or facts.bundle_id, facts.package_id, read, key), notes
+    return EnforcedIdentity(name, given.bundle_id or facts.bundle_id, facts.package_id, read, key), notes
 
 
-def _receipt(given: RecipeFacts, facts: AppFacts) -> Identity:
+def _receipt(given: RecipeFacts, facts: AppFacts) -> EnforcedIdentity:
     """An installer without an app: an app that the recipe names is trusted, else the package's receipt counts."""
     if given.bundle_id or given.app_name:
-        return Identity(given.bundle_name, given.bundle_id, facts.package_id, given.version or facts.package_version)
-    return Identity(package_id=facts.package_id, version=facts.package_version or given.version)
+        return EnforcedIdentity(
+            given.bundle_name, given.bundle_id, facts.package_id, given.version or facts.package_version
+        )
+    return EnforcedIdentity(package_id=facts.package_id, version=facts.package_version or given.version)
 
 
 def _reconciled(given: RecipeFacts, facts: AppFacts) -> tuple[RecipeFacts, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """The upload store: takes a form as S3's POST does, and believes only the bytes that really arrived.
 
-Files are large. They go from the socket through one buffer to the digest and to the disk; memory never holds all of one.
+Files are large. They go from the socket through one buffer to the digest and to the disk, never as a whole into memory.
 """
 
 from __future__ import annotations

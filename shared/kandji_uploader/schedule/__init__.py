@@ -6,7 +6,7 @@ user timer on Linux or `loop` in a container sees to the rest. Whoever publishes
 
 from kandji_uploader.schedule.agents import Agent, LaunchAgent, SystemdTimer, for_platform
 from kandji_uploader.schedule.cron import Cron, added, find, read, removed, rhythm, write
-from kandji_uploader.schedule.cycle import Cycle, Publish, Stop, clock, last_cycle, loop, run_cycle
+from kandji_uploader.schedule.cycle import Cycle, Publish, StopFlag, clock, last_cycle, loop, run_cycle
 
 __all__ = [
     "Agent",
@@ -14,7 +14,7 @@ __all__ = [
     "Cycle",
     "LaunchAgent",
     "Publish",
-    "Stop",
+    "StopFlag",
     "SystemdTimer",
     "added",
     "clock",

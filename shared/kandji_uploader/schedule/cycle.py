@@ -19,7 +19,7 @@ _LOOK_AGAIN = 600.0
 """Seconds until a schedule that was wrong or missing is read again."""
 
 
-class Outcome(Protocol):
+class CaskResult(Protocol):
     """What publishing one cask comes to, as the Python API says it."""
 
     @property
@@ -31,7 +31,7 @@ class Outcome(Protocol):
         """What went wrong; "" where nothing did."""
 
 
-Publish = Callable[[str], Outcome]
+Publish = Callable[[str], CaskResult]
 Say = Callable[[str], None]
 
 
@@ -57,7 +57,7 @@ class Cycle:
         return bool(self.errors)
 
 
-class Stop:
+class StopFlag:
     """Tells a loop to end. A plain flag: the locks of `threading` can deadlock in a signal handler.
 
     Attributes:
@@ -125,7 +125,7 @@ def _one(cask: str, publish: Publish) -> tuple[str, str]:
 
 
 def loop(
-    read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state_folder: Path | None, stop: Stop
+    read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state_folder: Path | None, stop: StopFlag
 ) -> None:
     """Run cycle after cycle until stopped; whatever goes wrong in one, the next one is tried.
 

@@ -21,25 +21,25 @@ from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Promotion, Settings, StageSettings
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.schema import Key
-from kandji_uploader.settings.sources import Found, Rung, first, same_names
+from kandji_uploader.settings.sources import FoundValue, Rung, first, same_names
 
 DELAY_WITHOUT_VALUE = 3
 """Days, where a config file has the section but not the delay; KAPPA and kpkg do the same."""
 
 
-def value(rungs: Sequence[Rung], key: Key) -> Found:
+def value(rungs: Sequence[Rung], key: Key) -> FoundValue:
     """The value that holds, and where it came from."""
-    return first(rungs, key.path) or Found(key.default, "default")
+    return first(rungs, key.path) or FoundValue(key.default, "default")
 
 
 def defaults(caller: str, config: Mapping[str, object]) -> Rung:
     """The defaults that depend on who asks and on what the config file has."""
     pattern = "APPNAME (AutoPkg)" if caller in ("autopkg", "kappa") else "APPNAME (kandji-uploader)"
-    found = {schema.NAMING.path: Found(pattern, "default")}
+    found = {schema.NAMING.path: FoundValue(pattern, "default")}
     if isinstance(config.get("li_enforcement"), Mapping):
         origin = "default where li_enforcement has no such delay"
         for key in (schema.PROD_DELAY, schema.TEST_DELAY):
-            found[key.path] = Found(DELAY_WITHOUT_VALUE, origin)
+            found[key.path] = FoundValue(DELAY_WITHOUT_VALUE, origin)
     return found
 
 

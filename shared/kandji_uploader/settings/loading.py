@@ -14,12 +14,12 @@ from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import Ladder, Rungs, defaults, value
 from kandji_uploader.settings.places import config_folder, state_folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file
-from kandji_uploader.settings.recipes import Match, RecipeNames, find_entry
+from kandji_uploader.settings.recipes import RecipeMatch, RecipeNames, find_entry
 from kandji_uploader.settings.sources import (
     Complaints,
-    Found,
+    FoundValue,
+    KeySource,
     Rung,
-    Source,
     environment_has,
     from_environment,
     from_map,
@@ -73,10 +73,10 @@ def load(
     by_autopkg = caller in ("autopkg", "kappa")
     unexpanded = _UNKNOWN_VARIABLE if by_autopkg else ""
     folders = [base or Path.cwd(), *(parent.parent for parent in parents)]
-    source = Source(given_origin, given_origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
+    source = KeySource(given_origin, given_origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
     rungs = _rungs(read(source, given, complaints), environ, caller, folder or config_folder(environ), complaints)
     own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
-    match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else Match("", "", {})
+    match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else RecipeMatch("", "", {})
     _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
     ladder = Ladder(
         rungs,
@@ -126,8 +126,8 @@ def _rungs(asked: Rung, environ: Mapping[str, str], caller: str, place: Path, co
     if value(rungs, schema.ENVIRONMENT).value:
         webhook = str(value(rungs, schema.WEBHOOK_NAME).value)
         if environment_has(environ, webhook):
-            environment = {**environment, schema.SLACK.path: Found(True, f"environment ({webhook})")}
-    below = {**defaults(caller, raw), schema.STATE_FOLDER.path: Found(str(state_folder(environ)), "default")}
+            environment = {**environment, schema.SLACK.path: FoundValue(True, f"environment ({webhook})")}
+    below = {**defaults(caller, raw), schema.STATE_FOLDER.path: FoundValue(str(state_folder(environ)), "default")}
     return Rungs(asked, environment, config, below, place)
 
 
@@ -142,7 +142,7 @@ def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Ma
     found: Rung = {}
     if path:
         advice = "nothing fills in keys here; write the value out"
-        source = Source(str(path), str(path), schema.IN_CONFIG, [place], unexpanded=advice)
+        source = KeySource(str(path), str(path), schema.IN_CONFIG, [place], unexpanded=advice)
         found = read(source, prepared_config(str(path), raw, complaints, url_known=url_known), complaints)
     wrong = any(problem.key.endswith(("api_url", "API_URL")) for problem in complaints.problems)
     if not (url_known or wrong or schema.API_URL.path in found):
@@ -168,9 +168,9 @@ def _map(rungs: Rungs, switch: schema.Key, complaints: Complaints) -> tuple[Path
     return place, {}
 
 
-def _recipe_entry(rungs: Rungs, own: RecipeNames, parents: Sequence[Path], complaints: Complaints) -> Match:
+def _recipe_entry(rungs: Rungs, own: RecipeNames, parents: Sequence[Path], complaints: Complaints) -> RecipeMatch:
     path, entries = _map(rungs, schema.USE_RECIPE_MAP, complaints)
-    return find_entry(path, entries, own, parents, complaints) if entries else Match("", "", {})
+    return find_entry(path, entries, own, parents, complaints) if entries else RecipeMatch("", "", {})
 
 
 def new_app_name(settings: Settings, app_name: str) -> str:

@@ -42,7 +42,7 @@ class RecipeNames:
 
 
 @dataclass(frozen=True)
-class Match:
+class RecipeMatch:
     """What the recipe map says of a recipe.
 
     Attributes:
@@ -63,7 +63,7 @@ def bare_name(recipe: str) -> str:
 
 def find_entry(
     path: Path, entries: Mapping[str, Rung], own: RecipeNames, parents: Sequence[Path], complaints: Complaints
-) -> Match:
+) -> RecipeMatch:
     """The entry that is a recipe's.
 
     Args:
@@ -83,19 +83,19 @@ def find_entry(
         meant = by_name.get(bare_name(recipe.name), []) if recipe.name else []
         if recipe.identifier and recipe.identifier in entries and recipe.identifier not in meant:
             _tell_doubles(path, [[*meant, recipe.identifier]], complaints)
-            return Match(recipe.identifier, f"it is the identifier of {recipe.what}", entries[recipe.identifier])
+            return RecipeMatch(recipe.identifier, f"it is the identifier of {recipe.what}", entries[recipe.identifier])
         if meant:
-            return Match(meant[0], f"it is the name of {recipe.what}", entries[meant[0]])
+            return RecipeMatch(meant[0], f"it is the name of {recipe.what}", entries[meant[0]])
         part = next((entry for entry in entries if entry and entry in (recipe.name or "")), "")
         if part and recipe.by_part:
             complaints.warnings.append(
                 f"{path}: {part} is a part of the recipe's name {recipe.name}, and KAPPA took its entry, so this run "
                 f"does, too. Write the whole name as the key: {bare_name(recipe.name or '')}"
             )
-            return Match(part, f"it is a part of the name of {recipe.what}, as KAPPA had it", entries[part])
+            return RecipeMatch(part, f"it is a part of the name of {recipe.what}, as KAPPA had it", entries[part])
     if own.name:
         _tell_near_miss(path, bare_name(own.name), entries, complaints)
-    return Match("", f"looked for {', '.join(dict.fromkeys(asked))}", {})
+    return RecipeMatch("", f"looked for {', '.join(dict.fromkeys(asked))}", {})
 
 
 def _with_parents(own: RecipeNames, parents: Iterable[Path]) -> Iterator[RecipeNames]:

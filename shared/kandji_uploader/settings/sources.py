@@ -29,14 +29,14 @@ _MEANT = {
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundValue:
     """A value that holds on one rung of the ladder, and where it came from."""
 
     value: object
     origin: str
 
 
-Rung = Mapping[str, Found]
+Rung = Mapping[str, FoundValue]
 """What one source gives, by `Key.path`."""
 
 
@@ -53,7 +53,7 @@ class Complaints:
 
 
 @dataclass(frozen=True)
-class Source:
+class KeySource:
     """A mapping to be read, and what to say of it.
 
     Attributes:
@@ -78,9 +78,9 @@ class Source:
         return whole if whole.isprintable() else repr(whole)
 
 
-def read(source: Source, mapping: Mapping[str, object], complaints: Complaints) -> Rung:
+def read(source: KeySource, mapping: Mapping[str, object], complaints: Complaints) -> Rung:
     """The checked values of a mapping; None means not given. What does not fit is noted and left out."""
-    found: dict[str, Found] = {}
+    found: dict[str, FoundValue] = {}
     written: dict[str, str] = {}
     leaves = _leaves(source, mapping, "", complaints)
     # A key for both stages first, so that one with `prod_` or `test_` in front wins over it.
@@ -95,11 +95,11 @@ def read(source: Source, mapping: Mapping[str, object], complaints: Complaints) 
         except UnfitError as unfit:
             complaints.add(source.where, source.place(path), unfit.accepted, None if unfit.secret else shown(raw))
             continue
-        found.update({key.path: Found(value, source.origin) for key in keys})
+        found.update({key.path: FoundValue(value, source.origin) for key in keys})
     return found
 
 
-def _leaves(source: Source, mapping: Mapping[str, object], prefix: str, complaints: Complaints) -> dict[str, object]:
+def _leaves(source: KeySource, mapping: Mapping[str, object], prefix: str, complaints: Complaints) -> dict[str, object]:
     """The values by their whole key path. A flat dotted key wins over the same key in a dictionary."""
     found: dict[str, object] = {}
     for part, value in sorted(mapping.items(), key=lambda item: str(item[0]).count(".")):
@@ -139,7 +139,7 @@ def _unknown(table: Table, path: str) -> str:
     return f"is not a known key; known here are {', '.join(beside)}"
 
 
-def _value(source: Source, key: Key, raw: object) -> object:
+def _value(source: KeySource, key: Key, raw: object) -> object:
     if source.unexpanded:
         for part in raw if isinstance(raw, list | tuple) else (raw,):
             reference = _KEY_REFERENCE.search(part) if isinstance(part, str) else None
@@ -189,7 +189,7 @@ def _unreadable(path: Path) -> str:
 
 def from_environment(environ: Mapping[str, str], complaints: Complaints) -> Rung:
     """What environment variables say; one that is empty counts as not set."""
-    found: dict[str, Found] = {}
+    found: dict[str, FoundValue] = {}
     for key, variables in (
         (schema.API_URL, ("KANDJI_API_URL", "IRU_API_URL")),
         (schema.TOKEN_NAME, ("KANDJI_TOKEN_NAME", "IRUPKG_TOKEN_NAME")),
@@ -201,14 +201,14 @@ def from_environment(environ: Mapping[str, str], complaints: Complaints) -> Rung
         if there:
             _one_variable(found, key, there[0], environ, key.kind, complaints)
     if environ.get("ENV_KEYSTORE", "").strip():
-        first: dict[str, Found] = {}
+        first: dict[str, FoundValue] = {}
         _one_variable(first, schema.ENVIRONMENT, "ENV_KEYSTORE", environ, boolean, complaints)
         found.update({path: truth for path, truth in first.items() if truth.value})
     return found
 
 
 def _one_variable(
-    found: dict[str, Found],
+    found: dict[str, FoundValue],
     key: Key,
     variable: str,
     environ: Mapping[str, str],
@@ -217,7 +217,7 @@ def _one_variable(
 ) -> None:
     raw = environ[variable].strip()
     try:
-        found[key.path] = Found(kind(raw), f"environment ({variable})")
+        found[key.path] = FoundValue(kind(raw), f"environment ({variable})")
     except UnfitError as unfit:
         complaints.add("environment", variable, unfit.accepted, None if unfit.secret else shown(raw))
 
@@ -255,7 +255,7 @@ def from_map(path: Path, content: Mapping[str, object], complaints: Complaints) 
             complaints.add(str(path), str(entry), "must hold keys, such as prod_name: Firefox", shown(values))
             continue
         advice = "AutoPkg does not fill in keys in a map; write the value out"
-        source = Source(str(path), f"{path} ({entry})", schema.IN_MAP, [path.parent], entry, advice)
+        source = KeySource(str(path), f"{path} ({entry})", schema.IN_MAP, [path.parent], entry, advice)
         found[entry] = read(source, values, complaints)
         complaints.problems += same_names([found[entry]], str(path), f"{entry}: prod_name")
     return found
@@ -269,7 +269,7 @@ def same_names(rungs: Sequence[Rung], where: str, key: str) -> list[Problem]:
     return [Problem(where, key, shown(prod.value), "is the name of the test app too; give them different names")]
 
 
-def first(rungs: Iterable[Rung], path: str) -> Found | None:
+def first(rungs: Iterable[Rung], path: str) -> FoundValue | None:
     """The value on the highest rung that has one."""
     return next((rung[path] for rung in rungs if path in rung), None)
 

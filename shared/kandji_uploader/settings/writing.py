@@ -15,7 +15,7 @@ from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import DELAY_WITHOUT_VALUE
 from kandji_uploader.settings.reading import find_file, read_mapping_file
 from kandji_uploader.settings.showing import config_file
-from kandji_uploader.settings.sources import Complaints, Source, prepared_config, read
+from kandji_uploader.settings.sources import Complaints, KeySource, prepared_config, read
 
 _HEAD = """\
 # Settings of KandjiUploader, written by `kandji-uploader setup`. `kandji-uploader config` shows what holds.
@@ -35,7 +35,7 @@ def config_values(path: Path) -> tuple[dict[str, object], tuple[Problem, ...]]:
     """
     raw = read_mapping_file(path)
     complaints = Complaints()
-    source = Source(str(path), str(path), schema.IN_CONFIG, [path.parent])
+    source = KeySource(str(path), str(path), schema.IN_CONFIG, [path.parent])
     found = read(source, prepared_config(str(path), raw, complaints, url_known=_never_filled_in(raw)), complaints)
     values = {key: each.value for key, each in found.items()}
     if isinstance(raw.get("li_enforcement"), Mapping):

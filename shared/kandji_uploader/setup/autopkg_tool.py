@@ -84,6 +84,6 @@ def _asked(environ: Mapping[str, str], *words: str) -> str | None:
     passed_on = children.surroundings(environ, ("AUTOPKG_*", "XDG_*"))
     try:
         done = children.run([program, *words], passed_on, seconds=_PATIENCE)
-    except (OSError, children.TookTooLongError):
+    except (OSError, children.ProgramTooSlowError):
         return None
     return None if done.returncode else done.stdout

@@ -41,7 +41,7 @@ _PATIENCE = 30.0
 _AUTOPKG_PYTHONS = (packages.AUTOPKG_PYTHON, "/Library/AutoPkg/Python3/Python.framework/Versions/Current/bin/python3")
 
 
-class Health(str, Enum):
+class Severity(str, Enum):
     """How grave a finding is."""
 
     OK = "ok"
@@ -50,7 +50,7 @@ class Health(str, Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at.
 
     Attributes:
@@ -60,11 +60,11 @@ class Finding:
     """
 
     subject: str
-    health: Health
+    health: Severity
     text: str
 
 
-def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
+def examine(environ: Mapping[str, str]) -> Iterator[Check]:
     """Look at everything, and tell one thing after the other.
 
     Args:
@@ -75,7 +75,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         held = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ).settle()
     except SettingsError:
-        yield Finding("tenant", Health.WARNING, "not looked at, for the settings must be corrected first")
+        yield Check("tenant", Severity.WARNING, "not looked at, for the settings must be corrected first")
     else:
         yield _keychain(held, environ)
         yield from _tenant(held, environ)
@@ -85,194 +85,194 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from _autopkg(environ)
 
 
-def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     """The config file and the maps, with every problem in them."""
     try:
         files = [path for stem in ("config", *onboarding.MAPS) if (path := settings.find_file(folder, stem))]
     except SettingsError as problem:
-        yield Finding("settings", Health.PROBLEM, str(problem))
+        yield Check("settings", Severity.PROBLEM, str(problem))
         return
     problems = onboarding.problems_in(folder, environ)
     for text in problems:
-        yield Finding("settings", Health.PROBLEM, text)
+        yield Check("settings", Severity.PROBLEM, text)
     named = ", ".join(path.name for path in files) or "no file; the environment and the defaults hold"
     if not problems:
-        yield Finding("settings", Health.OK, f"{folder}: {named}")
+        yield Check("settings", Severity.OK, f"{folder}: {named}")
 
 
-def _keychain(held: Settings, environ: Mapping[str, str]) -> Finding:
+def _keychain(held: Settings, environ: Mapping[str, str]) -> Check:
     """The keychain, as grave as it is for a run: it is no problem where the token is found without it."""
     if not held.keystore_keychain:
-        return Finding("keychain", Health.OK, "not in use (token_keystore.keychain is off)")
+        return Check("keychain", Severity.OK, "not in use (token_keystore.keychain is off)")
     if os.geteuid() == 0:
-        return Finding("keychain", Health.OK, "not asked as root: the token is taken from the environment only")
+        return Check("keychain", Severity.OK, "not asked as root: the token is taken from the environment only")
     try:
-        return Finding("keychain", Health.OK, credentials.keychain_name(held))
+        return Check("keychain", Severity.OK, credentials.keychain_name(held))
     except PlaintextError as problem:
-        return Finding("keychain", Health.PROBLEM, str(problem))
+        return Check("keychain", Severity.PROBLEM, str(problem))
     except CredentialError as problem:
         text = str(problem)
     try:
         found = credentials.api_token(replace(held, keystore_keychain=False), environ)
     except CredentialError:
-        return Finding("keychain", Health.PROBLEM, text)
-    return Finding("keychain", Health.WARNING, f"{text} (the token is found in the {found.origin})")
+        return Check("keychain", Severity.PROBLEM, text)
+    return Check("keychain", Severity.WARNING, f"{text} (the token is found in the {found.origin})")
 
 
-def _tenant(held: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _tenant(held: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     """The URL, the clock, the token and what it may do."""
     try:
         onboarding.check_address(held.api_url)
     except KandjiUploaderError as problem:
-        yield Finding("API URL", Health.PROBLEM, str(problem))
+        yield Check("API URL", Severity.PROBLEM, str(problem))
         return
-    yield Finding("API URL", Health.OK, f"{held.api_url} answers")
+    yield Check("API URL", Severity.OK, f"{held.api_url} answers")
     try:
         token = credentials.api_token_of_a_run(held, environ)
     except CredentialError as problem:
-        yield Finding("token", Health.PROBLEM, str(problem))
+        yield Check("token", Severity.PROBLEM, str(problem))
         return
     try:
         transport = Transport(held.api_url, token.reveal(), onboarding.PATIENCE)
         transport.request("GET", "library/custom-apps")
-        yield Finding("token", Health.OK, f"{held.token_name} is accepted; found in the {token.origin}")
+        yield Check("token", Severity.OK, f"{held.token_name} is accepted; found in the {token.origin}")
         yield from _clock(transport.clock_skew)
         yield _permissions(held, token)
     except KandjiUploaderError as problem:
         subject = "token" if isinstance(problem, AuthenticationError) else "permissions"
-        yield Finding(subject, Health.PROBLEM, str(problem))
+        yield Check(subject, Severity.PROBLEM, str(problem))
 
 
-def _clock(skew: float | None) -> Iterator[Finding]:
+def _clock(skew: float | None) -> Iterator[Check]:
     """This machine's clock beside the service's: deadlines are counted from it, and uploads are signed by the hour."""
     if skew is None:
         return
     if abs(skew) <= _SKEW:
-        yield Finding("clock", Health.OK, f"within {_SKEW:.0f} seconds of the service's")
+        yield Check("clock", Severity.OK, f"within {_SKEW:.0f} seconds of the service's")
         return
     way = "behind" if skew > 0 else "ahead of"
     advice = "set it, or deadlines are wrong (macOS: `sudo sntp -sS time.apple.com`)"
     text = f"{abs(skew):.0f} seconds {way} the service's; {advice}"
-    yield Finding("clock", Health.PROBLEM, text)
+    yield Check("clock", Severity.PROBLEM, text)
 
 
-def _permissions(held: Settings, token: credentials.Secret) -> Finding:
+def _permissions(held: Settings, token: credentials.Secret) -> Check:
     states = list(onboarding.check_token(held.api_url, token))
     missing = [permission for permission, state in states if state is State.MISSING]
     if missing:
         named = ", ".join(f"{permission.name} ({permission.purpose})" for permission in missing)
         grave = any(permission.always for permission in missing)
         text = f"missing: {named}. Add what you need in Kandji under Settings > Access"
-        return Finding("permissions", Health.PROBLEM if grave else Health.WARNING, text)
+        return Check("permissions", Severity.PROBLEM if grave else Severity.WARNING, text)
     unsure = [permission.name for permission, state in states if state is State.UNKNOWN]
     if unsure:
         text = f"not known, for the service gave an unusual answer: {', '.join(unsure)}. Try a dry run"
-        return Finding("permissions", Health.WARNING, text)
-    return Finding("permissions", Health.OK, f"all {len(states)} are there")
+        return Check("permissions", Severity.WARNING, text)
+    return Check("permissions", Severity.OK, f"all {len(states)} are there")
 
 
-def _owed(held: Settings) -> Finding:
+def _owed(held: Settings) -> Check:
     """Publishes that were begun and not done."""
     # A doctor changes nothing: a former version's state folder is left where it is.
     entries = store_of(replace(held, dry_run=True)).owed()
     if not entries:
-        return Finding("owed", Health.OK, "nothing; all that was begun on this machine was done")
+        return Check("owed", Severity.OK, "nothing; all that was begun on this machine was done")
     listed = "; ".join(f"{entry.title} ({_clock_time(entry.at)}: {entry.reason})" for entry in entries)
     count = "1 publish is" if len(entries) == 1 else f"{len(entries)} publishes are"
     text = f"{count} owed: {listed}. `kandji-uploader retry` does what is owed, `--forget NAME` gives it up"
-    return Finding("owed", Health.WARNING, text)
+    return Check("owed", Severity.WARNING, text)
 
 
-def _slack(held: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _slack(held: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     if not held.slack_enabled:
         return
     try:
         found = credentials.slack_webhook(held, environ)
     except CredentialError as problem:
-        yield Finding("Slack", Health.PROBLEM, str(problem))
+        yield Check("Slack", Severity.PROBLEM, str(problem))
         return
     if found is not None:
         text = f"on; {held.webhook_name} was found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
-        yield Finding("Slack", Health.OK, text)
+        yield Check("Slack", Severity.OK, text)
 
 
-def _machine(state_folder: Path) -> Iterator[Finding]:
+def _machine(state_folder: Path) -> Iterator[Check]:
     """This Python, the state folder, and the programs that are of use."""
     missing = packages.missing()
     python = f"Python {sys.version.split()[0]}"
     if missing:
         text = f"{python} lacks {', '.join(missing)}; run: {packages.pip_line(missing)}"
-        yield Finding("Python", Health.PROBLEM, text)
+        yield Check("Python", Severity.PROBLEM, text)
     else:
-        yield Finding("Python", Health.OK, f"{python} has all packages")
+        yield Check("Python", Severity.OK, f"{python} has all packages")
     yield _state(state_folder)
     if shutil.which("zsh"):
-        yield Finding("zsh", Health.OK, "audit scripts are tried before they are published")
+        yield Check("zsh", Severity.OK, "audit scripts are tried before they are published")
     else:
         text = "there is none, so audit scripts are not tried before they are published; install it (`apt install zsh`)"
-        yield Finding("zsh", Health.WARNING, text)
+        yield Check("zsh", Severity.WARNING, text)
     if sys.platform != "darwin":
         yield _seven_zip()
 
 
-def _state(folder: Path) -> Finding:
+def _state(folder: Path) -> Check:
     """Whether the state folder can be written; of one that is not there yet, whether it can be made."""
     # `exists` of a Path may raise where a folder above may not be entered; that of `os.path` does not.
     place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
-        return Finding(
-            "state", Health.OK, f"{folder}{'' if place == folder else ' (made when it is first written to)'}"
+        return Check(
+            "state", Severity.OK, f"{folder}{'' if place == folder else ' (made when it is first written to)'}"
         )
     advice = "correct its permissions, or name another folder as KANDJI_UPLOADER_STATE_DIR"
-    return Finding("state", Health.PROBLEM, f"{place} cannot be written; {advice}")
+    return Check("state", Severity.PROBLEM, f"{place} cannot be written; {advice}")
 
 
 def _clock_time(epoch: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch))
 
 
-def _seven_zip() -> Finding:
+def _seven_zip() -> Check:
     from kandji_uploader.installer.seven_zip import find_program
 
     try:
-        return Finding("7-Zip", Health.OK, f"{find_program(Path('any.dmg'))}: disk images can be read")
+        return Check("7-Zip", Severity.OK, f"{find_program(Path('any.dmg'))}: disk images can be read")
     except ToolMissingError as problem:
-        return Finding("7-Zip", Health.WARNING, problem.reason)
+        return Check("7-Zip", Severity.WARNING, problem.reason)
 
 
-def _autopkg(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _autopkg(environ: Mapping[str, str]) -> Iterator[Check]:
     """AutoPkg's version, and whether its own Python has what the processor needs."""
     program = shutil.which("autopkg", path=environ.get("PATH", os.defpath))
     if program is None:
-        yield Finding("AutoPkg", Health.OK, "not on PATH; it is needed for recipes only")
+        yield Check("AutoPkg", Severity.OK, "not on PATH; it is needed for recipes only")
         return
     said = (_output([program, "version"]) or "").strip().splitlines()
     version = said[-1].strip() if said else ""
     numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
     if not numbers:
-        yield Finding("AutoPkg", Health.WARNING, f"{program} does not tell its version; run `autopkg version`")
+        yield Check("AutoPkg", Severity.WARNING, f"{program} does not tell its version; run `autopkg version`")
     elif numbers < _OLDEST_AUTOPKG:
-        yield Finding("AutoPkg", Health.PROBLEM, f"version {version} is too old; install 2.3 or newer")
+        yield Check("AutoPkg", Severity.PROBLEM, f"version {version} is too old; install 2.3 or newer")
     else:
-        yield Finding("AutoPkg", Health.OK, f"version {version}")
+        yield Check("AutoPkg", Severity.OK, f"version {version}")
     yield from _autopkg_python(Path(program))
 
 
-def _autopkg_python(program: Path) -> Iterator[Finding]:
+def _autopkg_python(program: Path) -> Iterator[Check]:
     python = _python_of(program)
     if python is None:
         text = "which Python it runs in is not known; if a recipe says that a package is missing, run the line it gives"
-        yield Finding("AutoPkg's Python", Health.OK, text)
+        yield Check("AutoPkg's Python", Severity.OK, text)
         return
     # The module that knows what is needed is run there as a text, for nothing of ours is installed in that Python.
     script = f"{inspect.getsource(packages)}\nlacking = missing()\nprint(pip_line(lacking) if lacking else 'ok')\n"
     said = (_output([python, "-c", script]) or "").strip()
     if said == "ok":
-        yield Finding("AutoPkg's Python", Health.OK, f"{python} has all packages")
+        yield Check("AutoPkg's Python", Severity.OK, f"{python} has all packages")
     elif said:
-        yield Finding("AutoPkg's Python", Health.PROBLEM, f"packages are missing; run: {said}")
+        yield Check("AutoPkg's Python", Severity.PROBLEM, f"packages are missing; run: {said}")
     else:
-        yield Finding("AutoPkg's Python", Health.PROBLEM, f"{python} does not run; install AutoPkg again")
+        yield Check("AutoPkg's Python", Severity.PROBLEM, f"{python} does not run; install AutoPkg again")
 
 
 def _python_of(program: Path) -> str | None:
@@ -294,6 +294,6 @@ def _output(words: Sequence[str]) -> str | None:
     """What a program prints; None where it fails."""
     try:
         done = children.run(words, children.surroundings(), seconds=_PATIENCE)
-    except (OSError, children.TookTooLongError):
+    except (OSError, children.ProgramTooSlowError):
         return None
     return done.stdout if done.returncode == 0 else None
