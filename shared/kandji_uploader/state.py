@@ -114,7 +114,7 @@ class Created:
 
     Attributes:
         name: its name then.
-        app_id: the Custom App.
+        app_id: the Custom App; "" while no answer has told whether there is one.
         file_key: of its installer then.
         at: epoch seconds.
         settled: whether the run came to know that it is the only one of its name; see `publish.one_app`.
@@ -250,11 +250,23 @@ class StateStore:
         return tuple(found)
 
     def note_created(self, entry: Created) -> None:
-        """Remember a Custom App that was created; or, where it is known, whether it is known to be the only one."""
+        """Remember a Custom App that was created; or, where it is known, whether it is known to be the only one.
+
+        Before its create is sent it is noted without an id, which the answer brings.
+        """
+
+        def changed(rows: Rows) -> Rows:
+            others = _without(rows, "app_id", entry.app_id) if entry.app_id else rows
+            kept = [row for row in others if not _is_sent(row, entry.name)]
+            return [*kept[-_KEEP_CREATED:], asdict(entry)]
+
         with contextlib.suppress(StateError):
-            self._change(
-                "created.json", lambda rows: [*_without(rows, "app_id", entry.app_id)[-_KEEP_CREATED:], asdict(entry)]
-            )
+            self._change("created.json", changed)
+
+    def forget_sent(self, name: str) -> None:
+        """A create that was sent has been refused."""
+        with contextlib.suppress(StateError):
+            self._change("created.json", lambda rows: [row for row in rows if not _is_sent(row, name)])
 
     def forget_created(self, app_id: str) -> None:
         """It was deleted again."""
@@ -478,6 +490,11 @@ def _without_owed(rows: Rows, entries: list[Owed]) -> Rows:
 def _as_text(value: Any) -> str:
     """What JSON has no form for, such as the date of a plist (which is UTC), as the settings read it from a text."""
     return value.isoformat() + ("" if value.tzinfo else "Z") if isinstance(value, datetime) else str(value)
+
+
+def _is_sent(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row of what was created is about a create of that name whose answer never came."""
+    return row.get("name") == name and row.get("app_id") == ""
 
 
 def _without(rows: Rows, key: str, value: str) -> Rows:

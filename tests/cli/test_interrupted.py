@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import textwrap
+import threading
 import time
 
 import pytest
@@ -38,7 +39,8 @@ def told(text, widgets):
 
 
 def wait_for_upload(house, number):
-    until = time.monotonic() + 30
+    """Until the bytes of so many installers are being sent, or will be in a moment."""
+    until = time.monotonic() + 60
     while house.writes().count("POST library/custom-apps/upload") < number:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -56,8 +58,11 @@ def test_ctrl_c_at_a_terminal_gives_one_account_which_is_true(house, widgets):
         terminal.ctrl_c()
         assert terminal.end() == 130
     account = told(terminal.screen, widgets)
-    assert sorted(account.values()) == ["done", "not begun", "not begun", "under way", "under way"]
-    assert house.names() == [f"{name} (kandji-uploader)" for name in NAMES if account[name] == "done"]
+    # One is sent while another is looked at; which of five those are is the threads' own affair.
+    ended = {word: [name for name in NAMES if account[name] == word] for word in ("done", "under way", "not begun")}
+    assert [len(ended["done"]), 1 <= len(ended["under way"]) <= 2] == [1, True]
+    assert len(ended["done"] + ended["under way"] + ended["not begun"]) == len(NAMES)
+    assert house.names() == [f"{name} (kandji-uploader)" for name in ended["done"]]
     assert terminal.screen.count("interrupted; run again") == 1
     assert re.search(r"done: \S+-1.0.pkg \(succeeded\)\n", terminal.screen)
     said = r"interrupted\. Done: nothing\. Not done: .|it had no time"
@@ -120,6 +125,30 @@ def test_what_was_interrupted_is_finished_by_the_next_run(house, widgets, here):
     ran = here(*words(widgets, 2))
     assert ran.returncode == 0
     assert house.names() == sorted(f"{name} (kandji-uploader)" for name in NAMES)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_create_that_an_interrupted_run_has_sent_gets_no_twin(house, widgets, end):
+    """The service acts upon it when the next run is at work already, and its first lists do not show it."""
+    running = []
+    acted_upon = threading.Event()
+
+    def interrupt():
+        running[0].send_signal(end)
+        running[0].wait()
+        time.sleep(1.8)
+        acted_upon.set()
+
+    house.tenant.faults.add("POST", "library/custom-apps", kind="call", do=interrupt)
+    running.append(house.start("-p", widgets[0], "-n", "One"))
+    running[0].communicate(timeout=60)
+    ran = house.run("-p", widgets[0], "-n", "One")
+    assert ran.returncode == 0, ran.stderr
+    assert acted_upon.wait(30)
+    time.sleep(0.3)
+    assert house.names() == ["One"]
+    assert "a run before never learnt whether 'One' was created; looking" in ran.stderr
+    assert house.writes().count("POST library/custom-apps") == 1
 
 
 RULES = "{after_days: 0, require_status: false}"

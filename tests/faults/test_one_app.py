@@ -276,6 +276,14 @@ def test_a_429_to_a_create_that_was_acted_upon_leaves_one_app(scene):
     assert scene.on_blueprint() == [PROD]
 
 
+def test_a_429_to_a_create_that_was_acted_upon_and_then_another_error_is_no_failure(scene):
+    scene.tenant.faults.add("POST", APPS, kind="effect_then_rate_limit", retry_after=0)
+    scene.tenant.faults.add("POST", APPS, kind="status", code=403, nth=2)
+    result = scene.run(**ALONE)
+    assert prod(scene, result).action is Action.CREATE, prod(scene, result).error
+    assert the_only(scene)["id"] == prod(scene, result).app_id
+
+
 # A cache in front
 
 

@@ -215,20 +215,33 @@ class Client:
             patient: whether to ask again while the service says 503; else that is raised at once.
 
         Raises:
-            LostAnswerError: it may or may not exist now. List again and look for the `file_key`.
+            LostAnswerError: it may or may not exist now; also where it was sent again, and then refused. List again and
+                look for the `file_key`.
             RejectedError: a field was not accepted.
             StillProcessingError: the upload was still being processed when the budget was spent.
         """
-        sent = 0
+        sent = resent = 0
+
+        def say(line: str) -> None:
+            nonlocal resent
+            resent += 1
+            tell(line)
 
         def send() -> Answer:
             nonlocal sent
-            answer = self._transport.request("POST", _APPS, fields=_form(fields), repeat=False, say=tell)
+            answer = self._transport.request("POST", _APPS, fields=_form(fields), repeat=False, say=say)
             sent += answer.sent
             return answer
 
         budget = self.policy.processing_budget if patient else 0.0
-        app = self._written(self._expect(self._patiently(send, budget)))
+        try:
+            app = self._written(self._expect(self._patiently(send, budget)))
+        except StillProcessingError:
+            raise
+        except ApiError as problem:
+            if resent and problem.status != _TOO_MANY_REQUESTS:  # a try before the last one may have been acted upon
+                raise LostAnswerError(str(problem)) from None
+            raise
         return Creation(app, sent)
 
     def update_custom_app(self, app_id: str, fields: Mapping[str, FormValue]) -> CustomApp:

@@ -21,6 +21,7 @@ from kandji_uploader.errors import (
     InstallerChangedError,
     InterruptedRunError,
     KandjiUploaderError,
+    MissingPermissionError,
     NetworkError,
     StateError,
     StillProcessingError,
@@ -40,6 +41,8 @@ _TICKETS = 3
 _REPLANS = 2
 _ROUNDS = 3
 _CACHED_LOOKS = 3
+_SENT = 600.0
+"""Seconds for which the service may still act upon a create whose answer a run never read."""
 _LEFT = 2 * 86_400.0
 """Seconds for which an app that a killed run has created may be deleted again, if there is an older one."""
 _ANOTHER = "the answer was about another app"
@@ -258,11 +261,11 @@ def _create(work: _Work, upload: _Upload, context: ApplyContext) -> None:
         return
     context.check_unchanged()
     try:
-        made = _create_and_look({**plan.fields, "file_key": key}, context)
+        made = _create_noted({**plan.fields, "file_key": key}, context)
     except RejectedError as problem:
         if "file_key" not in problem.body or not upload.send_anew():
             raise
-        made = _create_and_look({**plan.fields, "file_key": upload.key()}, context)
+        made = _create_noted({**plan.fields, "file_key": upload.key()}, context)
     app = made.app
     work.app = app
     context.store.note_created(Created(app.name, app.id, app.file_key, time.time()))
@@ -289,11 +292,11 @@ def _made_meanwhile(plan: TargetPlan, upload: _Upload, context: ApplyContext) ->
         return None
     context.tenant.forget_apps(before=max(upload.begun, time.time() - _FRESH))
     known = _known(name, context)
-    found = one_app.newcomers(context.tenant, name, known)
+    found = one_app.newcomers(context.tenant, name, known) or _left_under_way(name, known, context)
     if found:
         return found[0]
     for entry in context.store.created(name):
-        if entry.app_id in known:
+        if not entry.app_id or entry.app_id in known:
             continue
         try:
             app = context.tenant.client.get_custom_app(entry.app_id)
@@ -303,6 +306,17 @@ def _made_meanwhile(plan: TargetPlan, upload: _Upload, context: ApplyContext) ->
         if app.name == name:
             return app
     return None
+
+
+def _left_under_way(name: str, known: frozenset[str], context: ApplyContext) -> list[CustomApp]:
+    """The apps that come of a create whose answer a run on this machine never read: it was killed, or given up."""
+    for entry in context.store.created(name):
+        if not entry.app_id and 0 <= time.time() - entry.at < _SENT:
+            context.say(f"a run before never learnt whether {name!r} was created; looking")
+            return _look_for(
+                {"name": name, "file_key": entry.file_key}, known, "a run ended before that was answered", context
+            )
+    return []
 
 
 def _go_on_with(work: _Work, there: CustomApp, upload: _Upload, context: ApplyContext) -> bool:
@@ -370,6 +384,17 @@ def _stay_alone(work: _Work, upload: _Upload, context: ApplyContext) -> None:
         f"{work.plan.target.name!r} is being created and deleted in Kandji by others at the same moment. "
         "Run again later"
     )
+
+
+def _create_noted(fields: Mapping[str, str | bool], context: ApplyContext) -> one_app.Made:
+    """Create an app; noted before it is sent, for whoever comes after a run that was killed. Raises as below."""
+    name = str(fields["name"])
+    context.store.note_created(Created(name, "", str(fields["file_key"]), time.time()))
+    try:
+        return _create_and_look(fields, context)
+    except (RejectedError, MissingPermissionError):  # so it was surely not created
+        context.store.forget_sent(name)
+        raise
 
 
 def _create_and_look(fields: Mapping[str, str | bool], context: ApplyContext) -> one_app.Made:
