@@ -129,14 +129,19 @@ def test_what_was_interrupted_is_finished_by_the_next_run(house, widgets, here):
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_create_that_an_interrupted_run_has_sent_gets_no_twin(house, widgets, end):
-    """The service acts upon it when the next run is at work already, and its first lists do not show it."""
+    """The service acts upon it when the next run has read three lists already, none of which shows it."""
     running = []
     acted_upon = threading.Event()
+
+    def lists():
+        return [str(request) for request in house.tenant.requests].count("GET library/custom-apps")
 
     def interrupt():
         running[0].send_signal(end)
         running[0].wait()
-        time.sleep(1.8)
+        until, seen = time.monotonic() + 30, lists()
+        while lists() < seen + 3 and time.monotonic() < until:
+            time.sleep(0.02)
         acted_upon.set()
 
     house.tenant.faults.add("POST", "library/custom-apps", kind="call", do=interrupt)
