@@ -3,7 +3,7 @@
     from kandji_uploader import process_brew, process_pkg
 
 Importing this package imports nothing heavy, touches no file and configures no logging: what `api` offers is imported
-when it is first named, and what is said goes to the logger `kandji_uploader`, which has no handler but an empty one.
+when it is first named, and messages go to the logger `kandji_uploader`, which has no handler but an empty one.
 """
 
 import logging

@@ -8,7 +8,7 @@
 
 The settings are those of the command line (config file, maps, environment), unless a call says otherwise. Publishing
 raises nothing for a failure that is expected to happen; nothing here prints, configures logging or ends the process.
-What is being done goes to the logger `kandji_uploader`: INFO, and WARNING for what is odd.
+Progress goes to the logger `kandji_uploader` as INFO, and warnings as WARNING.
 
 Each call reads the tenant anew; calls that belong together share what was read by being in one `Batch`.
 """
@@ -134,7 +134,7 @@ def process_pkg(
         keys: any other settings, by recipe key or config key path.
         keys_from: what error texts call the origin of all these.
         batch: what the call is part of; the tenant is read once for all of it.
-        host: who is told what is being done; the logger `kandji_uploader` by default.
+        host: where progress is told; the logger `kandji_uploader` by default.
 
     Raises:
         InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
@@ -342,7 +342,7 @@ def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Hos
 
 
 def _names(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
-    """The names of the Custom Apps of an item; what is wrong with it is told when it is published."""
+    """The names of the Custom Apps of an item; its errors are told when it is published."""
     try:
         return ask()
     except InterruptedRunError:
@@ -424,7 +424,7 @@ def flags(
 
 
 def _promote_misuse(names: Iterable[str], *, every_pair: bool, test: str | None, prod: str | None) -> str:
-    """What is wrong with the choice of what to promote; "" where nothing is."""
+    """The error in the choice of what to promote; "" for none."""
     if bool(test) != bool(prod):
         return "test and prod go together"
     ways = [bool(tuple(names)), every_pair, bool(prod)]
@@ -455,7 +455,7 @@ def _between(value: object, lowest: int, highest: int | None) -> bool:
 
 
 def _there(tenant: Tenant | None, api_url: str | None, token: str | None) -> Tenant:
-    """The tenant of a call; what is left open in it, the settings say.
+    """The tenant of a call; the settings fill in the rest.
 
     Raises:
         SettingsError: it is named in two ways, or its address is empty, which must not mean the one in the settings.

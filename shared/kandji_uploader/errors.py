@@ -2,7 +2,7 @@
 
 A caller that catches `KandjiUploaderError` has caught every failure that is expected to happen:
 bad settings, a bad installer, a missing token, an answer of the service. Anything else is a bug.
-No text here may hold a secret; whoever raises sees to that.
+No text here may hold a secret; the code that raises sees to that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Problem:
         where: the file, map, recipe or command line that holds it.
         key: the key path inside it (`zz_defaults.dry_run`), or "" for the file as a whole.
         value: what was found there, as text; None where there is no single value. Never a secret.
-        accepted: what is accepted there, in one phrase that tells the fix.
+        accepted: the accepted values, in one phrase that tells the fix.
     """
 
     where: str

@@ -1,14 +1,14 @@
-"""What is remembered between runs, in the state folder; all of it is safe to delete.
+"""The memory between runs, in the state folder; all of it is safe to delete.
 
 - the journal: uploads that no Custom App names yet (`sha256 -> file_key`), so that the next run does not upload again,
   and the ids of Custom Apps that were created, so that a list that lags behind does not have one made twice
 - the digest cache: sha256 of files that have not changed since, so that an unchanged installer is not read again
-- what is owed: publishes that were begun and not done, see `publish.owed`
-- notes: what a Custom App held, for promotion and rollback, where its audit script cannot tell
+- owed publishes, which were begun and not done: see `publish.owed`
+- notes: the releases of a Custom App, for promotion and rollback, where its audit script cannot tell
 - locks: one run at a time for a Custom App of a tenant, on this machine
 
 A broken or unreadable file counts as empty: at worst, work is done twice. What must be remembered before something is
-done in the tenant raises where it cannot be written; what is noted afterwards does not, since the work is done.
+done in the tenant raises where it cannot be written; a note afterwards does not, since the work is done.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ class StateStore:
         with contextlib.suppress(StateError):
             self._change("created.json", lambda rows: _without(rows, "app_id", app_id))
 
-    # what is owed
+    # owed publishes
 
     def owed(self) -> tuple[Owed, ...]:
         """The publishes that are owed, oldest first."""
@@ -324,7 +324,7 @@ class StateStore:
         with contextlib.suppress(StateError):
             self._change(_history(entry.app_id), lambda rows: [*rows[-_KEEP_HISTORY:], asdict(entry)])
 
-    # what else is remembered of an app: its releases, and why one was held
+    # the releases of an app, and why the promotion of one was held
 
     def remembered(self) -> dict[str, dict[str, str]]:
         """Notes by the id of the Custom App; see `releases`."""
@@ -368,10 +368,10 @@ class StateStore:
             yield max(map(_last_change_of, places.values()), default=0.0)
             return
         _tidy(self._folder)
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as locks:
             changed = 0.0
             for name, path in sorted(places.items()):
-                changed = max(changed, held.enter_context(_locked(path, name, patience, waiting)))
+                changed = max(changed, locks.enter_context(_locked(path, name, patience, waiting)))
             yield changed
 
     # how it is kept
@@ -460,7 +460,7 @@ def _token(text: str) -> str:
 @functools.cache
 def _tidy(folder: Path) -> None:
     """Remove what killed processes have left half written; once per process."""
-    with contextlib.suppress(OSError):  # which whoever writes there will tell
+    with contextlib.suppress(OSError):  # the next write there tells it
         for place in (folder, *(each for each in folder.glob("**/") if each != folder)):
             files.tidy(place)
 
@@ -570,7 +570,7 @@ def _wait_for(handle: int, path: Path, name: str, patience: float, waiting: Call
 
 
 def _holder(handle: int) -> str:
-    """Who holds a lock, as far as that is signed: what is there may still be our own number, of an earlier turn."""
+    """The process that holds a lock, by the number in it; it may still be our own number, of an earlier turn."""
     signed = _signed(handle)
     return "" if not signed or signed[0] == str(os.getpid()) else f" (process {signed[0]})"
 

@@ -106,7 +106,7 @@ def test_a_missing_permission_is_named(bare):
         terminal.expect(r"Create Custom App +granted")
         terminal.expect(r"Update Custom App +MISSING")
         terminal.expect(r"List Blueprints +MISSING +only for the `blueprints` key")
-        terminal.expect("Nothing can be published without what is MISSING")
+        terminal.expect("Nothing can be published yet")
         assert terminal.end() == 1
 
 

@@ -183,11 +183,11 @@ def _our_turn(folder: Path) -> Iterator[bool]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         until = time.monotonic() + _PATIENCE
-        held = lock(handle)
-        while held is False and time.monotonic() < until:
+        locked = lock(handle)
+        while locked is False and time.monotonic() < until:
             time.sleep(0.005)
-            held = lock(handle)
-        yield held is True
+            locked = lock(handle)
+        yield locked is True
     finally:
         os.close(handle)  # which ends the lock, too
 

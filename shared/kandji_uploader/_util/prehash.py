@@ -1,6 +1,6 @@
 """The sha256 of a large file, begun in a thread of its own while the tenant's list is waited for.
 
-Whoever needs the digest waits for what is left of it. An upload that needs none of it before it begins goes on from
+A caller that needs the digest waits for the rest of it. An upload that needs none of it before it begins goes on from
 where the thread has come to, and digests the rest while it is sent.
 """
 
@@ -29,7 +29,7 @@ class PartialDigest:
     """A sha256 of the first bytes of a file.
 
     Attributes:
-        digest: it; whoever goes on with it takes a copy.
+        digest: it; a caller that adds to it takes a copy.
         size: of how many bytes.
         identity: of the file that it was read from, when it was opened; None where it was not.
     """
@@ -85,5 +85,5 @@ class BackgroundDigest:
                         return
                     self._digest.update(block[:count])
                     self._size += count
-        except OSError:  # whoever needs the file reads it again, and tells what is wrong with it
+        except OSError:  # the caller reads the file again, and tells the error
             return

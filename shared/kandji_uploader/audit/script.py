@@ -96,7 +96,7 @@ class AuditReading:
     """What a live audit script says; the attributes are those of `AuditValues`, None where it does not say.
 
     Attributes:
-        writer: `ours`, `kappa` or `kpkg` (irupkg, too), by whoever rendered it; None where none of those did, and
+        writer: `ours`, `kappa` or `kpkg` (irupkg, too), by the tool that rendered it; None where none of those did, and
             then nothing else is filled in.
         edited: whether a script of ours was changed after it was rendered, its values aside.
         notes: what `render` was given to carry along.
@@ -171,9 +171,9 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
     _check_values(values)
     _check_template(template, "in use")
     texts = _texts(values)
-    held = {name for name, _ in _ASSIGNMENT.findall(template)}
+    assigned = {name for name, _ in _ASSIGNMENT.findall(template)}
     for name, default in _OPTIONAL.items():
-        if name not in held and texts[name] != default:
+        if name not in assigned and texts[name] != default:
             raise AuditScriptError(
                 f"the audit template lacks the variable {name}, which is needed for {name}={texts[name]}. "
                 f"Add a line `{name}={_quote(default)}` at its top"
@@ -254,7 +254,7 @@ def _joined(names: tuple[str, ...] | None) -> str:
     """Each name with a colon behind it; a colon alone where there is a list but nothing in it.
 
     A name that has an accent stands there composed and decomposed, too: macOS opens a file by either, but lists it as
-    whoever made it wrote it. The zsh of a Mac cannot turn one into the other.
+    its maker wrote it. The zsh of a Mac cannot turn one into the other.
     """
     if names is None:
         return ""

@@ -177,11 +177,11 @@ def _app_folder(values: AuditValues | AuditReading) -> str:
     return (values.unzip_location or "/Applications").rstrip("/")
 
 
-def _mac(what: str, expected: int, values: AuditValues | AuditReading, held: str) -> _Mac:
+def _mac(what: str, expected: int, values: AuditValues | AuditReading, version: str) -> _Mac:
     """A Mac with the software as the script's own values describe it."""
     if not values.app_name and not values.bundle_id:
-        return _Mac(what, expected, receipt=(values.pkg_id or "", held))
-    info = {values.version_key: held}
+        return _Mac(what, expected, receipt=(values.pkg_id or "", version))
+    info = {values.version_key: version}
     if values.bundle_id:
         info["CFBundleIdentifier"] = values.bundle_id
     # Only a bundle id matters then; an app may be called anything.

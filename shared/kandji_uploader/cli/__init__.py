@@ -42,7 +42,7 @@ COMMANDS = {
     "doctor": ("doctor", "check the tenant, the token, the settings and this machine"),
     "promote": ("promote", "move what has soaked in a test app to its prod app"),
     "rollback": ("rollback", "put a former version back into a Custom App"),
-    "retry": ("retry", "do what is owed: publishes that an earlier run has not brought to their end"),
+    "retry": ("retry", "do the owed publishes: those that an earlier run has not brought to their end"),
     "status": ("status", "show what the Macs say of Custom Apps, also as a page"),
     "munki": ("munki", "move over from Munki: a recipe map from a Munki repo"),
     "schedule": ("schedule", "publish a list of Homebrew casks every few hours"),
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell(str(stopped) if known else "stopped; nothing was being changed")
             return stop.code
         except BrokenPipeError:
-            # Whoever read our output has gone. Python would complain of it once more when it flushes at the end.
+            # The reader of our output has closed it. Python would complain once more when it flushes at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         except KandjiUploaderError as problem:

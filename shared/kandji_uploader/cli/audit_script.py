@@ -67,22 +67,22 @@ def _values(given: bytes) -> audit.AuditValues:
         raise AuditScriptError(f"standard input holds no JSON object ({problem})") from None
     if not isinstance(found, dict):
         raise AuditScriptError("standard input holds JSON, but no object: start it with {")
-    held = {key: value for key, value in found.items() if value is not None}
-    for key, value in held.items():
+    values = {key: value for key, value in found.items() if value is not None}
+    for key, value in values.items():
         _check(key, value)
-    blocking = held.get("blocking_applications")
+    blocking = values.get("blocking_applications")
     return audit.AuditValues(
-        app_name=held.get("app_name"),
-        bundle_id=held.get("bundle_id"),
-        pkg_id=held.get("pkg_id"),
-        version=held.get("version", ""),
-        created_at=held.get("created_at_epoch", int(time.time())),
-        days=held.get("days", 0),
-        version_key=held.get("version_key", audit.DEFAULT_VERSION_KEY),
-        install_when_missing=held.get("install_when_missing", True),
+        app_name=values.get("app_name"),
+        bundle_id=values.get("bundle_id"),
+        pkg_id=values.get("pkg_id"),
+        version=values.get("version", ""),
+        created_at=values.get("created_at_epoch", int(time.time())),
+        days=values.get("days", 0),
+        version_key=values.get("version_key", audit.DEFAULT_VERSION_KEY),
+        install_when_missing=values.get("install_when_missing", True),
         blocking_applications=None if blocking is None else conditions.app_names(blocking),
-        minimum_os_version=held.get("minimum_os_version"),
-        unzip_location=held.get("unzip_location"),
+        minimum_os_version=values.get("minimum_os_version"),
+        unzip_location=values.get("unzip_location"),
     )
 
 

@@ -39,21 +39,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(showing.example(), end="")
         return DONE
     ladder, note = _ladder(arguments.recipe)
-    held = ladder.settle(arguments.identifier)
-    rows = showing.explain(held)
-    secrets = _secrets(held)
+    settled = ladder.settle(arguments.identifier)
+    rows = showing.explain(settled)
+    secrets = _secrets(settled)
     if arguments.json:
-        print(json.dumps(_as_json(held, rows, secrets) | _match_json(ladder), indent=2, ensure_ascii=False))
+        print(json.dumps(_as_json(settled, rows, secrets) | _match_json(ladder), indent=2, ensure_ascii=False))
     else:
-        print(f"Folder: {held.config_folder}{_match(arguments.recipe, ladder)}\nState:  {held.state_folder}\n")
+        print(f"Folder: {settled.config_folder}{_match(arguments.recipe, ladder)}\nState:  {settled.state_folder}\n")
         print(_table([*rows, *secrets]))
-        for warning in (*held.warnings, *note):
+        for warning in (*settled.warnings, *note):
             print(f"warning: {warning}", file=sys.stderr)
     return DONE
 
 
 def _ladder(name: str | None) -> tuple[settings.Ladder, tuple[str, ...]]:
-    """The settings for a recipe as AutoPkg finds it, with its parents, or for none; and what is odd about it."""
+    """The settings for a recipe as AutoPkg finds it, with its parents, or for none; and warnings about it."""
     if not name:
         return settings.load({}, given_origin="command line", caller="command line"), ()
     from kandji_uploader.setup import autopkg_tool
@@ -88,10 +88,10 @@ def _match_json(ladder: settings.Ladder) -> dict[str, object]:
     return {"recipe_map": {"key": ladder.recipe_key or None, "why": ladder.recipe_why}}
 
 
-def _secrets(held: Settings) -> tuple[Row, Row]:
+def _secrets(settings: Settings) -> tuple[Row, Row]:
     return (
-        _secret(f"API token {held.token_name}", lambda: credentials.api_token(held)),
-        _secret(f"Slack webhook {held.webhook_name}", lambda: credentials.slack_webhook(held)),
+        _secret(f"API token {settings.token_name}", lambda: credentials.api_token(settings)),
+        _secret(f"Slack webhook {settings.webhook_name}", lambda: credentials.slack_webhook(settings)),
     )
 
 
@@ -104,12 +104,12 @@ def _secret(name: str, find: Callable[[], Secret | None]) -> Row:
     return Row(name, "found", found.origin) if found else Row(name, "not needed", "Slack is off")
 
 
-def _as_json(held: Settings, rows: Sequence[Row], secrets: Sequence[Row]) -> dict[str, object]:
+def _as_json(settings: Settings, rows: Sequence[Row], secrets: Sequence[Row]) -> dict[str, object]:
     return {
-        "folder": str(held.config_folder),
+        "folder": str(settings.config_folder),
         "settings": [{"key": row.key, "value": row.value, "origin": row.origin} for row in rows],
         "secrets": [{"name": row.key, "state": row.value, "origin": row.origin} for row in secrets],
-        "warnings": list(held.warnings),
+        "warnings": list(settings.warnings),
     }
 
 

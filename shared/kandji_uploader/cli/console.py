@@ -72,11 +72,11 @@ class Console:
         return other
 
     def say(self, text: str) -> None:
-        """What is being done."""
+        """A message about progress."""
         self._write(logging.INFO, text, shown=not self._quiet)
 
     def warn(self, text: str) -> None:
-        """What is odd."""
+        """A warning."""
         self._write(logging.WARNING, text, "warning: ")
 
     def fail(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Check the tenant, the token and its permissions, the settings, and what is needed on this machine.
+"""Check the tenant, the token and its permissions, the settings, and the programs of this machine.
 
 One line each, which ends in what to do. Nothing is changed, in the tenant or here. The exit code is 1 where something
 must be corrected.
@@ -16,7 +16,7 @@ import os
 
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.report.text import visible
-from kandji_uploader.setup import doctor as checkup
+from kandji_uploader.setup import doctor
 from kandji_uploader.setup.doctor import Severity
 
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Tell each finding as soon as there is one."""
     findings = []
-    for finding in checkup.examine(os.environ):
+    for finding in doctor.examine(os.environ):
         findings.append(finding)
         if not arguments.json:
             print(visible(f"{finding.health.value:8} {finding.subject:17} {finding.text}"), flush=True)

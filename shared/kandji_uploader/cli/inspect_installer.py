@@ -55,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def as_json(file: str, facts: AppFacts) -> dict[str, Any]:
     """The facts as an object; what the installer does not tell is null."""
-    held = asdict(facts)
-    return {"file": file, **held, "type": facts.type.value}
+    return {"file": file, **asdict(facts), "type": facts.type.value}
 
 
 def card(file: str, facts: AppFacts) -> str:

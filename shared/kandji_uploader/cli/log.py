@@ -1,7 +1,7 @@
 """The log file of the command line: what was said, with the time, kept over a few rotations; never a secret.
 
 The logger is nobody's child: what the library says reaches it through the console only, and importing or running us
-leaves the `logging` of whoever calls us as it was.
+leaves the caller's `logging` as it was.
 """
 
 from __future__ import annotations

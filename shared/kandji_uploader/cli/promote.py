@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Promote; 1 if a pair failed or was refused. What is held or pinned is no failure."""
+    """Promote; 1 if a pair failed or was refused. A pair that is held or pinned is no failure."""
     problem = _misuse(arguments)
     if problem:
         print(f"kandji-uploader promote: {problem}", file=sys.stderr)

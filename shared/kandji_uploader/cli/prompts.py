@@ -40,7 +40,7 @@ class Prompts:
         return self._until(read, lambda: self._line(shown) or default, default, instead)
 
     def secret(self, question: str, read: Callable[[str], T], *, instead: str) -> T:
-        """As `ask`, with what is typed hidden."""
+        """As `ask`, but the typed text is hidden."""
         return self._until(read, lambda: getpass.getpass(f"{question} (not shown): ").strip(), "", instead)
 
     def confirm(self, question: str, *, default: bool) -> bool:

@@ -1,7 +1,7 @@
 """Start the embedded tenant to try things against: a Kandji tenant that holds no real Macs.
 
 It serves this machine only, until Ctrl-C. In another window, paste the lines that it prints and publish as usual;
-the page at its address shows what is there.
+the page at its address shows its Custom Apps.
 
 Examples:
   kandji-uploader rehearse

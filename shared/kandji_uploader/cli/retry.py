@@ -1,7 +1,7 @@
-"""Do what is owed: publishes that an earlier run has begun, or was to begin, and has not brought to their end.
+"""Do the owed publishes: those that an earlier run has begun, or was to begin, and has not brought to their end.
 
 Each is done as it was meant, with its recipe's keys and the settings of today, from the installer that still lies where
-the recipe left it. An installer that is gone, or in whose place another one lies, is told and not guessed at.
+the recipe left it. An installer that is missing, or that was replaced by another one, is told; nothing is guessed.
 
 Examples:
   kandji-uploader retry -y

@@ -30,9 +30,9 @@ def refuse_keychain(environ: Mapping[str, str], user: int | None = None) -> None
     if (os.geteuid() if user is None else user) != 0:
         return
     try:
-        held = settings.load(_SOMEWHERE, given_origin="root", caller="command line", environ=environ).settle()
+        loaded = settings.load(_SOMEWHERE, given_origin="root", caller="command line", environ=environ).settle()
     except SettingsError:
         return  # which the command itself will tell
-    if not held.keystore_keychain:
+    if not loaded.keystore_keychain:
         return
-    credentials.api_token_of_a_run(held, environ, 0)
+    credentials.api_token_of_a_run(loaded, environ, 0)

@@ -70,12 +70,12 @@ def _every(parser: argparse.ArgumentParser) -> None:
 
 def _add(folder: Path, arguments: argparse.Namespace) -> int:
     path = schedule.find(folder, settings)
-    held = schedule.read(folder, settings) if path else Cron(folder / "brew_cron.json")
-    cron = schedule.added(held, arguments.casks, arguments.every)
+    before = schedule.read(folder, settings) if path else Cron(folder / "brew_cron.json")
+    cron = schedule.added(before, arguments.casks, arguments.every)
     if not arguments.unchecked:
         from kandji_uploader import homebrew
 
-        for cask in (cask for cask in cron.casks if cask not in held.casks):
+        for cask in (cask for cask in cron.casks if cask not in before.casks):
             for note in homebrew.find(cask).notes:
                 print(f"warning: {note}", file=sys.stderr)
     return _save(cron)
@@ -127,7 +127,7 @@ def _warn_of_other_hours(cron: Cron) -> None:
     if installed is not None and installed != cron.hours:
         hours = f"{schedule.rhythm(installed)}, not {schedule.rhythm(cron.hours)}"
         advice = "`kandji-uploader schedule install` brings it in line"
-        print(f"warning: what is installed runs {hours}; {advice}", file=sys.stderr)
+        print(f"warning: the installed timer runs {hours}; {advice}", file=sys.stderr)
 
 
 def _run(folder: Path, arguments: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """Ask for the tenant and the token, check both against the tenant, and write the config file.
 
-What is known already is not asked again: what the environment or the config file says, or the settings of kpkg, irupkg
+Known answers are not asked for again: what the environment or the config file says, or the settings of kpkg, irupkg
 or KAPPA that are found on this machine. Without a terminal nothing is asked: the flags below and the environment
 (KANDJI_API_URL, KANDJI_TOKEN, SLACK_TOKEN) say it all. Nothing is changed in the tenant; the permissions of the token
 are found out with requests that cannot do anything. Nothing is written until everything is known.
@@ -33,8 +33,7 @@ from kandji_uploader.models import Settings
 from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing
 from kandji_uploader.settings.credentials import Secret
-from kandji_uploader.setup import autopkg_tool, kappa
-from kandji_uploader.setup import wizard as onboarding
+from kandji_uploader.setup import autopkg_tool, kappa, wizard
 
 _STORES = ("environment", "keychain")
 _URL, _TOKEN_NAME, _SLACK = "kandji.api_url", "kandji.token_name", "slack.enabled"
@@ -42,10 +41,10 @@ _IN_ENVIRONMENT, _IN_KEYCHAIN = (f"token_keystore.{store}" for store in _STORES)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """What is to be done, and the answers for where nobody can be asked."""
+    """The flags: what to do, and the answers for runs in which nobody can be asked."""
     add = parser.add_argument
     add("-c", "--config", action="store_true", help="the config file only: ask for no secrets and check none")
-    add("-r", "--reset", action="store_true", help="ask everything anew, also what is known")
+    add("-r", "--reset", action="store_true", help="ask everything anew, also with known answers")
     add("-i", "--idfind", nargs="?", const="", metavar="FILE|FOLDER", help="list the ids of installers, as a table too")
     add("-m", "--map", action="store_true", help="list names and categories (and recipes) for the maps, as tables")
     add("-b", "--brewcron", action="store_true", help="set the schedule up; see also `kandji-uploader schedule`")
@@ -119,7 +118,7 @@ class Wizard:
         return key not in self.values or (self.arguments.reset and self.prompts.interactive)
 
     def _known(self) -> None:
-        """What the config file says already; what is wrong in it is told and asked anew."""
+        """The values of the config file. Its errors are told, and those values are asked anew."""
         there = settings.find_file(self.folder, "config")
         if there is None:
             return
@@ -128,7 +127,7 @@ class Wizard:
         for problem in problems:
             tell(f"  not kept: {problem}")
 
-    def _former_tools(self) -> list[onboarding.FormerTool]:
+    def _former_tools(self) -> list[wizard.FormerTool]:
         """The tools whose settings are taken over: what their config files say counts where ours says nothing."""
         if self.arguments.no_import:
             return []
@@ -138,17 +137,17 @@ class Wizard:
             question = f"Take over the settings of {tool.name} in {tool.folder}?"
             if named or self.prompts.confirm(question, default=True):
                 chosen.append(tool)
-                values, notes = onboarding.values_of(tool)
+                values, notes = wizard.values_of(tool)
                 self.values = {**values, **self.values}
                 tell(f"Taken over: the settings of {tool.name} in {tool.folder}")
                 for note in notes:
                     tell(f"  {note}")
         return chosen
 
-    def _found_tools(self) -> tuple[onboarding.FormerTool, ...]:
+    def _found_tools(self) -> tuple[wizard.FormerTool, ...]:
         if self.arguments.take is None:
-            return () if self.values and not self.arguments.reset else onboarding.former_tools(os.environ, self.folder)
-        tool = onboarding.former_tool(self.arguments.take.expanduser().absolute())
+            return () if self.values and not self.arguments.reset else wizard.former_tools(os.environ, self.folder)
+        tool = wizard.former_tool(self.arguments.take.expanduser().absolute())
         if tool is None:
             raise SetupError(f"{self.arguments.take} holds no config.json and no map; name the folder that does")
         return (tool,)
@@ -179,7 +178,7 @@ class Wizard:
 
     def _reached(self, text: str) -> None:
         """Note an API URL, if Kandji's API answers there; a tenant's name or its console's address is completed."""
-        url = onboarding.find_address(text, None if self.arguments.offline else onboarding.check_address)
+        url = wizard.find_address(text, None if self.arguments.offline else wizard.check_address)
         self.values[_URL] = url
         tell(f"API URL: {url}{'' if self.arguments.offline else ' answers'}")
 
@@ -206,7 +205,7 @@ class Wizard:
         return self.prompts.ask("environment or keychain", self._tried, default=default)
 
     def _known_keychain(self) -> str | None:
-        """What is to be done about a keychain that the settings name already: nothing, if it keeps what it is given."""
+        """The advice about a keychain that the settings name already: none, if it keeps what it is given."""
         try:
             self._tried("keychain")
         except CredentialError as problem:
@@ -225,47 +224,49 @@ class Wizard:
         if store not in _STORES:
             raise SetupError("please answer environment or keychain")
         if store == "keychain":
-            tell(f"Keychain: {credentials.try_keychain(self._held())} keeps what it is given")
+            tell(f"Keychain: {credentials.try_keychain(self._settings())} keeps what it is given")
         return store
 
-    def _held(self) -> Settings:
-        return onboarding.settled(self.values, os.environ)
+    def _settings(self) -> Settings:
+        return wizard.settled(self.values, os.environ)
 
     def _token(self) -> bool:
         """The API token, checked against the tenant; whether it may do all that publishing needs."""
-        held = self._held()
-        found = None if self.arguments.reset and self.prompts.interactive else onboarding.find_token(held, os.environ)
+        settings = self._settings()
+        found = None if self.arguments.reset and self.prompts.interactive else wizard.find_token(settings, os.environ)
         if found is not None:
             tell(f"API token: found in the {found.origin}")
             try:
-                return self._checked(found, held)
+                return self._checked(found, settings)
             except AuthenticationError as problem:
                 if not self.prompts.interactive:
                     raise
                 tell(f"  {problem}")
         elif not self.prompts.interactive:
-            credentials.api_token(held, os.environ)  # raises, and says what to do
-        return self.prompts.secret("API token", lambda text: self._checked(_typed_token(text, held), held), instead="")
+            credentials.api_token(settings, os.environ)  # raises, and says what to do
+        return self.prompts.secret(
+            "API token", lambda text: self._checked(_typed_token(text, settings), settings), instead=""
+        )
 
-    def _checked(self, token: Secret, held: Settings) -> bool:
+    def _checked(self, token: Secret, settings: Settings) -> bool:
         """Tell which permissions are there and which are not; whether all are that publishing needs."""
-        self._keep(held.token_name, token, held)
+        self._keep(settings.token_name, token, settings)
         if self.arguments.offline:
             return True
         rows, complete = [], True
-        for permission, state in onboarding.check_token(held.api_url, token):
+        for permission, state in wizard.check_token(settings.api_url, token):
             shown = state.value.upper() if state is State.MISSING else state.value
             rows.append([permission.name, shown, permission.purpose])
             complete = complete and not (permission.always and state is State.MISSING)
         tell(columns(["Permission", "State", "Needed"], rows))
         if not complete:
-            tell("Nothing can be published without what is MISSING: add it in Kandji under Settings > Access.")
+            tell("Nothing can be published yet: add the MISSING permissions in Kandji under Settings > Access.")
         return complete
 
-    def _keep(self, name: str, secret: Secret, held: Settings) -> None:
+    def _keep(self, name: str, secret: Secret, settings: Settings) -> None:
         """Note a secret for the keychain, unless it is there as ours already."""
         ours = f"keychain (account {credentials.ACCOUNT})"
-        if held.keystore_keychain and secret.origin != ours:
+        if settings.keystore_keychain and secret.origin != ours:
             self.typed[name] = secret
 
     def _slack(self) -> None:
@@ -279,21 +280,21 @@ class Wizard:
             )
         if not self.values[_SLACK]:
             return
-        held = self._held()
-        webhook = self._webhook(held)
+        settings = self._settings()
+        webhook = self._webhook(settings)
         if webhook is None:
             return
         if self.arguments.slack_test or (
             self.prompts.interactive and self.prompts.confirm("Send a test message?", default=True)
         ):
-            onboarding.send_test_message(webhook)
+            wizard.send_test_message(webhook)
             tell("Slack: the test message was taken")
-        self._keep(held.webhook_name, webhook, held)
+        self._keep(settings.webhook_name, webhook, settings)
 
-    def _webhook(self, held: Settings) -> Secret | None:
+    def _webhook(self, settings: Settings) -> Secret | None:
         """The webhook; None where there is none, and Slack is then turned off, unless our own config file has it on."""
         try:
-            found = credentials.slack_webhook(held, os.environ)
+            found = credentials.slack_webhook(settings, os.environ)
         except CredentialError as problem:
             if not self.prompts.interactive:
                 self._without_webhook(problem)
@@ -302,7 +303,7 @@ class Wizard:
         if found is None or (self.arguments.reset and self.prompts.interactive):
             tell("Press Enter for no Slack.")
             found = self.prompts.secret(
-                "Slack webhook", lambda text: _typed_webhook(text, held) if text else None, instead=""
+                "Slack webhook", lambda text: _typed_webhook(text, settings) if text else None, instead=""
             )
             if found is None:
                 self.values[_SLACK] = False
@@ -320,49 +321,49 @@ class Wizard:
             self.values[_SLACK] = False
             tell("Slack: off, until `slack.enabled: true` is in the config file")
 
-    def _write(self, tools: list[onboarding.FormerTool]) -> None:
-        """Everything is known: keep the secrets, write the config file, copy maps, say what is left to do."""
-        held = self._held()
+    def _write(self, tools: list[wizard.FormerTool]) -> None:
+        """Everything is known: keep the secrets, write the config file, copy maps, tell the next steps."""
+        settings = self._settings()
         for name, secret in self.typed.items():
-            credentials.store(name, secret, plaintext=held.keystore_plaintext)
+            credentials.store(name, secret, plaintext=settings.keystore_plaintext)
             tell(f"Kept in the keychain: {name} (account {credentials.ACCOUNT})")
         path = writing.write_config(self.folder, self.values)
         tell(f"Written: {path}")
         for tool in tools:
-            for note in onboarding.copy_maps(tool, self.folder):
+            for note in wizard.copy_maps(tool, self.folder):
                 tell(f"  {note}")
-        for problem in onboarding.problems_in(self.folder, os.environ):
+        for problem in wizard.problems_in(self.folder, os.environ):
             tell(f"  to be corrected: {problem}")
-        _tell_next(held)
+        _tell_next(settings)
 
 
-def _tell_next(held: Settings) -> None:
-    """What is to be done before a run finds its secrets, as the last lines, to be pasted; nothing shows a secret."""
+def _tell_next(settings: Settings) -> None:
+    """The next steps until a run finds its secrets, as the last lines, to be pasted; no secret is shown."""
     first = "Next: kandji-uploader -p FILE -y, which tells what would be done and changes nothing"
     missing = []
     for name, what, find in (
-        (held.token_name, "the API token", credentials.api_token_of_a_run),
-        (held.webhook_name, "the Slack webhook", credentials.slack_webhook),
+        (settings.token_name, "the API token", credentials.api_token_of_a_run),
+        (settings.webhook_name, "the Slack webhook", credentials.slack_webhook),
     ):
         try:
-            find(held, os.environ)
+            find(settings, os.environ)
         except CredentialError:
             missing.append(f"export {name}='{what}'")
     tell(first)
     if missing:
-        root = " (root's runs do not ask a keychain)" if held.keystore_keychain and os.geteuid() == 0 else ""
+        root = " (root's runs do not ask a keychain)" if settings.keystore_keychain and os.geteuid() == 0 else ""
         tell(f"Before it, in the shell that it runs in{root}, with the secret between the quotes; it is kept nowhere:")
         tell("\n".join(missing))
 
 
-def _typed_token(text: str, held: Settings) -> Secret:
+def _typed_token(text: str, settings: Settings) -> Secret:
     """What was typed, refused where it can be no token."""
-    alone = replace(held, keystore_environment=True, keystore_keychain=False, token_name="API_TOKEN")  # noqa: S106
+    alone = replace(settings, keystore_environment=True, keystore_keychain=False, token_name="API_TOKEN")  # noqa: S106
     return Secret(credentials.api_token(alone, {"API_TOKEN": _not_empty(text)}).reveal(), "terminal")
 
 
-def _typed_webhook(text: str, held: Settings) -> Secret:
-    alone = replace(held, keystore_environment=True, keystore_keychain=False, webhook_name="WEBHOOK")
+def _typed_webhook(text: str, settings: Settings) -> Secret:
+    alone = replace(settings, keystore_environment=True, keystore_keychain=False, webhook_name="WEBHOOK")
     found = credentials.slack_webhook(alone, {"WEBHOOK": _not_empty(text)})
     assert found is not None  # noqa: S101 - Slack is on here
     return Secret(found.reveal(), "terminal")
@@ -388,14 +389,14 @@ def _list_ids(place: str, prompts: Prompts) -> int:
     """Print the ids of installers, and write them as a table."""
     if not place:
         place = prompts.ask("A .pkg, .dmg or .zip, or a folder of them", _dropped, instead="give -i FILE|FOLDER")
-    found = onboarding.installer_ids(Path(place).expanduser())
+    found = wizard.installer_ids(Path(place).expanduser())
     rows = [[each.path.name, each.ids[0] if each.ids else "-", each.version] for each in found if not each.problem]
     print(columns(["Filename", "ID", "Version"], rows))
     for each in found:
         if each.problem:
             print(f"warning: {each.problem}", file=sys.stderr)
     folder = settings.folder()
-    onboarding.write_table(folder / "install_media_ids.csv", onboarding.ids_csv(found))
+    wizard.write_table(folder / "install_media_ids.csv", wizard.ids_csv(found))
     tell(f"Written: {folder / 'install_media_ids.csv'}")
     _offer("use_package_map", prompts)
     return DONE if rows else FAILED
@@ -417,15 +418,15 @@ def _list_values(prompts: Prompts) -> int:
     folder = settings.folder()
     host = Host()
     tenant = open_tenant(settle_early(Request(Path()), host), host)
-    tables = {"package_map": onboarding.package_map_csv(tenant)}
+    tables = {"package_map": wizard.package_map_csv(tenant)}
     recipes = autopkg_tool.recipes(os.environ)
     if recipes is None:
         tell("There is no working autopkg on PATH, so there is no table for the recipe map")
     else:
-        tables["recipe_map"] = onboarding.recipe_map_csv(tenant, recipes)
+        tables["recipe_map"] = wizard.recipe_map_csv(tenant, recipes)
     for name, text in tables.items():
         path = folder / f"{name}_values.csv"
-        onboarding.write_table(path, text)
+        wizard.write_table(path, text)
         tell(f"Written: {path}")
         _offer(f"use_{name}", prompts)
     return DONE

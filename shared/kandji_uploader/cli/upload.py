@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-u", "--unzip-location", metavar="FOLDER", help="where a .zip is unpacked on the Mac (default: /Applications)")
     add("-c", "--create", action="store_true", help="create a Custom App even where one of that name exists")
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
-    add("-d", "--debug", action="store_true", help="tell more of what is done: each request")
+    add("-d", "--debug", action="store_true", help="tell more: each request")
     add("-v", "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
     add("-S", "--setup", action="store_true", help="run `kandji-uploader setup`")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
@@ -242,7 +242,7 @@ class UploadBatch:
         return api.process_pkg(item.name, keys=self._keys, host=host, keys_from="command line")
 
     def _account(self) -> InterruptedRunError:
-        """What is done, what was under way and what was not begun; from here on nothing is added to it."""
+        """The items that are done, were under way, or not begun; from here on nothing is added."""
         with self._lock:
             self._closed = True
         names = [item.name for item in self._items]

@@ -89,30 +89,30 @@ def fetch_with_brew(
         if platform != "darwin":
             options.append(f"--os={_newest_macos(cask.arch, environ)}")
         _brew(["fetch", *options, cask.token], environ)
-        held = Path(_last_line(_brew(["--cache", *options, cask.token], environ)))
-        path = _adopt(cask, held, folder)
+        fetched = Path(_last_line(_brew(["--cache", *options, cask.token], environ)))
+        path = _adopt(cask, fetched, folder)
     if on_progress:
         size = path.stat().st_size
         on_progress(size, size)
     return path
 
 
-def _adopt(cask: Cask, held: Path, folder: Path) -> Path:
+def _adopt(cask: Cask, fetched: Path, folder: Path) -> Path:
     """Brew's file in our own cache, under the name that the vendor gave it, after a check."""
-    if not held.is_file():
-        raise CaskError(f"`brew fetch` of the cask {cask.token!r} left no file at {held}; run it to see why")
-    sha256 = digest(held)
+    if not fetched.is_file():
+        raise CaskError(f"`brew fetch` of the cask {cask.token!r} left no file at {fetched}; run it to see why")
+    sha256 = digest(fetched)
     if cask.sha256 not in (None, sha256):
         raise CaskError(
             f"brew's download of the cask {cask.token!r} has the sha256 {sha256}, but the cask says {cask.sha256}. "
             "It is not published; run `brew update`, then `brew fetch --force --cask` for it, and try again"
         )
-    name = tidy(_CACHE_NAME.sub("", held.resolve().name))
+    name = tidy(_CACHE_NAME.sub("", fetched.resolve().name))
     arrived = folder / f"{sha256}.part"
     try:
         private_folder(folder)
         arrived.unlink(missing_ok=True)
-        _link_or_copy(held.resolve(), arrived)
+        _link_or_copy(fetched.resolve(), arrived)
         path = keep(arrived, folder, sha256, name if suffix_of(name) in SUFFIXES else cask.file_name)
         prune(folder, spare=path)
     except OSError as problem:

@@ -71,13 +71,13 @@ def prune(
     """
     now = time.time() if now is None else now
     removed: list[Path] = []
-    held = 0
+    total = 0
     for path, size, used in sorted(_with_size_and_use(folder), key=lambda each: each[2], reverse=True):
-        held += size
+        total += size
         too_old = now - used > most_days * DAY
-        if path != spare and (too_old or held > most_bytes):
+        if path != spare and (too_old or total > most_bytes):
             path.unlink(missing_ok=True)
-            held -= size
+            total -= size
             removed.append(path)
     for place in {path.parent for path in removed} - {folder}:
         if not any(place.iterdir()):

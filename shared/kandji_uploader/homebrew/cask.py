@@ -81,27 +81,27 @@ def read(data: Mapping[str, Any], *, arch: str, allow_no_checksum: bool = False,
     token = str(data.get("full_token") or data.get("token") or "")
     if not token:
         raise CaskError("the answer describes no cask; is HOMEBREW_API_DOMAIN right?")
-    held = _variation(data, arch, tag)
-    _refuse_disabled(token, held)
-    _refuse_platform(token, held, arch)
-    url = _url(token, held)
-    artifacts = tuple(_artifacts(held))
+    fields = _variation(data, arch, tag)
+    _refuse_disabled(token, fields)
+    _refuse_platform(token, fields, arch)
+    url = _url(token, fields)
+    artifacts = tuple(_artifacts(fields))
     name = name_in(url)
-    _refuse_unpublishable(token, held, [kind for kind, _ in artifacts], name)
-    names = _listed(held.get("name")) or [token]
-    version = str(held.get("version") or "")
+    _refuse_unpublishable(token, fields, [kind for kind, _ in artifacts], name)
+    names = _listed(fields.get("name")) or [token]
+    version = str(fields.get("version") or "")
     return Cask(
         token=token,
         name=str(names[0]),
         version=version,
         url=url,
-        sha256=_sha256(token, held, allow_no_checksum=allow_no_checksum),
+        sha256=_sha256(token, fields, allow_no_checksum=allow_no_checksum),
         arch=arch,
         artifacts=tuple(dict.fromkeys(kind for kind, _ in artifacts)),
         app_names=tuple(_app_names(artifacts)),
         file_name=name if suffix_of(name) in SUFFIXES else tidy(f"{token.rsplit('/', 1)[-1]}-{version}"),
-        headers=_headers(token, _mapping(held.get("url_specs"))),
-        notes=tuple(_notes(token, held, artifacts)),
+        headers=_headers(token, _mapping(fields.get("url_specs"))),
+        notes=tuple(_notes(token, fields, artifacts)),
     )
 
 
@@ -139,14 +139,14 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _refuse_disabled(token: str, held: Mapping[str, Any]) -> None:
-    if held.get("disabled"):
-        why = _reason(held, "disable")
+def _refuse_disabled(token: str, fields: Mapping[str, Any]) -> None:
+    if fields.get("disabled"):
+        why = _reason(fields, "disable")
         raise CaskError(f"the cask {token!r} is disabled in Homebrew{why}; it is not published")
 
 
-def _refuse_platform(token: str, held: Mapping[str, Any], arch: str) -> None:
-    needs = _mapping(held.get("depends_on"))
+def _refuse_platform(token: str, fields: Mapping[str, Any], arch: str) -> None:
+    needs = _mapping(fields.get("depends_on"))
     if "linux" in needs:
         raise CaskError(f"the cask {token!r} is for Linux only; Kandji manages Macs")
     kinds = {str(each.get("type", "")) if isinstance(each, dict) else str(each) for each in _listed(needs.get("arch"))}
@@ -156,8 +156,8 @@ def _refuse_platform(token: str, held: Mapping[str, Any], arch: str) -> None:
         raise CaskError(f"the cask {token!r} does not run on {arch}, only on {other}; ask for it with `--arch {other}`")
 
 
-def _url(token: str, held: Mapping[str, Any]) -> str:
-    url, specs = held.get("url"), _mapping(held.get("url_specs"))
+def _url(token: str, fields: Mapping[str, Any]) -> str:
+    url, specs = fields.get("url"), _mapping(fields.get("url_specs"))
     if not url or not isinstance(url, str):
         raise CaskError(f"the cask {token!r} names no download for these Macs; look at `--arch`, or publish a file")
     unusual = [
@@ -171,8 +171,8 @@ def _url(token: str, held: Mapping[str, Any]) -> str:
     return url
 
 
-def _sha256(token: str, held: Mapping[str, Any], *, allow_no_checksum: bool) -> str | None:
-    given = str(held.get("sha256") or "no_check").lower()
+def _sha256(token: str, fields: Mapping[str, Any], *, allow_no_checksum: bool) -> str | None:
+    given = str(fields.get("sha256") or "no_check").lower()
     if re.fullmatch(r"[0-9a-f]{64}", given):
         return given
     if given.strip(":") != "no_check":
@@ -186,9 +186,9 @@ def _sha256(token: str, held: Mapping[str, Any], *, allow_no_checksum: bool) -> 
     )
 
 
-def _artifacts(held: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _artifacts(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Kind and content of each thing that the cask installs, uninstalls or runs."""
-    for entry in _listed(held.get("artifacts")):
+    for entry in _listed(fields.get("artifacts")):
         yield from ((str(kind), content) for kind, content in _mapping(entry).items() if kind != "target")
 
 
@@ -198,9 +198,9 @@ def _app_names(artifacts: Sequence[tuple[str, Any]]) -> Iterator[str]:
             yield content[0].rsplit("/", 1)[-1]
 
 
-def _refuse_unpublishable(token: str, held: Mapping[str, Any], kinds: Sequence[str], name: str) -> None:
+def _refuse_unpublishable(token: str, fields: Mapping[str, Any], kinds: Sequence[str], name: str) -> None:
     """Refuse what Kandji could upload but not install, with the reason."""
-    nested = _mapping(held.get("container")).get("nested")
+    nested = _mapping(fields.get("container")).get("nested")
     suffix = suffix_of(name)
     reason = ""
     if nested:
@@ -237,24 +237,24 @@ def _headers(token: str, specs: Mapping[str, Any]) -> tuple[tuple[str, str], ...
     return tuple(found.items())
 
 
-def _notes(token: str, held: Mapping[str, Any], artifacts: Sequence[tuple[str, Any]]) -> Iterator[str]:
-    if held.get("deprecated"):
-        yield f"the cask {token!r} is deprecated in Homebrew{_reason(held, 'deprecation')}; look for a replacement"
+def _notes(token: str, fields: Mapping[str, Any], artifacts: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    if fields.get("deprecated"):
+        yield f"the cask {token!r} is deprecated in Homebrew{_reason(fields, 'deprecation')}; look for a replacement"
     undone = [kind for kind, _ in artifacts if kind not in (*_INSTALLED_BY_KANDJI, *_REMOVAL)]
     if undone:
         kinds = ", ".join(dict.fromkeys(undone))
         yield f"Homebrew would also see to {kinds} of the cask {token!r}; Kandji does not"
     if any(kind == "pkg" and isinstance(content, list) and len(content) > 1 for kind, content in artifacts):
         yield f"Homebrew installs the .pkg of {token!r} with choices of its own; Kandji installs its default choices"
-    needs = _mapping(held.get("depends_on"))
+    needs = _mapping(fields.get("depends_on"))
     others = [str(each) for key in ("cask", "formula") for each in _listed(needs.get(key))]
     if others:
         yield f"the cask {token!r} needs {', '.join(others)}, which Kandji does not install along with it"
 
 
-def _reason(held: Mapping[str, Any], what: str) -> str:
+def _reason(fields: Mapping[str, Any], what: str) -> str:
     """Since when a cask is deprecated or disabled, why, and what replaces it; `what` begins the keys that tell."""
-    said = [str(held[key]).replace("_", " ") for key in (f"{what}_date", f"{what}_reason") if held.get(key)]
+    said = [str(fields[key]).replace("_", " ") for key in (f"{what}_date", f"{what}_reason") if fields.get(key)]
     keys = (f"{what}_replacement_cask", f"{what}_replacement_formula")
-    said += [f"replaced by {held[key]}" for key in keys if held.get(key)]
+    said += [f"replaced by {fields[key]}" for key in keys if fields.get(key)]
     return f" ({', '.join(said)})" if said else ""

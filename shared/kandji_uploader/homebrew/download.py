@@ -37,7 +37,7 @@ class _Arrival:
 
 @dataclass(frozen=True)
 class _PartialFile:
-    """What of a download has arrived; beside it lie the address and the validator that it can be gone on with."""
+    """The part of a download that has arrived, and beside it the address and the validator to resume it with."""
 
     path: Path
 
@@ -45,8 +45,8 @@ class _PartialFile:
     def _notes(self) -> Path:
         return self.path.with_suffix(".json")
 
-    def held(self, url: str) -> tuple[int, str]:
-        """Bytes that are there and the validator they came with; 0 where they cannot be gone on with."""
+    def resumable(self, url: str) -> tuple[int, str]:
+        """The bytes of an earlier try and the validator they came with; 0 where the download cannot be resumed."""
         try:
             notes = json.loads(self._notes.read_text(encoding="utf-8"))
             if notes["url"] == url and notes["validator"]:
@@ -120,8 +120,8 @@ def _download(cask: Cask, part: _PartialFile, on_progress: Progress, policy: Pol
 
 
 def _pull(cask: Cask, part: _PartialFile, on_progress: Progress, policy: Policy) -> _Arrival:
-    """One try: ask for what is missing and write it down as it comes in."""
-    offset, validator = part.held(cask.url)
+    """One try: ask for the missing bytes and write them as they arrive."""
+    offset, validator = part.resumable(cask.url)
     headers = dict(cask.headers)
     if offset:
         headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
@@ -230,7 +230,7 @@ def _alone(path: Path) -> Iterator[None]:
     while True:
         with path.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever held it before has removed the file; then this lock is one on nothing, and keeps nobody out.
+            # The process that had the lock before has removed the file: this lock is on no file of the folder then.
             if not _is_still(path, os.fstat(file.fileno())):
                 continue
             try:

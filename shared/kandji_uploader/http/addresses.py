@@ -30,7 +30,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def safe_address(url: str) -> bool:
-    """Whether what is sent to an address cannot be read on the way: https, or this machine."""
+    """Whether nobody on the way can read data sent to an address: https, or this machine."""
     parts = split(url)
     plain = parts.scheme == "http" and is_loopback(parts.hostname)
     return bool(parts.hostname) and parts.port != 0 and (plain or parts.scheme == "https")

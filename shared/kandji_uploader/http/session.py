@@ -84,7 +84,7 @@ class Session:
         except OSError as problem:  # what `requests` raises for a bundle of certificates that is not there
             raise _bad_authorities(problem) from None
         except ValueError:  # `requests` looks at where a redirect leads to, even if it is not to follow it
-            raise NetworkError(f"{name}: a redirect to what is no address. Check {self._check}") from None
+            raise NetworkError(f"{name}: a redirect to something that is no address. Check {self._check}") from None
 
     def blocks(self, name: str, response: requests.Response, *, decoded: bool = True) -> Iterator[bytes]:
         """The body as it comes in, at most `BLOCK` bytes at a time.

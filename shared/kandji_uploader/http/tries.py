@@ -49,7 +49,7 @@ class Policy:
 
 
 class PassingError(NetworkError):
-    """A failure that may be gone at the next try. The request was surely not acted upon, unless a subclass says so.
+    """A failure that may not occur at the next try. The request was surely not acted upon, unless a subclass says so.
 
     Attributes:
         wait: seconds that the server asked for; 0 where it did not.

@@ -85,8 +85,8 @@ class _Package:
     @property
     def size(self) -> int:
         """Bytes of the package, or of its payload."""
-        held = self.file or self.archive
-        return held.size if held else 0
+        payload = self.file or self.archive
+        return payload.size if payload else 0
 
 
 @dataclass
@@ -107,10 +107,12 @@ class _Index:
 
     def installable(self) -> list[_Package]:
         """The packages; an .mpkg that only holds others is none itself."""
-        held = {
+        nesting = {
             one.path.partition(f"/{_SUB_PACKAGES}")[0] for one in self.packages.values() if _SUB_PACKAGES in one.path
         }
-        return [one for one in self.packages.values() if one.file or one.archive or (one.info and one.path not in held)]
+        return [
+            one for one in self.packages.values() if one.file or one.archive or (one.info and one.path not in nesting)
+        ]
 
     def _add_app(self, app: _AppEntry, rest: str, item: ArchiveEntry) -> None:
         if rest == INFO and not item.link and not item.folder:
@@ -221,13 +223,13 @@ def _placed(found: Found, path: str) -> Found:
 
 def _read_bundle_style(container: Container, package: _Package) -> Found:
     """A package of the old style: a folder with an Info.plist of its own and its payload in an archive."""
-    held = read_info(container.read(package.info, PLIST_BYTES)) if package.info else None
-    if held is None or not held.bundle_id:
+    info = read_info(container.read(package.info, PLIST_BYTES)) if package.info else None
+    if info is None or not info.bundle_id:
         raise MalformedError("", "it is a bundle-style package without an Info.plist that names it")
     record = PackageRecord(
-        id=held.bundle_id,
-        version=held.short_version or held.bundle_version,
-        install_location=held.install_location,
+        id=info.bundle_id,
+        version=info.short_version or info.bundle_version,
+        install_location=info.install_location,
         path=composed(package.path),
         size=package.size,
     )

@@ -127,9 +127,9 @@ class Cpio:
         return b"".join(parts)
 
     def _pass(self, size: int) -> None:
-        held = min(size, len(self._buffer) - self._at)
-        self._at += held
-        if size > held and self._stream.skip(size - held) < size - held:
+        buffered = min(size, len(self._buffer) - self._at)
+        self._at += buffered
+        if size > buffered and self._stream.skip(size - buffered) < size - buffered:
             raise MalformedError(self._budget.place, "it ends in the middle of a file: it is truncated")
 
 

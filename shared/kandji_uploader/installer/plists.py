@@ -51,17 +51,17 @@ class BundleInfo:
 def read_info(data: bytes) -> BundleInfo | None:
     """An Info.plist's facts; None where it is no plist with a dictionary in it."""
     try:
-        held = plistlib.loads(data)
+        plist = plistlib.loads(data)
     except _PLIST_ERRORS:
         return None
-    if not isinstance(held, dict):
+    if not isinstance(plist, dict):
         return None
     return BundleInfo(
-        bundle_id=_text(held, "CFBundleIdentifier"),
-        short_version=_text(held, SHORT_VERSION),
-        bundle_version=_text(held, BUNDLE_VERSION),
-        minimum_os_version=_text(held, "LSMinimumSystemVersion"),
-        install_location=_text(held, "IFPkgFlagDefaultLocation"),
+        bundle_id=_text(plist, "CFBundleIdentifier"),
+        short_version=_text(plist, SHORT_VERSION),
+        bundle_version=_text(plist, BUNDLE_VERSION),
+        minimum_os_version=_text(plist, "LSMinimumSystemVersion"),
+        install_location=_text(plist, "IFPkgFlagDefaultLocation"),
     )
 
 
@@ -77,9 +77,9 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _text(held: Mapping[Any, Any], key: str) -> str | None:
+def _text(plist: Mapping[Any, Any], key: str) -> str | None:
     """A value as macOS shows it; a number, which is wrong but occurs, as its digits."""
-    value = held.get(key)
+    value = plist.get(key)
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)) and abs(value) < 1e15:  # noqa: PLR2004 - beyond that it is no version

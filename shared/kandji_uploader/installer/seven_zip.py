@@ -111,7 +111,7 @@ class SevenZipImage:
 
     @contextmanager
     def _running(self, command: str, option: str, *, member: str = "", seconds: float) -> Iterator[BinaryIO]:
-        """7-Zip while its output is read; never longer than `seconds`, and gone afterwards whatever happens."""
+        """7-Zip while its output is read; never longer than `seconds`; it is ended afterwards in every case."""
         words = [self._program, command, option, "-spd", "-sns-", "--", str(self._image), *([member] if member else [])]
         environment = {**children.surroundings(), "LC_ALL": "C.UTF-8"}
         with (

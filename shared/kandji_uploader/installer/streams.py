@@ -86,9 +86,9 @@ class Prefixed:
 
     def skip(self, size: int) -> int:
         """Pass over."""
-        held = min(size, len(self._head))
-        self._head = self._head[held:]
-        return held + (self._rest.skip(size - held) if size > held else 0)
+        buffered = min(size, len(self._head))
+        self._head = self._head[buffered:]
+        return buffered + (self._rest.skip(size - buffered) if size > buffered else 0)
 
 
 class Decoder(Protocol):
@@ -241,7 +241,7 @@ def read_all(stream: Stream, cap: int, place: str) -> bytes:
 
 @contextmanager
 def spooled(stream: Stream, size: int, place: str) -> Iterator[BinaryIO]:
-    """A stream as a file that can seek: a temporary one without a name, gone with this process at the latest.
+    """A stream as a file that can seek: a temporary one without a name, which ends with this process at the latest.
 
     Args:
         stream: the bytes.

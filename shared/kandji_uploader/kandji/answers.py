@@ -24,7 +24,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 @dataclass(frozen=True)
 class UploadTicket:
-    """Leave to upload one file: where to, with which fields, and the key that a Custom App will name it by."""
+    """An upload ticket for one file: the address, the fields, and the key that a Custom App will name it by."""
 
     post_url: str
     post_data: Mapping[str, str]

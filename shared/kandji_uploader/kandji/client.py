@@ -48,7 +48,7 @@ _told: ContextVar[Say] = ContextVar("told", default=lambda _: None)
 def tell_to(say: Say) -> None:
     """Have what takes longer told to the run that this thread works for, from now on, one line each.
 
-    One client serves all the runs of a process, and several threads at a time: what is said belongs to the run.
+    One client serves all the runs of a process, and several threads at a time: messages to the user belong to the run.
     """
     _told.set(say)
 
@@ -145,7 +145,7 @@ class Client:
         """Every Custom App of the tenant, all pages, each once; `list_was_cached` tells whether it may be out of date.
 
         An app that is deleted while the pages are read moves another one from an unread page to one that was read;
-        the service's own count then does not fit, or its last page is gone, and the list is read again.
+        the service's own count then does not fit, or its last page is missing, and the list is read again.
         """
         apps: dict[str, CustomApp] = {}
         for number in range(1, _LISTINGS + 1):
@@ -170,7 +170,7 @@ class Client:
         return self._read(f"{_APPS}/{_segment(app_id)}", answers.custom_app)
 
     def request_upload(self, name: str) -> UploadTicket:
-        """Leave to upload a file of that name; nothing changes in the tenant until an app names its key."""
+        """An upload ticket for a file of that name; nothing changes in the tenant until an app names its key."""
         answer = self._ask("POST", f"{_APPS}/upload", fields={"name": name})
         ticket = answers.upload_ticket(Fields(answer, answer.json()))
         if not safe_address(ticket.post_url):
@@ -433,7 +433,7 @@ def _store_refusal(answer: Answer) -> KandjiUploaderError:
     """What the store's refusal means: `BusyError` where sending the same form again makes sense."""
     if "expired" in answer.text.lower():
         return answer.error(
-            "the leave to upload has expired, more than once. Is the line too slow for the file? Run again",
+            "the upload ticket has expired, more than once. Is the line too slow for the file? Run again",
             UploadExpiredError,
         )
     if answer.status < 500 and answer.status != 429 and "RequestTimeout" not in answer.text:  # noqa: PLR2004

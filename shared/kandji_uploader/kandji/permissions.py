@@ -3,9 +3,9 @@
 Kandji has no request that tells a token's permissions, so each is tried with a request that cannot do anything:
 
 - lists are read;
-- what is about a single thing is asked of the nil UUID, which no thing has: 404 where it is allowed, 403 where not;
-- a create and the leave to upload are sent without any field, though some are required: 400 where it is allowed. If
-  a service gave leave to upload all the same, nothing would come of it: no Custom App would name the upload.
+- requests about a single thing name the nil UUID, which no thing has: 404 where it is allowed, 403 where not;
+- a create and an upload ticket are asked for without any field, though some are required: 400 where it is allowed. If
+  a service gave a ticket all the same, nothing would come of it: no Custom App would name the upload.
 
 That works because the service looks at the permission before it looks at anything else (401, then 403, then 400 and
 404); an answer that fits none of these says nothing, and is told as such.
@@ -54,8 +54,8 @@ class Permission:
 
 
 ALL = (
-    Permission("List Custom Apps", "to see what is there", True, "GET", "library/custom-apps", _LISTED),
-    Permission("Get Custom App", "to see what is there", True, "GET", f"library/custom-apps/{_NOBODY}", _REFUSED),
+    Permission("List Custom Apps", "to read the Custom Apps", True, "GET", "library/custom-apps", _LISTED),
+    Permission("Get Custom App", "to read the Custom Apps", True, "GET", f"library/custom-apps/{_NOBODY}", _REFUSED),
     Permission("Create Custom App", "to publish", True, "POST", "library/custom-apps", _REFUSED),
     Permission("Update Custom App", "to publish", True, "PATCH", f"library/custom-apps/{_NOBODY}", _REFUSED),
     Permission("Upload Custom App", "to publish", True, "POST", "library/custom-apps/upload", _REFUSED),

@@ -88,7 +88,7 @@ class TenantView:
     def begin_run(self, since: float | None = None) -> None:
         """Forget all that is too old for a run that begins now: older than `MAX_AGE`, or read before `since`.
 
-        Only here: a run decides by one list, and what is read anew in the midst of it, it asks for itself.
+        Only here: a run decides by one list. What it has to read again later, it asks for itself.
 
         Args:
             since: by `time.monotonic`; what was read before that is not believed.
@@ -102,7 +102,7 @@ class TenantView:
                 self._read_at, self._read_on = math.inf, math.inf
 
     def _noted_as_read(self) -> None:
-        """Remember when the oldest of what is kept was read."""
+        """Remember when the oldest of the kept data was read."""
         self._read_at = min(self._read_at, time.monotonic())
         self._read_on = min(self._read_on, time.time())
 

@@ -153,7 +153,7 @@ class Transport:
             params: query parameters.
             repeat: whether the request may be sent again when its answer was lost. It is sent again in any case where
                 it cannot have been acted upon: no connection was made, or the answer was 429. 503 is left to the
-                client, which knows what is being processed.
+                client, which knows the uploads that are being processed.
             readable: whether an answer that should be JSON, and is not, counts as lost.
             say: told before it is sent again, one line.
 

@@ -49,7 +49,7 @@ class _Place:
 
 
 def device_manifests(repo: Repo) -> tuple[str, ...]:
-    """The manifests that Macs use: those with catalogs. What is odd about the others is noted."""
+    """The manifests that Macs use: those with catalogs. The others are noted."""
     every = repo.manifest_names()
     included = {found for name in every for found in included_by(repo, name)}
     devices = tuple(name for name in every if texts(repo, name, repo.manifest(name) or {}, "catalogs"))
@@ -99,7 +99,7 @@ def _manifest(repo: Repo, place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
 def _part(repo: Repo, content: Mapping[str, Any], place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
     """The lines of a manifest, or of one of its conditional items, which may hold the same keys."""
     if place.depth > _DEEPEST:
-        repo.note("nested too deeply", place.chain[0], f"more than {_DEEPEST} levels; what is below is passed over")
+        repo.note("nested too deeply", place.chain[0], f"more than {_DEEPEST} levels; everything below is passed over")
         return
     _warn_unknown_keys(repo, place.manifest, content)
     own = texts(repo, place.manifest, content, "catalogs")
@@ -132,7 +132,7 @@ def _follow(repo: Repo, written: str, place: _Place) -> str | None:
 
 
 def texts(repo: Repo, manifest: str, content: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """A list of names; what is not one is noted and left out."""
+    """A list of names; other values are noted and left out."""
     found = content.get(key)
     if found is None:
         return ()

@@ -1,4 +1,4 @@
-"""What is found in a Munki repo and what is made of it, as values."""
+"""The contents of a Munki repo and the results of an import, as values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RepoFinding:
         kind: `broken file`, `unknown manifest`, `include cycle`, `unknown catalog`, ...; one word or two for machines
             and for the report's table.
         where: the file, manifest or catalog, relative to the repo.
-        text: what is wrong and what was done about it.
+        text: the problem, and what was done about it.
     """
 
     kind: str
@@ -211,7 +211,7 @@ class Imported:
     Attributes:
         items: every item that a manifest names, by name.
         scripts: texts of scripts, by their path relative to the map.
-        findings: what is wrong or odd with the repo.
+        findings: problems of the repo as a whole.
         manifests: the device manifests that were imported.
         unlisted: items in catalogs that no imported manifest names.
     """

@@ -1,1 +1,1 @@
-"""What is told after a run: text and Slack."""
+"""The report after a run: text and Slack."""

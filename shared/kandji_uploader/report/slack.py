@@ -65,7 +65,7 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
 
         status, said = with_tries(_PATIENCE, attempt, repeat=False)  # a message is not to come twice
     if status != 200:  # noqa: PLR2004
-        raise NetworkError(f"{host} answered HTTP {status} ({said[:80]!r}). Make a new one if it is gone")
+        raise NetworkError(f"{host} answered HTTP {status} ({said[:80]!r}). Make a new one if it was deleted")
 
 
 def _of(outcome: Outcome) -> str:

@@ -1,7 +1,7 @@
 """Publish a list of Homebrew casks every few hours.
 
 `brew_cron.json` (or `.yaml`) in the config folder names the casks and the hours; a LaunchAgent on macOS, a systemd
-user timer on Linux or `loop` in a container sees to the rest. Whoever publishes a cask is passed in.
+user timer on Linux or `loop` in a container sees to the rest. The caller passes in the function that publishes a cask.
 """
 
 from kandji_uploader.schedule.agents import Agent, LaunchAgent, SystemdTimer, for_platform

@@ -1,4 +1,4 @@
-"""The file that says what is published and how often: `brew_cron.json`, or `.yaml`, as kpkg has it."""
+"""The file that lists the casks to publish and says how often: `brew_cron.json`, or `.yaml`, as kpkg has it."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def removed(cron: Cron, casks: Iterable[str]) -> Cron:
     Raises:
         ScheduleError: one of them is not in it.
     """
-    gone = tuple(casks)
-    missing = [cask for cask in gone if cask not in cron.casks]
+    unwanted = tuple(casks)
+    missing = [cask for cask in unwanted if cask not in cron.casks]
     if missing:
-        held = ", ".join(cron.casks) or "no cask"
-        raise ScheduleError(f"{cron.path} does not hold {', '.join(missing)}; it holds {held}")
-    return replace(cron, casks=tuple(cask for cask in cron.casks if cask not in gone))
+        listed = ", ".join(cron.casks) or "no cask"
+        raise ScheduleError(f"{cron.path} does not hold {', '.join(missing)}; it holds {listed}")
+    return replace(cron, casks=tuple(cask for cask in cron.casks if cask not in unwanted))
 
 
 def write(cron: Cron) -> None:
@@ -110,10 +110,10 @@ def write(cron: Cron) -> None:
     Raises:
         ScheduleError: it cannot be written, or it is a YAML file with comments, which would be lost.
     """
-    held = {"brew_casks": list(cron.casks), "every_n_hours": cron.hours}
+    document = {"brew_casks": list(cron.casks), "every_n_hours": cron.hours}
     try:
         if cron.path.suffix.lower() == ".json":
-            write_private(cron.path, json.dumps(held, indent=2, ensure_ascii=False) + "\n")
+            write_private(cron.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         else:
             _refuse_comments(cron.path)
             write_private(cron.path, _as_yaml(cron))

@@ -68,7 +68,7 @@ class StopFlag:
         self.asked = False
 
     def ask(self, *_: object) -> None:
-        """A signal handler: what is under way is interrupted as by Ctrl-C, and says itself what was not done."""
+        """A signal handler: the running publish is interrupted as by Ctrl-C, and tells itself what was not done."""
         if not self.asked:
             self.asked = True
             raise KeyboardInterrupt
@@ -134,9 +134,9 @@ def loop(
     Args:
         read: reads the schedule, or raises `SettingsError`.
         begin: called when a cycle begins; returns what publishes one cask of it.
-        say: told what is being done.
+        say: called with each message.
         state_folder: where each cycle is noted; None for nowhere.
-        stop: asked by whoever wants an end.
+        stop: asked by a signal.
     """
     try:
         while not stop.asked:

@@ -54,7 +54,7 @@ class UnfitError(ValueError):
 def shown(value: object) -> str:
     """A value as an error text shows it: quoted, one line, cut short.
 
-    Never shown is what is inside a mapping or list, nor what looks like a token or webhook in the wrong place.
+    Never shown are the contents of a mapping or list, nor a text that looks like a token or webhook in the wrong place.
     """
     if isinstance(value, Mapping):
         return "a mapping"

@@ -196,7 +196,7 @@ def store(name: str, secret: Secret, *, plaintext: bool = False) -> None:
 
     Args:
         name: its name.
-        secret: what is kept.
+        secret: the secret to keep.
         plaintext: accept a keychain that keeps it as plain text.
 
     Raises:
@@ -309,7 +309,7 @@ def _keeps_plaintext(backend: KeyringBackend) -> bool:
 
 
 def _keychain_fault(error: Exception) -> str:
-    """What is wrong with the keychain. Only the error's kind is told: its text is not ours and may hold anything."""
+    """The error of the keychain. Only the error's kind is told: its text is not ours and may hold anything."""
     from keyring.errors import KeyringLocked, NoKeyringError
 
     if isinstance(error, NoKeyringError):

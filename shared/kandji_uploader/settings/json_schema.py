@@ -1,7 +1,7 @@
 """The config file and the maps as JSON Schemas, from the table of keys, so that editors complete and check them.
 
-They are a little stricter than what is read (`yes` for true and numbers in quotes are understood, too), and cannot
-tell everything: that two names differ, for example. What they accept of a single value is what is read.
+They are a little stricter than the reader (`yes` for true and numbers in quotes are understood, too), and cannot
+tell everything: that two names differ, for example. The reader takes every single value that they accept.
 """
 
 from __future__ import annotations

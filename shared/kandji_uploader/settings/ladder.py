@@ -69,15 +69,15 @@ class Rungs:
 
 @dataclass(frozen=True)
 class Ladder:
-    """All sources, read and checked; what is missing is which entry of the package map is meant.
+    """All sources, read and checked. Not yet known is which entry of the package map is meant.
 
     Attributes:
         rungs: what every source but the maps says.
         recipe_entry: the recipe map's entry; empty where there is none.
         package_map: the package map's entries by package or bundle id; empty where it is not in use.
         given_origin: how error texts call what the caller gave.
-        problems: what is wrong; `settle` raises them.
-        warnings: what is odd.
+        problems: errors; `settle` raises them.
+        warnings: one sentence each.
         use_package_map: whether the ids of the installer must be known to settle.
         recipe_key: the key of the recipe map's entry; "" where there is none.
         recipe_why: why this one, or what was looked for; "" where the map is not in use.
@@ -118,7 +118,7 @@ class Ladder:
         )
 
     def complain(self) -> None:
-        """Raise what is known to be wrong before the installer has been read.
+        """Raise the errors that are known before the installer has been read.
 
         Raises:
             SettingsError: as `settle` does.
@@ -129,7 +129,7 @@ class Ladder:
             raise SettingsError(self.problems)
 
     def _contradictions(self, asked: Sequence[Rung]) -> list[Problem]:
-        """Values that are right one by one but not together; what is wrong inside one map entry is known already."""
+        """Values that are right one by one but not together; errors inside one map entry are known already."""
         paths = ("custom_app.prod_name", "custom_app.test_name")
         prod, test = (first(asked, path) for path in paths)
         problems = []

@@ -28,7 +28,7 @@ from kandji_uploader.settings.sources import (
 )
 
 _UNKNOWN_VARIABLE = (
-    "define it in the recipe's Input, let a step before this one find it (what is found during a run belongs in the "
+    "define it in the recipe's Input, let a step before this one find it (values found during a run belong in the "
     "Arguments of a later step), or write the value out"
 )
 _MISSING_URL = (
@@ -109,7 +109,7 @@ class Early:
 
 
 def early(environ: Mapping[str, str] | None = None) -> Early:
-    """What the environment and the config file say of the state folder; what is wrong in them is for `load` to tell."""
+    """What the environment and the config file say of the state folder; `load` tells the errors in them."""
     environ = os.environ if environ is None else environ
     folder = config_folder(environ)
     rungs = _rungs({}, environ, "command line", folder, Complaints()).fixed

@@ -1,4 +1,4 @@
-"""Keys that are almost ours, or ours in the wrong place: what is meant by them.
+"""Keys that are almost ours, or ours in the wrong place, and which key each of them means.
 
 AutoPkg's environment is shared by all processors of a recipe, so an unknown key in it is no error; but a `prod_name`
 beside `custom_app`, which nobody reads, would make a Custom App of another name, enforced on every Mac.

@@ -1,7 +1,7 @@
 """Mappings out of YAML and JSON files, with every complaint naming the file and the line.
 
 Numbers with a fraction stay text: YAML would read the version `1.10` as 1.1. Dates, octal numbers and `1:30` stay
-text too, and so do `yes`, `no`, `on` and `off`; whoever wants a number or a boolean reads it from the text.
+text too, and so do `yes`, `no`, `on` and `off`; a key of another type reads its value from the text.
 """
 
 from __future__ import annotations

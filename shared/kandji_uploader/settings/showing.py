@@ -31,30 +31,30 @@ class Row:
 def explain(settings: Settings) -> tuple[Row, ...]:
     """Every setting, in the order of the documentation. Secrets are no settings and are not among them."""
     return tuple(
-        Row(key.path, _as_text(_held(settings, key)), settings.origins.get(key.path, "default"))
+        Row(key.path, _as_text(_value_of(settings, key)), settings.origins.get(key.path, "default"))
         for key in schema.ALL_KEYS
     )
 
 
-def _held(settings: Settings, key: Key) -> object:
-    held: object = settings
+def _value_of(settings: Settings, key: Key) -> object:
+    value: object = settings
     for attribute in key.field.split("."):
-        held = getattr(held, attribute, None)
-    return held
+        value = getattr(value, attribute, None)
+    return value
 
 
-def _as_text(held: object) -> str:
-    if held is None:
+def _as_text(value: object) -> str:
+    if value is None:
         return ""
-    if isinstance(held, bool):
-        return str(held).lower()
-    if isinstance(held, Enum):
-        return str(held.value)
-    if isinstance(held, datetime):
-        return held.isoformat()
-    if isinstance(held, tuple):
-        return ", ".join(map(str, held))
-    return f"{held:g}" if isinstance(held, float) else str(held)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def example() -> str:

@@ -42,7 +42,7 @@ Rung = Mapping[str, FoundValue]
 
 @dataclass
 class Complaints:
-    """What is wrong and what is odd, gathered over all sources so that it can be told at once."""
+    """The errors and warnings of all sources, so that all can be told at once."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -153,7 +153,7 @@ def _existing_file(folders: Sequence[Path], path: str) -> str:
     """The whole path of a file, checked to be there and readable; a relative one starts from one of the folders.
 
     `%RECIPE_DIR%/...` in a recipe becomes a path below the override's folder once an override runs it, since AutoPkg
-    fills it in; so what is missing below the first folder is looked for below the others, too.
+    fills it in; so a file that is missing below the first folder is looked for below the others, too.
     """
     refused = []
     for whole in _places(folders, path):

@@ -16,8 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from kandji_uploader import settings
-from kandji_uploader._util import children
-from kandji_uploader._util import dependencies as packages
+from kandji_uploader._util import children, dependencies
 from kandji_uploader.errors import (
     AuthenticationError,
     CredentialError,
@@ -30,7 +29,7 @@ from kandji_uploader.kandji.permissions import State
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials
-from kandji_uploader.setup import wizard as onboarding
+from kandji_uploader.setup import wizard
 from kandji_uploader.state import store_of
 
 _OLDEST_AUTOPKG = (2, 3)
@@ -38,7 +37,10 @@ _SKEW = 120.0
 """Seconds that a clock may be off: the service's own answer takes its time, too."""
 _PATIENCE = 30.0
 """Seconds for a program of this machine."""
-_AUTOPKG_PYTHONS = (packages.AUTOPKG_PYTHON, "/Library/AutoPkg/Python3/Python.framework/Versions/Current/bin/python3")
+_AUTOPKG_PYTHONS = (
+    dependencies.AUTOPKG_PYTHON,
+    "/Library/AutoPkg/Python3/Python.framework/Versions/Current/bin/python3",
+)
 
 
 class Severity(str, Enum):
@@ -73,14 +75,14 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
     folder = settings.folder(environ)
     yield from _settings(folder, environ)
     try:
-        held = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ).settle()
+        loaded = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ).settle()
     except SettingsError:
         yield Check("tenant", Severity.WARNING, "not looked at, for the settings must be corrected first")
     else:
-        yield _keychain(held, environ)
-        yield from _tenant(held, environ)
-        yield _owed(held)
-        yield from _slack(held, environ)
+        yield _keychain(loaded, environ)
+        yield from _tenant(loaded, environ)
+        yield _owed(loaded)
+        yield from _slack(loaded, environ)
     yield from _machine(settings.early(environ).state_folder)
     yield from _autopkg(environ)
 
@@ -88,11 +90,11 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
 def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     """The config file and the maps, with every problem in them."""
     try:
-        files = [path for stem in ("config", *onboarding.MAPS) if (path := settings.find_file(folder, stem))]
+        files = [path for stem in ("config", *wizard.MAPS) if (path := settings.find_file(folder, stem))]
     except SettingsError as problem:
         yield Check("settings", Severity.PROBLEM, str(problem))
         return
-    problems = onboarding.problems_in(folder, environ)
+    problems = wizard.problems_in(folder, environ)
     for text in problems:
         yield Check("settings", Severity.PROBLEM, text)
     named = ", ".join(path.name for path in files) or "no file; the environment and the defaults hold"
@@ -100,44 +102,44 @@ def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("settings", Severity.OK, f"{folder}: {named}")
 
 
-def _keychain(held: Settings, environ: Mapping[str, str]) -> Check:
+def _keychain(settings: Settings, environ: Mapping[str, str]) -> Check:
     """The keychain, as grave as it is for a run: it is no problem where the token is found without it."""
-    if not held.keystore_keychain:
+    if not settings.keystore_keychain:
         return Check("keychain", Severity.OK, "not in use (token_keystore.keychain is off)")
     if os.geteuid() == 0:
         return Check("keychain", Severity.OK, "not asked as root: the token is taken from the environment only")
     try:
-        return Check("keychain", Severity.OK, credentials.keychain_name(held))
+        return Check("keychain", Severity.OK, credentials.keychain_name(settings))
     except PlaintextError as problem:
         return Check("keychain", Severity.PROBLEM, str(problem))
     except CredentialError as problem:
         text = str(problem)
     try:
-        found = credentials.api_token(replace(held, keystore_keychain=False), environ)
+        found = credentials.api_token(replace(settings, keystore_keychain=False), environ)
     except CredentialError:
         return Check("keychain", Severity.PROBLEM, text)
     return Check("keychain", Severity.WARNING, f"{text} (the token is found in the {found.origin})")
 
 
-def _tenant(held: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+def _tenant(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     """The URL, the clock, the token and what it may do."""
     try:
-        onboarding.check_address(held.api_url)
+        wizard.check_address(settings.api_url)
     except KandjiUploaderError as problem:
         yield Check("API URL", Severity.PROBLEM, str(problem))
         return
-    yield Check("API URL", Severity.OK, f"{held.api_url} answers")
+    yield Check("API URL", Severity.OK, f"{settings.api_url} answers")
     try:
-        token = credentials.api_token_of_a_run(held, environ)
+        token = credentials.api_token_of_a_run(settings, environ)
     except CredentialError as problem:
         yield Check("token", Severity.PROBLEM, str(problem))
         return
     try:
-        transport = Transport(held.api_url, token.reveal(), onboarding.PATIENCE)
+        transport = Transport(settings.api_url, token.reveal(), wizard.PATIENCE)
         transport.request("GET", "library/custom-apps")
-        yield Check("token", Severity.OK, f"{held.token_name} is accepted; found in the {token.origin}")
+        yield Check("token", Severity.OK, f"{settings.token_name} is accepted; found in the {token.origin}")
         yield from _clock(transport.clock_skew)
-        yield _permissions(held, token)
+        yield _permissions(settings, token)
     except KandjiUploaderError as problem:
         subject = "token" if isinstance(problem, AuthenticationError) else "permissions"
         yield Check(subject, Severity.PROBLEM, str(problem))
@@ -156,8 +158,8 @@ def _clock(skew: float | None) -> Iterator[Check]:
     yield Check("clock", Severity.PROBLEM, text)
 
 
-def _permissions(held: Settings, token: credentials.Secret) -> Check:
-    states = list(onboarding.check_token(held.api_url, token))
+def _permissions(settings: Settings, token: credentials.Secret) -> Check:
+    states = list(wizard.check_token(settings.api_url, token))
     missing = [permission for permission, state in states if state is State.MISSING]
     if missing:
         named = ", ".join(f"{permission.name} ({permission.purpose})" for permission in missing)
@@ -171,37 +173,39 @@ def _permissions(held: Settings, token: credentials.Secret) -> Check:
     return Check("permissions", Severity.OK, f"all {len(states)} are there")
 
 
-def _owed(held: Settings) -> Check:
+def _owed(settings: Settings) -> Check:
     """Publishes that were begun and not done."""
     # A doctor changes nothing: a former version's state folder is left where it is.
-    entries = store_of(replace(held, dry_run=True)).owed()
+    entries = store_of(replace(settings, dry_run=True)).owed()
     if not entries:
         return Check("owed", Severity.OK, "nothing; all that was begun on this machine was done")
     listed = "; ".join(f"{entry.title} ({_clock_time(entry.at)}: {entry.reason})" for entry in entries)
     count = "1 publish is" if len(entries) == 1 else f"{len(entries)} publishes are"
-    text = f"{count} owed: {listed}. `kandji-uploader retry` does what is owed, `--forget NAME` gives it up"
+    text = f"{count} owed: {listed}. `kandji-uploader retry` publishes them, `--forget NAME` gives one up"
     return Check("owed", Severity.WARNING, text)
 
 
-def _slack(held: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
-    if not held.slack_enabled:
+def _slack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+    if not settings.slack_enabled:
         return
     try:
-        found = credentials.slack_webhook(held, environ)
+        found = credentials.slack_webhook(settings, environ)
     except CredentialError as problem:
         yield Check("Slack", Severity.PROBLEM, str(problem))
         return
     if found is not None:
-        text = f"on; {held.webhook_name} was found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
+        text = (
+            f"on; {settings.webhook_name} is found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
+        )
         yield Check("Slack", Severity.OK, text)
 
 
 def _machine(state_folder: Path) -> Iterator[Check]:
     """This Python, the state folder, and the programs that are of use."""
-    missing = packages.missing()
+    missing = dependencies.missing()
     python = f"Python {sys.version.split()[0]}"
     if missing:
-        text = f"{python} lacks {', '.join(missing)}; run: {packages.pip_line(missing)}"
+        text = f"{python} lacks {', '.join(missing)}; run: {dependencies.pip_line(missing)}"
         yield Check("Python", Severity.PROBLEM, text)
     else:
         yield Check("Python", Severity.OK, f"{python} has all packages")
@@ -264,8 +268,8 @@ def _autopkg_python(program: Path) -> Iterator[Check]:
         text = "which Python it runs in is not known; if a recipe says that a package is missing, run the line it gives"
         yield Check("AutoPkg's Python", Severity.OK, text)
         return
-    # The module that knows what is needed is run there as a text, for nothing of ours is installed in that Python.
-    script = f"{inspect.getsource(packages)}\nlacking = missing()\nprint(pip_line(lacking) if lacking else 'ok')\n"
+    # The module with the list of packages is run there as a text, for nothing of ours is installed in that Python.
+    script = f"{inspect.getsource(dependencies)}\nlacking = missing()\nprint(pip_line(lacking) if lacking else 'ok')\n"
     said = (_output([python, "-c", script]) or "").strip()
     if said == "ok":
         yield Check("AutoPkg's Python", Severity.OK, f"{python} has all packages")

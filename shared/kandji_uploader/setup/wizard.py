@@ -167,10 +167,10 @@ def check_token(api_url: str, token: Secret) -> Iterator[tuple[Permission, State
         yield permission, permissions.check(transport, permission)
 
 
-def find_token(held: Settings, environ: Mapping[str, str]) -> Secret | None:
+def find_token(settings: Settings, environ: Mapping[str, str]) -> Secret | None:
     """The API token where it is kept already, also by another tool; None where it is not, or is none."""
     try:
-        return credentials.api_token(held, environ)
+        return credentials.api_token(settings, environ)
     except CredentialError:
         return None
 
@@ -284,7 +284,7 @@ def settled(values: Mapping[str, object], environ: Mapping[str, str]) -> Setting
 
 
 def problems_in(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What is wrong in the config file and the maps of a folder, one sentence each."""
+    """The errors in the config file and the maps of a folder, one sentence each."""
     try:
         settings.load({}, given_origin="setup", caller="autopkg", environ=environ, folder=folder)
     except SettingsError as problem:

@@ -250,7 +250,7 @@ _attribute = _escaped
 
 
 def _isolated(text: str) -> str:
-    """A text of others, which cannot turn the direction of what is around it."""
+    """A text of others, which cannot turn the direction of the text around it."""
     return f"<bdi>{_escaped(text)}</bdi>" if text else ""
 
 

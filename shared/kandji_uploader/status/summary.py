@@ -1,6 +1,6 @@
 """From the status of a Library Item on each Mac to figures: outcomes, versions, reasons, ages.
 
-The records are read once, one at a time, and what is kept does not grow with the fleet: counts (of a bounded number of
+The records are read once, one at a time, and memory does not grow with the fleet: counts (of a bounded number of
 different words), and a bounded number of single Macs.
 """
 
@@ -78,7 +78,7 @@ def summarise(statuses: Iterable[StatusRecord], now: datetime, listed: int = LIS
 
 
 class _Tally:
-    """What is kept while the records pass by."""
+    """The counts while the records pass by."""
 
     def __init__(self, listed: int) -> None:
         self._listed = listed
@@ -183,7 +183,7 @@ def _installed(log: str) -> str:
 
 
 def _reason(record: StatusRecord) -> str:
-    """The line that tells best why it failed, without what is particular to one Mac.
+    """The line that tells best why it failed, without the parts that differ from Mac to Mac.
 
     The install's log before the audit's, the last line before earlier ones, a message before an exit code.
     """
@@ -194,7 +194,7 @@ def _reason(record: StatusRecord) -> str:
 
 
 def _particular(reason: str) -> str:
-    """A reason without what is particular to one Mac, so that those of many can be counted."""
+    """A reason without the parts that differ from Mac to Mac, so that equal reasons can be counted."""
     for pattern, word in _PARTICULAR:
         reason = pattern.sub(word, reason)
     return reason.removeprefix("(time)").lstrip(" :-")[:_LONGEST_WORD] or NO_REASON
