@@ -128,6 +128,48 @@ class PackageRecord:
 
 
 @dataclass(frozen=True)
+class Signature:
+    """Who signed an installer, and what of that was verified.
+
+    Attributes:
+        status: `signed`; `unsigned`; `adhoc`, a seal that names nobody; `broken`, also where a certificate had expired
+            and no secure timestamp tells that the signature is older; `not_looked_at`, with the reason in `why`.
+        name: of the signer, as the certificate has it; None where nobody is named.
+        team_id: the signer's Team ID; only where Apple vouches for it, so never with a root of somebody else.
+        authority: `developer_id_installer`, `developer_id_application`, `apple`, `mac_app_store`, or `other` for any
+            other certificate and for one that does not lead to Apple; None where nobody signed.
+        timestamp: when Apple's timestamp authority saw it, in ISO 8601 and UTC; None where it did not.
+        notarized: whether a notarization ticket is stapled to it, is signed by Apple, and names this very file.
+        of: whose signature this is: `package` or `app`; None where nothing was looked at.
+        why: what is broken, or why nothing was looked at; "" otherwise.
+        verified: what was verified, a few words each.
+        not_verified: what was not, likewise.
+    """
+
+    status: str
+    name: str | None = None
+    team_id: str | None = None
+    authority: str | None = None
+    timestamp: str | None = None
+    notarized: bool = False
+    of: str | None = None
+    why: str = ""
+    verified: tuple[str, ...] = ()
+    not_verified: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.status == "signed":
+            team = f" ({self.team_id})" if self.team_id else ""
+            return f"signed by {self.name or 'nobody that is named'}{team or self._foreign}"
+        word = {"adhoc": "ad hoc", "not_looked_at": "not looked at"}.get(self.status, self.status)
+        return f"{word}: {self.why}" if self.why else word
+
+    @property
+    def _foreign(self) -> str:
+        return ", for whom Apple does not vouch" if self.authority == "other" else ""
+
+
+@dataclass(frozen=True)
 class AppFacts:
     """What an installer is, as read from it without macOS tools.
 
@@ -148,6 +190,7 @@ class AppFacts:
         ambiguous: paths of the candidates where two apps have an equal claim; then app_name, bundle_id and
             version are None.
         warnings: what is odd about the file, one sentence each.
+        signature: who signed it; None where it was not asked for.
     """
 
     type: InstallType
@@ -165,6 +208,7 @@ class AppFacts:
     sha256: str | None = None
     ambiguous: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True)

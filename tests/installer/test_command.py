@@ -13,6 +13,7 @@ from tests.support.formats import app, bundle, component, info_plist, package_in
 KEYS = {
     *("type", "app_name", "bundle_id", "version", "version_key", "package_id", "package_version", "minimum_os_version"),
     *("signed", "apps", "packages", "sha256", "size", "warnings", "ambiguous", "file"),
+    "signature",
 }
 
 
@@ -55,7 +56,7 @@ def test_the_card_shows_what_is_there(capsys, whole):
         "Example.app",
         "com.example.app",
         "1.2.3 (CFBundleShortVersionString)",
-        "(not verified)",
+        "Signature ",
         "com.example.pkg",
     ):
         assert word in shown

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from kandji_uploader import installer
 from kandji_uploader.errors import InstallerError
-from kandji_uploader.installer import bom, plists
+from kandji_uploader.installer import bom, plists, signature
 from kandji_uploader.installer.limits import MalformedError
 from kandji_uploader.models import AppFacts
-from tests.support import formats, fuzzing
+from tests.support import formats, fuzzing, signing
 from tests.support.formats import (
     COMPRESSIONS,
     Stored,
@@ -33,7 +33,10 @@ from tests.support.formats import (
     xar,
 )
 
+CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
+TICKET = (CORPUS / "karabiner-vhid-1.6.0.pkg").read_bytes()[-1810:]
 EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "120"))
+EVERY = max(10, 120 * 97 // EXAMPLES)
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Duplicate name")]
 many = settings(
     max_examples=EXAMPLES, deadline=5000, suppress_health_check=list(HealthCheck), database=None, print_blob=True
@@ -159,6 +162,40 @@ def test_bills_of_materials(listed, changes, leaf):
     except MalformedError:
         return
     assert all(isinstance(path, str) for path in found)
+
+
+@many
+@given(st.sampled_from(["package", "cms", "timestamp", "ticket"]), cuts)
+def test_signatures_of_packages(part, changes):
+    """A signer is told only where the bytes that were changed are none that anybody signed."""
+    who, stamp = signing.developer_id(), (signing.stamper(), signing.SIGNED_AT)
+    options = {}
+    if part == "cms":
+        options = {"cms_bytes": mutated(signing.cms_signed(who, b"1" * 20, stamp=stamp), changes), "plain": False}
+    elif part == "timestamp":
+        options = {"stamp": (who, stamp[1]), "cms_options": {"stamped_over": mutated(b"x" * 256, changes) + b"y"}}
+    data = signing.SignedXar({"PackageInfo": package_info(), "Payload": b"x" * 500}, who, **options).made()
+    if part == "package":
+        data = mutated(data, changes)
+    elif part == "ticket":
+        data += mutated(TICKET, changes)
+    found = signature.of_package(io.BytesIO(data), len(data), who.root)
+    assert found.status in ("signed", "unsigned", "broken")
+    assert bool(found.why) is (found.status == "broken")
+    assert found.name in ((None,) if found.status != "signed" else ("Jane Doe",))
+    if part in ("cms", "timestamp"):
+        assert found.status == "broken"
+    assert not found.notarized
+
+
+def test_each_byte_of_a_real_signature_counts():
+    """Every so many bytes of the signed parts are changed in turn: the signer is never told of what was changed."""
+    whole = (CORPUS / "rtrouton-disable-gatekeeper.pkg").read_bytes()
+    heap = 28 + 4034
+    for at in [*range(28, heap + 276, EVERY), *range(heap + 9492, len(whole), EVERY // 10)]:
+        data = mutated(whole, [(at / (len(whole) - 1), bytes([whole[at] ^ 0x5A]))])
+        assert data != whole
+        assert signature.of_package(io.BytesIO(data), len(data)).status == "broken", at
 
 
 def test_inputs_made_by_seed(tmp_path):

@@ -11,12 +11,19 @@ from importlib import metadata, util
 AUTOPKG_PYTHON = "/usr/local/autopkg/python"
 
 _NEEDED = {"requests": "requests", "urllib3": "urllib3>=2.6.3", "yaml": "pyyaml", "keyring": "keyring"}
-_LOWEST = {"urllib3": (2, 6, 3)}
+_SIGNING = {"cryptography": "cryptography>=46.0.5", "asn1crypto": "asn1crypto>=1.5.1"}
+"""The extra `signing`, which verifies signatures."""
+_LOWEST = {"urllib3": (2, 6, 3), "cryptography": (46, 0, 5), "asn1crypto": (1, 5, 1)}
 
 
 def missing() -> tuple[str, ...]:
     """The packages that are not there, or too old, as pip names them."""
     return tuple(wanted for module, wanted in _NEEDED.items() if util.find_spec(module) is None or _too_old(module))
+
+
+def missing_for_signing() -> tuple[str, ...]:
+    """The packages of the extra `signing` that are not there, as pip names them."""
+    return tuple(wanted for module, wanted in _SIGNING.items() if util.find_spec(module) is None or _too_old(module))
 
 
 def pip_line(packages: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Show what an installer is: the app, its bundle id and version, the packages and their ids.
+"""Show what an installer is: the app, its bundle id and version, the packages and their ids, and who signed it.
 
 Examples:
   kandji-uploader inspect Firefox.dmg
@@ -17,7 +17,7 @@ from kandji_uploader import installer
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InstallerError
-from kandji_uploader.models import AppFacts, AppRecord, PackageRecord
+from kandji_uploader.models import AppFacts, AppRecord, PackageRecord, Signature
 from kandji_uploader.report.text import visible
 
 _LABEL = 16
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     code = DONE
     for file in arguments.files:
         try:
-            facts = installer.inspect(file, app_name=arguments.app_name, bundle_id=arguments.bundle_id)
+            facts = installer.inspect(file, app_name=arguments.app_name, bundle_id=arguments.bundle_id, signature=True)
         except InstallerError as problem:
             console.fail(str(problem))
             shown.append({"file": file, "error": str(problem)})
@@ -68,7 +68,7 @@ def card(file: str, facts: AppFacts) -> str:
         ("Package id", facts.package_id),
         ("Package version", facts.package_version),
         ("Needs macOS", facts.minimum_os_version),
-        ("Signed", "yes (not verified)" if facts.signed else "no"),
+        *_signature(facts.signature),
         ("Size", f"{facts.size:,} bytes"),
         ("SHA-256", facts.sha256),
     ]
@@ -79,6 +79,19 @@ def card(file: str, facts: AppFacts) -> str:
         lines += ["  Packages", *(f"    {visible(_package(package))}" for package in facts.packages)]
     lines += [f"  Warning: {visible(warning)}" for warning in facts.warnings]
     return "\n".join(lines)
+
+
+def _signature(found: Signature | None) -> list[tuple[str, str | None]]:
+    if found is None:
+        return []
+    return [
+        ("Signature", f"{found} (of the {found.of})" if found.of else str(found)),
+        ("Authority", found.authority),
+        ("Timestamp", found.timestamp),
+        ("Notarized", "yes" if found.notarized else None),
+        ("Verified", "; ".join(found.verified)),
+        ("Not verified", "; ".join(found.not_verified)),
+    ]
 
 
 def _app(app: AppRecord) -> str:

@@ -20,7 +20,12 @@ _BLOCK = 4 << 20
 
 
 def inspect(
-    path: str | os.PathLike[str], *, app_name: str | None = None, bundle_id: str | None = None, digest: bool = True
+    path: str | os.PathLike[str],
+    *,
+    app_name: str | None = None,
+    bundle_id: str | None = None,
+    digest: bool = True,
+    signature: bool = False,
 ) -> AppFacts:
     """What an installer holds, and which app of it is meant.
 
@@ -29,6 +34,7 @@ def inspect(
         app_name: the bundle name of the app that is meant, where the caller knows it; with or without `.app`.
         bundle_id: its bundle id, likewise. A value that fits no app is passed over.
         digest: whether to compute the sha256 of the file.
+        signature: whether to verify who signed it; all of a signed package is read for it.
 
     Returns:
         The facts. Where two apps have an equal claim, `ambiguous` names them and no app is chosen.
@@ -40,7 +46,7 @@ def inspect(
     from kandji_uploader.installer.choice import Wish
     from kandji_uploader.installer.reading import read_facts
 
-    facts = read_facts(Path(path), Wish(app_name or None, bundle_id or None))
+    facts = read_facts(Path(path), Wish(app_name or None, bundle_id or None), signature=signature)
     return replace(facts, sha256=sha256(path)) if digest else facts
 
 

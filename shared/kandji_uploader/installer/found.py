@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kandji_uploader.installer.choice import Candidate, Wish, main_package, narrow
 from kandji_uploader.installer.plists import BUNDLE_VERSION, SHORT_VERSION
-from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord
+from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord, Signature
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Found:
         product_version: its version.
         minimum_os_version: the lowest macOS that the installer allows.
         warnings: what is odd, one sentence each.
+        signature: who signed it; None where that was not asked for.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -30,6 +31,7 @@ class Found:
     product_version: str | None = None
     minimum_os_version: str | None = None
     warnings: list[str] = field(default_factory=list)
+    signature: Signature | None = None
 
 
 def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
@@ -59,6 +61,7 @@ def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
         packages=tuple(found.packages),
         ambiguous=tuple(one.place for one in tied) if len(tied) > 1 else (),
         warnings=tuple(dict.fromkeys(warnings)),
+        signature=found.signature,
     )
 
 

@@ -38,6 +38,19 @@ LZMA_MEMORY = 96 * MIB
 
 PAYLOAD_SECONDS = 600.0
 INNER_PACKAGES = 10
+
+CMS_BYTES = 256 * KIB
+"""One signature with its certificates; Apple's tools reserve 9 to 18 KiB."""
+CERTIFICATES = 16
+CERTIFICATE_BYTES = 12 * KIB
+SIGNED_FILES = 10_000
+"""Files in a signed package; a payload, however large, is one of them."""
+TICKET_BYTES = 1 * MIB
+SLICES = 16
+"""Architectures in one executable; there have been five."""
+LOAD_COMMAND_BYTES = 1 * MIB
+CODE_SIGNATURE_BYTES = 16 * MIB
+"""Of one architecture; 16 MiB hold the hashes of 2 GiB of code."""
 INNER_APPS = 32
 
 

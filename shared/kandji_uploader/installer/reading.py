@@ -17,10 +17,11 @@ from kandji_uploader.installer.found import Found, settle
 from kandji_uploader.installer.kinds import is_encrypted, kind_of, opened
 from kandji_uploader.installer.limits import MalformedError
 from kandji_uploader.installer.package import read_package
+from kandji_uploader.installer.signature import of_package
 from kandji_uploader.models import AppFacts, InstallType
 
 
-def read_facts(path: Path, wish: Wish) -> AppFacts:
+def read_facts(path: Path, wish: Wish, *, signature: bool = False) -> AppFacts:
     """What an installer holds; the sha256 left out.
 
     Raises:
@@ -30,13 +31,13 @@ def read_facts(path: Path, wish: Wish) -> AppFacts:
         kind = kind_of(path, file)
         size = os.fstat(file.fileno()).st_size
         try:
-            found = _read(path, file, kind, wish)
+            found = _read(path, file, kind, wish, signature=signature)
         except MalformedError as problem:
             raise InstallerError(path, problem.reason, problem.place) from None
     return settle(found, wish, kind, size)
 
 
-def _read(path: Path, file: FileIO, kind: InstallType, wish: Wish) -> Found:
+def _read(path: Path, file: FileIO, kind: InstallType, wish: Wish, *, signature: bool) -> Found:
     size = os.fstat(file.fileno()).st_size
     if kind is InstallType.IMAGE:
         if is_encrypted(file, size):
@@ -45,7 +46,10 @@ def _read(path: Path, file: FileIO, kind: InstallType, wish: Wish) -> Found:
             return read_contents(container, wish)
     buffered = BufferedReader(file)
     if kind is InstallType.PACKAGE:
-        return read_package(buffered, size, wish)
+        found = read_package(buffered, size, wish)
+        if signature:
+            found.signature = of_package(buffered, size)
+        return found
     from kandji_uploader.installer.zips import Zip
 
     return read_contents(Zip(buffered, size), wish)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from kandji_uploader.installer.limits import BLOCK, FILES, NAME_BYTES, TOC_BYTES, Budget, MalformedError
 from kandji_uploader.installer.streams import FileSlice, Stream, read_all, unbzip, unxz, unzip
-from kandji_uploader.installer.xmlwalk import walk
+from kandji_uploader.installer.xmlwalk import Handler, walk
 
 MAGIC = b"xar!"
 _HEADER = struct.Struct(">4sHHQQI")
@@ -132,20 +132,62 @@ def open_archive(file: BinaryIO, size: int, names: frozenset[str]) -> Archive:
     Raises:
         MalformedError: it is no xar archive, it is broken or beyond a cap.
     """
+    header = read_header(file, size)
+    handler = _Toc(names, header.heap, size)
+    walk_toc(file, header, handler)
+    if not handler.seen:
+        raise MalformedError("TOC", "it is no table of contents")
+    return Archive(file, tuple(handler.entries()), handler.signed)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where the TOC of an archive is.
+
+    Attributes:
+        start: where the compressed TOC begins.
+        stored: its bytes.
+        declared: what it should decode to.
+        algorithm: the number of the algorithm of its checksum: 1 SHA-1, 2 MD5, 3 SHA-256, 4 SHA-512.
+    """
+
+    start: int
+    stored: int
+    declared: int
+    algorithm: int
+
+    @property
+    def heap(self) -> int:
+        """Where the heap begins; all offsets in the TOC count from it."""
+        return self.start + self.stored
+
+
+def read_header(file: BinaryIO, size: int) -> Header:
+    """The header of an archive.
+
+    Raises:
+        MalformedError: it is no xar archive, or its TOC lies outside the file or is beyond a cap.
+    """
     file.seek(0)
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size or not header.startswith(MAGIC):
         raise MalformedError("header", "it is no xar archive, or it is truncated")
-    _, header_size, _, stored, declared, _ = _HEADER.unpack(header)
+    _, header_size, _, stored, declared, algorithm = _HEADER.unpack(header)
     if header_size < _HEADER.size or header_size + stored > size:
         raise MalformedError("header", "the table of contents reaches beyond the end: the file is truncated or broken")
     if stored > TOC_BYTES:
         raise MalformedError("TOC", f"it is larger than {TOC_BYTES >> 20} MiB")
-    handler = _Toc(names, header_size + stored, size)
-    walk(_toc(FileSlice(file, header_size, stored), stored, declared), handler, "TOC")
-    if not handler.seen:
-        raise MalformedError("TOC", "it is no table of contents")
-    return Archive(file, tuple(handler.entries()), handler.signed)
+    return Header(header_size, stored, declared, algorithm)
+
+
+def walk_toc(file: BinaryIO, header: Header, handler: Handler) -> None:
+    """Tell `handler` of each element of the TOC.
+
+    Raises:
+        MalformedError: it is broken or beyond a cap.
+    """
+    source = FileSlice(file, header.start, header.stored)
+    walk(_toc(source, header.stored, header.declared), handler, "TOC")
 
 
 def _toc(source: Stream, stored: int, declared: int) -> Iterator[bytes]:
@@ -199,7 +241,7 @@ class _Toc:
         elif tag == "name" and within == "file" and self._stack and self._stack[-1].name is None:
             self._stack[-1].name = _file_name(text, attributes.get("enctype", ""))
         elif tag in ("offset", "length", "size") and self._in_data(parents):
-            self._stack[-1].numbers.setdefault(tag, _number(text, tag))
+            self._stack[-1].numbers.setdefault(tag, number(text, tag))
 
     def entries(self) -> Iterator[Entry]:
         """The wanted files, now that all folders have their names."""
@@ -232,7 +274,12 @@ def _file_name(text: str, encoding: str) -> str:
     return text.strip("\n")[:NAME_BYTES]
 
 
-def _number(text: str, tag: str) -> int:
+def number(text: str, tag: str) -> int:
+    """A number of bytes out of the TOC.
+
+    Raises:
+        MalformedError: it is none.
+    """
     match = _NUMBER.match(text)
     if match is None:
         raise MalformedError("TOC", f"<{tag}> is {text[:40]!r}, not a number of bytes")

@@ -1,0 +1,314 @@
+"""Certificates and signatures of our own, as Apple's tools lay them out: small, and able to lie.
+
+The authorities here bear Apple's marks and no more: their root is one that nobody has heard of. A test that wants them
+to count names the root's fingerprint.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from asn1crypto import algos, cms, core, tsp
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DEVELOPER_ID_CA = "1.2.840.113635.100.6.2.6"
+INSTALLER, APPLICATION = "1.2.840.113635.100.6.1.14", "1.2.840.113635.100.6.1.13"
+TEAM = "ABCDE12345"
+SIGNED_AT = dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc)
+CMS_BYTES = 9216
+
+
+def day(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.timezone.utc)
+
+
+@lru_cache
+def key(name: str):
+    """A key for each name, made once: RSA for who signs, elliptic curves (much faster to make) for authorities."""
+    if name.startswith("signer"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A key with its certificate, and the certificates above it, nearest first."""
+
+    key: object
+    certificate: x509.Certificate
+    above: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def all(self) -> list[x509.Certificate]:
+        return [self.certificate, *self.above]
+
+    @property
+    def root(self) -> frozenset[str]:
+        """What makes the chain count, for a test."""
+        return frozenset({self.all[-1].fingerprint(hashes.SHA256()).hex()})
+
+
+def certify(
+    name,
+    *,
+    by=None,
+    ca=False,
+    marks=(),
+    unit=TEAM,
+    begin="2020-01-01",
+    end="2038-01-01",
+    stamps=False,
+    path_length=None,
+    key_name=None,
+):
+    """A certificate; `by` None signs itself."""
+    held = key(key_name or ("ca " + name if ca else "signer"))
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit, _validate=False),
+        ]
+    )
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(held.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(day(begin))
+        .not_valid_after(day(end))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
+    )
+    for oid in marks:
+        made = made.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\5\0"), critical=True)
+    if stamps:
+        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+    return Certified(held, made.sign((by.key if by else held), hashes.SHA256()), tuple(by.all) if by else ())
+
+
+@lru_cache
+def root(name="Example Root CA"):
+    return certify(name, ca=True)
+
+
+@lru_cache
+def developer_id(of="package", *, name="Jane Doe", end="2038-01-01", team=TEAM, root_name="Example Root CA"):
+    """Who signs, as with Developer ID, below a root of our own."""
+    above = certify("Developer ID Certification Authority", by=root(root_name), ca=True, marks=[DEVELOPER_ID_CA])
+    kind, mark = {"package": ("Installer", INSTALLER), "app": ("Application", APPLICATION)}[of]
+    return certify(f"Developer ID {kind}: {name} ({team})", by=above, marks=[mark], unit=team, end=end)
+
+
+@lru_cache
+def stamper(root_name="Example Root CA", *, stamps=True):
+    return certify("Timestamp Signer", by=root(root_name), stamps=stamps, unit="Timestamps", key_name="signer stamps")
+
+
+def sign(who: Certified, data: bytes, name="sha256") -> bytes:
+    used = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}[name]()
+    if isinstance(who.key, rsa.RSAPrivateKey):
+        return who.key.sign(data, padding.PKCS1v15(), used)
+    return who.key.sign(data, ec.ECDSA(used))
+
+
+def _asn1(certificate):
+    return asn1_x509.Certificate.load(certificate.public_bytes(serialization.Encoding.DER))
+
+
+def cms_signed(
+    who: Certified,
+    content: bytes,
+    *,
+    attached=None,
+    content_type="data",
+    more=(),
+    stamp=None,
+    bring=None,
+    hashed=None,
+    stamped_over=None,
+) -> bytes:
+    """A CMS over content.
+
+    Args:
+        who: signs.
+        content: what is signed.
+        attached: whether the content is in it, as what.
+        content_type: of the content.
+        more: further signed attributes: (OID, DER of the value).
+        stamp: (who, when) of a secure timestamp.
+        bring: certificates in place of the whole chain.
+        hashed: a lie about the content's hash.
+        stamped_over: what the timestamp is over, in place of the signature.
+    """
+    attributes = [
+        ("content_type", cms.ContentType(content_type)),
+        ("message_digest", core.OctetString(hashed or hashlib.sha256(content).digest())),
+    ]
+    listed = [cms.CMSAttribute({"type": kind, "values": [value]}) for kind, value in attributes]
+    for oid, der in more:
+        listed.append(cms.CMSAttribute({"type": oid, "values": cms.SetOfAny([core.Any.load(der)])}))
+    attrs = cms.CMSAttributes(listed)
+    signature = sign(who, attrs.dump())
+    signer = {
+        "version": "v1",
+        "sid": cms.SignerIdentifier(
+            {
+                "issuer_and_serial_number": cms.IssuerAndSerialNumber(
+                    {"issuer": _asn1(who.certificate).issuer, "serial_number": who.certificate.serial_number}
+                )
+            }
+        ),
+        "digest_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
+        "signed_attrs": attrs,
+        "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": "rsassa_pkcs1v15"}),
+        "signature": signature,
+    }
+    if stamp is not None:
+        token = cms.ContentInfo.load(timestamp(*stamp, stamped_over or signature))
+        signer["unsigned_attrs"] = cms.CMSAttributes(
+            [cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})]
+        )
+    inner = {"content_type": content_type}
+    if attached is not None:
+        inner["content"] = attached
+    body = cms.SignedData(
+        {
+            "version": "v3" if content_type != "data" else "v1",
+            "digest_algorithms": [algos.DigestAlgorithm({"algorithm": "sha256"})],
+            "encap_content_info": inner,
+            "certificates": [
+                cms.CertificateChoices({"certificate": _asn1(one)}) for one in (who.all if bring is None else bring)
+            ],
+            "signer_infos": [signer],
+        }
+    )
+    return cms.ContentInfo({"content_type": "signed_data", "content": body}).dump()
+
+
+def timestamp(who: Certified, when: dt.datetime, signature: bytes) -> bytes:
+    """A token as RFC 3161 has it."""
+    info = tsp.TSTInfo(
+        {
+            "version": "v1",
+            "policy": "1.2.3.4",
+            "message_imprint": {
+                "hash_algorithm": {"algorithm": "sha256"},
+                "hashed_message": hashlib.sha256(signature).digest(),
+            },
+            "serial_number": 7,
+            "gen_time": when,
+        }
+    )
+    return cms_signed(
+        who, info.dump(), attached=core.ParsableOctetString(info.dump()), content_type="tst_info", more=()
+    )
+
+
+@dataclass
+class SignedXar:
+    """A signed xar of `{path: bytes}`; what differs from a right one is said by the fields.
+
+    Attributes:
+        files: what is in it; paths without folders.
+        who: signs; None for a package without a signature.
+        plain: whether there is the plain (RSA) signature; `plain_by` another signer of it.
+        stamp: (who, when) of the secure timestamp; None for none; ignored where there is no CMS.
+        cms: whether there is a CMS; `cms_bytes` other bytes in its place, `cms_options` for `cms_signed`.
+        edit: changes the text of the TOC before it is signed.
+        edit_later: changes it afterwards; the checksum of the TOC is made to fit.
+    """
+
+    files: dict[str, bytes]
+    who: Certified | None = None
+    plain: bool = True
+    plain_by: Certified | None = None
+    cms: bool = True
+    stamp: tuple | None = field(default_factory=lambda: (stamper(), SIGNED_AT))
+    cms_bytes: bytes | None = None
+    cms_options: dict = field(default_factory=dict)
+    edit: object = None
+    edit_later: object = None
+    hashed_twice: bool = False
+
+    def made(self) -> bytes:
+        toc, heap = self._toc()
+        toc = self.edit(toc) if self.edit else toc
+        checksum = hashlib.sha1(_packed(toc)).digest()
+        if self.who is not None:
+            heap[20:276] = self._plain(checksum) if self.plain else bytes(256)
+            signature = self._cms(checksum) if self.cms else b""
+            heap[276 : 276 + CMS_BYTES] = signature.ljust(CMS_BYTES, b"\0")[:CMS_BYTES]
+        toc = self.edit_later(toc) if self.edit_later else toc
+        heap[:20] = hashlib.sha1(_packed(toc)).digest()
+        head = struct.pack(">4sHHQQI", b"xar!", 28, 1, len(_packed(toc)), len(toc), 1)
+        return head + _packed(toc) + bytes(heap)
+
+    def _plain(self, checksum: bytes) -> bytes:
+        by = self.plain_by or self.who
+        used = hashes.SHA1() if self.hashed_twice else utils.Prehashed(hashes.SHA1())
+        return by.key.sign(checksum, padding.PKCS1v15(), used)
+
+    def _cms(self, checksum: bytes) -> bytes:
+        if self.cms_bytes is not None:
+            return self.cms_bytes
+        return cms_signed(self.who, checksum, stamp=self.stamp, **self.cms_options)
+
+    def _toc(self) -> tuple[str, bytearray]:
+        heap = bytearray(276 + CMS_BYTES if self.who else 20)
+        listed = []
+        for number, (name, data) in enumerate(self.files.items(), start=1):
+            digest = hashlib.sha1(data).hexdigest()
+            listed.append(
+                f'<file id="{number}"><data><length>{len(data)}</length><offset>{len(heap)}</offset>'
+                f'<size>{len(data)}</size><encoding style="application/octet-stream"/>'
+                f'<archived-checksum style="sha1">{digest}</archived-checksum></data>'
+                f"<type>file</type><name>{name}</name></file>"
+            )
+            heap += data
+        text = '<?xml version="1.0" encoding="UTF-8"?>\n<xar><toc><checksum style="sha1"><offset>0</offset>'
+        text += "<size>20</size></checksum>"
+        if self.who is not None and self.plain:
+            text += self._signature("signature", "RSA", 20, 256, self.plain_by or self.who)
+        if self.who is not None and self.cms:
+            text += self._signature("x-signature", "CMS", 276, CMS_BYTES, self.who)
+        return text + "".join(listed) + "</toc></xar>", heap
+
+    @staticmethod
+    def _signature(tag, style, offset, size, who) -> str:
+        ders = [one.public_bytes(serialization.Encoding.DER) for one in who.all]
+        held = "".join(f"<X509Certificate>{base64.b64encode(der).decode()}</X509Certificate>" for der in ders)
+        return (
+            f'<{tag} style="{style}"><offset>{offset}</offset><size>{size}</size>'
+            f'<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data>{held}</X509Data></KeyInfo></{tag}>'
+        )
+
+
+def _packed(toc: str) -> bytes:
+    return zlib.compress(toc.encode())
+
+
+def files_of(package: bytes) -> dict[str, bytes]:
+    """The files of an unsigned xar that stores them as they are, to be signed."""
+    _, size, _, stored, _, _ = struct.unpack(">4sHHQQI", package[:28])
+    toc = zlib.decompress(package[size : size + stored]).decode()
+    found = {}
+    for one in re.findall(r"<file id=.*?</file>", toc, re.DOTALL):
+        length, offset = (int(re.search(rf"<{tag}>(\d+)<", one)[1]) for tag in ("length", "offset"))
+        name = re.search(r"<name>(.*?)<", one)[1]
+        found[name] = package[size + stored + offset : size + stored + offset + length]
+    return found
