@@ -25,8 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader._util import files, version
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import files, signals, version
 from kandji_uploader.errors import LockedError, StateError
 from kandji_uploader.models import Settings
 
@@ -566,7 +565,7 @@ def _wait_for(handle: int, path: Path, name: str, patience: float, waiting: Call
         elif not told:
             waiting(f"waiting for another run{_holder(handle)} that is publishing {name!r}")
         told = True
-        interrupts.pause(0.1)
+        signals.pause(0.1)
 
 
 def _holder(handle: int) -> str:

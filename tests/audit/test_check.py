@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader.audit import script as audit
-from kandji_uploader.audit import simulate as audit_check
+from kandji_uploader.audit import simulate
 from kandji_uploader.errors import AuditScriptError
 from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord
 from tests.support.mac import CREATED, needs_zsh
@@ -27,7 +27,7 @@ def template() -> str:
 
 
 def check(values: audit.AuditValues, template: str, facts: AppFacts | None = None, **more: str) -> tuple[str, ...]:
-    return audit_check.check(audit.render(values, template), values, facts, **more)
+    return simulate.check(audit.render(values, template), values, facts, **more)
 
 
 @needs_zsh
@@ -61,7 +61,7 @@ def test_a_script_that_is_right_is_let_through(template: str, change: dict[str, 
 
     assert check(values, template) == ()
     script = audit.render(values, template)
-    assert audit_check.check(script, audit.read(script)) == ()
+    assert simulate.check(script, audit.read(script)) == ()
 
 
 @needs_zsh
@@ -160,7 +160,7 @@ def test_a_template_with_a_slip_is_refused_with_its_line(template: str):
 
 @needs_zsh
 def test_a_template_that_hangs_is_refused(template: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(audit_check, "_TIMEOUT", 0.3)
+    monkeypatch.setattr(simulate, "_TIMEOUT", 0.3)
     with pytest.raises(AuditScriptError, match="does not end"):
         check(VALUES, template.replace("\nmain\n", "\nwhile true; do :; done\n"))
 

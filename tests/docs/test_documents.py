@@ -64,9 +64,9 @@ def test_the_example_config_is_the_one_the_command_prints():
 
 
 def test_the_pip_line_of_the_readme_installs_what_the_processor_asks_for():
-    from kandji_uploader._util import dependencies as packages
+    from kandji_uploader._util import dependencies
 
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^sudo -H .*pip install.*$", readme, flags=re.MULTILINE)
-    needed = set(packages._NEEDED.values()) - {"pyyaml"}  # AutoPkg brings it
+    needed = set(dependencies._NEEDED.values()) - {"pyyaml"}  # AutoPkg brings it
     assert all(name in line for name in needed)

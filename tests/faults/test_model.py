@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.kandji.client import Client
@@ -114,7 +115,7 @@ class Publishing(RuleBasedStateMachine):
         file = self.scene.folder / "theirs.pkg"
         file.write_bytes(content)
         for app in self.scene.apps().get(name, [])[:1]:
-            person = Client(self.tenant.url, self.tenant.token, Policy(first_wait=0.01))
+            person = Client(self.tenant.url, Secret(self.tenant.token), Policy(first_wait=0.01))
             ticket = person.request_upload(file.name)
             person.upload(ticket, file)
             person.update_custom_app(app["id"], {"file_key": ticket.file_key, "preinstall_script": "#!/bin/sh"})

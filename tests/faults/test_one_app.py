@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action
 from tests.faults.publisher import Publisher
@@ -290,7 +291,7 @@ def test_a_429_to_a_create_that_was_acted_upon_and_then_another_error_is_no_fail
 def cached(scene, seconds, **more):
     """A cache in front of the lists that has kept what they are now, and heeds nobody."""
     scene.tenant.faults.add("GET", APPS, kind="stale", seconds=seconds, nth="every", **more)
-    Client(scene.tenant.url, scene.tenant.token).list_custom_apps()
+    Client(scene.tenant.url, Secret(scene.tenant.token)).list_custom_apps()
 
 
 def test_caches_are_asked_not_to_answer(scene):
@@ -346,5 +347,5 @@ def test_a_create_whose_answer_was_lost_is_found_when_the_cache_has_run_out(scen
 def test_a_list_whose_last_page_goes_away_while_it_is_read_is_read_again(scene):
     twin = scene.tenant.seed(PROD)
     scene.tenant.faults.add("GET", APPS, kind="call", nth=3, do=lambda: scene.tenant.remove(twin["id"]))
-    listed = Client(scene.tenant.url, scene.tenant.token).list_custom_apps()
+    listed = Client(scene.tenant.url, Secret(scene.tenant.token)).list_custom_apps()
     assert [app.id for app in listed] == [app["id"] for app in scene.tenant.apps()]

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.flows.publish import Host, run
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
@@ -283,7 +284,7 @@ def test_a_run_costs_few_requests_for_each_app_and_one_when_nothing_changed(scen
 def test_a_person_may_publish_by_the_same_client(scene, tmp_path):
     file = tmp_path / "theirs.pkg"
     file.write_bytes(b"bytes")
-    client = Client(scene.tenant.url, scene.tenant.token, Policy(first_wait=0.01))
+    client = Client(scene.tenant.url, Secret(scene.tenant.token), Policy(first_wait=0.01))
     ticket = client.request_upload(file.name)
     assert client.upload(ticket, file) == digest(file)
     app = client.update_custom_app(scene.before[TEST]["id"], {"file_key": ticket.file_key})

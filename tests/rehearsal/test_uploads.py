@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.kandji.client import Client, UploadExpiredError
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.rehearsal.conftest import APPS
@@ -174,7 +175,7 @@ def test_an_expired_policy_is_refused_by_the_tenants_clock(api, tenant):
 def test_our_client_knows_an_expired_policy(tenant, tmp_path):
     path = tmp_path / "a.pkg"
     path.write_bytes(b"installer")
-    client = Client(tenant.url, tenant.token)
+    client = Client(tenant.url, Secret(tenant.token))
     ticket = client.request_upload(path.name)
     tenant.clock.advance(hours=2)
     with pytest.raises(UploadExpiredError):
@@ -240,7 +241,7 @@ def test_bytes_need_not_be_kept(tmp_path):
     path = tmp_path / "a.pkg"
     path.write_bytes(b"installer" * 100_000)
     with RehearsalTenant(tmp_path / "tenant", keep_files=False) as tenant:
-        client = Client(tenant.url, tenant.token)
+        client = Client(tenant.url, Secret(tenant.token))
         digest = client.upload(client.request_upload(path.name), path)
         assert tenant.uploads()[0]["sha256"] == digest
         assert list((tenant.folder / "files").iterdir()) == []
@@ -269,7 +270,7 @@ def test_a_large_upload_is_never_held_in_memory(tmp_path):
     with path.open("wb") as file:
         file.truncate(400 << 20)
     with RehearsalTenant(tmp_path / "tenant", keep_files=False) as tenant:
-        client = Client(tenant.url, tenant.token)
+        client = Client(tenant.url, Secret(tenant.token))
         ticket = client.request_upload(path.name)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         client.upload(ticket, path)

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from kandji_uploader import homebrew
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError
 from kandji_uploader.http.session import Session
 from kandji_uploader.http.tries import EndlessAnswerError, LostAnswerError, PassingError, Policy, with_tries
@@ -82,7 +83,7 @@ def a_flood(connection):
 
 
 def the_tenant(url):
-    Client(url, "token", BRIEF).list_custom_apps()
+    Client(url, Secret("token"), BRIEF).list_custom_apps()
 
 
 def the_cask_api(url):
@@ -115,7 +116,7 @@ def test_the_limits_are_everybodys(monkeypatch, ask):
 def test_a_create_whose_answer_never_ends_is_a_lost_answer():
     with a_server(an_endless_body) as (url, asked):
         with pytest.raises(LostAnswerError):
-            Client(url, "token", BRIEF).create_custom_app({"name": "App"})
+            Client(url, Secret("token"), BRIEF).create_custom_app({"name": "App"})
         assert len(asked) == 1
 
 
@@ -145,9 +146,10 @@ def test_an_installer_that_drips_has_no_time_in_all():
 
 MEMORY = """
 import re, resource, sys
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import EndlessAnswerError, Policy
 from kandji_uploader.kandji.client import Client
-client = Client(sys.argv[1], "token", Policy(tries=1))
+client = Client(sys.argv[1], Secret("token"), Policy(tries=1))
 try:
     client.list_custom_apps()
 except EndlessAnswerError as problem:
@@ -219,14 +221,14 @@ def test_a_list_that_is_always_said_to_go_on_ends(page, told):
     policy = Policy(tries=1, list_time=1)
     with pages(page) as (url, asked):
         with pytest.raises(ApiError, match=told):
-            Client(url, "token", policy).list_custom_apps()
+            Client(url, Secret("token"), policy).list_custom_apps()
         assert len(asked) < 3000
 
 
 def test_an_inventory_that_ignores_the_offset_ends():
     with pages(lambda _: {"data": [row(1), row(2)]}) as (url, asked):
         with pytest.raises(ApiError, match="does not grow"):
-            list(Client(url, "token", Policy(tries=1)).list_applications(limit=2))
+            list(Client(url, Secret("token"), Policy(tries=1)).list_applications(limit=2))
         assert len(asked) == 2
 
 
@@ -239,7 +241,7 @@ def test_waiting_is_told_to_who_waits(tenant):
     from kandji_uploader.kandji.client import tell_to
 
     tell_to(told.append)
-    Client(tenant.url, "token", BRIEF).list_custom_apps()
+    Client(tenant.url, Secret("token"), BRIEF).list_custom_apps()
     assert told == [f"GET library/custom-apps: HTTP 500; trying again in a moment (try {n} of 3)" for n in (2, 3)]
 
 
@@ -278,4 +280,4 @@ def test_a_message_to_slack_comes_once_and_waits_for_its_turn(tenant):
 def test_a_redirect_to_what_is_no_address_is_no_traceback(tenant):
     tenant.faults.add("GET", "**", kind="redirect", location="http://[", nth="every")
     with pytest.raises(KandjiUploaderError, match="redirect"):
-        Client(tenant.url, "token", BRIEF).list_custom_apps()
+        Client(tenant.url, Secret("token"), BRIEF).list_custom_apps()

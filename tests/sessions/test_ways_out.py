@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from kandji_uploader import homebrew
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.http.addresses import CA_VARIABLES, way_out
 from kandji_uploader.http.tries import Policy
@@ -22,7 +23,7 @@ QUICK = Policy(connect_timeout=2, idle_timeout=1, tries=2, first_wait=0.01)
 
 
 def the_tenant(url):
-    return Client(url, "token", QUICK).list_custom_apps()
+    return Client(url, Secret("token"), QUICK).list_custom_apps()
 
 
 def the_cask_api(url):

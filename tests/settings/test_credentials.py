@@ -14,10 +14,10 @@ import keyring
 import pytest
 from keyring.core import init_backend
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials
-from kandji_uploader.settings.credentials import Secret
 
 TOKEN = "0f8fad5b-d9cb-469f-a165-70867728950e"  # made up
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # made up

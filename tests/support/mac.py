@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from kandji_uploader.audit import script as audit
-from kandji_uploader.audit import simulate as audit_check
+from kandji_uploader.audit import simulate
 
 TOOLS = (
     *("bin/sleep", "usr/bin/lsappinfo", "usr/bin/mdfind", "usr/bin/osascript", "usr/bin/sw_vers"),
@@ -129,7 +129,7 @@ class Mac:
 
     def audit(self, script: str, locale: str | None = None) -> Audit:
         """Run a rendered script, once, as the agent would."""
-        text = audit_check.with_prefix(script, self.root)
+        text = simulate.with_prefix(script, self.root)
         assert text is not None
         place = self._prepare(text)
         return self._run([str(ZSH), "-f", str(place)], {"LC_ALL": locale} if locale else {})

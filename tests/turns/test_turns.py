@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.cli import main
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
@@ -99,11 +100,11 @@ def test_waiting_for_a_turn_ends_when_the_work_is_stopped():
             pass
         ended.append(True)
 
-    with interrupts.stopping_others() as stop:
+    with signals.stopping_others() as stop:
         threading.Timer(0.1, stop.set).start()
         in_threads(wait)
     assert ended
-    interrupts.check()  # unset again, and never meant for the main thread
+    signals.check()  # unset again, and never meant for the main thread
 
 
 def test_a_pause_in_another_thread_ends_when_the_work_is_stopped():
@@ -112,10 +113,10 @@ def test_a_pause_in_another_thread_ends_when_the_work_is_stopped():
     def wait():
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            interrupts.pause(15)
+            signals.pause(15)
         took.append(time.monotonic() - began)
 
-    with interrupts.stopping_others() as stop:
+    with signals.stopping_others() as stop:
         threading.Timer(0.1, stop.set).start()
         in_threads(wait)
     assert took[0] < 5
@@ -123,7 +124,7 @@ def test_a_pause_in_another_thread_ends_when_the_work_is_stopped():
 
 def test_where_one_thread_is_told_to_wait_no_other_sends_meanwhile(tenant):
     tenant.faults.add("GET", "blueprints", kind="rate_limit", retry_after=1)
-    client = Client(tenant.url, tenant.token, PATIENT)
+    client = Client(tenant.url, Secret(tenant.token), PATIENT)
 
     def later():
         time.sleep(0.3)
@@ -140,7 +141,7 @@ def test_an_upload_in_another_thread_is_stopped_between_two_blocks(tenant, tmp_p
     tenant.faults.add("POST", "/store", kind="slow", bytes_per_second=1_000_000)
     installer = tmp_path / "a.pkg"
     installer.write_bytes(b"x" * 60_000_000)
-    client = Client(tenant.url, tenant.token, PATIENT)
+    client = Client(tenant.url, Secret(tenant.token), PATIENT)
     ended = []
 
     def upload():
@@ -149,7 +150,7 @@ def test_an_upload_in_another_thread_is_stopped_between_two_blocks(tenant, tmp_p
             client.upload(ticket, installer)
         ended.append(True)
 
-    with interrupts.stopping_others() as stop:
+    with signals.stopping_others() as stop:
         threading.Timer(0.5, stop.set).start()
         in_threads(upload)
     assert ended

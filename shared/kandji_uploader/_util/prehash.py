@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
 from kandji_uploader._util.files import FileIdentity, identity
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class BackgroundDigest:
 
     def _join(self) -> None:
         while self._thread is not None:
-            interrupts.check()
+            signals.check()
             self._thread.join(_LOOK)
             if not self._thread.is_alive():
                 self._thread = None

@@ -16,9 +16,8 @@ import json
 import sys
 import time
 
-from kandji_uploader.audit import conditions
+from kandji_uploader.audit import conditions, simulate
 from kandji_uploader.audit import script as audit
-from kandji_uploader.audit import simulate as audit_check
 from kandji_uploader.errors import AuditScriptError
 
 _KEYS = {
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     values = _values(sys.stdin.buffer.read())
     script = audit.render(values, audit.load_template(arguments.template))
     if arguments.check:
-        for line in audit_check.check(script, values):
+        for line in simulate.check(script, values):
             print(line, file=sys.stderr)
     sys.stdout.buffer.write(script.encode())
     sys.stdout.buffer.flush()

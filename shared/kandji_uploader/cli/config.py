@@ -16,11 +16,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kandji_uploader import settings
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.cli import DONE
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials, showing
-from kandji_uploader.settings.credentials import Secret
 from kandji_uploader.settings.showing import Row
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kandji_uploader import settings
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.cli import DONE, FAILED, USAGE, main
 from kandji_uploader.cli.prompts import Prompts, tell
 from kandji_uploader.errors import AuthenticationError, CredentialError, KandjiUploaderError, SetupError
@@ -32,7 +33,6 @@ from kandji_uploader.kandji.permissions import State
 from kandji_uploader.models import Settings
 from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing
-from kandji_uploader.settings.credentials import Secret
 from kandji_uploader.setup import autopkg_tool, kappa, wizard
 
 _STORES = ("environment", "keychain")

@@ -18,11 +18,10 @@ from kandji_uploader._util import files
 from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import TargetError
-from kandji_uploader.flows import status as fleet_status
+from kandji_uploader.flows import status as status_flow
 from kandji_uploader.flows.publish import Host
 from kandji_uploader.report import text as report
-from kandji_uploader.status import html as fleet_page
-from kandji_uploader.status import summary as fleet
+from kandji_uploader.status import html, summary
 from kandji_uploader.status.models import FleetApp
 
 _TOP = 5
@@ -45,13 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Show it."""
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
-    apps = fleet_status.statuses(arguments.names, host)
-    now = fleet_status.moment_of(host)
+    apps = status_flow.statuses(arguments.names, host)
+    now = status_flow.moment_of(host)
     if arguments.html:
-        _write(arguments.html, fleet_page.render(apps, now))
+        _write(arguments.html, html.render(apps, now))
         console.say(f"wrote {arguments.html}")
     if arguments.json:
-        print(json.dumps(fleet_status.as_json(apps), indent=2, ensure_ascii=False))
+        print(json.dumps(status_flow.as_json(apps), indent=2, ensure_ascii=False))
     else:
         print("\n".join([_table(apps, now), *(line for app in apps for line in _details(app))]))
     return DONE
@@ -81,7 +80,7 @@ def _table(apps: Sequence[FleetApp], now: datetime) -> str:
 
 
 def _first_failing(word: str) -> tuple[int, str]:
-    return (0 if word in fleet.FAILING else 1 if word in fleet.PASSING else 2), word
+    return (0 if word in summary.FAILING else 1 if word in summary.PASSING else 2), word
 
 
 def _details(app: FleetApp) -> list[str]:

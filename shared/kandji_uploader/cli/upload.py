@@ -26,7 +26,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from kandji_uploader import __version__, api
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
 from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
@@ -180,7 +180,7 @@ class UploadBatch:
         # Daemons: one that is stuck in a dead connection does not keep the process from ending.
         work = partial(self._work, waiting, turns, bars=bars)
         threads = [threading.Thread(target=work, daemon=True) for _ in range(turns.workers)]
-        with interrupts.stopping_others(threads) as stop:
+        with signals.stopping_others(threads) as stop:
             try:
                 for thread in threads:
                     thread.start()
@@ -198,7 +198,7 @@ class UploadBatch:
         """Take items until there are none; what ends a thread is told by the main one."""
         try:
             while True:
-                interrupts.check()
+                signals.check()
                 index = waiting.get_nowait()
                 self._one(index, self._console.about(self._items[index].short, bars=bars), turns.of(index))
         except (Empty, KeyboardInterrupt):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kandji_uploader import homebrew
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
 from kandji_uploader.flows import publish as pipeline
@@ -123,7 +123,7 @@ def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult
         InterruptedRunError: SIGINT or SIGTERM.
     """
     try:
-        with interrupts.sigterm_too():
+        with signals.sigterm_too():
             return _run(order, host, progress)
     except KeyboardInterrupt:
         raise InterruptedRunError(
@@ -202,7 +202,7 @@ def _checked(progress: Progress | None) -> Progress:
     """A download in a thread stops between two blocks."""
 
     def told(done: int, total: int) -> None:
-        interrupts.check()
+        signals.check()
         if progress:
             progress(done, total)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kandji_uploader._util.prehash import PartialDigest
+from kandji_uploader._util.secret import Secret
 from kandji_uploader._util.signals import sigterm_too
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
@@ -116,7 +117,7 @@ class Host:
     turn: Turn = field(default_factory=Turn)
     batch: Batch | None = None
     claims: Claims | None = None
-    token: credentials.Secret | None = None
+    token: Secret | None = None
     keys_from: str = "command line"
 
 
@@ -445,7 +446,7 @@ def open_tenant(settings: Settings, host: Host) -> TenantView:
         first_wait=settings.first_wait,
         processing_budget=settings.processing_timeout,
     )
-    tenant = view(settings.api_url, token.reveal(), policy)
+    tenant = view(settings.api_url, token, policy)
     tell_to(host.say)
     tenant.begin_run(host.batch.began if host.batch else None)
     return tenant
@@ -525,14 +526,14 @@ def _check_scripts(plans: Sequence[TargetPlan], host: Host, facts: AppFacts | No
     written = {script for script in written if not audit.read(script).is_memory}
     if not written:
         return
-    from kandji_uploader.audit import simulate as audit_check
+    from kandji_uploader.audit import simulate
 
     for script in written:
         reading = audit.read(script)
         names_app = bool(reading.app_name or reading.bundle_id)
         # A package may bring its app by a script of its own; then the recipe's word for it is all there is.
         known = facts if facts is not None and (facts.apps or (facts.packages and not names_app)) else None
-        for line in audit_check.check(script, reading, known):
+        for line in simulate.check(script, reading, known):
             host.say(line)
 
 

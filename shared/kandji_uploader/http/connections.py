@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
 from kandji_uploader.http import BLOCK
 from kandji_uploader.http.tries import Policy
 
@@ -79,7 +79,7 @@ def _pools(policy: Policy, *, body_timed: bool) -> dict[str, Any]:
             self.sock.settimeout(policy.idle_timeout)
             rest = memoryview(data)
             while rest:
-                interrupts.check()
+                signals.check()
                 rest = rest[self.sock.send(rest[: self.piece]) :]
 
     plain = type("Plain", (Steady, HTTPConnection), {})
@@ -125,7 +125,7 @@ class _Reader(io.RawIOBase):
         Raises:
             TimeoutError: silence (`AnswerTooSlowError`: the time is over).
         """
-        interrupts.check()
+        signals.check()
         if self.until is None:
             return self._raw.readinto(buffer)
         left = self.until - time.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
 from kandji_uploader.errors import NetworkError
 
 Value = TypeVar("Value")
@@ -93,7 +93,7 @@ def with_tries(
             seconds = max(min(problem.wait, policy.retry_after_cap), _pause(policy, number))
             why = str(problem).split(". ", maxsplit=1)[0]
         say(f"{why}; trying again in {spoken(seconds)} (try {number + 1} of {policy.tries})")
-        interrupts.pause(seconds)
+        signals.pause(seconds)
         number += 1
 
 

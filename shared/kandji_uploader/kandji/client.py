@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from kandji_uploader._util.prehash import PartialDigest
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError, StillProcessingError
 from kandji_uploader.http.addresses import safe_address
 from kandji_uploader.http.tries import LostAnswerError, Policy, Say, spoken, with_tries
@@ -129,7 +130,7 @@ class Client:
         policy: see `Policy`.
     """
 
-    def __init__(self, api_url: str, token: str, policy: Policy | None = None) -> None:
+    def __init__(self, api_url: str, token: Secret, policy: Policy | None = None) -> None:
         self._transport = Transport(api_url, token, policy)
         self.policy = self._transport.policy
         self.list_was_cached = False

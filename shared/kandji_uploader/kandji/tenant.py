@@ -6,12 +6,12 @@ long as they may be believed: people work in the console meanwhile, and tokens a
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
 import time
 from dataclasses import replace
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Blueprint, Category, CustomApp
@@ -152,17 +152,17 @@ class TenantView:
                 self._listed = None
 
 
-_views: dict[tuple[str, str], TenantView] = {}
+_views: dict[tuple[str, Secret], TenantView] = {}
 _views_lock = threading.Lock()
 
 
-def view(api_url: str, token: str, policy: Policy) -> TenantView:
+def view(api_url: str, token: Secret, policy: Policy) -> TenantView:
     """The view of a tenant, shared by all runs of this process with that token.
 
     There is one list of a tenant, whatever the policies of its runs, or one would not see what another has written;
     the policy of the latest run holds.
     """
-    key = (api_url, hashlib.sha256(token.encode()).hexdigest())
+    key = (api_url, token)
     with _views_lock:
         known = _views.get(key)
         if known is None:

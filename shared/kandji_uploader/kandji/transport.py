@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import (
     ApiError,
     AuthenticationError,
@@ -30,7 +31,6 @@ from kandji_uploader.http.tries import PassingError, Policy, Say, asked_wait, wi
 from kandji_uploader.kandji.upload import UploadForm
 
 _TOO_MANY, _UNAVAILABLE = 429, 503
-_HIDDEN = "(token)"
 _UNCACHED = {"Cache-Control": "no-cache"}
 """Lists come through caches, and what was just written must be read. Public clients of the service ask so, too."""
 
@@ -43,7 +43,7 @@ class Answer:
         request: method and path, for error texts.
         status: the HTTP status.
         text: the body.
-        token: that must not be shown, though the body may hold it: a script in Kandji can.
+        token: the token of the request. It must not be shown, though the body may hold it: a script in Kandji can.
         request_id: the service's id of the request, None where it sent none.
         cached: whether a cache answered, so that it may be older than what was written since.
         sent: how often the request was sent until it was answered.
@@ -52,7 +52,7 @@ class Answer:
     request: str
     status: int
     text: str
-    token: str = field(default="", repr=False)
+    token: Secret = field(repr=False)
     request_id: str | None = None
     cached: bool = False
     sent: int = 1
@@ -99,7 +99,7 @@ class Answer:
 
     def hidden(self, text: str) -> str:
         """A text of this answer as it may be shown, without the token."""
-        return text.replace(self.token, _HIDDEN) if self.token else text
+        return self.token.hidden_in(text)
 
 
 class Transport:
@@ -107,7 +107,7 @@ class Transport:
 
     Args:
         api_url: `https://HOST`, or `http://` on loopback.
-        token: the bearer token; kept in the authenticator only.
+        token: the bearer token; revealed where the header is made, and nowhere else.
         policy: time-outs and tries.
 
     Attributes:
@@ -118,7 +118,7 @@ class Transport:
         KandjiUploaderError: the token would leave this machine unencrypted.
     """
 
-    def __init__(self, api_url: str, token: str, policy: Policy | None = None) -> None:
+    def __init__(self, api_url: str, token: Secret, policy: Policy | None = None) -> None:
         self.api_url = api_url.rstrip("/")
         if not safe_address(self.api_url):
             raise KandjiUploaderError(f"{self.api_url} is not an https address; the token is sent to those only")
@@ -200,7 +200,7 @@ class Transport:
 
     def wait(self, seconds: float) -> None:
         """Wait; a place of its own so that every pause of the client is found here."""
-        interrupts.pause(seconds)
+        signals.pause(seconds)
 
     def _absolute(self, address: str) -> str:
         """The address in full: a path below `/api/v1/`, or a `next` link, which may be absolute."""
@@ -244,14 +244,14 @@ class BusyError(PassingError):
 class _Bearer:
     """Puts the token on a request, if the request goes to the host that it is for."""
 
-    def __init__(self, token: str, api_url: str) -> None:
+    def __init__(self, token: Secret, api_url: str) -> None:
         self._token = token
         self._origin = origin(api_url)
 
     def __call__(self, request: Any) -> Any:
         if origin(request.url) != self._origin:
             raise KandjiUploaderError("the token is not sent to a host other than the configured one")
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
 
 
@@ -269,9 +269,9 @@ class _Brake:
 
     def wait(self) -> None:
         """Wait until sending is allowed, which may be put off further meanwhile."""
-        interrupts.check()
+        signals.check()
         while (left := self._until - time.monotonic()) > 0:
-            interrupts.pause(left)
+            signals.pause(left)
 
 
 def _checked(answer: Answer) -> Answer:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from kandji_uploader._util import signals as interrupts
+from kandji_uploader._util import signals
 from kandji_uploader.publish.claims import Claims
 
 _LOOK = 0.1
@@ -111,14 +111,14 @@ class _OneOfSeveral(Turn):
     @contextlib.contextmanager
     def entering(self) -> Iterator[None]:
         while self._before is not None and not self._before.wait(_LOOK):
-            interrupts.check()
+            signals.check()
         yield
         self._entered.set()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         while not self._changing.acquire(timeout=_LOOK):
-            interrupts.check()
+            signals.check()
         try:
             yield
         finally:

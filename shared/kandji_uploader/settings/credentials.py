@@ -9,15 +9,15 @@ Where a secret is looked for, in this order (behaviour, part 1):
 
 from __future__ import annotations
 
-import hmac
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import CredentialError, PlaintextError
 from kandji_uploader.models import Settings
 
@@ -42,40 +42,6 @@ _PLAINTEXT = (
     "(token_keystore.keychain: false), or accept it with `token_keystore.allow_plaintext: true`"
 )
 _LOCKED = "the keychain is locked; unlock it (on a Mac with `security unlock-keychain`)"
-
-
-class Secret:
-    """A token or webhook that shows itself to nobody who does not ask.
-
-    It cannot be printed, formatted, copied or pickled by accident, and is compared in constant time.
-
-    Attributes:
-        origin: where it was found, fit to be shown.
-    """
-
-    __slots__ = ("_value", "origin")
-
-    def __init__(self, value: str, origin: str = "") -> None:
-        self._value = value
-        self.origin = origin
-
-    def reveal(self) -> str:
-        """The secret itself, for a request header."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(not shown)"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash(Secret)
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a secret cannot be copied or pickled")
 
 
 def api_token(settings: Settings, environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Secret:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-from kandji_uploader.settings import coercion as kinds
-from kandji_uploader.settings import hosts, schema
+from kandji_uploader.settings import coercion, hosts, schema
 from kandji_uploader.settings.coercion import Choice, Kind, Number
 from kandji_uploader.settings.schema import Key, Table
 
@@ -28,23 +27,23 @@ NAMES = tuple(_ENTRY)
 
 _ONE_LINE = r"[^\u0000-\u001f\u007f]"
 _TEXT: Document = {"type": "string", "pattern": rf"^{_ONE_LINE}*[^\s\u0000-\u001f\u007f]{_ONE_LINE}*$"}
-_NAME: Document = {**_TEXT, "maxLength": kinds.LONGEST_NAME}
+_NAME: Document = {**_TEXT, "maxLength": coercion.LONGEST_NAME}
 _APP: Document = {**_TEXT, "not": {"type": "string", "pattern": r":|^[^/]+/[^/]|^/+$"}}
 
 _OF_KIND: Mapping[Kind, Document] = {
-    kinds.boolean: {"type": "boolean"},
-    kinds.text: _TEXT,
-    kinds.name: _NAME,
-    kinds.app_name: _NAME,
-    kinds.naming: {**_NAME, "pattern": "APPNAME"},
-    kinds.secret_name: {**_NAME, "not": {"type": "string", "pattern": r"=|://|hooks\.slack\.com"}},
-    kinds.enforcement: {"enum": list(kinds.ENFORCEMENTS)},
-    kinds.names: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
-    kinds.app_names: {"anyOf": [{"type": "array", "items": _APP}, _APP]},
-    kinds.macos_version: {"type": "string", "pattern": r"^\s*[0-9]{1,4}(\.[0-9]{1,4}){0,4}\s*$"},
-    kinds.mac_folder: {**_TEXT, "pattern": rf"^\s*/{_ONE_LINE}*$"},
-    kinds.folder: {**_TEXT, "pattern": rf"^\s*[/~]{_ONE_LINE}*$"},
-    kinds.moment: {
+    coercion.boolean: {"type": "boolean"},
+    coercion.text: _TEXT,
+    coercion.name: _NAME,
+    coercion.app_name: _NAME,
+    coercion.naming: {**_NAME, "pattern": "APPNAME"},
+    coercion.secret_name: {**_NAME, "not": {"type": "string", "pattern": r"=|://|hooks\.slack\.com"}},
+    coercion.enforcement: {"enum": list(coercion.ENFORCEMENTS)},
+    coercion.names: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
+    coercion.app_names: {"anyOf": [{"type": "array", "items": _APP}, _APP]},
+    coercion.macos_version: {"type": "string", "pattern": r"^\s*[0-9]{1,4}(\.[0-9]{1,4}){0,4}\s*$"},
+    coercion.mac_folder: {**_TEXT, "pattern": rf"^\s*/{_ONE_LINE}*$"},
+    coercion.folder: {**_TEXT, "pattern": rf"^\s*[/~]{_ONE_LINE}*$"},
+    coercion.moment: {
         "type": "string",
         "pattern": r"^\s*\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{3}(\d{3})?)?)?([Zz]|[+-]\d{2}:\d{2})\s*$",
     },

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kandji_uploader.models import Enforcement
-from kandji_uploader.settings import coercion as kinds
-from kandji_uploader.settings import hosts
+from kandji_uploader.settings import coercion, hosts
 from kandji_uploader.settings.coercion import LONGEST_DELAY, Kind
 
 
@@ -47,7 +46,7 @@ class Key:
         return self.config or self.recipe or ""
 
 
-_DAYS = kinds.whole(0, LONGEST_DELAY, "days")
+_DAYS = coercion.whole(0, LONGEST_DELAY, "days")
 
 API_URL = Key(
     "api_url",
@@ -58,7 +57,7 @@ API_URL = Key(
 )
 TOKEN_NAME = Key(
     "token_name",
-    kinds.secret_name,
+    coercion.secret_name,
     "The name (never the value) of the API token in the environment or keychain.",
     config="kandji.token_name",
     spellings=("iru.token_name",),
@@ -66,7 +65,7 @@ TOKEN_NAME = Key(
 )
 DEFAULT_ENFORCEMENT = Key(
     "default_enforcement",
-    kinds.enforcement,
+    coercion.enforcement,
     "How a new app is enforced where nothing else says so.",
     config="li_enforcement.type",
     default=Enforcement.AUDIT_ENFORCE,
@@ -89,13 +88,13 @@ TEST_DELAY = Key(
 )
 NAMING = Key(
     "new_app_naming",
-    kinds.naming,
+    coercion.naming,
     "The name of a new app where none is given, with APPNAME replaced; by default it ends in who made it.",
     config="zz_defaults.new_app_naming",
 )
 UNZIP_LOCATION = Key(
     "unzip_location",
-    kinds.mac_folder,
+    coercion.mac_folder,
     "Where a .zip is unpacked on the Mac.",
     config="zz_defaults.unzip_location",
     recipe="unzip_location",
@@ -104,35 +103,35 @@ UNZIP_LOCATION = Key(
 
 SLACK = Key(
     "slack_enabled",
-    kinds.boolean,
+    coercion.boolean,
     "Post a Slack message after a run that changed something or failed.",
     config="slack.enabled",
     default=False,
 )
 WEBHOOK_NAME = Key(
     "webhook_name",
-    kinds.secret_name,
+    coercion.secret_name,
     "The name (never the value) of the Slack webhook in the environment or keychain.",
     config="slack.webhook_name",
     default="SLACK_TOKEN",
 )
 ENVIRONMENT = Key(
     "keystore_environment",
-    kinds.boolean,
+    coercion.boolean,
     "Look the secrets up in the environment.",
     config="token_keystore.environment",
     default=True,
 )
 USE_RECIPE_MAP = Key(
     "use_recipe_map",
-    kinds.boolean,
+    coercion.boolean,
     "Read recipe_map.yaml (AutoPkg only).",
     config="use_recipe_map",
     default=False,
 )
 USE_PACKAGE_MAP = Key(
     "use_package_map",
-    kinds.boolean,
+    coercion.boolean,
     "Read package_map.yaml.",
     config="use_package_map",
     default=False,
@@ -140,7 +139,7 @@ USE_PACKAGE_MAP = Key(
 
 DRY_RUN = Key(
     "dry_run",
-    kinds.boolean,
+    coercion.boolean,
     "Show what would be done and change nothing.",
     config="zz_defaults.dry_run",
     recipe="dry_run",
@@ -148,7 +147,7 @@ DRY_RUN = Key(
 )
 STATE_FOLDER = Key(
     "state_folder",
-    kinds.folder,
+    coercion.folder,
     "The folder of the journal, the caches and the log; by default the platform's for a user's state.",
     config="state_folder",
 )
@@ -164,14 +163,14 @@ CONFIG_KEYS = (
     ENVIRONMENT,
     Key(
         "keystore_keychain",
-        kinds.boolean,
+        coercion.boolean,
         "Look the secrets up in the keychain.",
         config="token_keystore.keychain",
         default=False,
     ),
     Key(
         "keystore_plaintext",
-        kinds.boolean,
+        coercion.boolean,
         "Use a keyring that keeps secrets as plain text (keyrings.alt); refused otherwise.",
         config="token_keystore.allow_plaintext",
         default=False,
@@ -180,7 +179,7 @@ CONFIG_KEYS = (
     USE_PACKAGE_MAP,
     Key(
         "auto_create_app",
-        kinds.boolean,
+        coercion.boolean,
         "Create a Custom App where none matches.",
         config="zz_defaults.auto_create_app",
         spellings=("zz_defaults.auto_create_new_app",),
@@ -189,7 +188,7 @@ CONFIG_KEYS = (
     DRY_RUN,
     Key(
         "dynamic_lookup",
-        kinds.boolean,
+        coercion.boolean,
         "Where no name matches, look for an app whose installer's file name is similar.",
         config="zz_defaults.dynamic_lookup",
         spellings=("zz_defaults.dynamic_lookup_fallback",),
@@ -198,14 +197,14 @@ CONFIG_KEYS = (
     NAMING,
     Key(
         "prod.default_category",
-        kinds.name,
+        coercion.name,
         "The Self Service category of prod apps that were given none.",
         config="zz_defaults.self_service_category",
         default="Apps",
     ),
     Key(
         "test.default_category",
-        kinds.name,
+        coercion.name,
         "The Self Service category of test apps that were given none.",
         config="zz_defaults.test_self_service_category",
         default="Utilities",
@@ -213,14 +212,14 @@ CONFIG_KEYS = (
     UNZIP_LOCATION,
     Key(
         "audit_template",
-        kinds.text,
+        coercion.text,
         "The path of an audit script template of your own.",
         config="audit_template",
         is_file=True,
     ),
     Key(
         "replace_audit_script",
-        kinds.boolean,
+        coercion.boolean,
         "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",
         config="replace_audit_script",
         recipe="replace_audit_script",
@@ -229,49 +228,49 @@ CONFIG_KEYS = (
     STATE_FOLDER,
     Key(
         "processing_timeout",
-        kinds.number(1, 86400, "seconds"),
+        coercion.number(1, 86400, "seconds"),
         "Seconds to wait while Kandji still processes an upload.",
         config="processing_timeout",
         default=300.0,
     ),
     Key(
         "connect_timeout",
-        kinds.number(0.1, 600, "seconds"),
+        coercion.number(0.1, 600, "seconds"),
         "Seconds to wait for a connection.",
         config="network.connect_timeout",
         default=15.0,
     ),
     Key(
         "idle_timeout",
-        kinds.number(0.1, 3600, "seconds"),
+        coercion.number(0.1, 3600, "seconds"),
         "Seconds without a byte before a transfer is given up; a slow one that moves may take its time.",
         config="network.idle_timeout",
         default=60.0,
     ),
     Key(
         "tries",
-        kinds.whole(1, 20, "tries"),
+        coercion.whole(1, 20, "tries"),
         "How often a request that is safe to repeat is sent at the most.",
         config="network.tries",
         default=5,
     ),
     Key(
         "first_wait",
-        kinds.number(0.01, 60, "seconds"),
+        coercion.number(0.01, 60, "seconds"),
         "Seconds before the second try; each further wait is twice as long.",
         config="network.first_wait",
         default=0.5,
     ),
     Key(
         "settle_time",
-        kinds.number(0, 300, "seconds"),
+        coercion.number(0, 300, "seconds"),
         "Seconds to wait after a create or update, before it is looked whether another machine did the same just then.",
         config="network.settle_time",
         default=3.0,
     ),
     Key(
         "arch",
-        kinds.choice("arm64", "x86_64"),
+        coercion.choice("arm64", "x86_64"),
         "Which variation of a Homebrew cask is meant.",
         config="arch",
         default="arm64",
@@ -287,15 +286,15 @@ def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
         return Key(f"{stage}.{field}", kind, f"{purpose} ({stage} app)", recipe=path, is_file=is_file)
 
     return (
-        key("name", kinds.app_name, "The Custom App's name.", name),
-        key("category", kinds.name, "The Self Service category; a new app is then in Self Service.", category),
-        key("preinstall_script", kinds.text, "The path of a preinstall script.", is_file=True),
-        key("postinstall_script", kinds.text, "The path of a postinstall script.", is_file=True),
-        key("restart", kinds.boolean, "Restart the Mac after the install."),
-        key("active", kinds.boolean, "Whether the app is active."),
-        key("recommended", kinds.boolean, "Show the app as recommended in Self Service."),
-        key("blueprints", kinds.names, "Blueprints that the app is added to; it is removed from none."),
-        key("enforcement_deadline", kinds.moment, "When the audit script enforces, in place of a delay."),
+        key("name", coercion.app_name, "The Custom App's name.", name),
+        key("category", coercion.name, "The Self Service category; a new app is then in Self Service.", category),
+        key("preinstall_script", coercion.text, "The path of a preinstall script.", is_file=True),
+        key("postinstall_script", coercion.text, "The path of a postinstall script.", is_file=True),
+        key("restart", coercion.boolean, "Restart the Mac after the install."),
+        key("active", coercion.boolean, "Whether the app is active."),
+        key("recommended", coercion.boolean, "Show the app as recommended in Self Service."),
+        key("blueprints", coercion.names, "Blueprints that the app is added to; it is removed from none."),
+        key("enforcement_deadline", coercion.moment, "When the audit script enforces, in place of a delay."),
     )
 
 
@@ -304,25 +303,25 @@ _PROD, _TEST = _stage_keys("prod", "prod_name", "ss_category"), _stage_keys("tes
 PROMOTION = (
     Key(
         "promotion.after_days",
-        kinds.number(0, LONGEST_DELAY, "days"),
+        coercion.number(0, LONGEST_DELAY, "days"),
         "Days in the test app before a version moves to the prod app.",
         recipe="custom_app.promotion.after_days",
     ),
     Key(
         "promotion.min_pass",
-        kinds.whole(1, 1_000_000, "Macs"),
+        coercion.whole(1, 1_000_000, "Macs"),
         "Macs that must report PASS first.",
         recipe="custom_app.promotion.min_pass",
     ),
     Key(
         "promotion.max_error_percent",
-        kinds.number(0, 100, "per cent"),
+        coercion.number(0, 100, "per cent"),
         "How many of the Macs may be in ERROR.",
         recipe="custom_app.promotion.max_error_percent",
     ),
     Key(
         "promotion.require_status",
-        kinds.boolean,
+        coercion.boolean,
         "Hold where the status of the Macs cannot be read; any rule about the Macs asks for it, too.",
         recipe="custom_app.promotion.require_status",
     ),
@@ -334,31 +333,31 @@ RECIPE_KEYS = (
     *PROMOTION,
     Key(
         "pin_version",
-        kinds.text,
+        coercion.text,
         "The highest version that is published.",
         recipe="custom_app.pin_version",
     ),
     Key(
         "blocking_applications",
-        kinds.app_names,
+        coercion.app_names,
         "The apps that a user is asked to quit before an upgrade, in place of the app itself.",
         recipe="custom_app.blocking_applications",
     ),
     Key(
         "minimum_os_version",
-        kinds.macos_version,
+        coercion.macos_version,
         "The lowest macOS that the audit script asks for an install or upgrade.",
         recipe="custom_app.minimum_os_version",
     ),
     Key(
         "enforcement_type",
-        kinds.enforcement,
+        coercion.enforcement,
         "How a new app is enforced.",
         recipe="enforcement_type",
     ),
     Key(
         "create_new",
-        kinds.boolean,
+        coercion.boolean,
         "Always create a new app, even where one of that name exists.",
         recipe="create_new",
         default=False,
@@ -366,14 +365,14 @@ RECIPE_KEYS = (
     ),
     Key(
         "allow_downgrade",
-        kinds.boolean,
+        coercion.boolean,
         "Publish a version lower than the one in Kandji.",
         recipe="allow_downgrade",
         default=False,
     ),
     Key(
         "urgent",
-        kinds.text,
+        coercion.text,
         "Why versions go to the test and the prod app at once, without a soak; take it out again afterwards.",
         recipe="urgent",
     ),

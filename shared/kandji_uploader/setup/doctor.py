@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kandji_uploader import settings
 from kandji_uploader._util import children, dependencies
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import (
     AuthenticationError,
     CredentialError,
@@ -135,7 +136,7 @@ def _tenant(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("token", Severity.PROBLEM, str(problem))
         return
     try:
-        transport = Transport(settings.api_url, token.reveal(), wizard.PATIENCE)
+        transport = Transport(settings.api_url, token, wizard.PATIENCE)
         transport.request("GET", "library/custom-apps")
         yield Check("token", Severity.OK, f"{settings.token_name} is accepted; found in the {token.origin}")
         yield from _clock(transport.clock_skew)
@@ -158,7 +159,7 @@ def _clock(skew: float | None) -> Iterator[Check]:
     yield Check("clock", Severity.PROBLEM, text)
 
 
-def _permissions(settings: Settings, token: credentials.Secret) -> Check:
+def _permissions(settings: Settings, token: Secret) -> Check:
     states = list(wizard.check_token(settings.api_url, token))
     missing = [permission for permission, state in states if state is State.MISSING]
     if missing:

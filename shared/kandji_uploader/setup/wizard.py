@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kandji_uploader import installer, settings
 from kandji_uploader._util import files
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import ApiError, CredentialError, InstallerError, NetworkError, SettingsError, SetupError
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import permissions
@@ -23,7 +24,6 @@ from kandji_uploader.models import Settings
 from kandji_uploader.publish.targets import RecipeFacts, identifiers
 from kandji_uploader.report import slack
 from kandji_uploader.settings import credentials, hosts, writing
-from kandji_uploader.settings.credentials import Secret
 
 PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=2, longest_wait=2.0, retry_after_cap=10)
 """Somebody is waiting for the answer."""
@@ -152,7 +152,7 @@ def check_address(api_url: str) -> None:
         NetworkError: nobody answers there.
         ApiError: somebody else does.
     """
-    permissions.reach(Transport(api_url, "no-token-yet", PATIENCE))
+    permissions.reach(Transport(api_url, Secret("no-token-yet"), PATIENCE))
 
 
 def check_token(api_url: str, token: Secret) -> Iterator[tuple[Permission, State]]:
@@ -162,7 +162,7 @@ def check_token(api_url: str, token: Secret) -> Iterator[tuple[Permission, State
         AuthenticationError: the token is not accepted.
         NetworkError: the service was not reached.
     """
-    transport = Transport(api_url, token.reveal(), PATIENCE)
+    transport = Transport(api_url, token, PATIENCE)
     for permission in permissions.ALL:
         yield permission, permissions.check(transport, permission)
 
