@@ -752,19 +752,20 @@ list_blocking() {
 
 # Sets RUNNING to what lsappinfo calls the running copies of an app; empty where it does not run. Argument: its path.
 list_running() {
-    RUNNING=($($LSAPPINFO find bundlepath="$1" 2>/dev/null))
+    ask $TOOL_SECONDS $LSAPPINFO find bundlepath="$1"
+    RUNNING=(${=OUTPUT})
     RUNNING=(${RUNNING:#(\[|NULL|\])})
 }
 
 # Whether an app runs in the foreground; sets DISPLAY_NAME and RUNNING. Argument: its path.
 in_foreground() {
-    local copy kind name
+    local copy
     list_running "$1"
     for copy in $RUNNING; do
-        kind=$($LSAPPINFO info "$copy" -only ApplicationType 2>/dev/null)
-        [[ $kind == *'"ApplicationType"="Foreground"'* ]] || continue
-        name=$($LSAPPINFO info "$copy" -only LSDisplayName 2>/dev/null)
-        if [[ $name == (#b)*'"LSDisplayName"="'([^$'\n']##)\"* ]]; then
+        ask $TOOL_SECONDS $LSAPPINFO info "$copy" -only ApplicationType
+        [[ $OUTPUT == *'"ApplicationType"="Foreground"'* ]] || continue
+        ask $TOOL_SECONDS $LSAPPINFO info "$copy" -only LSDisplayName
+        if [[ $OUTPUT == (#b)*'"LSDisplayName"="'([^$'\n']##)\"* ]]; then
             DISPLAY_NAME=$match[1]
         else
             DISPLAY_NAME=${1:t:r}

@@ -265,9 +265,12 @@ def test_the_largest_info_plist_that_is_read_is_of_one_mebibyte(mac: Mac):
         assert mac.audit(SCRIPT).code == code
 
 
-@pytest.mark.parametrize("tool", ["usr/bin/mdfind", "usr/bin/find", "usr/libexec/PlistBuddy", "usr/sbin/pkgutil"])
+@pytest.mark.parametrize(
+    "tool", ["usr/bin/mdfind", "usr/bin/find", "usr/libexec/PlistBuddy", "usr/sbin/pkgutil", "usr/bin/lsappinfo"]
+)
 def test_a_tool_that_does_not_end_is_ended(any_mac: Mac, tool: str):
-    any_mac.app(FOO, ID, "90.0")
+    any_mac.app(FOO, ID, "89.0" if tool.endswith("lsappinfo") else "90.0")
+    any_mac.now = CREATED + 1
     place = any_mac.root / tool
     place.unlink()
     beat = any_mac.root / "beat"

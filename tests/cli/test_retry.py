@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,10 +10,12 @@ import resource
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from kandji_uploader.cli.console import Console
 from kandji_uploader.flows import publish
 from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.kandji import tenant as views
@@ -249,3 +252,36 @@ def test_output_that_cannot_be_written_is_no_traceback_and_stops_no_publish(hous
         silent = subprocess.run([*COMMAND, "-p", other, "-n", "Other"], env=house.environ, stderr=nowhere, check=False)
         assert silent.returncode == 0
     assert house.names() == ["Other", "Widget"]
+
+
+def test_the_progress_of_an_upload_that_cannot_be_shown_stops_no_publish(house):
+    """The lines of it alone: what is said before it has found the disk with room."""
+    console = Console()
+    with Path("/dev/full").open("w") as nowhere, contextlib.redirect_stderr(nowhere):
+        told = console.transfer("upload of Widget.pkg")
+        told(0, 100)
+        told(50, 100)
+        told(100, 100)
+
+
+def test_ctrl_c_among_several_that_are_owed_gives_one_account(house, failed):
+    names = ("Other", "Third")
+    for name in names:
+        house.tenant.faults.add("POST", "library/custom-apps", kind="status", code=403)
+        house.run("-p", house.widget(name=name, bundle_id=f"com.example.{name}"), "-n", name)
+    assert len(owed(house)) == 3
+    failed.again()
+    running = []
+
+    def interrupt():
+        running[0].send_signal(signal.SIGINT)
+        time.sleep(0.5)
+
+    house.tenant.faults.add("POST", "library/custom-apps", kind="call", nth=2, do=interrupt)
+    running.append(house.start("retry"))
+    _, stderr = running[0].communicate(timeout=60)
+    assert running[0].returncode == 130
+    account = stderr[stderr.index("interrupted; run again") :]
+    assert "done: Widget 1.0 (create)\n" in account
+    assert "under way: Other" in account
+    assert "not begun: Third" in account

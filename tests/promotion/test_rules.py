@@ -223,6 +223,16 @@ def test_clocks_that_differ_by_minutes_are_taken_as_they_are() -> None:
     assert weigh(record("PASS", NOW + 600)) == (1, 0, 0)
 
 
+def test_a_mac_that_has_asked_for_the_version_in_vain_is_in_error() -> None:
+    """Its audit passes, since it waits before it asks again."""
+    log = (
+        "Installed version '1.0' less than required version '1.1'\n"
+        "Waiting until 2026-01-02 00:00:00 UTC: version '1.1' was asked for 3 times, and 'Firefox' still lacks it"
+    )
+    assert weigh(record("PASS", NOW - 60, log)) == (0, 1, 0)
+    assert weigh(record("PASS", NOW - 2 * DAY, log)) == (0, 0, 1)
+
+
 def test_an_audit_whose_deadline_is_not_due_is_no_pass() -> None:
     log = (
         "\u2022 Update is due at 2026-02-20\n\u2022 Will verify 'Firefox.app' running at least version '1.1' in 4 days"

@@ -910,6 +910,15 @@ def test_a_prod_app_with_a_namesake_is_a_conflict(world: World) -> None:
     assert world.prod(world.publish("1.0")).action is Action.CONFLICT
 
 
+def test_a_namesake_of_the_prod_app_that_is_about_to_be_deleted_is_no_conflict(world: World) -> None:
+    """Another machine may have made it at the same moment; it deletes that."""
+    soaked(world)
+    twins = [world.tenant.seed(PROD, content=b"x") for _ in range(2)]
+    gone = {"kind": "call", "do": lambda: world.tenant.remove(twins[1]["id"])}
+    world.tenant.faults.add("GET", "library/custom-apps", nth=2, **gone)
+    assert world.prod(world.publish("1.0")).action is not Action.CONFLICT
+
+
 # Settings
 
 

@@ -80,6 +80,15 @@ def test_an_interrupted_cask_ends_the_cycle(tmp_path):
     assert publish.tried == ["a"]
 
 
+def test_an_interrupted_cycle_is_what_the_status_tells_of(tmp_path):
+    publish = publisher(b=InterruptedRunError("stopped in mid upload"))
+    with pytest.raises(InterruptedRunError):
+        schedule.run_cycle(Cron(tmp_path, ("a", "b", "c")), publish, print, tmp_path)
+    noted = schedule.last_cycle(tmp_path)
+    assert {cask: noted.actions[cask] for cask in ("b", "c")} == {"b": "interrupted", "c": "not begun"}
+    assert sorted(noted.actions) == ["a", "b", "c"]
+
+
 class Hours(schedule.StopFlag):
     """Does not wait, but notes how long it was asked to; `then` is called after each wait."""
 

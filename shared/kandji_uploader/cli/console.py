@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 
 from kandji_uploader.cli import log
 from kandji_uploader.cli.progress import Progress
@@ -28,20 +29,35 @@ class _Screen:
     def write(self, text: str) -> None:
         """Write whole lines, below the bar if there is one."""
         self.end_bar()
-        try:
+        with _outlasting_a_full_disk():
             sys.stderr.write(text)
             sys.stderr.flush()
-        except OSError as problem:
-            if problem.errno != errno.ENOSPC:
-                raise
-            # A full disk behind `2>FILE` does not stop a publish in the middle; the rest is for the log only.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+    def draw(self, bar: Progress, done: int, total: int) -> None:
+        """Show how far a transfer is."""
+        self.bar = bar
+        with _outlasting_a_full_disk():
+            bar(done, total)
+        if done == total:
+            self.end_bar()
 
     def end_bar(self) -> None:
         """End the bar's line."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        bar, self.bar = self.bar, None
+        if bar is not None:
+            with _outlasting_a_full_disk():
+                bar.close()
+
+
+@contextmanager
+def _outlasting_a_full_disk() -> Iterator[None]:
+    """A full disk behind `2>FILE` does not stop a publish in the middle; the rest is for the log only."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Console:
@@ -98,13 +114,7 @@ class Console:
         nowhere = io.StringIO() if self._quiet else None
         bar = Progress(visible(what), nowhere, plain=not self._bars)
 
-        def told(done: int, total: int) -> None:
-            self._screen.bar = bar
-            bar(done, total)
-            if done == total:
-                self._screen.end_bar()
-
-        return told
+        return partial(self._screen.draw, bar)
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from kandji_uploader.cli import DONE, FAILED
@@ -49,10 +49,20 @@ def run(arguments: argparse.Namespace) -> int:
     owed = retry.chosen(store.owed(), arguments.names)
     if not owed:
         console.say("nothing is owed")
-    results = [_one(entry, partial(retry.run, entry, store, host, dry=arguments.dry), console) for entry in owed]
-    done = [result for result in results if result is not None]
-    if done or arguments.json:
-        tell(done, console, as_json=arguments.json)
+    done: list[RunResult] = []
+    left = list(owed)
+    try:
+        while left:
+            result = _one(left[0], partial(retry.run, left[0], store, host, dry=arguments.dry), console)
+            done += [result] if result is not None else []
+            left.pop(0)
+    except InterruptedRunError as stopped:
+        if len(owed) == 1:
+            raise
+        raise _account(owed, left, done, str(stopped)) from None
+    finally:
+        if done or arguments.json:
+            tell(done, console, as_json=arguments.json)
     return DONE if len(done) == len(owed) and not any(result.failed for result in done) else FAILED
 
 
@@ -66,3 +76,10 @@ def _one(entry: Owed, again: Callable[[], RunResult], console: Console) -> RunRe
     except KandjiUploaderError as problem:
         console.fail(str(problem))
         return None
+
+
+def _account(owed: Sequence[Owed], left: Sequence[Owed], done: Sequence[RunResult], said: str) -> InterruptedRunError:
+    """What is done, was under way (the first of `left`) or was not begun when the command was interrupted."""
+    actions = {result.source: result.outcomes[0].action.value for result in done if result.outcomes}
+    ended = {entry.title: actions.get(entry.path, "failed") for entry in owed[: len(owed) - len(left)]}
+    return InterruptedRunError.among(ended, {left[0].title: said}, [entry.title for entry in left[1:]])

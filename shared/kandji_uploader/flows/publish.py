@@ -305,6 +305,10 @@ def promote(
 
     test, prod = targets
     step = candidates.step(prod, test, context, at_once=at_once, force=force)
+    if len(step.plan.candidates) > 1 and not context.settings.dry_run:
+        installer = step.plan_input.installer
+        look_again((step.plan,), installer, context.tenant, context.store, _settle_time(context.settings), host.say)
+        step = candidates.step(prod, test, context, at_once=at_once, force=force)
     found = with_scope(step.plan, step.plan_input, context)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""

@@ -110,11 +110,14 @@ def weigh(records: Iterable[StatusRecord], release: str, since: float, now: floa
 
 
 def _evidence(record: StatusRecord, release: str, since: float, now: float) -> int:
-    """1 for a PASS that counts, -1 for an ERROR that counts, 0 for anything else."""
+    """1 for a PASS that counts, -1 for an ERROR that counts, 0 for anything else.
+
+    A Mac that has asked for the version in vain, and waits (`fleet.WAITING`), is in error, whatever the service says.
+    """
     mac = fleet.read(record)
     if mac.reported_at is None or not since < mac.reported_at.timestamp() <= now + CLOCK_TOLERANCE:
         return 0
-    if mac.status in fleet.FAILING:
+    if mac.status in fleet.FAILING or mac.status == fleet.WAITING:
         return -1
     if mac.status not in fleet.PASSING or any(said in record.last_audit_log for said in _NOBODY_LOOKED):
         return 0

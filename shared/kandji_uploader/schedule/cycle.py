@@ -101,7 +101,11 @@ def run_cycle(
         try:
             action, error = _one(cask, publish)
         except InterruptedRunError as stopped:
-            raise InterruptedRunError.among(actions, {cask: str(stopped)}, cron.casks[number + 1 :]) from None
+            left = cron.casks[number + 1 :]
+            if state_folder is not None:
+                unfinished = {cask: "interrupted", **dict.fromkeys(left, "not begun")}
+                _note(Cycle(started, now(), {**actions, **unfinished}, errors), state_folder, say)
+            raise InterruptedRunError.among(actions, {cask: str(stopped)}, left) from None
         actions[cask] = action
         if action == "failed":
             errors[cask] = error
