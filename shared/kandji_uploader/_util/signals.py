@@ -11,22 +11,45 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 
 
+@dataclass
+class Stop:
+    """The signal that ends a run.
+
+    Attributes:
+        signal: SIGTERM once it has come; otherwise SIGINT, which Python itself turns into KeyboardInterrupt.
+    """
+
+    signal: signal.Signals = signal.SIGINT
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the number of the signal, as shells count: 130 or 143."""
+        return 128 + self.signal
+
+    def terminate(self, _number: int, _frame: FrameType | None) -> None:
+        """The handler of SIGTERM."""
+        self.signal = signal.SIGTERM
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def sigterm_too() -> Iterator[None]:
-    """While it lasts, SIGTERM raises KeyboardInterrupt: drafts are removed, and what was not done is told.
+def sigterm_as_ctrl_c() -> Iterator[Stop]:
+    """While it lasts, SIGTERM raises KeyboardInterrupt: drafts are removed, and the run tells what was not done.
 
     Nothing is changed outside of the main thread, or where the caller handles SIGTERM or ignores it.
     """
+    stop = Stop()
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
+        yield stop
         return
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, stop.terminate)
     try:
-        yield
+        yield stop
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -61,7 +84,3 @@ def pause(seconds: float) -> None:
     else:
         _stopping.wait(seconds)
         check()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

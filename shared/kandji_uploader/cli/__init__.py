@@ -24,8 +24,8 @@ from pathlib import Path
 from types import ModuleType
 
 from kandji_uploader import __version__
+from kandji_uploader._util.signals import sigterm_as_ctrl_c
 from kandji_uploader.cli import log, root
-from kandji_uploader.cli.stopping import sigterm_as_ctrl_c
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, StateError
 from kandji_uploader.report.text import visible
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             known = isinstance(stopped, InterruptedRunError)
             _tell(str(stopped) if known else "stopped; nothing was being changed")
-            return stop.code
+            return stop.exit_code
         except BrokenPipeError:
             # The reader of our output has closed it. Python would complain once more when it flushes at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

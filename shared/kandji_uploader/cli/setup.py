@@ -29,7 +29,7 @@ from kandji_uploader.cli import DONE, FAILED, USAGE, main
 from kandji_uploader.cli.prompts import Prompts, tell
 from kandji_uploader.errors import AuthenticationError, CredentialError, KandjiUploaderError, SetupError
 from kandji_uploader.flows.publish import Host, Request, open_tenant, settle_early
-from kandji_uploader.kandji.permissions import State
+from kandji_uploader.kandji.probe import State
 from kandji_uploader.models import Settings
 from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing

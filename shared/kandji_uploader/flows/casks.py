@@ -123,7 +123,7 @@ def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult
         InterruptedRunError: SIGINT or SIGTERM.
     """
     try:
-        with signals.sigterm_too():
+        with signals.sigterm_as_ctrl_c():
             return _run(order, host, progress)
     except KeyboardInterrupt:
         raise InterruptedRunError(

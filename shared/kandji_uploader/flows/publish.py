@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader._util.secret import Secret
-from kandji_uploader._util.signals import sigterm_too
+from kandji_uploader._util.signals import sigterm_as_ctrl_c
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError
 from kandji_uploader.http.addresses import is_loopback
@@ -137,7 +137,7 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
     host = host or Host()
     source = source or OnDisk(request.path, request.given, host.warn)
     try:
-        with sigterm_too():
+        with sigterm_as_ctrl_c():
             return _run(request, source, host)
     except KeyboardInterrupt:
         raise InterruptedRunError(

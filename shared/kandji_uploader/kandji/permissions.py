@@ -1,35 +1,13 @@
-"""What an API token may do, found out without changing anything in the tenant.
-
-Kandji has no request that tells a token's permissions, so each is tried with a request that cannot do anything:
-
-- lists are read;
-- requests about a single thing name the nil UUID, which no thing has: 404 where it is allowed, 403 where not;
-- a create and an upload ticket are asked for without any field, though some are required: 400 where it is allowed. If
-  a service gave a ticket all the same, nothing would come of it: no Custom App would name the upload.
-
-That works because the service looks at the permission before it looks at anything else (401, then 403, then 400 and
-404); an answer that fits none of these says nothing, and is told as such.
-"""
+"""The permissions of an API token: the one table of their names, as Kandji's token settings show them."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from enum import Enum
 
-from kandji_uploader.errors import ApiError, AuthenticationError, MissingPermissionError
-from kandji_uploader.kandji.transport import Answer, Transport
-
-_NOBODY = "00000000-0000-0000-0000-000000000000"
-_LISTED = (200,)
-_REFUSED = (400, 404)
-
-
-class State(str, Enum):
-    """Whether the token has a permission."""
-
-    GRANTED = "granted"
-    MISSING = "missing"
-    UNKNOWN = "unknown"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+LISTED = (200,)
+REFUSED = (400, 404)
 
 
 @dataclass(frozen=True)
@@ -40,9 +18,10 @@ class Permission:
         name: its name.
         purpose: what it is needed for.
         always: whether nothing can be published without it.
-        method: of the request that tells.
-        address: of that request.
-        granted: the statuses of its answer that say that it is there.
+        method: of the request that needs it.
+        address: of that request; the nil UUID stands for any id.
+        granted: the statuses by which the answer to that request, sent with the nil UUID and without any field, tells
+            that the permission is there; see `probe`.
     """
 
     name: str
@@ -53,95 +32,72 @@ class Permission:
     granted: tuple[int, ...]
 
 
-ALL = (
-    Permission("List Custom Apps", "to read the Custom Apps", True, "GET", "library/custom-apps", _LISTED),
-    Permission("Get Custom App", "to read the Custom Apps", True, "GET", f"library/custom-apps/{_NOBODY}", _REFUSED),
-    Permission("Create Custom App", "to publish", True, "POST", "library/custom-apps", _REFUSED),
-    Permission("Update Custom App", "to publish", True, "PATCH", f"library/custom-apps/{_NOBODY}", _REFUSED),
-    Permission("Upload Custom App", "to publish", True, "POST", "library/custom-apps/upload", _REFUSED),
+PROBED = (
+    Permission("List Custom Apps", "to read the Custom Apps", True, "GET", "library/custom-apps", LISTED),
+    Permission("Get Custom App", "to read the Custom Apps", True, "GET", f"library/custom-apps/{NOBODY}", REFUSED),
+    Permission("Create Custom App", "to publish", True, "POST", "library/custom-apps", REFUSED),
+    Permission("Update Custom App", "to publish", True, "PATCH", f"library/custom-apps/{NOBODY}", REFUSED),
+    Permission("Upload Custom App", "to publish", True, "POST", "library/custom-apps/upload", REFUSED),
     Permission(
         "Delete Custom App",
         "only for an app made at the same moment as another machine's, or with wrong bytes",
         False,
         "DELETE",
-        f"library/custom-apps/{_NOBODY}",
-        _REFUSED,
+        f"library/custom-apps/{NOBODY}",
+        REFUSED,
     ),
     Permission(
-        "List Self Service Categories", "only for Self Service", False, "GET", "self-service/categories", _LISTED
+        "List Self Service Categories", "only for Self Service", False, "GET", "self-service/categories", LISTED
     ),
-    Permission("List Blueprints", "only for the `blueprints` key", False, "GET", "blueprints", _LISTED),
+    Permission("List Blueprints", "only for the `blueprints` key", False, "GET", "blueprints", LISTED),
     Permission(
         "List Library Items",
         "only for the `blueprints` key",
         False,
         "GET",
-        f"blueprints/{_NOBODY}/list-library-items",
-        _REFUSED,
+        f"blueprints/{NOBODY}/list-library-items",
+        REFUSED,
     ),
     Permission(
         "Assign Library Item",
         "only for the `blueprints` key",
         False,
         "POST",
-        f"blueprints/{_NOBODY}/assign-library-item",
-        _REFUSED,
+        f"blueprints/{NOBODY}/assign-library-item",
+        REFUSED,
     ),
     Permission(
         "Get Library Item Activity",
         "to see that two machines changed an app at the same moment",
         False,
         "GET",
-        f"library/library-items/{_NOBODY}/activity",
-        _REFUSED,
+        f"library/library-items/{NOBODY}/activity",
+        REFUSED,
     ),
     Permission(
         "Get Library Item Statuses",
         "only for promotion and `status`",
         False,
         "GET",
-        f"library/library-items/{_NOBODY}/status",
-        _REFUSED,
+        f"library/library-items/{NOBODY}/status",
+        REFUSED,
     ),
 )
-"""In the order in which they matter."""
+"""Those that a token is probed for, in the order in which they matter."""
+
+_UNPROBED = (
+    Permission("Get Blueprint", "", False, "GET", f"blueprints/{NOBODY}", REFUSED),
+    Permission("Remove Library Item", "", False, "POST", f"blueprints/{NOBODY}/remove-library-item", REFUSED),
+    Permission("Applications", "", False, "GET", "prism/apps", LISTED),
+)
+"""Those of requests that no publish needs."""
 
 
-def check(transport: Transport, permission: Permission) -> State:
-    """Whether the token of a transport has a permission.
-
-    Raises:
-        AuthenticationError: the token is not accepted at all.
-        NetworkError: the service was not reached.
-    """
-    try:
-        answer = transport.request(permission.method, permission.address, repeat=permission.method == "GET")
-    except MissingPermissionError:
-        return State.MISSING
-    except AuthenticationError:
-        raise
-    except ApiError:
-        return State.UNKNOWN
-    return State.GRANTED if answer.status in permission.granted else State.UNKNOWN
-
-
-def reach(transport: Transport) -> None:
-    """Find out that it is Kandji's API that answers at an address; the transport's token may be a made-up one.
-
-    Raises:
-        NetworkError: nobody answers.
-        ApiError: somebody else answers.
-    """
-    try:
-        answer: Answer = transport.request("GET", "library/custom-apps")
-    except (AuthenticationError, MissingPermissionError) as refused:
-        if refused.body.lstrip()[:1] == "<":
-            raise _not_the_api(refused.request, refused.status, refused.body) from None
-        return
-    if answer.status not in _LISTED or answer.is_page:
-        raise _not_the_api(answer.request, answer.status, answer.hidden(answer.text))
-
-
-def _not_the_api(request: str, status: int | None, body: str) -> ApiError:
-    advice = "this is not how Kandji's API answers. Check the API URL, and whether a proxy is in between"
-    return ApiError(request, status, advice, body=body)
+def needed_for(request: str) -> str:
+    """The name of the permission for a request such as `POST library/custom-apps`; the request itself if not known."""
+    method, _, path = request.partition(" ")
+    for permission in (*PROBED, *_UNPROBED):
+        pattern = re.escape(permission.address).replace(re.escape(NOBODY), "[^/]+")
+        if method == permission.method and re.fullmatch(pattern, path):
+            return permission.name
+    return request

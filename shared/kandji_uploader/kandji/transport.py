@@ -28,6 +28,7 @@ from kandji_uploader.errors import (
 from kandji_uploader.http.addresses import origin, safe_address
 from kandji_uploader.http.session import Session
 from kandji_uploader.http.tries import PassingError, Policy, Say, asked_wait, with_tries
+from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.upload import UploadForm
 
 _TOO_MANY, _UNAVAILABLE = 429, 503
@@ -283,40 +284,13 @@ def _checked(answer: Answer) -> Answer:
         )
     if answer.status == 403:  # noqa: PLR2004
         raise answer.error(
-            f"the API token lacks the permission {permission_for(answer.request)!r}. "
+            f"the API token lacks the permission {permissions.needed_for(answer.request)!r}. "
             "Add it to the token in Kandji under Settings > Access",
             MissingPermissionError,
         )
     if 300 <= answer.status < 400:  # noqa: PLR2004
         raise answer.error("a redirect, which is never followed. Check the API URL (kandji.api_url)")
     return answer
-
-
-_PERMISSIONS = (
-    ("GET", "self-service/categories", "List Self Service Categories"),
-    ("POST", "library/custom-apps/upload", "Upload Custom App"),
-    ("POST", "library/custom-apps", "Create Custom App"),
-    ("PATCH", "library/custom-apps/", "Update Custom App"),
-    ("DELETE", "library/custom-apps/", "Delete Custom App"),
-    ("GET", "library/custom-apps/", "Get Custom App"),
-    ("GET", "library/custom-apps", "List Custom Apps"),
-    ("GET", "library/library-items/*/activity", "Get Library Item Activity"),
-    ("GET", "library/library-items/", "Get Library Item Statuses"),
-    ("POST", "blueprints/", "Assign Library Item"),
-    ("GET", "blueprints/*/list-library-items", "List Library Items"),
-    ("GET", "blueprints/", "Get Blueprint"),
-    ("GET", "blueprints", "List Blueprints"),
-    ("GET", "prism/", "Applications"),
-)
-
-
-def permission_for(request: str) -> str:
-    """The name that Kandji's token settings give the permission for a request such as `POST library/custom-apps`."""
-    method, _, path = request.partition(" ")
-    for known, start, permission in _PERMISSIONS:
-        if method == known and re.match(re.escape(start).replace(r"\*", "[^/]+"), path):
-            return permission
-    return request
 
 
 def _skew(headers: Mapping[str, str], now: float, known: float | None) -> float | None:

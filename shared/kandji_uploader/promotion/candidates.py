@@ -6,7 +6,6 @@ only where a rule asks for it and the release has soaked, or is about to be repl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import DigestCache
 from kandji_uploader.status import summary as fleet
 
-_SUFFIX = re.compile(r"_[0-9a-f]{8}(?=\.[^.]*$|$)")
 _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
 """What nobody needs a message of: it was promoted (which is told anyway), or waiting is all there is to do."""
 
@@ -47,7 +45,7 @@ class StoredRelease(NotReadAhead):
     @property
     def path(self) -> Path:
         """What the file was called when it was uploaded."""
-        return Path(_SUFFIX.sub("", self.release.file_key.rsplit("/", 1)[-1]))
+        return Path(matching.stored_name(self.release.file_key.rsplit("/", 1)[-1]))
 
     @property
     def size(self) -> int:
@@ -348,7 +346,7 @@ def _bare(context: RunContext) -> PlanInput:
 
 
 def _named(app: CustomApp) -> Installer:
-    return Installer(_SUFFIX.sub("", app.file_name), InstallType.PACKAGE, 0)
+    return Installer(matching.stored_name(app.file_name), InstallType.PACKAGE, 0)
 
 
 def _kind(release: Release) -> Installer:
@@ -356,7 +354,7 @@ def _kind(release: Release) -> Installer:
 
 
 def _meant(target: Target, context: RunContext, file_name: str = "") -> matching.Match:
-    plan_input = replace(_bare(context), installer=Installer(_SUFFIX.sub("", file_name), InstallType.PACKAGE, 0))
+    plan_input = replace(_bare(context), installer=Installer(matching.stored_name(file_name), InstallType.PACKAGE, 0))
     if plan.needs_categories((target,), plan_input.tenant, plan_input.settings):
         plan_input = replace(plan_input, tenant=replace(plan_input.tenant, categories=context.tenant.categories()))
     return plan.find(target, plan_input)

@@ -33,7 +33,7 @@ from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.upload import Progress
 from kandji_uploader.models import Action, CustomApp, Outcome
 from kandji_uploader.publish import one_app
-from kandji_uploader.publish.plan import Installer, TargetPlan, audit_is_foreign, resolve_blueprint
+from kandji_uploader.publish.plan import Installer, TargetPlan, audit_is_foreign, resolve_blueprint, same_value
 from kandji_uploader.state import Created, JournalEntry, StateStore
 
 _LOOKS = 4
@@ -700,9 +700,7 @@ def _holds(before: CustomApp, live: CustomApp, name: str, value: str | bool) -> 
     told = getattr(live, name)
     if told is None:
         return live.updated_at != before.updated_at
-    if isinstance(told, str) and isinstance(value, str):
-        return told.replace("\r\n", "\n").strip() == value.replace("\r\n", "\n").strip()
-    return bool(told == value)
+    return same_value(told, value)
 
 
 def _confirm(

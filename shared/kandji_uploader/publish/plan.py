@@ -565,14 +565,17 @@ def _extras(target: Target) -> dict[str, str | bool]:
 def _differs(live: str | bool | None, wanted: str | bool, *, unknown: bool) -> bool:
     """Whether a field is to be sent.
 
-    The service may trim a script's end and write its line ends otherwise. What the service does not tell (None)
-    counts as `unknown` says: alone it is no reason to write, but it goes along with another change.
+    A field that the service does not tell (None) counts as `unknown` says: alone it is no reason to write, but it
+    goes along with another change.
     """
-    if live is None:
-        return unknown
-    if isinstance(live, str) and isinstance(wanted, str):
-        return live.replace("\r\n", "\n").strip() != wanted.replace("\r\n", "\n").strip()
-    return live != wanted
+    return unknown if live is None else not same_value(live, wanted)
+
+
+def same_value(live: str | bool, sent: str | bool) -> bool:
+    """Whether a field of the live app is as it was sent; the service may trim texts and write their line ends anew."""
+    if isinstance(live, str) and isinstance(sent, str):
+        return live.replace("\r\n", "\n").strip() == sent.replace("\r\n", "\n").strip()
+    return live == sent
 
 
 def _category(target: Target, categories: Sequence[Category]) -> tuple[Category, tuple[str, ...]]:

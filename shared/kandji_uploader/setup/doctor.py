@@ -26,7 +26,7 @@ from kandji_uploader.errors import (
     SettingsError,
     ToolMissingError,
 )
-from kandji_uploader.kandji.permissions import State
+from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials

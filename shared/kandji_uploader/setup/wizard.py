@@ -16,8 +16,9 @@ from kandji_uploader._util import files
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import ApiError, CredentialError, InstallerError, NetworkError, SettingsError, SetupError
 from kandji_uploader.http.tries import Policy
-from kandji_uploader.kandji import permissions
-from kandji_uploader.kandji.permissions import Permission, State
+from kandji_uploader.kandji import permissions, probe
+from kandji_uploader.kandji.permissions import Permission
+from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
@@ -152,7 +153,7 @@ def check_address(api_url: str) -> None:
         NetworkError: nobody answers there.
         ApiError: somebody else does.
     """
-    permissions.reach(Transport(api_url, Secret("no-token-yet"), PATIENCE))
+    probe.reach(Transport(api_url, Secret("no-token-yet"), PATIENCE))
 
 
 def check_token(api_url: str, token: Secret) -> Iterator[tuple[Permission, State]]:
@@ -163,8 +164,8 @@ def check_token(api_url: str, token: Secret) -> Iterator[tuple[Permission, State
         NetworkError: the service was not reached.
     """
     transport = Transport(api_url, token, PATIENCE)
-    for permission in permissions.ALL:
-        yield permission, permissions.check(transport, permission)
+    for permission in permissions.PROBED:
+        yield permission, probe.check(transport, permission)
 
 
 def find_token(settings: Settings, environ: Mapping[str, str]) -> Secret | None:
