@@ -33,7 +33,7 @@ from kandji_uploader.report import text as report
 if TYPE_CHECKING:
     from kandji_uploader.flows.casks import Order
     from kandji_uploader.flows.promote import Rules
-    from kandji_uploader.status.models import FleetApp
+    from kandji_uploader.status.models import AppStatus
 
 __all__ = [
     "Action",
@@ -307,7 +307,7 @@ def status(
     keys_from: str = _CALL,
     batch: Batch | None = None,
     host: Host | None = None,
-) -> tuple[FleetApp, ...]:
+) -> tuple[AppStatus, ...]:
     """What the Macs say of Custom Apps, with figures; as `kandji-uploader status`. Arguments as for `process_pkg`.
 
     Args:

@@ -141,7 +141,7 @@ class Signature:
         timestamp: when Apple's timestamp authority saw it, in ISO 8601 and UTC; None where it did not.
         notarized: whether a notarization ticket is stapled to it, is signed by Apple, and names this very file.
         of: whose signature this is: `package` or `app`; None where nothing was looked at.
-        why: what is broken, or why nothing was looked at; "" otherwise.
+        why: the defect, or why nothing was looked at; "" otherwise.
         verified: what was verified, a few words each.
         not_verified: what was not, likewise.
     """
@@ -189,7 +189,7 @@ class AppFacts:
         size: bytes.
         ambiguous: paths of the candidates where two apps have an equal claim; then app_name, bundle_id and
             version are None.
-        warnings: what is odd about the file, one sentence each.
+        warnings: about the file, one sentence each.
         signature: who signed it; None where it was not asked for.
     """
 
@@ -310,7 +310,7 @@ class Settings:
         config_folder: where config.yaml and the maps are.
         state_folder: where journals, caches, the log and downloads are; safe to delete.
         origins: per setting (its key path), where its value came from.
-        warnings: what is accepted but odd, one sentence each.
+        warnings: about settings that are accepted but odd, one sentence each.
     """
 
     api_url: str

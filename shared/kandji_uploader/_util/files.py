@@ -95,7 +95,7 @@ def behind_link(path: Path) -> Path:
 
 
 def told(path: Path) -> str:
-    """A file as an error text calls it when it cannot be written: with what is behind a link, and where to edit it."""
+    """A file as an error text calls it when it cannot be written: with the file behind a link, and where to edit it."""
     if not path.is_symlink():
         return str(path)
     return f"{path} is a link to {os.path.realpath(path)}, which is to be edited where it comes from: it"
@@ -110,7 +110,7 @@ def _mode(path: Path) -> int | None:
 
 
 def move_into(old: Path, new: Path) -> None:
-    """Move what is in a folder into another one, but for what is there already; processes take turns.
+    """Move the files of a folder into another one, but for those that it has already; processes take turns.
 
     What cannot be moved (another file system, a folder that may not be written) is copied. A folder that cannot be
     read counts as empty.

@@ -50,7 +50,7 @@ def distinct(names: Iterable[str]) -> tuple[str, ...]:
 def usable_apps(
     listed: list[object], problem: Callable[[object], str] = app_problem
 ) -> tuple[tuple[str, ...] | None, dict[str, str]]:
-    """The names of a pkginfo's list that can be used, and what is wrong with each of the others.
+    """The names of a pkginfo's list that can be used, and the error in each of the others.
 
     A list of which nothing can be used says nothing (None), and not that nothing blocks.
     """

@@ -1,4 +1,4 @@
-"""The audit script of a Custom App: rendered from a template, and read back from what is live in Kandji.
+"""The audit script of a Custom App: rendered from a template, and read back from the script that is live in Kandji.
 
 The Kandji agent runs the script as root on every Mac in scope. What an installer or a recipe calls itself is data
 there: every value stands at the top of the script as one quoted literal on one line, from which zsh reads exactly the

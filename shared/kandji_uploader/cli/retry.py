@@ -79,7 +79,7 @@ def _one(entry: Owed, again: Callable[[], RunResult], console: Console) -> RunRe
 
 
 def _account(owed: Sequence[Owed], left: Sequence[Owed], done: Sequence[RunResult], said: str) -> InterruptedRunError:
-    """What is done, was under way (the first of `left`) or was not begun when the command was interrupted."""
+    """The publishes that were done, under way (the first of `left`) or not begun when the command was interrupted."""
     actions = {result.source: result.outcomes[0].action.value for result in done if result.outcomes}
     ended = {entry.title: actions.get(entry.path, "failed") for entry in owed[: len(owed) - len(left)]}
     return InterruptedRunError.among(ended, {left[0].title: said}, [entry.title for entry in left[1:]])

@@ -22,7 +22,7 @@ from kandji_uploader.flows import status as status_flow
 from kandji_uploader.flows.publish import Host
 from kandji_uploader.report import text as report
 from kandji_uploader.status import html, summary
-from kandji_uploader.status.models import FleetApp
+from kandji_uploader.status.models import AppStatus
 
 _TOP = 5
 
@@ -63,7 +63,7 @@ def _write(path: Path, page: str) -> None:
         raise TargetError(f"{path}: cannot be written ({problem.strerror}); choose another place") from None
 
 
-def _table(apps: Sequence[FleetApp], now: datetime) -> str:
+def _table(apps: Sequence[AppStatus], now: datetime) -> str:
     words = sorted({word for app in apps for word in app.figures.statuses}, key=_first_failing)
     rows = [
         [
@@ -83,7 +83,7 @@ def _first_failing(word: str) -> tuple[int, str]:
     return (0 if word in summary.FAILING else 1 if word in summary.PASSING else 2), word
 
 
-def _details(app: FleetApp) -> list[str]:
+def _details(app: AppStatus) -> list[str]:
     """Versions, reasons and ages of one app, where there are any."""
     parts = (
         ("installed", app.figures.versions),

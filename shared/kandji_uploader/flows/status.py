@@ -15,10 +15,10 @@ from kandji_uploader.publish import plan
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary as fleet
-from kandji_uploader.status.models import FleetApp
+from kandji_uploader.status.models import AppStatus
 
 
-def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None = None) -> tuple[FleetApp, ...]:
+def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None = None) -> tuple[AppStatus, ...]:
     """The apps of these names, each with its figures.
 
     Args:
@@ -50,11 +50,11 @@ def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
     return [(name, None)]
 
 
-def _of(app: CustomApp, stage: Stage | None, settings: Settings, host: Host) -> FleetApp:
+def _of(app: CustomApp, stage: Stage | None, settings: Settings, host: Host) -> AppStatus:
     tenant = pipeline.open_tenant(settings, host)
     remembered = store_of(settings).remembered()
     release = candidates.live_release(app, plan.ledger(app, remembered), host.now())
-    return FleetApp(
+    return AppStatus(
         name=app.name,
         figures=fleet.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
         stage=stage,
@@ -68,7 +68,7 @@ def moment_of(host: Host) -> datetime:
     return datetime.fromtimestamp(host.now(), timezone.utc)
 
 
-def as_json(apps: Sequence[FleetApp]) -> list[object]:
+def as_json(apps: Sequence[AppStatus]) -> list[object]:
     """The figures for machines; times in ISO 8601."""
     return [_plain(asdict(app)) for app in apps]
 

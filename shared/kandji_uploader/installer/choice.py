@@ -78,7 +78,7 @@ class Candidate:
         return (self.record.install_path or "").startswith("/Applications/")
 
     def with_info(self, info: BundleInfo | None) -> Candidate:
-        """What is known, completed by its Info.plist; None where that could not be read."""
+        """The known facts, completed by its Info.plist; None where that could not be read."""
         if info is None:
             return replace(self, read=True)
         record = replace(

@@ -1,4 +1,4 @@
-"""The type of an installer by its content, and a clear word for what is none."""
+"""The type of an installer by its content, and a clear word for other files."""
 
 from __future__ import annotations
 

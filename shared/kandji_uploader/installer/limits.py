@@ -59,7 +59,7 @@ class MalformedError(Exception):
 
     Attributes:
         place: what part of the installer, such as `TOC` or `Payload of Foo.pkg`; "" for the file as a whole.
-        reason: what is wrong with it.
+        reason: the defect.
     """
 
     def __init__(self, place: str, reason: str) -> None:

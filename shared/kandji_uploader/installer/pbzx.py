@@ -1,6 +1,6 @@
 """The payload compression of Apple's newer tools: independent chunks, each an .xz stream or stored as it is.
 
-A chunk that lies wholly in what is skipped is jumped over, not decoded.
+A chunk that lies wholly in a skipped part is jumped over, not decoded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kandji_uploader.installer.streams import Decoded, Stream
 MAGIC = b"pbzx"
 _START = struct.Struct(">4sQ")
 _CHUNK = struct.Struct(">QQ")
-_SLACK = 1 << 20  # what is stored can be a little larger than what it decodes to
+_SLACK = 1 << 20  # stored data can be a little larger than what it decodes to
 
 
 class Pbzx:

@@ -15,7 +15,7 @@ from enum import Enum
 from kandji_uploader._util import version
 from kandji_uploader.models import Promotion
 from kandji_uploader.publish.releases import Health, Release, above_pin, compare_known, ended, order, taken_back
-from kandji_uploader.status import summary as fleet
+from kandji_uploader.status import summary
 from kandji_uploader.status.models import StatusRecord
 
 DAY = 86_400.0
@@ -112,16 +112,16 @@ def weigh(records: Iterable[StatusRecord], release: str, since: float, now: floa
 def _evidence(record: StatusRecord, release: str, since: float, now: float) -> int:
     """1 for a PASS that counts, -1 for an ERROR that counts, 0 for anything else.
 
-    A Mac that has asked for the version in vain, and waits (`fleet.WAITING`), is in error, whatever the service says.
+    A Mac that has asked for the version in vain, and waits (`summary.WAITING`), is in error, whatever the service says.
     """
-    mac = fleet.read(record)
+    mac = summary.read(record)
     if mac.reported_at is None or not since < mac.reported_at.timestamp() <= now + CLOCK_TOLERANCE:
         return 0
-    if mac.status in fleet.FAILING or mac.status == fleet.WAITING:
+    if mac.status in summary.FAILING or mac.status == summary.WAITING:
         return -1
-    if mac.status not in fleet.PASSING or any(said in record.last_audit_log for said in _NOBODY_LOOKED):
+    if mac.status not in summary.PASSING or any(said in record.last_audit_log for said in _NOBODY_LOOKED):
         return 0
-    if mac.version == fleet.NOT_INSTALLED:
+    if mac.version == summary.NOT_INSTALLED:
         return 0
     return 0 if mac.version and release and version.compare(mac.version, release) < 0 else 1
 

@@ -1,6 +1,7 @@
 """What each setting takes, and how the strings of the AutoPkg command line become it.
 
-Each function here takes what was found and returns the value that holds, or raises `UnfitError` with what is accepted.
+Each function here takes the value that was found and returns the value that holds, or raises `UnfitError`, which says
+what it accepts.
 `-k` and `AUTOPKG_*` can give strings only, and our YAML reader leaves all but plain whole numbers and `true`/`false`
 as text, so every kind reads text.
 """

@@ -47,8 +47,7 @@ def find_file(folder: Path, stem: str) -> Path | None:
     """The file `stem.yaml`, `stem.yml` or `stem.json` of a folder; None where there is none.
 
     Raises:
-        SettingsError: there is more than one. Reading one of them and passing over the other would surprise whoever
-            edits the other.
+        SettingsError: there is more than one. Only one could be read, and a person who edits the other would wonder.
     """
     try:
         if folder.exists() and not folder.is_dir():

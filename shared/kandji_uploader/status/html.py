@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from kandji_uploader.status.models import FleetApp, FleetFigures, MacState
+from kandji_uploader.status.models import AppStatus, MacState, StatusFigures
 
 # The colour of a status; any other gets `other`. Reading order of bars, too.
 _CLASSES = {
@@ -45,7 +45,7 @@ _TOP = 5
 _HEADINGS = ("Mac", "App", "Blueprint", "Status", "Version", "Last report", "Reason")
 
 
-def render(apps: Sequence[FleetApp], now: datetime) -> str:
+def render(apps: Sequence[AppStatus], now: datetime) -> str:
     """The page.
 
     Args:
@@ -75,7 +75,7 @@ def render(apps: Sequence[FleetApp], now: datetime) -> str:
     )
 
 
-def _header(apps: Sequence[FleetApp], now: datetime) -> str:
+def _header(apps: Sequence[AppStatus], now: datetime) -> str:
     moment = now.astimezone(timezone.utc)
     hatch = (
         '<svg class="defs" aria-hidden="true"><defs><pattern id="hatch" width="10" height="10" '
@@ -88,7 +88,7 @@ def _header(apps: Sequence[FleetApp], now: datetime) -> str:
     )
 
 
-def _card(app: FleetApp, now: datetime) -> str:
+def _card(app: AppStatus, now: datetime) -> str:
     figures = app.figures
     name = _isolated(app.name)
     if app.link.startswith("https://"):
@@ -109,7 +109,7 @@ def _card(app: FleetApp, now: datetime) -> str:
     return '<section class="card">\n{}\n</section>\n'.format("\n".join(parts))
 
 
-def _bar(figures: FleetFigures) -> str:
+def _bar(figures: StatusFigures) -> str:
     """One segment per status, as wide as its share; a small one is still seen."""
     said = ", ".join(f"{count} {_printable(status)}" for status, count in _in_order(figures.statuses)) or "no Macs"
     widths = [max(count / figures.macs * _BAR, _NARROWEST) for _, count in _in_order(figures.statuses)]
@@ -129,7 +129,7 @@ def _bar(figures: FleetFigures) -> str:
     )
 
 
-def _legend(figures: FleetFigures) -> str:
+def _legend(figures: StatusFigures) -> str:
     items = "".join(
         f'<li><span class="dot {_kind(status)}"></span>{_isolated(status)} <span class="number">{count} '
         f'<span class="soft">{_escaped(_percent(count, figures.macs))}</span></span></li>'
@@ -150,11 +150,11 @@ def _fact(title: str, counts: Mapping[str, int], note: str = "", *, wide: bool =
     return f"<div{' class=wide' if wide else ''}><h4>{title}</h4><ul>{''.join(lines)}</ul>{said}</div>"
 
 
-def _newest(figures: FleetFigures, now: datetime) -> str:
+def _newest(figures: StatusFigures, now: datetime) -> str:
     return f"newest: {_ago(figures.newest_report, now)}" if figures.newest_report else ""
 
 
-def _table(apps: Sequence[FleetApp], rows: Sequence[str]) -> str:
+def _table(apps: Sequence[AppStatus], rows: Sequence[str]) -> str:
     if not rows:
         return ""
     left_out = sum(app.figures.unlisted for app in apps)
@@ -179,7 +179,7 @@ def _table(apps: Sequence[FleetApp], rows: Sequence[str]) -> str:
     )
 
 
-def _row(number: int, app: FleetApp, mac: MacState, now: datetime) -> str:
+def _row(number: int, app: AppStatus, mac: MacState, now: datetime) -> str:
     reported = mac.reported_at
     key = f"{max(0, int((now - reported).total_seconds()))}" if reported else ""
     moment = f'<time datetime="{reported.isoformat()}">{_ago(reported, now)}</time>' if reported else "never"
@@ -199,7 +199,7 @@ def _options(pairs: Iterable[tuple[str, str]]) -> str:
     return "".join(f'<option value="{_attribute(value)}">{_escaped(text)}</option>' for value, text in pairs)
 
 
-def _called(app: FleetApp) -> str:
+def _called(app: AppStatus) -> str:
     return f"{app.name} ({app.stage.value})" if app.stage else app.name
 
 

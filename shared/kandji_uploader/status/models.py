@@ -58,7 +58,7 @@ class MacState:
 
 
 @dataclass(frozen=True)
-class FleetFigures:
+class StatusFigures:
     """One Library Item over all Macs in its scope. Counts are Macs; mappings are ordered, the highest count first.
 
     Attributes:
@@ -67,7 +67,7 @@ class FleetFigures:
         versions: Macs per installed version (or `not installed`) where the audit log tells.
         blueprints: Macs per Blueprint.
         reasons: Macs per reason of failure.
-        ages: Macs per age of their last report, in the order of `fleet.AGES`.
+        ages: Macs per age of their last report, in the order of `summary.AGES`.
         newest_report: the latest report of any Mac; None where none ever reported.
         oldest_report: the oldest last report of any Mac.
         listed: single Macs, those in trouble first; at most as many as was asked for.
@@ -87,7 +87,7 @@ class FleetFigures:
 
 
 @dataclass(frozen=True)
-class FleetApp:
+class AppStatus:
     """A Custom App with its figures, as a report shows it.
 
     Attributes:
@@ -99,7 +99,7 @@ class FleetApp:
     """
 
     name: str
-    figures: FleetFigures
+    figures: StatusFigures
     stage: Stage | None = None
     version: str = ""
     link: str = ""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 
-from kandji_uploader.status.models import FleetFigures, MacState, StatusRecord
+from kandji_uploader.status.models import MacState, StatusFigures, StatusRecord
 
 AGES = {
     "within a day": timedelta(days=1),
@@ -63,7 +63,7 @@ _PARTICULAR = (
 )
 
 
-def summarise(statuses: Iterable[StatusRecord], now: datetime, listed: int = LISTED) -> FleetFigures:
+def summarise(statuses: Iterable[StatusRecord], now: datetime, listed: int = LISTED) -> StatusFigures:
     """Figures of one Library Item, in one pass and bounded memory.
 
     Args:
@@ -106,9 +106,9 @@ class _Tally:
         if len(place) < self._listed:
             place.append(mac)
 
-    def figures(self) -> FleetFigures:
+    def figures(self) -> StatusFigures:
         shown = tuple(mac for place in self._kept for mac in place)[: self._listed]
-        return FleetFigures(
+        return StatusFigures(
             macs=self._macs,
             statuses=_ordered(self._statuses),
             versions=_ordered(self._versions),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from kandji_uploader.models import Stage
-from kandji_uploader.status.models import FleetApp, StatusRecord
+from kandji_uploader.status.models import AppStatus, StatusRecord
 from kandji_uploader.status.summary import summarise
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
@@ -77,19 +77,19 @@ def mixed(macs: int, error_every: int = 11) -> Iterator[StatusRecord]:
             yield record(number)
 
 
-def apps() -> list[FleetApp]:
+def apps() -> list[AppStatus]:
     """What a page of a few apps shows."""
     link = "https://accuhive.kandji.io/library/custom-apps/4e44ed2d-5be8-4647-b63b-92d52d3d8864"
     healthy = (record(number) for number in range(48))
     return [
-        FleetApp("Google Drive", summarise(mixed(412), NOW), Stage.PROD, "90.0", link),
-        FleetApp("Google Drive (Test)", summarise(mixed(9, 4), NOW), Stage.TEST, "91.0", link),
-        FleetApp("Firefox", summarise(healthy, NOW), Stage.PROD, "148.0", link),
-        FleetApp("Zoom Workplace", summarise((), NOW), Stage.PROD, "6.4.1"),
+        AppStatus("Google Drive", summarise(mixed(412), NOW), Stage.PROD, "90.0", link),
+        AppStatus("Google Drive (Test)", summarise(mixed(9, 4), NOW), Stage.TEST, "91.0", link),
+        AppStatus("Firefox", summarise(healthy, NOW), Stage.PROD, "148.0", link),
+        AppStatus("Zoom Workplace", summarise((), NOW), Stage.PROD, "6.4.1"),
     ]
 
 
-def hostile() -> list[FleetApp]:
+def hostile() -> list[AppStatus]:
     """Everything that others choose, chosen badly."""
     records = [
         record(
@@ -102,4 +102,4 @@ def hostile() -> list[FleetApp]:
         )
         for number, name in enumerate(HOSTILE)
     ]
-    return [FleetApp(name, summarise(records, NOW), Stage.TEST, name, f"javascript:{name}") for name in HOSTILE[:2]]
+    return [AppStatus(name, summarise(records, NOW), Stage.TEST, name, f"javascript:{name}") for name in HOSTILE[:2]]

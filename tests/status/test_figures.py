@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kandji_uploader.status.models import FleetFigures, StatusRecord
+from kandji_uploader.status.models import StatusFigures, StatusRecord
 from kandji_uploader.status.summary import AGES, NO_REASON, NOT_INSTALLED, OTHERS, moment, summarise
-from tests.fleet.fleets import FAILURES, NOW, audit, mixed, record
+from tests.status.samples import FAILURES, NOW, audit, mixed, record
 
 
 def figures(*records, **further):
@@ -24,7 +24,7 @@ def reason(log="", audit_log=""):
 
 
 def test_no_macs():
-    assert summarise((), NOW) == FleetFigures(ages=dict.fromkeys(AGES, 0))
+    assert summarise((), NOW) == StatusFigures(ages=dict.fromkeys(AGES, 0))
 
 
 def test_macs_are_counted_by_status_whatever_the_service_calls_it():

@@ -10,14 +10,14 @@ import pytest
 
 from kandji_uploader.models import Stage
 from kandji_uploader.status.html import render
-from kandji_uploader.status.models import FleetApp
+from kandji_uploader.status.models import AppStatus
 from kandji_uploader.status.summary import summarise
-from tests.fleet.conftest import requested
-from tests.fleet.fleets import HOSTILE, NOW, apps, hostile, mixed, record
+from tests.status.conftest import requested
+from tests.status.samples import HOSTILE, NOW, apps, hostile, mixed, record
 
 
 def app(*records, name="Google Drive", **further):
-    return FleetApp(name, summarise(records, NOW), Stage.PROD, "90.0", **further)
+    return AppStatus(name, summarise(records, NOW), Stage.PROD, "90.0", **further)
 
 
 def visible(driver):
