@@ -16,7 +16,7 @@ from kandji_uploader import homebrew
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError
 from kandji_uploader.http.session import Session
-from kandji_uploader.http.tries import EndlessAnswerError, LostAnswerError, PassingError, Policy, with_tries
+from kandji_uploader.http.tries import EndlessAnswerError, LostAnswerError, Policy, RetryableError, with_tries
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.report import slack
@@ -260,7 +260,7 @@ def test_what_was_surely_not_done_is_tried_again():
     def attempt():
         tries.append(1)
         if len(tries) < 3:
-            raise PassingError("not reached")
+            raise RetryableError("not reached")
         return "done"
 
     tries = []

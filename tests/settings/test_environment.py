@@ -60,14 +60,14 @@ def test_token_name_from_the_environment(house, variable):
     ["KANDJI_UPLOADER_DIR", "KPKG_LOCAL_DIR", "KPKG_CONFIG_DIR", "IRUPKG_LOCAL_DIR", "IRUPKG_CONFIG_DIR"],
 )
 def test_folder_is_named_by_a_variable(tmp_path, variable):
-    assert settings.folder({variable: str(tmp_path), "HOME": "/home/x"}) == tmp_path
+    assert settings.config_folder({variable: str(tmp_path), "HOME": "/home/x"}) == tmp_path
 
 
 def test_our_own_variable_for_the_folder_wins(tmp_path):
     environ = {"KPKG_LOCAL_DIR": "/elsewhere", "KANDJI_UPLOADER_DIR": str(tmp_path)}
-    assert settings.folder(environ) == tmp_path
-    assert settings.folder({"KANDJI_UPLOADER_DIR": "relative"}) == Path.cwd() / "relative"
-    assert settings.folder({"KANDJI_UPLOADER_DIR": "~/x"}) == Path.home() / "x"
+    assert settings.config_folder(environ) == tmp_path
+    assert settings.config_folder({"KANDJI_UPLOADER_DIR": "relative"}) == Path.cwd() / "relative"
+    assert settings.config_folder({"KANDJI_UPLOADER_DIR": "~/x"}) == Path.home() / "x"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_our_own_variable_for_the_folder_wins(tmp_path):
     ],
 )
 def test_folder_is_the_platform_s_otherwise(platform, environ, folder):
-    assert settings.folder({"HOME": "/Users/x", **environ}, platform) == Path(folder)
+    assert settings.config_folder({"HOME": "/Users/x", **environ}, platform) == Path(folder)
 
 
 def test_config_of_the_named_folder_is_read(house):

@@ -26,13 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell each finding as soon as there is one."""
-    findings = []
-    for finding in doctor.examine(os.environ):
-        findings.append(finding)
+    """Tell each check as soon as there is one."""
+    checks = []
+    for check in doctor.examine(os.environ):
+        checks.append(check)
         if not arguments.json:
-            print(visible(f"{finding.health.value:8} {finding.subject:17} {finding.text}"), flush=True)
+            print(visible(f"{check.severity.value:8} {check.subject:17} {check.text}"), flush=True)
     if arguments.json:
-        rows = [{"subject": each.subject, "health": each.health.value, "text": each.text} for each in findings]
+        rows = [{"subject": each.subject, "health": each.severity.value, "text": each.text} for each in checks]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
-    return FAILED if any(each.health is Severity.PROBLEM for each in findings) else DONE
+    return FAILED if any(each.severity is Severity.PROBLEM for each in checks) else DONE

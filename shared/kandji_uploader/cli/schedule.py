@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the word says; 1 where a cask of a cycle failed."""
-    folder = settings.folder()
+    folder = settings.config_folder()
     if arguments.word == "add":
         return _add(folder, arguments)
     if arguments.word == "remove":

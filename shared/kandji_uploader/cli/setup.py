@@ -92,7 +92,7 @@ class Wizard:
 
     arguments: argparse.Namespace
     prompts: Prompts
-    folder: Path = field(default_factory=settings.folder)
+    folder: Path = field(default_factory=settings.config_folder)
     values: dict[str, object] = field(default_factory=dict)
     typed: dict[str, Secret] = field(default_factory=dict)
     """Secrets that are to be kept in the keychain, by name."""
@@ -379,7 +379,7 @@ def _stand_in_for_kappa(preferences: Path | None) -> int:
     """Let AutoPkg find KandjiUploader where a recipe names KAPPA."""
     for note in kappa.install(os.environ, preferences):
         tell(note)
-    if settings.find_file(settings.folder(), "config") is None and "KANDJI_API_URL" not in os.environ:
+    if settings.find_file(settings.config_folder(), "config") is None and "KANDJI_API_URL" not in os.environ:
         tell("Next: kandji-uploader setup, which takes KAPPA's settings over")
     tell("An override that trusts KAPPA's own KAPPA.py is to be reviewed anew: autopkg update-trust-info NAME")
     return DONE
@@ -395,7 +395,7 @@ def _list_ids(place: str, prompts: Prompts) -> int:
     for each in found:
         if each.problem:
             print(f"warning: {each.problem}", file=sys.stderr)
-    folder = settings.folder()
+    folder = settings.config_folder()
     wizard.write_table(folder / "install_media_ids.csv", wizard.ids_csv(found))
     tell(f"Written: {folder / 'install_media_ids.csv'}")
     _offer("use_package_map", prompts)
@@ -415,7 +415,7 @@ def _dropped(text: str) -> str:
 
 def _list_values(prompts: Prompts) -> int:
     """Write the values for the maps as tables."""
-    folder = settings.folder()
+    folder = settings.config_folder()
     host = Host()
     tenant = open_tenant(settle_early(Request(Path()), host), host)
     tables = {"package_map": wizard.package_map_csv(tenant)}
@@ -434,7 +434,7 @@ def _list_values(prompts: Prompts) -> int:
 
 def _offer(switch: str, prompts: Prompts) -> None:
     """Where a map is not in use, say so, and offer to use it."""
-    folder = settings.folder()
+    folder = settings.config_folder()
     there = settings.find_file(folder, "config")
     values = writing.config_values(there)[0] if there else {}
     if values.get(switch):
@@ -455,7 +455,7 @@ def _schedule(arguments: argparse.Namespace, prompts: Prompts) -> int:
     """The schedule in the words of kpkg-setup."""
     if arguments.uninstall:
         return main(["schedule", "uninstall"])
-    if arguments.addcask or settings.find_file(settings.folder(), "brew_cron") is None:
+    if arguments.addcask or settings.find_file(settings.config_folder(), "brew_cron") is None:
         advice = "use `kandji-uploader schedule add CASK... --every HOURS`"
         casks = prompts.ask("Casks, with commas between them (such as firefox,slack)", _listed, instead=advice)
         every = (

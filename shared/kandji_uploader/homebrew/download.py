@@ -17,7 +17,7 @@ from kandji_uploader.errors import CaskError, NetworkError
 from kandji_uploader.homebrew import web
 from kandji_uploader.homebrew.cache import cached, digest, keep, prune
 from kandji_uploader.homebrew.cask import SUFFIXES, Cask, name_in, suffix_of, tidy
-from kandji_uploader.http.tries import PassingError, Policy, with_tries
+from kandji_uploader.http.tries import Policy, RetryableError, with_tries
 
 if TYPE_CHECKING:
     from kandji_uploader.http.session import Response
@@ -139,7 +139,7 @@ def _pull(cask: Cask, part: _PartialFile, on_progress: Progress, policy: Policy)
                 done += len(block)
                 on_progress(done, total)
         if total and done != total:
-            raise PassingError(f"{cask.url}: {done} of {total} bytes came; the next run goes on from there")
+            raise RetryableError(f"{cask.url}: {done} of {total} bytes came; the next run goes on from there")
         return _Arrival((_disposition_name(response.headers), name_in(response.url)), bool(start))
 
 
@@ -158,7 +158,7 @@ def _start(cask: Cask, part: _PartialFile, response: Response, offset: int, vali
         return offset
     if status in (_PARTIAL, _RANGE_NOT_THERE) and offset:
         part.remove()
-        raise PassingError(f"{cask.url}: the server could not go on from byte {offset}; try again")
+        raise RetryableError(f"{cask.url}: the server could not go on from byte {offset}; try again")
     raise NetworkError(
         f"the download of the cask {cask.token!r} is not offered: HTTP {status} for {cask.url}. The vendor may have "
         "withdrawn this version before Homebrew has the next; try again later"

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from kandji_uploader.errors import CaskError, NetworkError
 from kandji_uploader.http.addresses import safe_address, shown, split
 from kandji_uploader.http.session import Session
-from kandji_uploader.http.tries import PassingError, Policy, asked_wait, with_tries
+from kandji_uploader.http.tries import Policy, RetryableError, retry_after, with_tries
 
 if TYPE_CHECKING:
     from kandji_uploader.http.session import Response
@@ -77,8 +77,8 @@ def get(url: str, headers: Mapping[str, str], policy: Policy, *, file: bool = Fa
             raise CaskError(f"{shown(url)}: more than {policy.redirects} redirects; the address leads in circles")
         with response:
             if response.status_code in _WORTH_ANOTHER_TRY:
-                raise PassingError(
-                    f"{shown(url)} answered HTTP {response.status_code}; try again later", asked_wait(response.headers)
+                raise RetryableError(
+                    f"{shown(url)} answered HTTP {response.status_code}; try again later", retry_after(response.headers)
                 )
             yield Arriving(response, session)
 

@@ -16,7 +16,7 @@ from kandji_uploader import __version__
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.http import BLOCK
 from kandji_uploader.http.addresses import CA_VARIABLES, is_loopback, split
-from kandji_uploader.http.tries import EndlessAnswerError, LostAnswerError, PassingError, Policy
+from kandji_uploader.http.tries import EndlessAnswerError, LostAnswerError, Policy, RetryableError
 
 if TYPE_CHECKING:
     import requests
@@ -63,7 +63,7 @@ class Session:
             request: as `requests` takes it: `data`, `json`, `params`, `headers`, `auth`.
 
         Raises:
-            NetworkError: the host was not reached (`PassingError` where it may be at the next try,
+            NetworkError: the host was not reached (`RetryableError` where it may be at the next try,
                 `LostAnswerError` where the request may have been acted upon).
         """
         import requests
@@ -133,12 +133,12 @@ class Session:
         if isinstance(problem, exceptions.SSLError):
             return self._tls_error(f"{name}: {host}", problem)
         if isinstance(reason, NameResolutionError):
-            return PassingError(f"{name}: the host {host!r} does not exist (DNS). Check {self._check}")
+            return RetryableError(f"{name}: the host {host!r} does not exist (DNS). Check {self._check}")
         if isinstance(problem, exceptions.ProxyError):
-            return PassingError(f"{name}: the proxy did not connect to {host}. Check HTTPS_PROXY and NO_PROXY")
+            return RetryableError(f"{name}: the proxy did not connect to {host}. Check HTTPS_PROXY and NO_PROXY")
         if isinstance(problem, exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError):
             text = f"{name}: {host} was not reached. Check the network and {self._check}, then run again"
-            return PassingError(text)
+            return RetryableError(text)
         if isinstance(problem, (exceptions.ConnectionError, exceptions.Timeout)):
             return self._lost(name, url, problem)
         return NetworkError(f"{name}: it cannot be asked for ({type(problem).__name__}). Check {self._check}")

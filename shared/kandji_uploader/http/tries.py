@@ -48,7 +48,7 @@ class Policy:
     redirects: int = 10
 
 
-class PassingError(NetworkError):
+class RetryableError(NetworkError):
     """A failure that may not occur at the next try. The request was surely not acted upon, unless a subclass says so.
 
     Attributes:
@@ -60,7 +60,7 @@ class PassingError(NetworkError):
         super().__init__(text)
 
 
-class LostAnswerError(PassingError):
+class LostAnswerError(RetryableError):
     """The request may have been acted upon, but its answer did not arrive whole."""
 
 
@@ -75,7 +75,7 @@ def with_tries(
 
     Args:
         policy: how often, and how long to wait.
-        attempt: raises `PassingError` where another try may help.
+        attempt: raises `RetryableError` where another try may help.
         say: told before each wait, one line.
         repeat: whether it may be sent again when its answer was lost.
 
@@ -86,7 +86,7 @@ def with_tries(
     while True:
         try:
             return attempt()
-        except PassingError as problem:
+        except RetryableError as problem:
             lost = isinstance(problem, LostAnswerError)
             if number >= policy.tries or isinstance(problem, EndlessAnswerError) or (lost and not repeat):
                 raise
@@ -102,7 +102,7 @@ def spoken(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 1 else "a moment"
 
 
-def asked_wait(headers: Mapping[str, str]) -> float:
+def retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that a Retry-After header asks for, as a number or as a date; 0 where there is none."""
     from email.utils import parsedate_to_datetime
 

@@ -27,7 +27,7 @@ from kandji_uploader.errors import (
 )
 from kandji_uploader.http.addresses import origin, safe_address
 from kandji_uploader.http.session import Session
-from kandji_uploader.http.tries import PassingError, Policy, Say, asked_wait, with_tries
+from kandji_uploader.http.tries import Policy, RetryableError, Say, retry_after, with_tries
 from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.upload import UploadForm
 
@@ -227,10 +227,10 @@ class Transport:
         text = self._session.whole(name, response).decode("utf-8", "replace")
         headers = response.headers
         answer = Answer(name, response.status_code, text, self._token, _request_id(headers), _is_cached(headers))
-        return answer, asked_wait(headers)
+        return answer, retry_after(headers)
 
 
-class BusyError(PassingError):
+class BusyError(RetryableError):
     """An answer that may be another one at the next try.
 
     Attributes:

@@ -60,16 +60,16 @@ def import_repo(repo: Repo, options: ImportOptions) -> Imported:
         MunkiRepoError: a manifest that was named does not exist.
     """
     devices = _devices(repo, options)
-    shelf = CatalogIndex(repo)
+    index = CatalogIndex(repo)
     members = _members(repo, devices, options)
-    drafts = _drafts(repo, devices, shelf, options)
+    drafts = _drafts(repo, devices, index, options)
     scripts: dict[str, str] = {}
     for draft in drafts.values():
-        _decide(draft, shelf, options)
+        _decide(draft, index, options)
         if draft.packages:
-            scripts.update(_fill(draft, shelf, options))
+            scripts.update(_fill(draft, index, options))
             _assign(draft, members)
-    _note_updates(drafts, shelf)
+    _note_updates(drafts, index)
     names = _app_names(drafts, options)
     items = tuple(_report(draft, names, options) for _, draft in sorted(drafts.items()))
     used = {value for item in items for key, value in item.entry.items() if key.endswith("install_script")}
@@ -78,7 +78,7 @@ def import_repo(repo: Repo, options: ImportOptions) -> Imported:
         {path: text for path, text in scripts.items() if path in used},
         tuple(repo.findings),
         devices,
-        tuple(sorted(shelf.items() - set(drafts))),
+        tuple(sorted(index.items() - set(drafts))),
     )
 
 
@@ -128,7 +128,7 @@ def _blueprints_of(repo: Repo, name: str, mapped: Mapping[str, tuple[str, ...]],
             yield from _blueprints_of(repo, inner, mapped, seen)
 
 
-def _drafts(repo: Repo, devices: tuple[str, ...], shelf: CatalogIndex, options: ImportOptions) -> dict[str, _Draft]:
+def _drafts(repo: Repo, devices: tuple[str, ...], index: CatalogIndex, options: ImportOptions) -> dict[str, _Draft]:
     """Every item that a manifest names."""
     drafts: dict[str, _Draft] = {}
     for device in devices:
@@ -137,8 +137,8 @@ def _drafts(repo: Repo, devices: tuple[str, ...], shelf: CatalogIndex, options: 
             draft = drafts.setdefault(wish.name, _Draft(wish.name))
             if wish.conditions and wish not in draft.conditional:
                 draft.conditional.append(wish)
-            _check_catalogs(repo, shelf, wish)
-        wants = settle(device, wishes, shelf, options)
+            _check_catalogs(repo, index, wish)
+        wants = settle(device, wishes, index, options)
         for name, want in wants.items():
             drafts[name].wanted.append(want)
         featured = {wish.name for wish in wishes if wish.key == "featured_items" and not wish.conditions}
@@ -147,13 +147,13 @@ def _drafts(repo: Repo, devices: tuple[str, ...], shelf: CatalogIndex, options: 
     return drafts
 
 
-def _check_catalogs(repo: Repo, shelf: CatalogIndex, wish: ManifestLine) -> None:
+def _check_catalogs(repo: Repo, index: CatalogIndex, wish: ManifestLine) -> None:
     for catalog in wish.catalogs:
-        if catalog not in shelf.catalogs:
+        if catalog not in index.catalogs:
             repo.note("unknown catalog", wish.manifest, f"searches {catalog!r}, and the repo has no such catalog")
 
 
-def _decide(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> None:
+def _decide(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> None:
     """Choose what the entry stands for, and name all that it does not."""
     for wish in draft.conditional:
         _note_condition(draft, wish)
@@ -163,13 +163,13 @@ def _decide(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> None:
     wanted = [want for want in draft.wanted if want.mode is not Mode.REMOVE]
     for want in wanted:
         if not want.usable:
-            _note_missing(draft, want, shelf)
+            _note_missing(draft, want, index)
     usable = [want for want in wanted if want.usable]
     why = _impossible(draft.name, usable, options)
     if why:
         draft.gap("the whole item", why)
     elif usable:
-        _choose(draft, usable, shelf, options)
+        _choose(draft, usable, index, options)
 
 
 def _impossible(name: str, usable: list[Want], options: ImportOptions) -> str:
@@ -182,13 +182,13 @@ def _impossible(name: str, usable: list[Want], options: ImportOptions) -> str:
     return next((reason for reason in reasons if reason), "")
 
 
-def _choose(draft: _Draft, usable: list[Want], shelf: CatalogIndex, options: ImportOptions) -> None:
+def _choose(draft: _Draft, usable: list[Want], index: CatalogIndex, options: ImportOptions) -> None:
     """The weightiest way in which it is wanted, and any version before a pinned one, since that holds others back."""
     shape = min((want.shape for want in usable), key=lambda shape: (_RANK[shape[0]], bool(shape[1]), shape[1]))
     draft.chosen = [want for want in usable if want.shape == shape]
     _note_other_shapes(draft, [want for want in usable if want.shape != shape])
     for stage in Stage:
-        found = shelf.find(draft.name, shape[1], options.catalogs_of(stage))
+        found = index.find(draft.name, shape[1], options.catalogs_of(stage))
         if found:
             draft.packages[stage] = found[0]
 
@@ -208,20 +208,20 @@ def _note_removals(draft: _Draft) -> None:
         draft.gap(f"managed_uninstalls ({_listed(removing)})", said)
 
 
-def _note_missing(draft: _Draft, want: Want, shelf: CatalogIndex) -> None:
+def _note_missing(draft: _Draft, want: Want, index: CatalogIndex) -> None:
     """Why the version that a manifest asks for is not there."""
     wish = want.wish
     what = f"{wish.key} {wish.written} ({want.manifest})"
     if want.package is not None:
         said = f"found in catalog {want.catalog}, which stands for neither testing nor production; say which it is"
-    elif wish.version and f"{wish.name}-{wish.version}" in shelf.items():
+    elif wish.version and f"{wish.name}-{wish.version}" in index.items():
         said = f"there is an item {wish.name}-{wish.version}, but Munki reads that as version {wish.version}; rename it"
-    elif wish.name not in shelf.items():
-        close = difflib.get_close_matches(wish.name, sorted(shelf.items()), 1, 0.85)
+    elif wish.name not in index.items():
+        close = difflib.get_close_matches(wish.name, sorted(index.items()), 1, 0.85)
         said = "is in no catalog" + (f"; names are case-sensitive, did you mean {close[0]}?" if close else "")
     else:
-        there = shelf.catalogs_with(wish.name)
-        versions = {package.version for catalog in there for package in shelf.versions(wish.name, catalog)}
+        there = index.catalogs_with(wish.name)
+        versions = {package.version for catalog in there for package in index.versions(wish.name, catalog)}
         searched = _listed(wish.catalogs) or "no catalog"
         said = f"the manifest searches {searched}; {_listed(there)} has {_listed(versions)}"
     draft.gap(what, said)
@@ -238,7 +238,7 @@ def _note_other_shapes(draft: _Draft, others: list[Want]) -> None:
         draft.gap(f"{what} ({_listed(where)})", said)
 
 
-def _fill(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> dict[str, str]:
+def _fill(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> dict[str, str]:
     """All of the entry but the apps' names and Blueprints; returns the scripts."""
     chosen = draft.chosen[0]
     enforcement = chosen.mode.enforcement or Enforcement.SELF_SERVICE
@@ -260,14 +260,14 @@ def _fill(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> dict[st
     if len(draft.packages) > 1 and options.after_days is not None:
         draft.values["promotion"] = {"after_days": options.after_days}
         draft.how.append(f"testing and production -> promotion after {options.after_days:g} days")
-    _note_both(draft, shelf, options)
+    _note_both(draft, index, options)
     return carried.scripts
 
 
-def _note_updates(drafts: Mapping[str, _Draft], shelf: CatalogIndex) -> None:
+def _note_updates(drafts: Mapping[str, _Draft], index: CatalogIndex) -> None:
     """Items that Munki installs along with a mapped one and that have no entry themselves."""
     for draft in drafts.values():
-        for update in shelf.updates_for(draft.name) if draft.packages else ():
+        for update in index.updates_for(draft.name) if draft.packages else ():
             if update not in drafts or not drafts[update].packages:
                 draft.gap(f"{update} is an update_for it", "Munki installs that along; give it a recipe and an app")
 
@@ -294,10 +294,10 @@ def _featured(draft: _Draft) -> None:
             draft.gap(f"not featured in {_listed(others)}", "an app is recommended for all Macs or for none")
 
 
-def _note_both(draft: _Draft, shelf: CatalogIndex, options: ImportOptions) -> None:
+def _note_both(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> None:
     """Versions that are in testing and in production at once; Munki takes the highest."""
     versions = {
-        stage: {found.version for each in options.catalogs_of(stage) for found in shelf.versions(draft.name, each)}
+        stage: {found.version for each in options.catalogs_of(stage) for found in index.versions(draft.name, each)}
         for stage in Stage
     }
     both = versions[Stage.PROD] & versions[Stage.TEST]

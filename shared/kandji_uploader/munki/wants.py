@@ -38,7 +38,7 @@ _DEFAULT_INSTALL = (
 
 
 def settle(
-    device: str, wishes: tuple[ManifestLine, ...], shelf: CatalogIndex, options: ImportOptions
+    device: str, wishes: tuple[ManifestLine, ...], index: CatalogIndex, options: ImportOptions
 ) -> dict[str, Want]:
     """What a device manifest wants, by item name; items that are only named under a condition are not among them."""
     by_name: dict[str, Lines] = {}
@@ -46,18 +46,18 @@ def settle(
         if not wish.conditions:
             by_name.setdefault(wish.name, {}).setdefault(wish.key, []).append(wish)
     return {
-        name: _want(device, lines, shelf, options)
+        name: _want(device, lines, index, options)
         for name, lines in by_name.items()
         if any(key in _MODES for key in lines)
     }
 
 
-def _want(device: str, lines: Lines, shelf: CatalogIndex, options: ImportOptions) -> Want:
+def _want(device: str, lines: Lines, index: CatalogIndex, options: ImportOptions) -> Want:
     key = next(key for key in _MODES if key in lines)
     mode = _MODES[key]
     wish, package, catalog = lines[key][0], None, ""
     if mode is not Mode.REMOVE:
-        wish, package, catalog = _found(lines[key], shelf)
+        wish, package, catalog = _found(lines[key], index)
     return Want(
         device,
         mode,
@@ -70,14 +70,14 @@ def _want(device: str, lines: Lines, shelf: CatalogIndex, options: ImportOptions
     )
 
 
-def _found(wishes: list[ManifestLine], shelf: CatalogIndex) -> tuple[ManifestLine, PkgInfo | None, str]:
+def _found(wishes: list[ManifestLine], index: CatalogIndex) -> tuple[ManifestLine, PkgInfo | None, str]:
     """The first line whose catalogs hold the item, with what they hold.
 
     Munki works a manifest off on each way that includes it, with the catalogs of that way; an item that it has not
     found on one way is not done with.
     """
     for wish in wishes:
-        found = shelf.find(wish.name, wish.version, wish.catalogs)
+        found = index.find(wish.name, wish.version, wish.catalogs)
         if found:
             return wish, *found
     return wishes[0], None, ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.http.addresses import safe_address, split
 from kandji_uploader.http.session import Session
-from kandji_uploader.http.tries import PassingError, Policy, asked_wait, with_tries
+from kandji_uploader.http.tries import Policy, RetryableError, retry_after, with_tries
 from kandji_uploader.models import Action, Outcome, RunResult
 
 _PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=3, retry_after_cap=30.0, answer_time=20.0)
@@ -60,7 +60,7 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
             answer = session.open("the message", "POST", webhook, json=dict(payload))
             said = session.whole("the message", answer).decode("utf-8", "replace")
             if answer.status_code == 429:  # noqa: PLR2004
-                raise PassingError(f"{host} answered HTTP 429 ({said[:80]!r})", asked_wait(answer.headers))
+                raise RetryableError(f"{host} answered HTTP 429 ({said[:80]!r})", retry_after(answer.headers))
             return answer.status_code, said
 
         status, said = with_tries(_PATIENCE, attempt, repeat=False)  # a message is not to come twice

@@ -10,16 +10,16 @@ for the commands that show settings and write the config file; a run needs neith
 from kandji_uploader.settings.hosts import console_link
 from kandji_uploader.settings.ladder import Ladder
 from kandji_uploader.settings.loading import Early, early, load, new_app_name
-from kandji_uploader.settings.places import config_folder as folder
+from kandji_uploader.settings.places import config_folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file, read_yaml
 
 __all__ = [
     "Early",
     "Ladder",
+    "config_folder",
     "console_link",
     "early",
     "find_file",
-    "folder",
     "load",
     "new_app_name",
     "read_mapping_file",

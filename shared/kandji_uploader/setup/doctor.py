@@ -1,6 +1,6 @@
 """What `kandji-uploader doctor` looks at: the tenant, the token, the settings and this machine; nothing is changed.
 
-Each finding is one line that ends in what to do. A check that cannot be made because of an earlier finding is left out.
+Each check is one line that ends in the advice. A check that cannot be made because an earlier one failed is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _AUTOPKG_PYTHONS = (
 
 
 class Severity(str, Enum):
-    """How grave a finding is."""
+    """How serious the result of a check is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -54,16 +54,16 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One check of the doctor, and its result.
 
     Attributes:
         subject: what.
-        health: how it is.
+        severity: whether it is fine.
         text: what was found, and what to do about it.
     """
 
     subject: str
-    health: Severity
+    severity: Severity
     text: str
 
 
@@ -73,7 +73,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
     Args:
         environ: the environment variables.
     """
-    folder = settings.folder(environ)
+    folder = settings.config_folder(environ)
     yield from _settings(folder, environ)
     try:
         loaded = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ).settle()
