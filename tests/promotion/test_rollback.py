@@ -215,6 +215,31 @@ def test_from_a_file_put_there_by_hand_the_way_back_is_to_what_was_there_when_it
     assert world.enforced(PROD) == "1.1"
 
 
+def by_hand_on_another_machine(world: World) -> None:
+    """What was published with an upload, and then replaced by hand; all that is left is what Kandji holds."""
+    for version in ("1.0", "1.1"):
+        world.publish(version, urgent="a hole")
+        world.wait(1)
+    other = world.tenant.seed("elsewhere", content=b"by hand", file_name="Firefox-7.0.pkg")
+    world.tenant.edit(world.tenant.app(PROD)["id"], file_key=other["file_key"])
+    world.wait(1)
+    world.forgetful = True
+
+
+def test_on_another_machine_the_file_that_was_there_is_found_in_the_test_app(world: World) -> None:
+    by_hand_on_another_machine(world)
+    assert back(world).reason == "from 7.0 back to 1.1"
+    assert world.tenant.app(PROD)["file_key"] == world.tenant.app(TEST)["file_key"]
+
+
+def test_where_nobody_knows_the_file_that_was_there_no_older_one_is_taken_for_it(world: World) -> None:
+    by_hand_on_another_machine(world)
+    world.tenant.remove(world.tenant.app(TEST)["id"])
+    with pytest.raises(TargetError, match=r"had 1\.1 before somebody else put 7\.0 there.* older version: 1\.0$"):
+        back(world)
+    assert back(world, to="1.0").reason == "from 7.0 back to 1.0"
+
+
 def test_from_what_came_over_a_file_put_there_by_hand_the_way_back_is_to_that_file(world: World) -> None:
     both_at_once(world, "1.0", "1.1")
     other = world.tenant.seed("elsewhere", content=b"by hand", file_name="Firefox-1.1.5.pkg")

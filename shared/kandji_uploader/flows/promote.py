@@ -256,9 +256,11 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
     ).settle()
     with locked_context(settings, (name,), host) as context:
         app = with_digest(app_named(name, context.tenant), context)
-        ledger = _everything_known(app, context)
+        ledger = _with_file_of_current(_everything_known(app, context), app, context.tenant)
         live = candidates.live_release(app, ledger, context.now)
         ours = candidates.noted(app, ledger) or any(item.file_key == app.file_key for item in ledger.former)
+        if to is None and ledger.current is not None and not (ours or ledger.current.file_key):
+            raise TargetError(_lost_file(app, live, ledger))
         ledger = releases.displaced(ledger, live)
         release = releases.former_release(live, ledger, to, foreign=not ours)
         if release is None:
@@ -296,6 +298,27 @@ def _everything_known(app: CustomApp, context: RunContext) -> Ledger:
         for item, until in zip(history, ends, strict=False)
     )
     return releases.merge(plan.ledger(app, context.store.remembered()), Ledger(former=published))
+
+
+def _with_file_of_current(ledger: Ledger, app: CustomApp, tenant: TenantView) -> Ledger:
+    """The ledger with the `file_key` of what this tool has put there last.
+
+    An audit script that came with an upload could not name it; another app that has the same bytes does, as the test
+    app mostly has.
+    """
+    current = ledger.current
+    if current is None or current.file_key or current.held_by(app.sha256, app.file_key):
+        return ledger
+    keys = (other.file_key for other in tenant.apps() if other.sha256 and other.sha256 == current.sha256)
+    return replace(ledger, current=replace(current, file_key=next(keys, "")))
+
+
+def _lost_file(app: CustomApp, live: Release, ledger: Ledger) -> str:
+    known = ", ".join(dict.fromkeys(str(item) for item in ledger.former)) or "none"
+    return (
+        f"{app.name!r} had {ledger.current} before somebody else put {live} there, and which file of Kandji's that was "
+        f"is not known here. Publish that installer with allow_downgrade instead, or name an older version: {known}"
+    )
 
 
 def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: str | None) -> str:
