@@ -46,6 +46,48 @@ def test_facts(name, expected):
     assert found == wanted
 
 
+SIGNERS = {
+    "brew-caffeine-suite.zip": "not looked at: several apps have an equal claim",
+    "brew-caffeine.zip": "unsigned app",
+    "brew-container.dmg": "not looked at: it holds no app",
+    "brew-transmission-2.61.zip": "unsigned app",
+    "dmgwiz-adc-apfs.dmg": "not looked at: it holds no app",
+    "dmgwiz-lzfse-apfs.dmg": "not looked at: it holds no app",
+    "fastlane-MacAppOnly.pkg": "unsigned package",
+    "karabiner-vhid-1.6.0.pkg": "signed by Fumihiko Takayama (G43BCU2T37) package developer_id_installer notarized",
+    "libarchive-zip_mac_metadata.zip": "not looked at: it holds no app",
+    "plaso-hfsplus_zlib.dmg": "not looked at: it holds no app",
+    "relic-dummy.dmg": "ad hoc app",
+    "rtrouton-beamoff-app.zip": "ad hoc app",
+    "rtrouton-disable-gatekeeper.pkg": "signed by Rich Trouton (XF95CST45F) package developer_id_installer",
+    "rtrouton-fix-yosemite-pkg.zip": "ad hoc app",
+    "rtrouton-fix-yosemite.pkg": "ad hoc app",
+    "rtrouton-keychain-minder-bundle-pkg.zip": "unsigned package",
+    "scriptworker-example.pkg": "unsigned app",
+    "sparkle-DevSignedApp.zip": "signed by Mayur Pawashe (ZCK58M894E) app developer_id_application",
+    "sparkle-pkg-in-apfs-lzma.dmg": "unsigned app",
+    "sparkle-test.pkg": "unsigned app",
+    "utah-privacy-services-pkg-in-dmg.dmg": (
+        "signed by University of Utah - Marriott Library (HJ453M68GG) package developer_id_installer"
+    ),
+}
+"""Of each file that can be read: who signed it; the package or the app; on whose authority."""
+
+
+@pytest.mark.parametrize(("name", "expected"), list(_cases(refused=False)))
+def test_signers(name, expected):
+    facts = installer.inspect(FOLDER / name, signature=True, digest=False)
+
+    found = facts.signature
+    told = [str(found), found.of, found.authority, "notarized" if found.notarized else None]
+    assert " ".join(word for word in told if word) == SIGNERS[name]
+    assert found.status == "signed" or not expected.get("signed")
+
+
+def test_each_file_that_can_be_read_is_listed_with_its_signer():
+    assert {name for name, held in EXPECTED.items() if "refused" not in held} == set(SIGNERS)
+
+
 @pytest.mark.parametrize(("name", "expected"), list(_cases(refused=True)))
 def test_refusals(name, expected):
     path = FOLDER / name

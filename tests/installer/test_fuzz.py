@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 from kandji_uploader import installer
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.installer import bom, plists, signature
+from kandji_uploader.installer.choice import Wish
+from kandji_uploader.installer.contents import read_contents
 from kandji_uploader.installer.limits import MalformedError
+from kandji_uploader.installer.zips import Zip
 from kandji_uploader.models import AppFacts
 from tests.support import formats, fuzzing, signing
 from tests.support.formats import (
@@ -179,13 +182,64 @@ def test_signatures_of_packages(part, changes):
         data = mutated(data, changes)
     elif part == "ticket":
         data += mutated(TICKET, changes)
-    found = signature.of_package(io.BytesIO(data), len(data), who.root)
+    found = signature.of_package(io.BytesIO(data), len(data), roots=who.root)
     assert found.status in ("signed", "unsigned", "broken")
     assert bool(found.why) is (found.status == "broken")
-    assert found.name in ((None,) if found.status != "signed" else ("Jane Doe",))
+    assert found.name == {"developer_id_application": "Jane Doe", "developer_id_installer": "Jane Doe"}.get(
+        found.authority, found.name if found.authority == "other" else None
+    )
+    assert found.team_id is None or found.status == "signed"
     if part in ("cms", "timestamp"):
         assert found.status == "broken"
     assert not found.notarized
+
+
+@many
+@given(st.sampled_from(["program", "signature", "fat", "cms", "zip"]), cuts, st.lists(st.integers(0, 13), max_size=2))
+def test_signatures_of_apps(part, changes, fields):
+    """Lying code directories, and programs with bytes changed: a signer is told only of what was not changed."""
+    who, info = signing.developer_id("app"), formats.info_plist(CFBundleExecutable="Run")
+    lies = {number: 0x01010101 * (number + 1) if number < 9 else 200 for number in fields}
+    made = signing.Program(who, {1: info}, fields=lies if part == "signature" else {}, code=b"c" * 9000).made()
+    if part == "cms":
+        cms = mutated(signing.cms_signed(who, b"x"), changes)
+        made = signing.Program(who, {1: info}, cms_bytes=cms, code=b"c" * 9000).made()
+    made = signing.fat(made, made) if part == "fat" else made
+    made = mutated(made, changes) if part in ("program", "signature", "fat") else made
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("A.app/Contents/Info.plist", info)
+        archive.writestr("A.app/Contents/MacOS/Run", made)
+    data = mutated(packed.getvalue(), changes) if part == "zip" else packed.getvalue()
+    try:
+        container = Zip(io.BytesIO(data), len(data))
+        found = signature.of_contents(container, read_contents(container, Wish()), Wish(), who.root)
+    except MalformedError:
+        assert part == "zip"
+        return
+    assert found.status in ("signed", "unsigned", "broken", "adhoc", "not_looked_at")
+    assert found.name == {"developer_id_application": "Jane Doe", "developer_id_installer": "Jane Doe"}.get(
+        found.authority, found.name if found.authority == "other" else None
+    )
+    assert found.team_id is None or found.status == "signed"
+    assert part != "cms" or found.status == "broken"
+
+
+def test_each_byte_of_real_code_counts():
+    with zipfile.ZipFile(CORPUS / "sparkle-DevSignedApp.zip") as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    (place,) = (name for name in held if "/MacOS/" in name and held[name])
+    whole = held[place]
+    for at in range(0, 50016 + 2000, EVERY * 4):
+        held[place] = mutated(whole, [(at / (len(whole) - 1), bytes([whole[at] ^ 0x5A]))])
+        assert held[place] != whole
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, data in held.items():
+                archive.writestr(name, data)
+        container = Zip(packed, len(packed.getvalue()))
+        found = signature.of_contents(container, read_contents(container, Wish()), Wish())
+        assert found.team_id is None, at
 
 
 def test_each_byte_of_a_real_signature_counts():

@@ -14,13 +14,14 @@ import pytest
 
 from kandji_uploader import installer
 from kandji_uploader.errors import InstallerError, ToolMissingError
+from kandji_uploader.installer import signature
 from kandji_uploader.installer.choice import Wish
 from kandji_uploader.installer.contents import read_contents
 from kandji_uploader.installer.found import settle
 from kandji_uploader.installer.limits import MalformedError
 from kandji_uploader.installer.mounted import attached
 from kandji_uploader.models import InstallType
-from tests.support import formats
+from tests.support import formats, signing
 from tests.support.formats import app, component, info_plist, payload, xar
 
 CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
@@ -175,6 +176,22 @@ def test_a_mounted_app_is_read_and_the_image_detached(mac):
     for option in ("-readonly", "-nobrowse", "-noautoopen"):
         assert option in attach
     assert "answered Y" in _log(mac)
+
+
+def test_who_signed_a_mounted_app_is_read_from_the_volume(mac):
+    plist = info_plist(CFBundleExecutable="Run")
+    code = signing.Program(signing.developer_id("app"), {1: plist}).made()
+    _put(mac, [*app(folder=".", plist=plist), ("Example.app/Contents/MacOS/Run", formats.FILE, code)])
+
+    def look():
+        with attached(mac / "Any.dmg") as image:
+            return signature.of_contents(image, read_contents(image, Wish()), Wish(), signing.developer_id("app").root)
+
+    assert (str(look()), look().of) == ("signed by Jane Doe (ABCDE12345)", "app")
+    folder = mac / "volumes" / "Example" / "Example.app" / "Contents"
+    (folder / "MacOS").rename(mac / "outside")
+    (folder / "MacOS").symlink_to(mac / "outside")
+    assert str(look()) == "unsigned"
 
 
 def test_a_package_on_a_mounted_volume_is_read_in_place(mac):

@@ -26,7 +26,7 @@ EARLIER = signing.day("2023-05-05")
 
 
 def looked_at(data: bytes, roots=ROOT):
-    return signature.of_package(io.BytesIO(data), len(data), roots)
+    return signature.of_package(io.BytesIO(data), len(data), roots=roots)
 
 
 def signed(who=None, **options):
@@ -247,7 +247,7 @@ def test_a_cms_of_100_mb_is_refused_without_being_read(tmp_path):
     with path.open("r+b") as file:
         file.truncate(size + len(data))
         tracemalloc.start()
-        found = signature.of_package(file, size + len(data), ROOT)
+        found = signature.of_package(file, size + len(data), roots=ROOT)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
@@ -334,6 +334,7 @@ TICKETS = {
     "changed": (lambda: signed() + changed(_ticket(), b"g8tk", b"g9tk"), "cannot be read|does not fit"),
     "with another hash in it": (_with_hash, "does not fit"),
     "that breaks off": (lambda: signed() + _ticket()[:100] + struct.pack("<4sHHII", b"t8lr", 1, 2, 100, 0), "read"),
+    "of three bytes": (lambda: signed() + b"abc" + struct.pack("<4sHHII", b"t8lr", 1, 2, 3, 0), "cannot be read"),
     "of zeros": (lambda: signed() + bytes(100) + struct.pack("<4sHHII", b"t8lr", 1, 2, 100, 0), "cannot be read"),
 }
 

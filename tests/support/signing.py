@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import plistlib
 import re
 import struct
 import zlib
@@ -101,8 +102,13 @@ def certify(
     return Certified(held, made.sign((by.key if by else held), hashes.SHA256()), tuple(by.all) if by else ())
 
 
-@lru_cache
 def root(name="Example Root CA"):
+    """A root, made once for each name."""
+    return _root(name)
+
+
+@lru_cache
+def _root(name):
     return certify(name, ca=True)
 
 
@@ -312,3 +318,116 @@ def files_of(package: bytes) -> dict[str, bytes]:
         name = re.search(r"<name>(.*?)<", one)[1]
         found[name] = package[size + stored + offset : size + stored + offset + length]
     return found
+
+
+HASHES = {"sha1": (1, 20), "sha256": (2, 32), "sha384": (4, 48)}
+ROOM = 24_000
+"""What is kept for a signature in a program."""
+
+
+@dataclass
+class Program:
+    """A Mach-O program of one architecture with its signature; what differs from a right one is said by the fields.
+
+    Attributes:
+        who: signs; None for an ad hoc seal.
+        parts: Info.plist (1) and CodeResources (3), as they are sealed.
+        code: its bytes of code.
+        algorithms: of its code directories, the first of which is signed.
+        team: that the code directories name.
+        flags: of the code directories; 2 is ad hoc.
+        stamp: (who, when) of the secure timestamp; None for none.
+        page: the power of two of a page; 0 where all is one.
+        fields: lies in the code directories, by the number of the field in its head.
+        limit: a lie about how much they cover, in 64 bits.
+        cms_bytes: other bytes in place of the CMS.
+        cms_more: signed attributes in place of those that name all code directories.
+        blobs: further parts of the signature, by their slots, not sealed.
+        entitlements: a part that is sealed.
+        at: a lie about where the signature is; `room` about its size.
+        commands: a lie about the number of load commands.
+        magic: of the program.
+    """
+
+    who: Certified | None
+    parts: dict[int, bytes]
+    code: bytes = b"code " * 4000
+    algorithms: tuple[str, ...] = ("sha256",)
+    team: str = TEAM
+    flags: int = 0
+    stamp: tuple | None = field(default_factory=lambda: (stamper(), SIGNED_AT))
+    page: int = 12
+    fields: dict[int, int] = field(default_factory=dict)
+    limit: int | None = None
+    cms_bytes: bytes | None = None
+    cms_more: list | None = None
+    blobs: dict[int, bytes] = field(default_factory=dict)
+    entitlements: bytes = b"<plist/>"
+    at: int | None = None
+    room: int | None = None
+    commands: int = 1
+    magic: bytes = b"\xcf\xfa\xed\xfe"
+
+    def made(self) -> bytes:
+        code = self.code.ljust(-(-len(self.code) // 16) * 16, b"\0")
+        end = 48 + len(code)
+        head = self.magic + struct.pack("<7I", 0x100000C, 0, 2, self.commands, 16, 0, 0)
+        place = (end if self.at is None else self.at, ROOM if self.room is None else self.room)
+        text = head + struct.pack("<4I", 0x1D, 16, *place) + code
+        return text + self._signature(text).ljust(ROOM, b"\0")
+
+    def _signature(self, text: bytes) -> bytes:
+        entitlements = blob(0xFADE7171, self.entitlements)
+        sealed = {**self.parts, 2: blob(0xFADE0C01, bytes(4)), 5: entitlements}
+        directories = [self._directory(text, sealed, name) for name in self.algorithms]
+        held = {0: directories[0], 2: sealed[2], 5: entitlements}
+        held |= {0x1000 + number: one for number, one in enumerate(directories[1:])}
+        held[0x10000] = blob(0xFADE0B01, self._cms(directories))
+        held |= self.blobs
+        at, index = 12 + 8 * len(held), b""
+        for slot, data in held.items():
+            index += struct.pack(">2I", slot, at)
+            at += len(data)
+        return struct.pack(">3I", 0xFADE0CC0, at, len(held)) + index + b"".join(held.values())
+
+    def _cms(self, directories: list[bytes]) -> bytes:
+        if self.cms_bytes is not None:
+            return self.cms_bytes
+        if self.who is None:
+            return b""
+        named = [hashlib.new(name, one).digest()[:20] for name, one in zip(self.algorithms, directories, strict=True)]
+        listed = core.OctetString(plistlib.dumps({"cdhashes": named})).dump()
+        more = [("1.2.840.113635.100.9.1", listed)] if self.cms_more is None else self.cms_more
+        return cms_signed(self.who, directories[0], stamp=self.stamp, more=more)
+
+    def _directory(self, text: bytes, sealed: dict[int, bytes], name: str) -> bytes:
+        kind, size = HASHES[name]
+        page = 1 << self.page if self.page else len(text)
+        pages = [text[at : at + page] for at in range(0, len(text), page)]
+        special = [
+            hashlib.new(name, sealed[slot]).digest() if slot in sealed else bytes(size) for slot in range(5, 0, -1)
+        ]
+        team = b"com.example.app\0" + self.team.encode() + b"\0"
+        hashes_at = 88 + len(team) + 5 * size
+        head = [0xFADE0C02, hashes_at + len(pages) * size, 0x20400, self.flags, hashes_at, 88, 5, len(pages), len(text)]
+        tail = [size, kind, 0, self.page, 0]
+        for number, value in self.fields.items():
+            (head if number < 9 else tail)[number if number < 9 else number - 9] = value
+        packed = struct.pack(">9I4BI", *head, *tail)
+        packed += struct.pack(">3I2Q", 0, 88 + 16 if self.team else 0, 0, self.limit or 0, 0) + bytes(16)
+        return packed + team + b"".join(special) + b"".join(hashlib.new(name, one).digest() for one in pages)
+
+
+def blob(magic: int, data: bytes) -> bytes:
+    return struct.pack(">2I", magic, 8 + len(data)) + data
+
+
+def fat(*programs: bytes, count: int | None = None, overlap: int = 0) -> bytes:
+    """A program of several architectures."""
+    number, at = len(programs) if count is None else count, 4096
+    table, body = b"", b""
+    for one in programs:
+        table += struct.pack(">5I", 0x100000C, 0, at - overlap * bool(body), len(one), 12)
+        body += one
+        at += len(one)
+    return (struct.pack(">2I", 0xCAFEBABE, number) + table).ljust(4096, b"\0") + body

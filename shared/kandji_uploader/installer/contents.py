@@ -12,7 +12,7 @@ from kandji_uploader.installer.choice import APP, Candidate, Wish, outer_bundle
 from kandji_uploader.installer.found import Found
 from kandji_uploader.installer.limits import INNER_APPS, INNER_PACKAGES, PLIST_BYTES, Budget, MalformedError
 from kandji_uploader.installer.package import installed_at, read_package
-from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, scan
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, PROGRAMS, TICKET, scan
 from kandji_uploader.installer.plists import BundleInfo, composed, read_info
 from kandji_uploader.installer.streams import FileSlice
 from kandji_uploader.models import AppRecord, PackageRecord
@@ -22,6 +22,7 @@ _NOT_LOOKED_AT = frozenset({"__MACOSX", ".Trashes", ".fseventsd"})
 _ARCHIVE = "Contents/Archive.pax.gz"
 _SUB_PACKAGES = "Contents/Packages/"
 _NAMED = 10
+_PARTS = 200
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class _AppEntry:
     path: str
     info: ArchiveEntry | None = None
     signed: bool = False
+    parts: dict[str, ArchiveEntry] = field(default_factory=dict)
 
 
 @dataclass
@@ -119,6 +121,9 @@ class _Index:
             app.info = item
         elif rest == CODE_RESOURCES:
             app.signed = True
+        of_signature = rest in (INFO, CODE_RESOURCES, TICKET) or posixpath.dirname(rest) == PROGRAMS
+        if of_signature and not item.link and not item.folder and len(app.parts) < _PARTS:
+            app.parts[rest] = item
 
     def _add_package(self, path: str, rest: str, item: ArchiveEntry) -> None:
         if rest.startswith(_SUB_PACKAGES):
@@ -147,6 +152,7 @@ def read_contents(container: Container, wish: Wish) -> Found:
     for item in container.items():
         index.add(item)
     found = Found(candidates=list(_apps(container, index)))
+    found.parts = {composed(app.path): app.parts for app in index.apps.values()}
     packages = index.installable()
     if packages and _meant(found.candidates, wish):
         names = ", ".join(one.path for one in packages[:_NAMED])
@@ -183,6 +189,7 @@ def _read_packages(container: Container, packages: list[_Package], wish: Wish, f
     for package in packages[:INNER_PACKAGES]:
         try:
             read.append(_read_package(container, package, wish))
+            found.inner += [package.file] if package.file else []
         except MalformedError as problem:
             place = f"{package.path}, {problem.place}" if problem.place else package.path
             problems.append(MalformedError(place, problem.reason))

@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from kandji_uploader.installer.limits import BLOCK, NAME_BYTES, Budget, MalformedError
 from kandji_uploader.installer.streams import Stream
@@ -82,6 +83,17 @@ class Cpio:
             raise MalformedError(self._budget.place, f"a file in it is larger than {cap >> 20} MiB: Info.plist")
         size, self._left = self._left, 0
         return self._take(size)
+
+    def copy(self, target: BinaryIO) -> None:
+        """Write the content of the member at hand, once, into a file.
+
+        Raises:
+            MalformedError: it is truncated.
+        """
+        while self._left:
+            size = min(self._left, BLOCK)
+            self._left -= size
+            target.write(self._take(size))
 
     def _next(self) -> Member | None:
         header = self._take(_SHORTEST)

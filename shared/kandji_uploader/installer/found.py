@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kandji_uploader.installer.choice import Candidate, Wish, main_package, narrow
 from kandji_uploader.installer.plists import BUNDLE_VERSION, SHORT_VERSION
 from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord, Signature
+
+if TYPE_CHECKING:
+    from kandji_uploader.installer.contents import ArchiveEntry
 
 
 @dataclass
@@ -22,6 +26,8 @@ class Found:
         minimum_os_version: the lowest macOS that the installer allows.
         warnings: what is odd, one sentence each.
         signature: who signed it; None where that was not asked for.
+        parts: of the apps of an archive or a disk image: what their signatures need, by the app and the place in it.
+        inner: the flat packages in an archive or a disk image that were read.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -32,11 +38,13 @@ class Found:
     minimum_os_version: str | None = None
     warnings: list[str] = field(default_factory=list)
     signature: Signature | None = None
+    parts: dict[str, dict[str, ArchiveEntry]] = field(default_factory=dict)
+    inner: list[ArchiveEntry] = field(default_factory=list)
 
 
 def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
     """The facts: which app is meant and what is known of it."""
-    tied = narrow(_distinct(found.candidates), wish)
+    tied = meant(found, wish)
     chosen = tied[0] if len(tied) == 1 else None
     package = _package(found, chosen)
     warnings = list(found.warnings)
@@ -63,6 +71,11 @@ def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
         warnings=tuple(dict.fromkeys(warnings)),
         signature=found.signature,
     )
+
+
+def meant(found: Found, wish: Wish) -> list[Candidate]:
+    """The apps with the best claim: one, or several that are equal, or none."""
+    return narrow(_distinct(found.candidates), wish)
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:

@@ -17,12 +17,13 @@ from typing import BinaryIO, cast
 from kandji_uploader._util import children
 from kandji_uploader.installer.contents import ArchiveEntry
 from kandji_uploader.installer.limits import FILES, MalformedError
-from kandji_uploader.installer.payload import CODE_RESOURCES, INFO
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, PROGRAMS, TICKET
 from kandji_uploader.installer.streams import Pipe, read_all
 
 _SECONDS = 180.0
 _DETACH_SECONDS = 60.0
 _DEEPEST = 8
+_PROGRAMS = 200
 _ATTACHED = b"attached\n"
 _SAID_BYTES = 4096
 
@@ -128,13 +129,14 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda one: one.name)
-    except PermissionError:
+    except (PermissionError, FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _known_parts(app: Path, path: str) -> Iterator[ArchiveEntry]:
-    """An app's Info.plist and the seal of its signature."""
-    for part in (INFO, CODE_RESOURCES):
+    """An app's Info.plist, its programs, the seal of its signature and its notarization ticket."""
+    programs = [f"{PROGRAMS}/{one.name}" for one in _entries(app / PROGRAMS)]
+    for part in (INFO, CODE_RESOURCES, TICKET, *programs[:_PROGRAMS]):
         place = app / part
         way = [place, *(folder for folder in place.parents if app in folder.parents)]
         if place.is_file() and not any(step.is_symlink() for step in way):

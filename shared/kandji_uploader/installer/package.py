@@ -136,9 +136,8 @@ class _Component:
 
     @property
     def prefix(self) -> str:
-        """`Foo.app/` where the payload is the inside of an app, because the install location is the app itself."""
-        last = posixpath.basename((self.package.install_location or "").rstrip("/"))
-        return f"{last}/" if last.lower().endswith(APP) else ""
+        """What comes before each path of its payload."""
+        return payload_prefix(self.package)
 
     def installed(self, path: str) -> str:
         """Where an app is on a Mac."""
@@ -165,6 +164,12 @@ class _Component:
         if found.whole:
             there = {path: one for path, one in self.apps.items() if path in found.infos or one.record.bundle_id}
             self.apps = {path: replace(one, read=True) for path, one in there.items()}
+
+
+def payload_prefix(package: PackageRecord) -> str:
+    """`Foo.app/` where the payload is the inside of an app, because the install location is the app itself."""
+    last = posixpath.basename((package.install_location or "").rstrip("/"))
+    return f"{last}/" if last.lower().endswith(APP) else ""
 
 
 def installed_at(location: str | None, path: str) -> str:

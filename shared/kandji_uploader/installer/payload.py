@@ -16,6 +16,9 @@ from kandji_uploader.installer.streams import Prefixed, Stream, unbzip, unxz, un
 _HEAD = 6
 INFO = "Contents/Info.plist"
 CODE_RESOURCES = "Contents/_CodeSignature/CodeResources"
+PROGRAMS = "Contents/MacOS"
+TICKET = "Contents/CodeResources"
+"""Where a notarization ticket is stapled to an app."""
 
 
 @dataclass

@@ -39,6 +39,7 @@ class BundleInfo:
         bundle_version: `CFBundleVersion`.
         minimum_os_version: `LSMinimumSystemVersion`.
         install_location: where a bundle-style package is installed to.
+        executable: `CFBundleExecutable`, the file name of its program.
     """
 
     bundle_id: str | None = None
@@ -46,6 +47,7 @@ class BundleInfo:
     bundle_version: str | None = None
     minimum_os_version: str | None = None
     install_location: str | None = None
+    executable: str | None = None
 
 
 def read_info(data: bytes) -> BundleInfo | None:
@@ -62,6 +64,7 @@ def read_info(data: bytes) -> BundleInfo | None:
         bundle_version=_text(plist, BUNDLE_VERSION),
         minimum_os_version=_text(plist, "LSMinimumSystemVersion"),
         install_location=_text(plist, "IFPkgFlagDefaultLocation"),
+        executable=_text(plist, "CFBundleExecutable"),
     )
 
 

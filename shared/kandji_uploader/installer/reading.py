@@ -17,7 +17,7 @@ from kandji_uploader.installer.found import Found, settle
 from kandji_uploader.installer.kinds import is_encrypted, kind_of, opened
 from kandji_uploader.installer.limits import MalformedError
 from kandji_uploader.installer.package import read_package
-from kandji_uploader.installer.signature import of_package
+from kandji_uploader.installer.signature import of_contents, of_package
 from kandji_uploader.models import AppFacts, InstallType
 
 
@@ -43,16 +43,23 @@ def _read(path: Path, file: FileIO, kind: InstallType, wish: Wish, *, signature:
         if is_encrypted(file, size):
             raise MalformedError("", "the disk image is encrypted; publish one without a password")
         with _image(path) as container:
-            return read_contents(container, wish)
+            return _contents(container, wish, signature=signature)
     buffered = BufferedReader(file)
     if kind is InstallType.PACKAGE:
         found = read_package(buffered, size, wish)
         if signature:
-            found.signature = of_package(buffered, size)
+            found.signature = of_package(buffered, size, found, wish)
         return found
     from kandji_uploader.installer.zips import Zip
 
-    return read_contents(Zip(buffered, size), wish)
+    return _contents(Zip(buffered, size), wish, signature=signature)
+
+
+def _contents(container: Container, wish: Wish, *, signature: bool) -> Found:
+    found = read_contents(container, wish)
+    if signature:
+        found.signature = of_contents(container, found, wish)
+    return found
 
 
 @contextmanager

@@ -5,12 +5,21 @@ The libraries that verify are an extra (`signing`). Without them nothing is look
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 from kandji_uploader._util.dependencies import missing_for_signing, pip_line
-from kandji_uploader.installer.limits import MalformedError
+from kandji_uploader.installer import xar
+from kandji_uploader.installer.choice import Candidate, Wish
+from kandji_uploader.installer.contents import Container
+from kandji_uploader.installer.found import Found, meant
+from kandji_uploader.installer.limits import Budget, MalformedError
+from kandji_uploader.installer.package import payload_prefix, read_package
 from kandji_uploader.models import Signature
+
+_AROUND = "the package around the app: nobody signed its scripts and its other files"
 
 APPLE_ROOTS = frozenset(
     {
@@ -24,12 +33,16 @@ APPLE_ROOTS = frozenset(
 )
 
 
-def of_package(file: BinaryIO, size: int, roots: frozenset[str] = APPLE_ROOTS) -> Signature:
-    """Who signed a flat package.
+def of_package(
+    file: BinaryIO, size: int, found: Found | None = None, wish: Wish | None = None, roots: frozenset[str] = APPLE_ROOTS
+) -> Signature:
+    """Who signed a flat package; for an unsigned one, who signed the app that it brings.
 
     Args:
         file: the package; must be able to seek.
         size: its bytes.
+        found: what was found in it; None where only the package's own signature matters.
+        wish: what the caller knows of the app that is meant.
         roots: SHA-256 fingerprints of the roots that count.
     """
 
@@ -38,7 +51,78 @@ def of_package(file: BinaryIO, size: int, roots: frozenset[str] = APPLE_ROOTS) -
 
         return read_package_signature(file, size, roots)
 
-    return _looked_at("package", look)
+    own = _looked_at("package", look)
+    if own.status != "unsigned" or found is None:
+        return own
+    return _of_installed_app(file, size, found, wish or Wish(), roots) or own
+
+
+def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset[str] = APPLE_ROOTS) -> Signature:
+    """Who signed the app in an archive or a disk image, or the package where that is what it brings.
+
+    Args:
+        container: the archive or the disk image.
+        found: what was found in it.
+        wish: what the caller knows of the app that is meant.
+        roots: SHA-256 fingerprints of the roots that count.
+    """
+    if found.packages:
+        return _of_inner(container, found, wish, roots)
+    apps = meant(found, wish)
+    if len(apps) != 1:
+        return _no_app(apps)
+    path = apps[0].record.path
+
+    def look() -> Signature:
+        from kandji_uploader.installer.signature_app import Contained, read_app_signature
+
+        return read_app_signature(Contained(path, container, found.parts.get(path, {})), roots)
+
+    return _looked_at("app", look)
+
+
+def _no_app(apps: Sequence[Candidate]) -> Signature:
+    return Signature("not_looked_at", why="several apps have an equal claim" if apps else "it holds no app")
+
+
+def _of_inner(container: Container, found: Found, wish: Wish, roots: frozenset[str]) -> Signature:
+    """Of the packages in a container the one whose facts count: the first that could be read."""
+    if not found.inner:
+        return Signature(
+            "unsigned", of="package", not_verified=("the app in it, which is in a package of the old kind",)
+        )
+    item, *others = found.inner
+    try:
+        with container.opened(item) as file:
+            signature = of_package(file, item.size, read_package(file, item.size, wish), wish, roots)
+    except MalformedError as problem:
+        return Signature("broken", of="package", why=f"{item.path}, {problem.place}: {problem.reason}")
+    if others:
+        names = ", ".join(one.path for one in others)
+        signature = replace(signature, not_verified=(*signature.not_verified, f"the other packages in it: {names}"))
+    return signature
+
+
+def _of_installed_app(file: BinaryIO, size: int, found: Found, wish: Wish, roots: frozenset[str]) -> Signature | None:
+    """Who signed the app that an unsigned package brings; None where it brings none."""
+    apps = meant(found, wish)
+    package = apps[0].package if len(apps) == 1 else None
+    if package is None or not package.size:
+        return None
+    place = posixpath.join(package.path, "Payload")
+
+    def look() -> Signature:
+        from kandji_uploader.installer.signature_app import read_app_signature, unpacked
+
+        archive = xar.open_archive(file, size, frozenset({"Payload"}))
+        entry = next(one for one in archive.entries if one.path == place)
+        budget = Budget(place, entry.length)
+        stream = archive.stream(entry, budget)
+        with unpacked(stream, budget, apps[0].record.path, payload_prefix(package)) as app:
+            return read_app_signature(app, roots)
+
+    signature = _looked_at("app", look)
+    return replace(signature, not_verified=(*signature.not_verified, _AROUND))
 
 
 def _looked_at(of: str, look: Callable[[], Signature]) -> Signature:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kandji_uploader.installer.limits import CERTIFICATE_BYTES, CERTIFICATES, MalformedError
@@ -37,6 +40,9 @@ _TEAM = re.compile(r"[A-Z0-9]{10}")
 _KIND = re.compile(r"\A[^:]{1,60}: ")
 _DEPTH = 8
 
+# A certificate that is odd in a way that will be refused one day is not the user's affair.
+warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning, module=r"kandji_uploader\.installer\.")
+
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1,
     "sha256": hashes.SHA256,
@@ -55,6 +61,8 @@ _ERRORS = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    MemoryError,
+    struct.error,
     AssertionError,
     OSError,  # a time beyond what the system knows
     NotImplementedError,
@@ -100,7 +108,7 @@ class Chain:
     def team_id(self) -> str | None:
         """The Team ID, if Apple vouches for it."""
         unit = _subject(self.leaf, NameOID.ORGANIZATIONAL_UNIT_NAME) if self.apple else None
-        return unit if unit and _TEAM.fullmatch(unit) else None
+        return as_team(unit)
 
     @property
     def root(self) -> str:
@@ -152,6 +160,11 @@ class Chain:
         except x509.ExtensionNotFound:
             return False
         return list(usage) == [ExtendedKeyUsageOID.TIME_STAMPING]
+
+
+def as_team(text: str | None) -> str | None:
+    """A Team ID; None for what is none."""
+    return text if text and _TEAM.fullmatch(text) else None
 
 
 def load(ders: Sequence[bytes], place: str) -> list[x509.Certificate]:

@@ -1,0 +1,367 @@
+"""Who signed an app: in a zip, in the payload of an unsigned package, in a disk image; and each way to tamper."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kandji_uploader import installer
+from kandji_uploader.installer import signature
+from kandji_uploader.installer.choice import Wish
+from kandji_uploader.installer.contents import read_contents
+from kandji_uploader.installer.package import read_package
+from kandji_uploader.installer.zips import Zip
+from tests.support import formats, signing
+from tests.support.formats import FILE, FOLDER, component, package_info, payload, xar
+from tests.support.signing import Program, SignedXar, certify, developer_id, fat, root, stamper
+
+CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
+INFO = formats.info_plist(CFBundleExecutable="Run")
+SEAL = b"<plist><dict/></plist>"
+ROOT = developer_id("app").root
+PARTS = {1: INFO, 3: SEAL}
+
+
+def program(who=None, **options):
+    return Program(who or developer_id("app"), dict(PARTS), **options).made()
+
+
+def adhoc(**options):
+    return Program(None, dict(PARTS), flags=2, stamp=None, **options).made()
+
+
+def members(code, info=INFO, seal=SEAL, more=()):
+    found = [
+        ("A.app/", FOLDER, b""),
+        ("A.app/Contents/Info.plist", FILE, info),
+        ("A.app/Contents/MacOS/Run", FILE, code),
+    ]
+    found += [("A.app/Contents/_CodeSignature/CodeResources", FILE, seal)] if seal is not None else []
+    return [*found, *more]
+
+
+def zipped(listed):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, mode, data in listed:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+    return made.getvalue()
+
+
+def in_zip(code, roots=ROOT, **options):
+    data = zipped(members(code, **options))
+    container = Zip(io.BytesIO(data), len(data))
+    return signature.of_contents(container, read_contents(container, Wish()), Wish(), roots)
+
+
+def in_package(listed, roots=ROOT, location="/Applications", wrap=payload):
+    data = xar(component(info=package_info(location=location), payload=wrap(listed)))
+    file = io.BytesIO(data)
+    return signature.of_package(file, len(data), read_package(file, len(data), Wish()), Wish(), roots)
+
+
+def test_a_signed_app_names_its_signer_and_what_was_looked_at():
+    found = in_zip(program())
+
+    assert str(found) == "signed by Jane Doe (ABCDE12345)"
+    assert (found.authority, found.of, found.timestamp) == (
+        "developer_id_application",
+        "app",
+        "2024-05-01T12:00:00+00:00",
+    )
+    assert "main executable, Info.plist and CodeResources" in found.verified[0]
+    assert "the files that CodeResources lists, and code nested in the app" in "; ".join(found.not_verified)
+    assert "revocation" in "; ".join(found.not_verified)
+
+
+SHAPES = {
+    "SHA-1 alone": lambda: program(algorithms=("sha1",)),
+    "SHA-1 and SHA-256": lambda: program(algorithms=("sha1", "sha256")),
+    "SHA-384": lambda: program(algorithms=("sha256", "sha384")),
+    "pages of 16 KiB": lambda: program(page=14),
+    "one page for all": lambda: program(page=0),
+    "fat": lambda: fat(program(), program(code=b"arm " * 3000)),
+    "larger than a block": lambda: program(code=b"large " * 100_000),
+}
+
+
+@pytest.mark.parametrize("make", list(SHAPES.values()), ids=list(SHAPES))
+def test_every_shape_of_a_program_is_read(make):
+    assert str(in_zip(make())) == "signed by Jane Doe (ABCDE12345)"
+
+
+@pytest.mark.parametrize("wrap", [payload, lambda listed: formats.pbzx(formats.odc(listed), block=4096)])
+def test_the_app_in_an_unsigned_package_stands_for_it(wrap):
+    listed = [(f"./{name}", mode, data) for name, mode, data in members(program())]
+    found = in_package(listed, wrap=wrap)
+
+    assert (str(found), found.of) == ("signed by Jane Doe (ABCDE12345)", "app")
+    assert "the package around the app: nobody signed its scripts" in "; ".join(found.not_verified)
+    assert (in_package(listed[::-1], wrap=wrap)) == found
+
+
+def test_the_payload_may_be_the_inside_of_the_app():
+    listed = [(f"./{name}".replace("A.app/", ""), mode, data) for name, mode, data in members(program())[1:]]
+    assert str(in_package(listed, location="/Applications/A.app")) == "signed by Jane Doe (ABCDE12345)"
+
+
+def test_a_signed_package_speaks_for_itself():
+    listed = [(f"./{name}", mode, data) for name, mode, data in members(adhoc())]
+    data = SignedXar({"PackageInfo": package_info(), "Payload": payload(listed)}, developer_id()).made()
+    file = io.BytesIO(data)
+    found = signature.of_package(file, len(data), read_package(file, len(data), Wish()), Wish(), ROOT)
+
+    assert (found.of, found.authority) == ("package", "developer_id_installer")
+
+
+def test_a_package_in_a_zip_is_looked_at():
+    inner = SignedXar({"PackageInfo": package_info()}, developer_id()).made()
+    data = zipped([("One.pkg", FILE, inner), ("Two.pkg", FILE, inner)])
+    container = Zip(io.BytesIO(data), len(data))
+    found = signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)
+
+    assert (str(found), found.of) == ("signed by Jane Doe (ABCDE12345)", "package")
+    assert "the other packages in it: Two.pkg" in found.not_verified
+
+
+@pytest.mark.parametrize("make", [adhoc, lambda: fat(adhoc(), adhoc()), lambda: fat(adhoc(), bytes_of_no_signature())])
+def test_an_ad_hoc_seal_names_nobody(make):
+    found = in_zip(make())
+    assert (str(found), found.name, found.team_id, found.authority) == ("ad hoc", None, None, None)
+
+
+DRESSED = {
+    "by the Team ID that it names": lambda: adhoc(team="43AQ936H96"),
+    "by a CMS, while its flags say ad hoc": lambda: program(flags=2),
+}
+
+
+@pytest.mark.parametrize("make", list(DRESSED.values()), ids=list(DRESSED))
+def test_an_ad_hoc_seal_dressed_as_developer_id_stays_ad_hoc(make):
+    found = in_zip(make())
+    assert (found.status, found.name, found.team_id) == ("adhoc", None, None)
+
+
+def bytes_of_no_signature():
+    return b"\xcf\xfa\xed\xfe" + struct.pack("<7I", 0x1000007, 3, 2, 0, 0, 0, 0) + bytes(5000)
+
+
+def test_unsigned_apps_are_unsigned():
+    for found in (
+        in_zip(bytes_of_no_signature(), seal=None),
+        in_zip(b"#!/bin/sh\n", seal=None),
+        in_package([(f"./{name}", mode, data) for name, mode, data in members(bytes_of_no_signature())]),
+    ):
+        assert (found.status, found.of) == ("unsigned", "app")
+
+
+def test_a_script_with_a_seal_is_not_looked_at_and_said():
+    found = in_zip(b"#!/bin/sh\n")
+    assert str(found) == "not looked at: its main executable is a script, whose signature lies beside it"
+
+
+def test_two_equal_apps_are_not_guessed_between():
+    data = zipped([*members(program()), *((name.replace("A", "B", 1), *rest) for name, *rest in members(program()))])
+    container = Zip(io.BytesIO(data), len(data))
+    found = signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)
+    assert str(found) == "not looked at: several apps have an equal claim"
+
+    wish = Wish(app_name="B")
+    assert signature.of_contents(container, read_contents(container, wish), wish, ROOT).status == "signed"
+
+
+def changed(data, old, new, count=1):
+    assert old in data
+    return data.replace(old, new, count)
+
+
+def linked():
+    link = ("A.app/Contents/MacOS/Run", stat.S_IFLNK | 0o755, b"/bin/sh")
+    return [one for one in members(program()) if not one[0].endswith("Run")] + [link]
+
+
+OTHER_ROOT = developer_id("app", root_name="Another Root CA", name="Evil")
+TAMPERED = {
+    "a byte of code": (
+        lambda: in_zip(changed(program(), b"code code", b"code c0de")),
+        r"program was changed.*\(page 0",
+    ),
+    "a byte of the last page": (
+        lambda: in_zip(changed(program(code=b"x" * 9000 + b"END"), b"END", b"DNE")),
+        r"program was changed.*\(page 2",
+    ),
+    "a byte of one architecture": (
+        lambda: in_zip(fat(program(), changed(program(), b"code code", b"code c0de"))),
+        "program was changed",
+    ),
+    "a byte of code, in a payload": (
+        lambda: in_package(
+            [(f"./{name}", mode, data) for name, mode, data in members(changed(program(), b"code code", b"code c0de"))]
+        ),
+        "program was changed",
+    ),
+    "Info.plist": (lambda: in_zip(program(), info=INFO.replace(b"1.2.3", b"9.9.9")), "Info.plist was changed"),
+    "CodeResources": (lambda: in_zip(program(), seal=SEAL + b" "), "CodeResources was changed"),
+    "CodeResources taken away": (lambda: in_zip(program(), seal=None), "CodeResources is missing"),
+    "Info.plist never sealed": (
+        lambda: in_zip(Program(developer_id("app"), {3: SEAL}).made()),
+        "does not cover Info.plist",
+    ),
+    "entitlements": (
+        lambda: in_zip(changed(program(), b"<plist/>", b"<PLIST/>")),
+        "entitlements was changed|entitlements",
+    ),
+    "entitlements added": (lambda: in_zip(program(blobs={7: signing.blob(0xFADE7172, b"x")})), "not cover"),
+    "code directory": (
+        lambda: in_zip(changed(program(), b"com.example.app", b"com.example.apq")),
+        "changed afterwards",
+    ),
+    "a second code directory that nobody signed": (
+        lambda: in_zip(program(algorithms=("sha1", "sha256"), cms_more=[])),
+        "cannot be read|not signed",
+    ),
+    "the signature taken from one architecture": (
+        lambda: in_zip(fat(program(), bytes_of_no_signature())),
+        "not all of its architectures",
+    ),
+    "one architecture ad hoc": (lambda: in_zip(fat(program(), adhoc())), "not all of its architectures"),
+    "two signers": (lambda: in_zip(fat(program(), program(OTHER_ROOT))), "not all of its architectures"),
+    "the main executable a link": (lambda: _of(linked()), "'Run' is missing"),
+    "another team than the certificate's": (
+        lambda: in_zip(program(team="43AQ936H96")),
+        "team '43AQ936H96'.*ABCDE12345",
+    ),
+    "2^60 pages": (lambda: in_zip(program(limit=2**60)), "does not cover the program up to"),
+    "2^32 pages": (lambda: in_zip(program(fields={7: 2**32 - 1})), "more pages than there is room"),
+    "2^32 special slots": (lambda: in_zip(program(fields={6: 2**32 - 1})), "more pages than there is room"),
+    "fewer pages": (lambda: in_zip(program(fields={7: 1})), "number of pages"),
+    "covers less": (lambda: in_zip(program(fields={8: 4096, 7: 1})), "does not cover the program up to"),
+    "covers itself": (lambda: in_zip(program(fields={8: 30_000, 7: 8})), "cover|pages"),
+    "a page of 2^200 bytes": (lambda: in_zip(program(fields={12: 200})), "not known"),
+    "an unknown hash": (lambda: in_zip(program(fields={10: 9})), "hash is not known"),
+    "10,000 architectures": (lambda: in_zip(fat(program(), count=10_000)), "10,000 architectures; up to 16"),
+    "architectures that overlap": (lambda: in_zip(fat(program(), program(), overlap=16)), "overlap"),
+    "a fat header and no more": (lambda: in_zip(fat(program())[:10]), "cut off"),
+    "a signature over the code": (lambda: in_zip(program(at=40)), "lies over the code"),
+    "a signature outside": (lambda: in_zip(program(at=2**31)), "beyond the end"),
+    "a signature of 4 GiB": (lambda: in_zip(program(room=2**32 - 1)), "beyond all measure"),
+    "bytes after the signature": (lambda: in_zip(program() + b"more"), "bytes follow it"),
+    "load commands beyond the file": (lambda: in_zip(program(commands=5000)), "cut off"),
+    "no signature in its place": (lambda: in_zip(program(room=0)), "cut off|bytes follow"),
+    "a CMS that is none": (lambda: in_zip(program(cms_bytes=b"0\x80nonsense")), "cannot be read"),
+    "a CMS of another program": (
+        lambda: in_zip(program(cms_bytes=signing.cms_signed(developer_id("app"), b"another"))),
+        "changed afterwards",
+    ),
+    "an expired certificate without a timestamp": (
+        lambda: in_zip(program(developer_id("app", end="2022-01-01"), stamp=None)),
+        "expired on 2022-01-01, and there is no secure timestamp",
+    ),
+}
+
+
+def _of(listed):
+    data = zipped(listed)
+    container = Zip(io.BytesIO(data), len(data))
+    return signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)
+
+
+@pytest.mark.parametrize(("look", "why"), list(TAMPERED.values()), ids=list(TAMPERED))
+def test_tampering_is_found_and_said(look, why):
+    found = look()
+
+    assert found.status == "broken", found
+    assert re.search(why, found.why)
+    assert (found.name, found.team_id, found.authority, found.verified) == (None, None, None, ())
+
+
+def test_a_certificate_that_has_expired_since_is_good_with_a_timestamp():
+    who = developer_id("app", end="2024-06-01")
+    assert str(in_zip(program(who, stamp=(stamper(), signing.SIGNED_AT)))) == "signed by Jane Doe (ABCDE12345)"
+
+
+def test_what_does_not_lead_to_apple_never_passes_as_developer_id():
+    found = in_zip(program(), signature.APPLE_ROOTS)
+
+    assert (found.status, found.authority, found.team_id) == ("signed", "other", None)
+    assert "for whom Apple does not vouch" in str(found)
+
+
+AUTHORITIES = {
+    "apple": (("Apple Code Signing Certification Authority", []), ("Software Signing", [], "Apple"), None),
+    "mac_app_store": (
+        ("WWDR", []),
+        ("Apple Mac OS Application Signing", ["1.2.840.113635.100.6.1.9"], "Apple"),
+        signing.TEAM,
+    ),
+    "other": (
+        ("WWDR", []),
+        ("Apple Development: Jane (XYZ)", ["1.2.840.113635.100.6.1.12"], signing.TEAM),
+        signing.TEAM,
+    ),
+}
+
+
+@pytest.mark.parametrize("authority", AUTHORITIES)
+def test_apple_the_store_and_developers_are_told_apart(authority):
+    (issuer, marks), (name, leaf_marks, unit), team = AUTHORITIES[authority]
+    above = certify(issuer, by=root(), ca=True, marks=marks)
+    found = in_zip(program(certify(name, by=above, marks=leaf_marks, unit=unit)))
+
+    assert (found.status, found.authority, found.team_id) == ("signed", authority, team)
+
+
+def test_real_notarized_code_is_known_by_its_ticket():
+    """Karabiner's ticket names the app in its payload, too: stapled to that app it counts, to another it does not."""
+    whole = CORPUS / "karabiner-vhid-1.6.0.pkg"
+    data = whole.read_bytes()
+    length = struct.unpack("<4sHHII", data[-16:])[3]
+    ticket = data[-16 - length : -16]
+    listed = _payload_of(data, "Applications/.Karabiner-VirtualHIDDevice-Manager.app")
+    assert len(listed) > 3
+
+    found = _of_real([*listed, ("K.app/Contents/CodeResources", FILE, ticket)])
+    assert (str(found), found.notarized) == ("signed by Fumihiko Takayama (G43BCU2T37)", True)
+    assert found.authority == "developer_id_application"
+    assert not _of_real(listed).notarized
+    other = in_zip(program(), more=[("A.app/Contents/CodeResources", FILE, ticket)])
+    assert (other.status, other.notarized) == ("signed", False)
+    assert "the stapled notarization ticket: it is about something else" in other.not_verified
+
+
+def _of_real(listed):
+    data = zipped(listed)
+    container = Zip(io.BytesIO(data), len(data))
+    return signature.of_contents(container, read_contents(container, Wish()), Wish())
+
+
+def _payload_of(data, path):
+    from kandji_uploader.installer import xar as reader
+    from kandji_uploader.installer.cpio import Cpio
+    from kandji_uploader.installer.limits import Budget
+    from kandji_uploader.installer.payload import decode
+
+    archive = reader.open_archive(io.BytesIO(data), len(data), frozenset({"Payload"}))
+    budget = Budget("Payload", len(data))
+    found = Cpio(decode(archive.stream(archive.entries[0]), budget), budget)
+    return [
+        (one.name.decode().replace(path, "K.app"), one.mode, found.read(1 << 24))
+        for one in found
+        if one.name.decode().startswith(f"{path}/") and one.regular
+    ]
+
+
+def test_inspect_asks_for_it_only_when_told():
+    path = CORPUS / "sparkle-DevSignedApp.zip"
+
+    assert installer.inspect(path).signature is None
+    assert str(installer.inspect(path, signature=True).signature) == "signed by Mayur Pawashe (ZCK58M894E)"
