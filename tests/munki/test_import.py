@@ -222,7 +222,7 @@ class TestCatalogs:
             "deeper": {"managed_installs": ["Firefox"]},
         }
         want = item(only(tmp_path, manifests, [pkginfo("Firefox", "2.0", TEST)]), "Firefox").wanted[0]
-        assert (want.catalog, want.wish.manifest) == ("testing", "deeper")
+        assert (want.catalog, want.line.manifest) == ("testing", "deeper")
 
     def test_a_manifest_that_is_included_on_two_ways_is_worked_off_with_the_catalogs_of_each(self, tmp_path):
         manifests = {

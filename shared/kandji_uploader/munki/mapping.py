@@ -132,31 +132,31 @@ def _drafts(repo: Repo, devices: tuple[str, ...], index: CatalogIndex, options: 
     """Every item that a manifest names."""
     drafts: dict[str, _Draft] = {}
     for device in devices:
-        wishes = manifests.flatten(repo, device)
-        for wish in wishes:
-            draft = drafts.setdefault(wish.name, _Draft(wish.name))
-            if wish.conditions and wish not in draft.conditional:
-                draft.conditional.append(wish)
-            _check_catalogs(repo, index, wish)
-        wants = settle(device, wishes, index, options)
+        declared = manifests.flatten(repo, device)
+        for line in declared:
+            draft = drafts.setdefault(line.name, _Draft(line.name))
+            if line.conditions and line not in draft.conditional:
+                draft.conditional.append(line)
+            _check_catalogs(repo, index, line)
+        wants = settle(device, declared, index, options)
         for name, want in wants.items():
             drafts[name].wanted.append(want)
-        featured = {wish.name for wish in wishes if wish.key == "featured_items" and not wish.conditions}
+        featured = {line.name for line in declared if line.key == "featured_items" and not line.conditions}
         for name in featured - set(wants):
             drafts[name].gap(f"featured_items ({device})", "it is in no list that would offer or install it")
     return drafts
 
 
-def _check_catalogs(repo: Repo, index: CatalogIndex, wish: ManifestLine) -> None:
-    for catalog in wish.catalogs:
+def _check_catalogs(repo: Repo, index: CatalogIndex, line: ManifestLine) -> None:
+    for catalog in line.catalogs:
         if catalog not in index.catalogs:
-            repo.note("unknown catalog", wish.manifest, f"searches {catalog!r}, and the repo has no such catalog")
+            repo.note("unknown catalog", line.manifest, f"searches {catalog!r}, and the repo has no such catalog")
 
 
 def _decide(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> None:
     """Choose what the entry stands for, and name all that it does not."""
-    for wish in draft.conditional:
-        _note_condition(draft, wish)
+    for line in draft.conditional:
+        _note_condition(draft, line)
     for want in draft.wanted:
         draft.gaps += [gap for gap in want.gaps if gap not in draft.gaps]
     _note_removals(draft)
@@ -174,7 +174,7 @@ def _decide(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> None:
 
 def _impossible(name: str, usable: list[Want], options: ImportOptions) -> str:
     """Why an item can be no Custom App at all; "" where it can."""
-    written = (name + options.test_suffix, *(want.wish.version for want in usable))
+    written = (name + options.test_suffix, *(want.line.version for want in usable))
     bad = next((said for said in map(pkginfo.bad_name, written) if said), "")
     if bad:
         return f"its name or version {bad}"
@@ -193,10 +193,10 @@ def _choose(draft: _Draft, usable: list[Want], index: CatalogIndex, options: Imp
             draft.packages[stage] = found[0]
 
 
-def _note_condition(draft: _Draft, wish: ManifestLine) -> None:
-    conditions = " and if ".join(" ".join(condition.split()) for condition in wish.conditions)
+def _note_condition(draft: _Draft, line: ManifestLine) -> None:
+    conditions = " and if ".join(" ".join(condition.split()) for condition in line.conditions)
     draft.gap(
-        f"{wish.key} {wish.written} in {wish.manifest}, if {conditions}",
+        f"{line.key} {line.written} in {line.manifest}, if {conditions}",
         "Kandji does not evaluate Munki's conditions; assign the app in a node of an Assignment Map with that rule",
     )
 
@@ -210,29 +210,29 @@ def _note_removals(draft: _Draft) -> None:
 
 def _note_missing(draft: _Draft, want: Want, index: CatalogIndex) -> None:
     """Why the version that a manifest asks for is not there."""
-    wish = want.wish
-    what = f"{wish.key} {wish.written} ({want.manifest})"
+    line = want.line
+    what = f"{line.key} {line.written} ({want.manifest})"
     if want.package is not None:
         said = f"found in catalog {want.catalog}, which stands for neither testing nor production; say which it is"
-    elif wish.version and f"{wish.name}-{wish.version}" in index.items():
-        said = f"there is an item {wish.name}-{wish.version}, but Munki reads that as version {wish.version}; rename it"
-    elif wish.name not in index.items():
-        close = difflib.get_close_matches(wish.name, sorted(index.items()), 1, 0.85)
+    elif line.version and f"{line.name}-{line.version}" in index.items():
+        said = f"there is an item {line.name}-{line.version}, but Munki reads that as version {line.version}; rename it"
+    elif line.name not in index.items():
+        close = difflib.get_close_matches(line.name, sorted(index.items()), 1, 0.85)
         said = "is in no catalog" + (f"; names are case-sensitive, did you mean {close[0]}?" if close else "")
     else:
-        there = index.catalogs_with(wish.name)
-        versions = {package.version for catalog in there for package in index.versions(wish.name, catalog)}
-        searched = _listed(wish.catalogs) or "no catalog"
+        there = index.catalogs_with(line.name)
+        versions = {package.version for catalog in there for package in index.versions(line.name, catalog)}
+        searched = _listed(line.catalogs) or "no catalog"
         said = f"the manifest searches {searched}; {_listed(there)} has {_listed(versions)}"
     draft.gap(what, said)
 
 
 def _note_other_shapes(draft: _Draft, others: list[Want]) -> None:
     chosen = draft.chosen[0]
-    stands = f"{chosen.wish.key} {chosen.wish.written} ({_listed(want.manifest for want in draft.chosen)})"
+    stands = f"{chosen.line.key} {chosen.line.written} ({_listed(want.manifest for want in draft.chosen)})"
     by_shape: dict[str, list[str]] = {}
     for want in others:
-        by_shape.setdefault(f"{want.wish.key} {want.wish.written}", []).append(want.manifest)
+        by_shape.setdefault(f"{want.line.key} {want.line.written}", []).append(want.manifest)
     for what, where in by_shape.items():
         said = f"the entry stands for {stands}; these Macs need apps of their own: override the recipe, add an entry"
         draft.gap(f"{what} ({_listed(where)})", said)
@@ -243,16 +243,16 @@ def _fill(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> dict[st
     chosen = draft.chosen[0]
     enforcement = chosen.mode.enforcement or Enforcement.SELF_SERVICE
     draft.values["enforcement_type"] = enforcement.value
-    lists = " and ".join(sorted({want.wish.key for want in draft.chosen}))
+    lists = " and ".join(sorted({want.line.key for want in draft.chosen}))
     draft.how.append(f"{lists} ({_listed(want.manifest for want in draft.chosen)}) -> {enforcement.value}")
     for stage, package in draft.packages.items():
         draft.how.append(f"{package.version} in {package.source} -> the {stage.value} app")
         if enforcement is Enforcement.SELF_SERVICE:
             _category(draft, stage, package)
     _featured(draft)
-    if chosen.wish.version:
-        draft.values["pin_version"] = chosen.wish.version
-        draft.how.append(f"{chosen.wish.key} {chosen.wish.written} -> pin_version (the highest that is published)")
+    if chosen.line.version:
+        draft.values["pin_version"] = chosen.line.version
+        draft.how.append(f"{chosen.line.key} {chosen.line.written} -> pin_version (the highest that is published)")
     carried = pkginfo.carry(draft.packages, options, audited=enforcement.audited)
     draft.values.update(carried.values)
     draft.how += carried.how
@@ -332,8 +332,8 @@ def _says(want: Want | None) -> str:
     if want is None:
         return "does not name it"
     if want.mode is Mode.REMOVE or want.usable:
-        return f"wants {want.wish.key} {want.wish.written}"
-    return f"names it in {want.wish.key}, but gets it from no catalog"
+        return f"wants {want.line.key} {want.line.written}"
+    return f"names it in {want.line.key}, but gets it from no catalog"
 
 
 def _app_names(drafts: Mapping[str, _Draft], options: ImportOptions) -> dict[str, tuple[str, str]]:

@@ -49,8 +49,8 @@ def _item(item: ItemReport) -> dict[str, Any]:
 def _want(want: Want) -> dict[str, Any]:
     return {
         "manifest": want.manifest,
-        "list": want.wish.key,
-        "declared_in": want.wish.manifest,
+        "list": want.line.key,
+        "declared_in": want.line.manifest,
         "version": want.package.version if want.package else None,
         "catalog": want.catalog or None,
     }

@@ -112,7 +112,7 @@ class Want:
     Attributes:
         manifest: the device manifest.
         mode: what it wants.
-        wish: the line that decided.
+        line: the line that decided.
         package: the version that Munki would take; None for a removal, or where no catalog of the manifest has it.
         catalog: the catalog it was found in.
         stage: what that catalog stands for; None where it is neither testing nor production.
@@ -122,7 +122,7 @@ class Want:
 
     manifest: str
     mode: Mode
-    wish: ManifestLine
+    line: ManifestLine
     package: PkgInfo | None = None
     catalog: str = ""
     stage: Stage | None = None
@@ -137,7 +137,7 @@ class Want:
     @property
     def shape(self) -> tuple[Mode, str]:
         """What one Custom App can be for all Macs: two wants of different shapes need two."""
-        return (self.mode, self.wish.version)
+        return (self.mode, self.line.version)
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ _DEFAULT_INSTALL = (
 
 
 def settle(
-    device: str, wishes: tuple[ManifestLine, ...], index: CatalogIndex, options: ImportOptions
+    device: str, declared: tuple[ManifestLine, ...], index: CatalogIndex, options: ImportOptions
 ) -> dict[str, Want]:
     """What a device manifest wants, by item name; items that are only named under a condition are not among them."""
     by_name: dict[str, Lines] = {}
-    for wish in wishes:
-        if not wish.conditions:
-            by_name.setdefault(wish.name, {}).setdefault(wish.key, []).append(wish)
+    for line in declared:
+        if not line.conditions:
+            by_name.setdefault(line.name, {}).setdefault(line.key, []).append(line)
     return {
         name: _want(device, lines, index, options)
         for name, lines in by_name.items()
@@ -55,32 +55,32 @@ def settle(
 def _want(device: str, lines: Lines, index: CatalogIndex, options: ImportOptions) -> Want:
     key = next(key for key in _MODES if key in lines)
     mode = _MODES[key]
-    wish, package, catalog = lines[key][0], None, ""
+    line, package, catalog = lines[key][0], None, ""
     if mode is not Mode.REMOVE:
-        wish, package, catalog = _found(lines[key], index)
+        line, package, catalog = _found(lines[key], index)
     return Want(
         device,
         mode,
-        wish,
+        line,
         package,
         catalog,
         options.stage_of(catalog),
         featured=mode is Mode.OFFER and "featured_items" in lines and "optional_installs" in lines,
-        gaps=tuple(Gap(f"{what} ({device})", why) for what, why in _passed_over(key, lines, wish)),
+        gaps=tuple(Gap(f"{what} ({device})", why) for what, why in _passed_over(key, lines, line)),
     )
 
 
-def _found(wishes: list[ManifestLine], index: CatalogIndex) -> tuple[ManifestLine, PkgInfo | None, str]:
+def _found(declared: list[ManifestLine], index: CatalogIndex) -> tuple[ManifestLine, PkgInfo | None, str]:
     """The first line whose catalogs hold the item, with what they hold.
 
     Munki works a manifest off on each way that includes it, with the catalogs of that way; an item that it has not
     found on one way is not done with.
     """
-    for wish in wishes:
-        found = index.find(wish.name, wish.version, wish.catalogs)
+    for line in declared:
+        found = index.find(line.name, line.version, line.catalogs)
         if found:
-            return wish, *found
-    return wishes[0], None, ""
+            return line, *found
+    return declared[0], None, ""
 
 
 def _passed_over(key: str, lines: Lines, counts: ManifestLine) -> Iterator[tuple[str, str]]:
