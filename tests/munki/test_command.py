@@ -202,6 +202,16 @@ def test_every_text_reads_back_from_yaml(text):
     assert settings.read_yaml(f"{recipe_map.quoted(text)}: 1", "x") == {text: 1}
 
 
+def test_a_character_that_nobody_can_see_comes_into_no_name_of_an_app(tmp_path):
+    items = [pkginfo("Fox", "1.0", PROD, display_name="Fire\u200bfox"), pkginfo("Hy\u00adphen", "1.0", PROD)]
+    repo = small(tmp_path / "repo", {"site": {"catalogs": PROD, "managed_installs": ["Fox", "Hy\u00adphen"]}}, items)
+    assert run(repo, tmp_path / "out" / "recipe_map.yaml") == 0
+    entries = yaml.safe_load((tmp_path / "out" / "recipe_map.yaml").read_text(encoding="utf-8"))
+    assert [entry["prod_name"] for entry in entries.values()] == ["Fox"]
+    told = (tmp_path / "out" / "munki_import.json").read_text(encoding="utf-8")
+    assert "holds U+00AD (SOFT HYPHEN), which cannot be seen" in told
+
+
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), min_size=1, max_size=30).filter(str.strip)
 
 

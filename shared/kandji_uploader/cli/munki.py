@@ -106,7 +106,7 @@ def _zone(name: str) -> tzinfo:
 
 
 def _test_suffix(text: str) -> str:
-    if not text.strip() or pkginfo.bad_name(text):
+    if not text.strip() or pkginfo.bad_app_name(text):
         accepted = "must be a few printable characters, such as ' (Test)', or both apps would have one name"
         raise SettingsError([Problem("command line", "--test-suffix", repr(text[:40]), accepted)])
     return text

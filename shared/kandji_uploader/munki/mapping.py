@@ -174,8 +174,8 @@ def _decide(draft: _Draft, index: CatalogIndex, options: ImportOptions) -> None:
 
 def _impossible(name: str, usable: list[Want], options: ImportOptions) -> str:
     """Why an item can be no Custom App at all; "" where it can."""
-    written = (name + options.test_suffix, *(want.line.version for want in usable))
-    bad = next((said for said in map(pkginfo.bad_name, written) if said), "")
+    versions = (pkginfo.bad_name(want.line.version) for want in usable)
+    bad = next((said for said in (pkginfo.bad_app_name(name + options.test_suffix), *versions) if said), "")
     if bad:
         return f"its name or version {bad}"
     reasons = (pkginfo.unsupported(want.package) for want in usable if want.package)
@@ -346,7 +346,7 @@ def _app_names(drafts: Mapping[str, _Draft], options: ImportOptions) -> dict[str
     found = {}
     for name, base in plain.items():
         longer = f"{base} ({name})"
-        if pkginfo.bad_name(longer + options.test_suffix):
+        if pkginfo.bad_app_name(longer + options.test_suffix):
             found[name] = (name, ", since the display name cannot be the name of an app")
         elif base != name and any(count[said.casefold()] > 1 for said in (base, base + options.test_suffix)):
             found[name] = (longer, ", since another item is displayed by that name too")

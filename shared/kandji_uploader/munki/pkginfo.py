@@ -12,14 +12,13 @@ from functools import cmp_to_key
 from typing import Any
 
 from kandji_uploader._util import version
+from kandji_uploader._util.names import LONGEST_NAME, hidden_character
 from kandji_uploader.audit import conditions
 from kandji_uploader.models import Stage
 from kandji_uploader.munki.values import Gap, ImportOptions, PkgInfo
 
 SCRIPTS = ("preinstall_script", "postinstall_script")
 SCRIPT_FOLDER = "munki_scripts"
-LONGEST_NAME = 255
-"""Characters that the name of a Custom App or category may have."""
 
 _UNSUPPORTED = {
     "nopkg": "it has no installer, only scripts; make it a Custom Script in Kandji",
@@ -83,12 +82,18 @@ def unsupported(package: PkgInfo) -> str:
 
 
 def bad_name(name: str) -> str:
-    """Why a text cannot be the name of a Custom App or category; "" where it can."""
+    """Why a text cannot be the name of a category, or a version; "" where it can."""
     if len(name) > LONGEST_NAME:
         return f"has {len(name)} characters; a name has at most {LONGEST_NAME}"
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         return "holds a line break or control character"
     return ""
+
+
+def bad_app_name(name: str) -> str:
+    """Why a text cannot be the name of a Custom App; "" where it can."""
+    hidden = hidden_character(name)
+    return f"holds {hidden}, which cannot be seen" if hidden else bad_name(name)
 
 
 def carry(packages: Mapping[Stage, PkgInfo], options: ImportOptions, *, audited: bool) -> Carried:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from kandji_uploader._util.names import LONGEST_NAME, hidden_character
 from kandji_uploader.audit import conditions
 from kandji_uploader.models import Enforcement
 
 Kind = Callable[[object], object]
 
-LONGEST_NAME = 255
 LONGEST_DELAY = 3650
 _SHOWN = 80
 _NUMERAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
@@ -154,15 +154,11 @@ def name(value: object) -> str:
 
 
 def app_name(value: object) -> str:
-    """The name of a Custom App: no direction marks, zero-width or other format characters, which nobody can see.
-
-    Two names that differ in one of them only look alike, in Kandji, in Slack and in a log.
-    """
+    """The name of a Custom App: without characters that nobody can see, see `hidden_character`."""
     found = name(value)
-    hidden = [character for character in found if unicodedata.category(character) == "Cf"]
+    hidden = hidden_character(found)
     if hidden:
-        called = f"U+{ord(hidden[0]):04X} ({unicodedata.name(hidden[0], 'a format character')})"
-        raise UnfitError(f"holds {called}, which cannot be seen; take it out, or give the app another name")
+        raise UnfitError(f"holds {hidden}, which cannot be seen; take it out, or give the app another name")
     return found
 
 

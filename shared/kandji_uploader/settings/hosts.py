@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from kandji_uploader._util.names import LONGEST_NAME
 from kandji_uploader.http.addresses import is_loopback
-from kandji_uploader.settings.coercion import LONGEST_NAME, UnfitError, text
+from kandji_uploader.settings.coercion import UnfitError, text
 
 PLACEHOLDER = "TENANT"
 _API_HOST = re.compile(r"(?P<tenant>[a-z0-9]([a-z0-9-]*[a-z0-9])?)\.api(?P<eu>\.eu)?\.(?P<domain>kandji\.io|iru\.com)")

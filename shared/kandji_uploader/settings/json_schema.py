@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from kandji_uploader._util.names import LONGEST_NAME
 from kandji_uploader.settings import coercion, hosts, schema
 from kandji_uploader.settings.coercion import Choice, Kind, Number
 from kandji_uploader.settings.schema import Key, Table
@@ -27,7 +28,7 @@ NAMES = tuple(_ENTRY)
 
 _ONE_LINE = r"[^\u0000-\u001f\u007f]"
 _TEXT: Document = {"type": "string", "pattern": rf"^{_ONE_LINE}*[^\s\u0000-\u001f\u007f]{_ONE_LINE}*$"}
-_NAME: Document = {**_TEXT, "maxLength": coercion.LONGEST_NAME}
+_NAME: Document = {**_TEXT, "maxLength": LONGEST_NAME}
 _APP: Document = {**_TEXT, "not": {"type": "string", "pattern": r":|^[^/]+/[^/]|^/+$"}}
 
 _OF_KIND: Mapping[Kind, Document] = {
