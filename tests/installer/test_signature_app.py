@@ -21,6 +21,7 @@ from tests.support import formats, signing
 from tests.support.formats import FILE, FOLDER, component, package_info, payload, xar
 from tests.support.signing import Program, SignedXar, certify, developer_id, fat, root, stamper
 
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
 CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
 INFO = formats.info_plist(CFBundleExecutable="Run")
 SEAL = b"<plist><dict/></plist>"
@@ -133,6 +134,18 @@ def test_a_package_in_a_zip_is_looked_at():
     assert "the other packages in it: Two.pkg" in found.not_verified
 
 
+def test_of_several_packages_the_one_that_brings_the_app_counts():
+    listed = [(f"./{name}", mode, data) for name, mode, data in members(adhoc())]
+    held = {"PackageInfo": package_info("com.example.two", location="/Applications"), "Payload": payload(listed)}
+    two = SignedXar(held, developer_id()).made()
+    data = zipped([("One.pkg", FILE, SignedXar({"PackageInfo": package_info("one")}).made()), ("Two.pkg", FILE, two)])
+    container = Zip(io.BytesIO(data), len(data))
+    found = signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)
+
+    assert (found.status, found.of) == ("signed", "package")
+    assert "the other packages in it: One.pkg" in found.not_verified
+
+
 @pytest.mark.parametrize("make", [adhoc, lambda: fat(adhoc(), adhoc()), lambda: fat(adhoc(), bytes_of_no_signature())])
 def test_an_ad_hoc_seal_names_nobody(make):
     found = in_zip(make())
@@ -184,6 +197,15 @@ def changed(data, old, new, count=1):
     return data.replace(old, new, count)
 
 
+def doubled(name, data):
+    """The app, then other things, then another file in the place of one of the app's own."""
+    return [*members(program()), ("B/x", FILE, b"x"), (name, FILE, data)]
+
+
+def in_payload(listed):
+    return in_package([(f"./{name}", mode, data) for name, mode, data in listed])
+
+
 def linked():
     link = ("A.app/Contents/MacOS/Run", stat.S_IFLNK | 0o755, b"/bin/sh")
     return [one for one in members(program()) if not one[0].endswith("Run")] + [link]
@@ -216,6 +238,17 @@ TAMPERED = {
         lambda: in_zip(Program(developer_id("app"), {3: SEAL}).made()),
         "does not cover Info.plist",
     ),
+    "a second program in its place": (lambda: _of(doubled("A.app/Contents/MacOS/Run", b"evil")), "two files called"),
+    "a second program in another case": (lambda: _of(doubled("A.app/Contents/macos/RUN", b"evil")), "two files called"),
+    "a second program, in a payload": (
+        lambda: in_payload(doubled("A.app/Contents/MacOS/Run", b"evil")),
+        "two files called 'Contents/MacOS/Run'",
+    ),
+    "a second program in another case, in a payload": (
+        lambda: in_payload(doubled("A.app/Contents/macOS/run", b"evil")),
+        "two files called",
+    ),
+    "a second Info.plist": (lambda: in_payload(doubled("A.app/Contents/Info.plist", INFO)), "two files called"),
     "entitlements": (
         lambda: in_zip(changed(program(), b"<plist/>", b"<PLIST/>")),
         "entitlements was changed|entitlements",

@@ -12,7 +12,7 @@ from kandji_uploader.installer.choice import APP, Candidate, Wish, outer_bundle
 from kandji_uploader.installer.found import Found
 from kandji_uploader.installer.limits import INNER_APPS, INNER_PACKAGES, PLIST_BYTES, Budget, MalformedError
 from kandji_uploader.installer.package import installed_at, read_package
-from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, PROGRAMS, TICKET, scan
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, part_key, scan
 from kandji_uploader.installer.plists import BundleInfo, composed, read_info
 from kandji_uploader.installer.streams import FileSlice
 from kandji_uploader.models import AppRecord, PackageRecord
@@ -22,7 +22,7 @@ _NOT_LOOKED_AT = frozenset({"__MACOSX", ".Trashes", ".fseventsd"})
 _ARCHIVE = "Contents/Archive.pax.gz"
 _SUB_PACKAGES = "Contents/Packages/"
 _NAMED = 10
-_PARTS = 200
+_PARTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _AppEntry:
     path: str
     info: ArchiveEntry | None = None
     signed: bool = False
-    parts: dict[str, ArchiveEntry] = field(default_factory=dict)
+    parts: dict[str, ArchiveEntry | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -121,9 +121,9 @@ class _Index:
             app.info = item
         elif rest == CODE_RESOURCES:
             app.signed = True
-        of_signature = rest in (INFO, CODE_RESOURCES, TICKET) or posixpath.dirname(rest) == PROGRAMS
-        if of_signature and not item.link and not item.folder and len(app.parts) < _PARTS:
-            app.parts[rest] = item
+        key = part_key(rest)
+        if key is not None and not item.folder and len(app.parts) < _PARTS:
+            app.parts[key] = None if key in app.parts else item
 
     def _add_package(self, path: str, rest: str, item: ArchiveEntry) -> None:
         if rest.startswith(_SUB_PACKAGES):

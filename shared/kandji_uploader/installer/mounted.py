@@ -23,7 +23,7 @@ from kandji_uploader.installer.streams import Pipe, read_all
 _SECONDS = 180.0
 _DETACH_SECONDS = 60.0
 _DEEPEST = 8
-_PROGRAMS = 200
+_PROGRAMS = 10_000
 _ATTACHED = b"attached\n"
 _SAID_BYTES = 4096
 

@@ -13,10 +13,11 @@ from typing import BinaryIO
 from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader.installer import xar
 from kandji_uploader.installer.choice import Candidate, Wish
-from kandji_uploader.installer.contents import Container
+from kandji_uploader.installer.contents import ArchiveEntry, Container
 from kandji_uploader.installer.found import Found, meant
 from kandji_uploader.installer.limits import Budget, MalformedError
 from kandji_uploader.installer.package import payload_prefix, read_package
+from kandji_uploader.installer.plists import composed
 from kandji_uploader.models import Signature
 
 _AROUND = "the package around the app: nobody signed its scripts and its other files"
@@ -86,12 +87,13 @@ def _no_app(apps: Sequence[Candidate]) -> Signature:
 
 
 def _of_inner(container: Container, found: Found, wish: Wish, roots: frozenset[str]) -> Signature:
-    """Of the packages in a container the one whose facts count: the first that could be read."""
+    """Of the packages in a container the one that brings the app that is meant, else the first that could be read."""
     if not found.inner:
         return Signature(
             "unsigned", of="package", not_verified=("the app in it, which is in a package of the old kind",)
         )
-    item, *others = found.inner
+    item = next((one for one in found.inner if _brings(one, meant(found, wish))), found.inner[0])
+    others = [one for one in found.inner if one is not item]
     try:
         with container.opened(item) as file:
             signature = of_package(file, item.size, read_package(file, item.size, wish), wish, roots)
@@ -101,6 +103,11 @@ def _of_inner(container: Container, found: Found, wish: Wish, roots: frozenset[s
         names = ", ".join(one.path for one in others)
         signature = replace(signature, not_verified=(*signature.not_verified, f"the other packages in it: {names}"))
     return signature
+
+
+def _brings(item: ArchiveEntry, apps: Sequence[Candidate]) -> bool:
+    package = apps[0].package if len(apps) == 1 else None
+    return package is not None and f"{package.path}/".startswith(f"{composed(item.path)}/")
 
 
 def _of_installed_app(file: BinaryIO, size: int, found: Found, wish: Wish, roots: frozenset[str]) -> Signature | None:

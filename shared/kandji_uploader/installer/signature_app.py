@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +13,7 @@ from kandji_uploader.installer.choice import APP, outer_app
 from kandji_uploader.installer.contents import ArchiveEntry, Container
 from kandji_uploader.installer.cpio import Cpio, Member
 from kandji_uploader.installer.limits import CODE_SIGNATURE_BYTES, PLIST_BYTES, TICKET_BYTES, Budget, MalformedError
-from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, PROGRAMS, TICKET, decode
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, PROGRAMS, TICKET, decode, part_key
 from kandji_uploader.installer.plists import composed, read_info
 from kandji_uploader.installer.signature_code import (
     INFO_SLOT,
@@ -26,10 +27,12 @@ from kandji_uploader.installer.signature_trust import as_team
 from kandji_uploader.installer.streams import Stream
 from kandji_uploader.models import Signature
 
-_CAPS = {INFO: PLIST_BYTES, CODE_RESOURCES: CODE_SIGNATURE_BYTES, TICKET: TICKET_BYTES}
+_CAPS = {
+    INFO.casefold(): PLIST_BYTES,
+    CODE_RESOURCES.casefold(): CODE_SIGNATURE_BYTES,
+    TICKET.casefold(): TICKET_BYTES,
+}
 _NOT_LOOKED_AT = "the files that CodeResources lists, and code nested in the app: not held against their seals"
-_PROGRAMS = 200
-"""Files beside the main executable that are looked at."""
 _REVOCATION = "revocation, which cannot be asked offline"
 
 
@@ -142,27 +145,35 @@ class Contained:
     Attributes:
         path: where it is.
         container: what holds it.
-        items: its parts, by their place in the app.
+        items: its parts, by `part_key`; None for what is there twice.
     """
 
     path: str
     container: Container
-    items: Mapping[str, ArchiveEntry]
+    items: Mapping[str, ArchiveEntry | None]
 
     def read(self, part: str) -> bytes | None:
         """One of its files; None where it is not there."""
-        item = self.items.get(part)
-        return self.container.read(item, _CAPS[part]) if item is not None else None
+        item = self._item(part)
+        return self.container.read(item, _CAPS[part.casefold()]) if item is not None else None
 
     @contextmanager
     def program(self, name: str) -> Iterator[Program | None]:
         """One of its programs, while it is open; None where it is not there."""
-        item = self.items.get(f"{PROGRAMS}/{name}")
+        item = self._item(f"{PROGRAMS}/{name}")
         if item is None:
             yield None
             return
         with self.container.opened(item) as file:
             yield Program(file, 0, item.size)
+
+    def _item(self, part: str) -> ArchiveEntry | None:
+        """A part; a link counts for nothing."""
+        key = part_key(part)
+        item = self.items.get(key) if key is not None else None
+        if item is None and key in self.items:
+            raise _twice(part)
+        return item if item is not None and not item.link else None
 
 
 class Unpacked:
@@ -176,32 +187,51 @@ class Unpacked:
     def __init__(self, path: str, spool: BinaryIO) -> None:
         self.path = path
         self._spool = spool
-        self._parts: dict[str, bytes] = {}
-        self._programs: dict[str, Program] = {}
+        self._parts: dict[str, bytes | Program | None] = {}
+        self._executable: str | None = None
 
     def read(self, part: str) -> bytes | None:
         """One of its files; None where it is not there."""
-        return self._parts.get(part)
+        found = self._parts.get(part.casefold())
+        return found if isinstance(found, bytes) else None
 
     @contextmanager
     def program(self, name: str) -> Iterator[Program | None]:
         """One of its programs; None where it is not there."""
-        yield self._programs.get(name)
+        found = self._parts.get(part_key(f"{PROGRAMS}/{name}") or "")
+        yield found if isinstance(found, Program) else None
 
     def take(self, members: Cpio, member: Member, rest: str) -> None:
-        """A file of the app, if it matters."""
-        if rest in _CAPS:
-            self._parts[rest] = members.read(_CAPS[rest])
-        elif rest.startswith(f"{PROGRAMS}/") and len(self._programs) < _PROGRAMS:
-            name = rest.removeprefix(f"{PROGRAMS}/")
-            if "/" not in name and name not in self._programs:
-                self._programs[name] = Program(self._spool, self._spool.tell(), member.size)
-                members.copy(self._spool)
+        """A file of the app, if it matters; once Info.plist has named the program, no other is kept.
+
+        Raises:
+            MalformedError: it is there twice, so that what is on the Mac in the end is not what was looked at.
+        """
+        key = part_key(rest)
+        if key is None or stat.S_ISDIR(member.mode):
+            return
+        if key in self._parts:
+            raise _twice(rest)
+        self._parts[key] = None
+        if not member.regular or not member.size:
+            return
+        if key in _CAPS:
+            self._parts[key] = data = members.read(_CAPS[key])
+            facts = read_info(data) if key == INFO.casefold() else None
+            if facts is not None and facts.executable:
+                self._executable = part_key(f"{PROGRAMS}/{facts.executable}")
+        elif self._executable in (None, key):
+            self._parts[key] = Program(self._spool, self._spool.tell(), member.size)
+            members.copy(self._spool)
+
+
+def _twice(part: str) -> MalformedError:
+    return MalformedError("app", f"it has two files called {part[:80]!r}: which one a Mac gets cannot be said")
 
 
 @contextmanager
 def unpacked(stream: Stream, budget: Budget, path: str, prefix: str) -> Iterator[Unpacked]:
-    """An app in a payload; the payload is read from its beginning to the end of the app, with constant memory.
+    """An app in a payload; the payload is read to its end, with constant memory.
 
     Args:
         stream: the payload as stored.
@@ -215,13 +245,8 @@ def unpacked(stream: Stream, budget: Budget, path: str, prefix: str) -> Iterator
     with tempfile.TemporaryFile() as spool:
         app = Unpacked(path, spool)
         members = Cpio(decode(stream, budget), budget)
-        begun = False
         for member in members:
             place = outer_app(prefix + composed(member.name.decode("utf-8", "replace")).rstrip("/"))
-            here = place is not None and place[0] == path
-            if begun and not here and app.read(INFO) is not None:
-                break
-            begun = begun or here
-            if here and place is not None and member.regular and member.size:
+            if place is not None and place[0].casefold() == path.casefold():
                 app.take(members, member, place[1])
         yield app
