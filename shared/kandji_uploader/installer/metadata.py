@@ -11,7 +11,7 @@ from kandji_uploader.installer.xmlwalk import walk
 
 
 @dataclass(frozen=True)
-class Bundle:
+class ListedBundle:
     """A bundle that the metadata lists.
 
     Attributes:
@@ -41,7 +41,7 @@ class PackageInfo:
     id: str = ""
     version: str | None = None
     install_location: str | None = None
-    bundles: list[Bundle] = field(default_factory=list)
+    bundles: list[ListedBundle] = field(default_factory=list)
     seen: bool = False
 
     def start(self, parents: list[str], tag: str, attributes: dict[str, str]) -> None:
@@ -89,7 +89,7 @@ class Distribution:
     product_version: str | None = None
     minimum_os_version: str | None = None
     refs: dict[str, PackageRef] = field(default_factory=dict)
-    bundles: dict[str, list[Bundle]] = field(default_factory=dict)
+    bundles: dict[str, list[ListedBundle]] = field(default_factory=dict)
     seen: bool = False
     _ref: str = ""
 
@@ -139,7 +139,7 @@ def read_distribution(data: bytes, place: str = "Distribution") -> Distribution:
     return found
 
 
-def _bundle(attributes: dict[str, str]) -> Bundle:
+def _bundle(attributes: dict[str, str]) -> ListedBundle:
     path = posixpath.normpath("/" + (plain(attributes.get("path")) or "")).lstrip("/")
     version, build = plain(attributes.get(SHORT_VERSION)), plain(attributes.get(BUNDLE_VERSION))
-    return Bundle(path, plain(attributes.get("id")), version, build)
+    return ListedBundle(path, plain(attributes.get("id")), version, build)

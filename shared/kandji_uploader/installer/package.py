@@ -16,8 +16,8 @@ from kandji_uploader.installer.choice import APP, Candidate, Wish, bears_package
 from kandji_uploader.installer.found import Found
 from kandji_uploader.installer.limits import BOM_BYTES, METADATA_BYTES, Budget, MalformedError
 from kandji_uploader.installer.metadata import (
-    Bundle,
     Distribution,
+    ListedBundle,
     PackageInfo,
     read_distribution,
     read_package_info,
@@ -144,7 +144,7 @@ class _Component:
         location = (self.package.install_location or "/").rstrip("/")
         return installed_at(posixpath.dirname(location) if self.prefix else location, path)
 
-    def add(self, bundle: Bundle) -> None:
+    def add(self, bundle: ListedBundle) -> None:
         """An app of this component, once."""
         record = AppRecord(
             path=bundle.path,
@@ -158,7 +158,7 @@ class _Component:
     def take(self, found: Apps) -> None:
         """What its payload says of the apps."""
         for path, info in found.infos.items():
-            self.add(Bundle(path))
+            self.add(ListedBundle(path))
             if path in found.seen:
                 self.apps[path] = self.apps[path].with_info(info)
         if found.whole:
@@ -177,7 +177,7 @@ def installed_at(location: str | None, path: str) -> str:
     return posixpath.normpath(posixpath.join("/", location or "/", path))
 
 
-def _listed(info: PackageInfo, distribution: Distribution | None) -> list[Bundle]:
+def _listed(info: PackageInfo, distribution: Distribution | None) -> list[ListedBundle]:
     """The bundles of a component's metadata; what PackageInfo leaves out, the Distribution may have."""
     listed = {bundle.path: bundle for bundle in reversed(info.bundles)}
     for bundle in distribution.bundles.get(info.id, []) if distribution else []:
@@ -237,7 +237,7 @@ class _Search:
         except MalformedError:
             return False
         for path in paths:
-            component.add(Bundle(path))
+            component.add(ListedBundle(path))
         return True
 
     def _is_it(self, component: _Component, found: Apps, path: str) -> bool:

@@ -59,15 +59,15 @@ def read_cms(data: bytes, content: bytes, roots: frozenset[str]) -> Signed:
     """
     if len(data) > CMS_BYTES:
         raise MalformedError(_PLACE, f"it is larger than {CMS_BYTES >> 10} KiB")
-    held = _load(data, _PLACE)
-    attributes = _verify(held, content, _PLACE)
-    way = chain(held.leaf, held.certificates, roots, _PLACE)
-    stamp, notes = _timestamp(held, roots)
+    message = _load(data, _PLACE)
+    attributes = _verify(message, content, _PLACE)
+    way = chain(message.leaf, message.certificates, roots, _PLACE)
+    stamp, notes = _timestamp(message, roots)
     return Signed(way, stamp, attributes, notes)
 
 
 @dataclass(frozen=True)
-class _Held:
+class _SignedMessage:
     """One CMS, taken apart.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Held:
     content_type: str
 
 
-def _load(data: bytes, place: str) -> _Held:
+def _load(data: bytes, place: str) -> _SignedMessage:
     with reading(place):
         info = cms.ContentInfo.load(data)
         if info["content_type"].native != "signed_data":
@@ -104,7 +104,7 @@ def _load(data: bytes, place: str) -> _Held:
         leaf = _signers(signers[0], certificates)
     if leaf is None:
         raise MalformedError(place, "the signer's certificate is not in it")
-    return _Held(signers[0], leaf, certificates, content, content_type)
+    return _SignedMessage(signers[0], leaf, certificates, content, content_type)
 
 
 def _signers(signer: Any, certificates: Sequence[x509.Certificate]) -> x509.Certificate | None:
@@ -127,14 +127,14 @@ def _key_id(certificate: x509.Certificate) -> bytes | None:
         return None
 
 
-def _verify(held: _Held, content: bytes, place: str) -> dict[str, list[bytes]]:
+def _verify(message: _SignedMessage, content: bytes, place: str) -> dict[str, list[bytes]]:
     """Hold a signer's signature against the content, or against the attributes that hold its hash."""
     with reading(place):
-        used = str(held.signer["digest_algorithm"]["algorithm"].native)
-        kind = str(held.signer["signature_algorithm"]["algorithm"].native)
-        signature = bytes(held.signer["signature"].native)
-        attributes = _attributes(held.signer["signed_attrs"])
-        signed = held.signer["signed_attrs"].untag().dump() if attributes else content
+        used = str(message.signer["digest_algorithm"]["algorithm"].native)
+        kind = str(message.signer["signature_algorithm"]["algorithm"].native)
+        signature = bytes(message.signer["signature"].native)
+        attributes = _attributes(message.signer["signed_attrs"])
+        signed = message.signer["signed_attrs"].untag().dump() if attributes else content
     if not kind.endswith(("rsa", "rsassa_pkcs1v15", "ecdsa")):
         raise MalformedError(place, f"its kind, {kind[:40]!r}, is not known")
     if attributes:
@@ -142,18 +142,18 @@ def _verify(held: _Held, content: bytes, place: str) -> dict[str, list[bytes]]:
             (wanted,) = attributes[_MESSAGE_DIGEST]
             (said,) = attributes[_CONTENT_TYPE]
             told = bytes(core.OctetString.load(wanted).native)
-            if str(cms.ContentType.load(said).dotted) != held.content_type:
+            if str(cms.ContentType.load(said).dotted) != message.content_type:
                 raise ValueError("content type")
         if told != digest(used, content, place):
             raise MalformedError(place, "what it signs was changed afterwards")
-    verify(held.leaf, signature, signed, used, place)
+    verify(message.leaf, signature, signed, used, place)
     return attributes
 
 
-def _attributes(held: Any) -> dict[str, list[bytes]]:
+def _attributes(table: Any) -> dict[str, list[bytes]]:
     """Attributes by their OID; one that is there twice is an error."""
     found: dict[str, list[bytes]] = {}
-    for one in held if held.native else ():
+    for one in table if table.native else ():
         oid = str(one["type"].dotted)
         if oid in found:
             raise ValueError(f"{oid} twice")
@@ -161,11 +161,11 @@ def _attributes(held: Any) -> dict[str, list[bytes]]:
     return found
 
 
-def _timestamp(held: _Held, roots: frozenset[str]) -> tuple[datetime | None, tuple[str, ...]]:
+def _timestamp(message: _SignedMessage, roots: frozenset[str]) -> tuple[datetime | None, tuple[str, ...]]:
     """The secure timestamp over a signature: signature, certificates and imprint are verified."""
     with reading(_STAMP_PLACE):
-        values = _attributes(held.signer["unsigned_attrs"]).get(_TIMESTAMP)
-        signature = bytes(held.signer["signature"].native)
+        values = _attributes(message.signer["unsigned_attrs"]).get(_TIMESTAMP)
+        signature = bytes(message.signer["signature"].native)
     if not values:
         return None, ("when it was signed: it has no secure timestamp",)
     token = _load(values[0], _STAMP_PLACE)

@@ -220,10 +220,10 @@ def _code_hashes(values: Sequence[bytes]) -> set[bytes]:
     with reading(_PLACE):
         (value,) = values
         try:
-            held = plistlib.loads(bytes(core.OctetString.load(value).native))
+            plist = plistlib.loads(bytes(core.OctetString.load(value).native))
         except expat.ExpatError as problem:
             raise ValueError from problem
-        return {bytes(one)[:_CODE_HASH_BYTES] for one in held["cdhashes"]}
+        return {bytes(one)[:_CODE_HASH_BYTES] for one in plist["cdhashes"]}
 
 
 def _blobs(data: bytes) -> dict[int, bytes]:

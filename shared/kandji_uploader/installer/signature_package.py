@@ -43,7 +43,7 @@ def read_package_signature(file: BinaryIO, size: int, roots: frozenset[str]) -> 
         MalformedError: the signature is broken; the reason says how.
     """
     header = xar.read_header(file, size)
-    toc = _Toc()
+    toc = _SealedToc()
     xar.walk_toc(file, header, toc)
     if not toc.signatures:
         return Signature("unsigned", of="package")
@@ -110,7 +110,7 @@ class _OpenFile:
             one.name = self.name
 
 
-class _Toc:
+class _SealedToc:
     """Collects from the TOC what a signature is about."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Toc:
             place.certificates.append(text)
 
 
-def _checksum(file: BinaryIO, size: int, header: xar.Header, toc: _Toc) -> tuple[bytes, str]:
+def _checksum(file: BinaryIO, size: int, header: xar.Header, toc: _SealedToc) -> tuple[bytes, str]:
     """The checksum of the TOC, held against the TOC, and its algorithm."""
     used, told = _NUMBERS.get(header.algorithm), toc.sealed.get(_SUM)
     if used is None or told is None or _STYLES.get(told.style.strip().lower()) != used:
@@ -181,7 +181,7 @@ def _checksum(file: BinaryIO, size: int, header: xar.Header, toc: _Toc) -> tuple
 
 
 def _signer(
-    file: BinaryIO, size: int, header: xar.Header, toc: _Toc, checksum: bytes, used: str, roots: frozenset[str]
+    file: BinaryIO, size: int, header: xar.Header, toc: _SealedToc, checksum: bytes, used: str, roots: frozenset[str]
 ) -> Signed:
     """Who signed the checksum; where a package has both signatures, both have to fit, and be of the same one."""
     stored = {kind: _bytes(file, size, header.heap, place) for kind, place in toc.signatures.items()}
@@ -224,7 +224,7 @@ def _verify_rsa(place: _Place, signature: bytes, checksum: bytes, used: str) -> 
     return certificates
 
 
-def _check_files(file: BinaryIO, size: int, heap: int, toc: _Toc) -> int:
+def _check_files(file: BinaryIO, size: int, heap: int, toc: _SealedToc) -> int:
     """Hold each file in the heap against its checksum; how many there are."""
     places: dict[tuple[int, int, str, str], str] = {}
     for one in toc.files:

@@ -30,7 +30,7 @@ _DEEPEST = 100
 
 
 @dataclass(frozen=True)
-class _Place:
+class _WalkState:
     """Where the walk is.
 
     Attributes:
@@ -81,13 +81,13 @@ def _included(repo: Repo, name: str, content: Mapping[str, Any], depth: int) -> 
 
 def flatten(repo: Repo, device: str) -> tuple[ManifestLine, ...]:
     """Every line that holds for the Macs of a device manifest, in Munki's order; the first of several counts."""
-    return tuple(_manifest(repo, _Place(device), set()))
+    return tuple(_manifest(repo, _WalkState(device), set()))
 
 
 _Seen = set[tuple[str, tuple[str, ...], tuple[str, ...]]]
 
 
-def _manifest(repo: Repo, place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
+def _manifest(repo: Repo, place: _WalkState, seen: _Seen) -> Iterator[ManifestLine]:
     content = repo.manifest(place.manifest)
     # A manifest that is reached twice in the same way says nothing new (and could multiply without end).
     key = (place.manifest, place.catalogs, place.conditions)
@@ -96,7 +96,7 @@ def _manifest(repo: Repo, place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
         yield from _part(repo, content, replace(place, chain=(*place.chain, place.manifest)), seen)
 
 
-def _part(repo: Repo, content: Mapping[str, Any], place: _Place, seen: _Seen) -> Iterator[ManifestLine]:
+def _part(repo: Repo, content: Mapping[str, Any], place: _WalkState, seen: _Seen) -> Iterator[ManifestLine]:
     """The lines of a manifest, or of one of its conditional items, which may hold the same keys."""
     if place.depth > _DEEPEST:
         repo.note("nested too deeply", place.chain[0], f"more than {_DEEPEST} levels; everything below is passed over")
@@ -116,7 +116,7 @@ def _part(repo: Repo, content: Mapping[str, Any], place: _Place, seen: _Seen) ->
             yield ManifestLine(*names.split(written), key, here.manifest, here.catalogs, here.conditions)
 
 
-def _follow(repo: Repo, written: str, place: _Place) -> str | None:
+def _follow(repo: Repo, written: str, place: _WalkState) -> str | None:
     """The included manifest as it is on disk; None, and noted, where it is missing or would close a circle."""
     found = repo.resolve(written)
     if found is None:
