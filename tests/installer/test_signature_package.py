@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 from kandji_uploader import installer
 from kandji_uploader.cli import main
 from kandji_uploader.installer import signature
+from kandji_uploader.installer.limits import MalformedError
+from kandji_uploader.installer.signature_cms import read_cms
 from tests.support import formats, signing
 from tests.support.signing import SIGNED_AT, SignedXar, certify, developer_id, root, stamper
 
@@ -251,8 +254,29 @@ def test_a_cms_of_100_mb_is_refused_without_being_read(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
-    assert "104,857,600 bytes; up to 256 KiB" in found.why
+    assert "104,857,600 bytes; up to 192 KiB" in found.why
     assert peak < 4 << 20
+
+
+def _crowded(certificates, signers):
+    """A CMS of 190 KiB whose parts are many and tiny."""
+
+    def part(tag, data):
+        return bytes([tag, 0x83]) + len(data).to_bytes(3, "big") + data
+
+    data_type, signed_type = (bytes.fromhex(f"06092a864886f70d01070{number}") for number in (1, 2))
+    body = b"\2\1\1" + part(0x31, b"") + part(0x30, data_type) + part(0xA0, certificates) + part(0x31, signers)
+    return part(0x30, signed_type + part(0xA0, part(0x30, body)))
+
+
+@pytest.mark.parametrize(
+    "parts", [(b"\x30\0" * 95_000, b"\x30\0"), (b"", b"\x30\0" * 95_000)], ids=["certificates", "signers"]
+)
+def test_a_crowded_cms_costs_little(parts):
+    before = time.process_time()
+    with pytest.raises(MalformedError):
+        read_cms(_crowded(*parts), b"content", ROOT)
+    assert time.process_time() - before < 2
 
 
 def test_names_in_certificates_cannot_play_with_the_terminal(capsys, tmp_path):

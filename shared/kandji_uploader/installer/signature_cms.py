@@ -10,7 +10,7 @@ from typing import Any
 from asn1crypto import cms, core, tsp
 from cryptography import x509
 
-from kandji_uploader.installer.limits import CMS_BYTES, MalformedError
+from kandji_uploader.installer.limits import CERTIFICATES, CMS_ATTRIBUTES, CMS_BYTES, MalformedError
 from kandji_uploader.installer.signature_trust import Chain, chain, digest, load, reading, verify
 
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
@@ -94,6 +94,8 @@ def _load(data: bytes, place: str) -> _SignedMessage:
         signers = body["signer_infos"]
         if len(signers) != 1:
             raise ValueError("not one signer")
+        if len(body["certificates"]) > CERTIFICATES:
+            raise MalformedError(place, f"it brings more than {CERTIFICATES} certificates")
         ders = [one.chosen.dump() for one in body["certificates"] if one.name == "certificate"]
         inner = body["encap_content_info"]
         carried = inner["content"]
@@ -152,8 +154,10 @@ def _verify(message: _SignedMessage, content: bytes, place: str) -> dict[str, li
 
 def _attributes(table: Any) -> dict[str, list[bytes]]:
     """Attributes by their OID; one that is there twice is an error."""
+    if len(table) > CMS_ATTRIBUTES:
+        raise ValueError("too many attributes")
     found: dict[str, list[bytes]] = {}
-    for one in table if table.native else ():
+    for one in table:
         oid = str(one["type"].dotted)
         if oid in found:
             raise ValueError(f"{oid} twice")
