@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import lzma
 import plistlib
@@ -206,6 +207,7 @@ class _Gzip:
         yield self._tail
 
 
+@functools.lru_cache(maxsize=8)
 def _deflated(data: bytes, *, last: bool = False) -> bytes:
     packer = zlib.compressobj(6, zlib.DEFLATED, -15)
     return packer.compress(data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH)
@@ -249,6 +251,7 @@ def _noise(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
+@functools.cache
 def _compressible() -> bytes:
     """A chunk that deflate makes about half as large, in matches of mixed lengths as in programs."""
     chance = random.Random(1)

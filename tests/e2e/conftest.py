@@ -25,8 +25,14 @@ def environ_of(tenant, home):
     }
 
 
-@pytest.fixture(params=LAUNCHERS or [pytest.param(None, marks=pytest.mark.skip(reason="there is no autopkg on PATH"))])
+NONE = pytest.param(None, marks=pytest.mark.skip(reason="there is no autopkg on PATH"))
+each_autopkg = pytest.mark.parametrize("launcher", LAUNCHERS or [NONE])
+"""For what depends on AutoPkg: how it finds, trusts, loads and feeds a processor, and what it does with the results."""
+
+
+@pytest.fixture(params=LAUNCHERS[:1] or [NONE])
 def launcher(request):
+    """The AutoPkg of this machine; tests of what our code does with what it was given need no second one."""
     return request.param
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kandji_uploader.audit import script as audit
-from tests.e2e.conftest import TOKEN
+from tests.e2e.conftest import TOKEN, each_autopkg
 from tests.support.autopkg_host import RECIPES, AutoPkg
 
 POST = ("--post", "com.github.kandjiuploader/KandjiUploader")
@@ -27,6 +27,7 @@ def override(autopkg, name, parent, **inputs):
     return name
 
 
+@each_autopkg
 def test_a_step_in_a_recipe_publishes_prod_and_test_from_one_upload(autopkg, tenant, widget):
     done, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-v")
     assert sorted(app["name"] for app in tenant.apps()) == ["Widget", "Widget (Test)"]
@@ -38,12 +39,14 @@ def test_a_step_in_a_recipe_publishes_prod_and_test_from_one_upload(autopkg, ten
     assert len(tenant.requests) <= 9
 
 
+@each_autopkg
 def test_post_publishes_what_any_recipe_has_produced(autopkg, tenant, widget):
     _, report = autopkg.run("Widget.pkg", *POST, "-k", f"SOURCE={widget('1.0')}")
     assert [app["name"] for app in tenant.apps()] == ["Widget (AutoPkg)"]
     assert rows(report)[0]["action"] == "created"
 
 
+@each_autopkg
 def test_an_override_may_nest_custom_app(autopkg, tenant, widget):
     name = override(autopkg, "Widget.over", "com.example.kandji.Widget", custom_app={"test_name": "Only Test"})
     autopkg.run(name, "-k", f"SOURCE={widget('1.0')}")
@@ -57,6 +60,7 @@ def made_override(autopkg, parent, name):
     return name
 
 
+@each_autopkg
 def test_a_map_entry_keyed_by_identifier_holds_for_an_override_too(autopkg, tenant, widget):
     folder = autopkg.home / "uploader"
     folder.mkdir()
@@ -77,6 +81,7 @@ def test_a_map_entry_keyed_by_identifier_holds_for_an_override_too(autopkg, tena
     assert "AutoPkg does not know the recipe Nobody.pkg" in told.stderr
 
 
+@each_autopkg
 def test_a_script_beside_the_parent_recipe_is_found_when_an_override_runs_it(autopkg, tenant, widget):
     folder = autopkg.home / "recipes"
     folder.mkdir()
@@ -102,12 +107,13 @@ def test_a_script_beside_the_parent_recipe_is_found_when_an_override_runs_it(aut
     assert "echo scripted" in app["postinstall_script"]
 
 
+@each_autopkg
 def test_what_a_step_finds_may_be_named_in_input_and_what_nobody_finds_is_named(autopkg, tenant, widget):
     name = override(autopkg, "Named", "com.example.kandji.Widget", custom_app={"prod_name": "%NAME% %version%"})
     _, report = autopkg.run(name, "-k", f"SOURCE={widget('1.0')}", check=70)
     message = report["failures"][0]["message"]
     assert "custom_app.prod_name is 'Widget %version%': holds %version%, for which there is no value" in message
-    assert "belongs in the Arguments of a later step" in message
+    assert "belong in the Arguments of a later step" in message
     assert tenant.requests == []
     path = widget("1.0")
     recipe = {
@@ -139,6 +145,7 @@ def test_a_key_beside_custom_app_that_belongs_into_it_is_refused(autopkg, tenant
     assert tenant.requests == []
 
 
+@each_autopkg
 def test_flat_keys_on_the_command_line_win_over_the_dict(autopkg, tenant, widget):
     keys = ("-k", "custom_app.prod_name=Renamed", "-k", "enforcement_type=install_once", "-k", "create_new=Yes")
     autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", *keys)
@@ -181,12 +188,14 @@ def test_a_recipe_list_runs_each_and_where_nothing_is_new_it_costs_one_list(auto
     assert not rows(report)
 
 
+@each_autopkg
 def test_a_recipe_that_fails_before_our_step_publishes_nothing(autopkg, tenant):
     _, report = autopkg.run("Widget.kandji", "-k", "SOURCE=/nowhere/x.pkg", check=70)
     assert len(report["failures"]) == 1
     assert tenant.requests == []
 
 
+@each_autopkg
 def test_one_failing_recipe_of_a_list_does_not_stop_the_others(autopkg, tenant, widget):
     good = override(autopkg, "Good.kandji", "com.example.kandji.Widget", custom_app={"prod_name": "Good"})
     bad = override(autopkg, "Bad.kandji", "com.example.kandji.Widget", custom_app={"prod_nmae": "Bad"})
@@ -196,6 +205,7 @@ def test_one_failing_recipe_of_a_list_does_not_stop_the_others(autopkg, tenant, 
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@each_autopkg
 def test_a_report_and_receipts_hold_only_what_plists_can_hold(autopkg, tenant, widget):
     autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-vvvv")
     (receipt,) = [path for path in autopkg.written() if "receipts" in path.parts]
@@ -215,6 +225,7 @@ def test_the_token_and_the_webhook_are_nowhere(autopkg, tenant, widget):
         assert [path for path in autopkg.written() if secret.encode() in path.read_bytes()] == []
 
 
+@each_autopkg
 def test_missing_packages_get_the_line_that_installs_them(launcher, tenant, tmp_path, widget):
     home = tmp_path / "home"
     autopkg = AutoPkg(launcher, home, {"KANDJI_API_URL": tenant.url, "KANDJI_TOKEN": TOKEN}, lent=False)
@@ -225,16 +236,19 @@ def test_missing_packages_get_the_line_that_installs_them(launcher, tenant, tmp_
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@each_autopkg
 def test_processor_info_works_with_autopkgs_own_packages_only(bare_autopkg):
     done = bare_autopkg("processor-info", "KandjiUploader", "-r", "com.github.kandjiuploader", check=0)
     assert "custom_app" in done.stdout
     assert "ImportError" not in done.stdout + done.stderr
 
 
+@each_autopkg
 def test_list_processors_works_with_autopkgs_own_packages_only(bare_autopkg):
     assert "URLDownloader" in bare_autopkg("list-processors", check=0).stdout
 
 
+@each_autopkg
 def test_a_second_step_does_not_inherit_the_first_ones_summary(autopkg, tenant, widget):
     recipe = {
         "Identifier": "com.example.twice",
@@ -309,6 +323,7 @@ def test_names_are_data_all_the_way(autopkg, tenant, widget, name):
     assert [app["name"] for app in tenant.apps()] == [name]
 
 
+@each_autopkg
 def test_after_munki_the_pkginfo_says_what_the_app_is(autopkg, tenant, widget):
     info = {
         "name": "Widget",
@@ -340,6 +355,7 @@ def test_after_munki_the_pkginfo_says_what_the_app_is(autopkg, tenant, widget):
     assert [request.method for request in tenant.requests].count("PATCH") == 0
 
 
+@each_autopkg
 def test_the_report_is_json_clean(autopkg, tenant, widget):
     _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}")
     assert json.loads(json.dumps(report["summary_results"])) == report["summary_results"]

@@ -5,6 +5,7 @@ import plistlib
 
 import pytest
 
+from tests.e2e.conftest import each_autopkg
 from tests.support.autopkg_host import CHECKOUT, RECIPES
 
 # The shape of the KAPPA README's own example: the step in the recipe, its keys as Arguments.
@@ -56,6 +57,7 @@ def override(autopkg, parent, name):
     return name
 
 
+@each_autopkg
 def test_a_recipe_and_an_override_run_unedited(autopkg, tenant, widget, preferences):
     path = autopkg.overrides / f"{override(autopkg, 'Widget.pkg', 'Ours')}.recipe"
     path.write_bytes(plistlib.dumps({**plistlib.loads(path.read_bytes()), "Process": [STEP]}))
@@ -69,6 +71,7 @@ def test_a_recipe_and_an_override_run_unedited(autopkg, tenant, widget, preferen
     assert "Widget: unchanged" in done.stdout
 
 
+@each_autopkg
 def test_an_override_that_trusts_the_vendors_processor_is_reviewed_anew(autopkg, tenant, widget, preferences):
     words = (override(autopkg, "Widget.kappa", "Ours"), "-k", f"SOURCE={widget('1.0')}")
     assert "autopkg update-trust-info" in setup(autopkg).stdout
@@ -92,6 +95,7 @@ def test_as_a_postprocessor_and_with_a_map_that_knows_a_part_of_the_name(autopkg
     assert report["summary_results"]["kandji_uploader_summary_result"]["data_rows"][0]["custom_app"] == "Mapped"
 
 
+@each_autopkg
 def test_before_setup_the_vendors_is_found_and_after_it_ours(autopkg, tenant, widget, preferences):
     words = ("Widget.kappa", "-k", f"SOURCE={widget('1.0')}", "-k", "dry_run=true")
     _, report = autopkg.run(*words, check=70)
