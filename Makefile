@@ -19,10 +19,13 @@ COVERED = --cov --cov-report=term:skip-covered --cov-fail-under=90
 NEWER = tests/children tests/installer tests/kandji tests/pipeline tests/plan tests/processor tests/report tests/sessions \
 	tests/settings tests/state tests/cli/test_api.py tests/cli/test_completion.py tests/cli/test_documents.py
 # The tests of pure rules; each folder or file of them takes about a second.
-PURE = tests/plan tests/report tests/docs tests/promotion/test_rules.py tests/promotion/test_conditions.py \
+PURE = tests/plan tests/report tests/docs/test_house.py tests/docs/test_documents.py \
+	tests/promotion/test_rules.py tests/promotion/test_conditions.py \
 	tests/settings/test_ladder.py tests/settings/test_values.py tests/settings/test_maps.py \
 	tests/settings/test_hosts.py tests/settings/test_environment.py tests/homebrew/test_find.py \
 	tests/installer/test_kinds.py tests/installer/test_zip.py tests/installer/test_package.py
+# Without its bytecode every start of the program, of which the tests make hundreds, would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test quick test-pure test-quick lint examples mutants bench clean
 
