@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import plistlib
 import re
 import stat
 import struct
@@ -10,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from asn1crypto import core
 
 from kandji_uploader import installer
 from kandji_uploader.installer import signature
@@ -212,6 +214,10 @@ def linked():
 
 
 OTHER_ROOT = developer_id("app", root_name="Another Root CA", name="Evil")
+NAMED_OTHERS = (
+    "1.2.840.113635.100.9.1",
+    core.OctetString(plistlib.dumps({"cdhashes": [b"1" * 20, b"2" * 20]})).dump(),
+)
 TAMPERED = {
     "a byte of code": (
         lambda: in_zip(changed(program(), b"code code", b"code c0de")),
@@ -261,6 +267,10 @@ TAMPERED = {
     "a second code directory that nobody signed": (
         lambda: in_zip(program(algorithms=("sha1", "sha256"), cms_more=[])),
         "cannot be read|not signed",
+    ),
+    "a second code directory that is not among those named": (
+        lambda: in_zip(program(algorithms=("sha1", "sha256"), cms_more=[NAMED_OTHERS])),
+        "one of its code directories is not signed",
     ),
     "the signature taken from one architecture": (
         lambda: in_zip(fat(program(), bytes_of_no_signature())),

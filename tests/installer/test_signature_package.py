@@ -174,6 +174,14 @@ TAMPERED = {
         lambda: signed(developer_id(end="2022-01-01"), stamp=(stamper("Somebody"), signing.day("2021-01-01"))),
         "expired on 2022-01-01, and there is no secure timestamp",
     ),
+    "an expired certificate and a timestamp by a certificate for code": (
+        lambda: signed(developer_id(end="2022-01-01"), stamp=(stamper(stamps="code"), signing.day("2021-01-01"))),
+        "there is no secure timestamp",
+    ),
+    "a timestamp by an authority that had expired": (
+        lambda: signed(stamp=(stamper(end="2022-01-01"), SIGNED_AT)),
+        "'Timestamp Signer' expired on 2022-01-01",
+    ),
     "an expired certificate and a timestamp from one who may give none": (
         lambda: signed(developer_id(end="2022-01-01"), stamp=(stamper(stamps=False), signing.day("2021-01-01"))),
         "there is no secure timestamp",
@@ -235,6 +243,24 @@ def test_an_authority_that_is_none_vouches_for_nobody():
     for who in (below, certify("Evil", by=deep, marks=[signing.INSTALLER])):
         found = looked_at(signed(who))
         assert (found.authority, found.team_id) == ("other", None)
+
+
+def test_a_chain_that_only_bears_the_names_of_a_root_does_not_lead_to_it():
+    """The real root is brought along, but it has issued nothing of this."""
+    forged = certify("Example Root CA", ca=True, key_name="ca forged")
+    above = certify("Developer ID Certification Authority", by=forged, ca=True, marks=[signing.DEVELOPER_ID_CA])
+    who = certify("Developer ID Installer: Jane Doe (ABCDE12345)", by=above, marks=[signing.INSTALLER])
+    brought = {"bring": [who.certificate, above.certificate, root().certificate]}
+    found = looked_at(signed(who, plain=False, cms_options=brought))
+
+    assert (found.status, found.authority, found.team_id) == ("signed", "other", None)
+
+
+def test_developer_id_comes_only_from_its_own_authority():
+    above = certify("Apple Worldwide Developer Relations", by=root(), ca=True)
+    found = looked_at(signed(certify("Developer ID Installer: Jane Doe", by=above, marks=[signing.INSTALLER])))
+
+    assert (found.status, found.authority) == ("signed", "other")
 
 
 def test_developer_id_application_is_none_for_a_package():
@@ -353,7 +379,16 @@ def _with_hash():
     return data + _ticket()[:at] + checksum + _ticket()[at + 20 :]
 
 
+def _forged():
+    """A ticket that fits and names this package, from somebody with Apple's mark but not from Apple."""
+    data, mark = signed(), "1.2.840.113635.100.6.1.30"
+    who = certify("Software Ticket Signing", by=root(), marks=[mark], key_name="ca ticket")
+    _, size, _, stored, _, _ = struct.unpack(">4sHHQQI", data[:28])
+    return data + signing.ticket(who, [data[size + stored : size + stored + 20]])
+
+
 TICKETS = {
+    "by somebody else": (_forged, "not signed by Apple"),
     "of another package": (lambda: signed() + _ticket(), "about something else"),
     "changed": (lambda: signed() + changed(_ticket(), b"g8tk", b"g9tk"), "cannot be read|does not fit"),
     "with another hash in it": (_with_hash, "does not fit"),

@@ -98,7 +98,8 @@ def certify(
     for oid in marks:
         made = made.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\5\0"), critical=True)
     if stamps:
-        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        usage = ExtendedKeyUsageOID.CODE_SIGNING if stamps == "code" else ExtendedKeyUsageOID.TIME_STAMPING
+        made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
     return Certified(held, made.sign((by.key if by else held), hashes.SHA256()), tuple(by.all) if by else ())
 
 
@@ -121,8 +122,10 @@ def developer_id(of="package", *, name="Jane Doe", end="2038-01-01", team=TEAM, 
 
 
 @lru_cache
-def stamper(root_name="Example Root CA", *, stamps=True):
-    return certify("Timestamp Signer", by=root(root_name), stamps=stamps, unit="Timestamps", key_name="signer stamps")
+def stamper(root_name="Example Root CA", *, stamps=True, end="2038-01-01"):
+    return certify(
+        "Timestamp Signer", by=root(root_name), stamps=stamps, unit="Timestamps", key_name="signer stamps", end=end
+    )
 
 
 def sign(who: Certified, data: bytes, name="sha256") -> bytes:
@@ -431,3 +434,14 @@ def fat(*programs: bytes, count: int | None = None, overlap: int = 0) -> bytes:
         body += one
         at += len(one)
     return (struct.pack(">2I", 0xCAFEBABE, number) + table).ljust(4096, b"\0") + body
+
+
+def ticket(who: Certified, hashes_of: list[bytes]) -> bytes:
+    """A notarization ticket as it ends a package, signed by somebody."""
+    ders = b"".join(one.public_bytes(serialization.Encoding.DER) for one in who.all)
+    certificates = b"\x30\x82" + struct.pack(">H", len(ders)) + ders
+    body = struct.pack("<4sHHIIQ", b"g8tk", 2, 20, len(hashes_of), 0, int(SIGNED_AT.timestamp()))
+    body += b"".join(b"\1" + one for one in hashes_of)
+    text = struct.pack("<4sIII", b"s8ch", 1, len(certificates), len(body)) + certificates + body
+    text += sign(who, text)
+    return text + struct.pack("<4sHHII", b"t8lr", 1, 2, len(text), 0)
