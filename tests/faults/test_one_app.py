@@ -140,6 +140,26 @@ def test_the_other_app_that_goes_away_is_waited_for(scene):
     assert not [line for line in writes(scene) if line.startswith("DELETE")]
 
 
+def test_two_that_give_way_to_each_other_leave_one_app_and_not_none(scene):
+    """A machine that was held up between its look and its delete must not delete the last one."""
+    older = []
+
+    def come():
+        older.append(scene.tenant.seed(PROD, created_at="2020-01-01T00:00:00Z", **SAME))
+
+    def give_way():
+        if older:
+            scene.tenant.remove(older.pop()["id"])
+
+    scene.tenant.faults.add("GET", APPS, kind="call", nth=LIST_AFTER, do=come)
+    scene.tenant.faults.add("GET", APP, kind="call", times=99, do=give_way)
+    scene.tenant.faults.add("DELETE", APP, kind="call", times=99, do=give_way)
+    result = scene.run(**ALONE)
+    assert prod(scene, result).action is Action.CREATE
+    assert the_only(scene)["id"] == prod(scene, result).app_id
+    assert not older  # its owner deleted it while we deleted ours
+
+
 def test_a_twin_of_ours_that_may_not_be_deleted_is_told_with_its_id(scene):
     scene.tenant.permissions.revoke("Delete Custom App")
     scene.tenant.faults.add(
