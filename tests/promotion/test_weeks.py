@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -123,12 +124,15 @@ def _converges(world: World, truth: Truth, newest: int, day: int, *, audited: bo
     assert world.tenant.app(PROD)["sha256"] == world.tenant.app(TEST)["sha256"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(days=DAYS, soak=st.integers(0, 4), forgetful=st.booleans())
 def test_weeks_of_nightly_runs(days: list[Day], soak: int, forgetful: bool) -> None:
     live_through(days, soak, forgetful=forgetful, audited=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(days=DAYS, soak=st.integers(0, 4), forgetful=st.booleans())
 def test_weeks_of_apps_that_are_not_enforced(days: list[Day], soak: int, forgetful: bool) -> None:
