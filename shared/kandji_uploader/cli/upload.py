@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import threading
@@ -39,6 +40,8 @@ from kandji_uploader.report import text as report
 _MOST_JOBS = 32
 _LAST_WORDS = 5.0
 """Seconds that the other threads have to say what they did and did not do."""
+_LOOK = 0.05
+"""Seconds between two looks at threads that are waited for."""
 _SILENT = "it had no time to say how far it was; what it has sent last may still be acted upon"
 _SINGLE = ("name", "testname", "sscategory", "zzcategory")
 """The flags that can go with a single item only, as in kpkg."""
@@ -184,14 +187,10 @@ class UploadBatch:
             try:
                 for thread in threads:
                     thread.start()
-                for thread in threads:
-                    thread.join()
+                _wait_for(threads)
             except KeyboardInterrupt:
                 stop.set()
-                until = time.monotonic() + _LAST_WORDS
-                for thread in threads:
-                    if thread.ident is not None:  # one that was never started cannot be waited for
-                        thread.join(max(until - time.monotonic(), 0))
+                _wait_for(threads, _LAST_WORDS)
                 raise
 
     def _work(self, waiting: SimpleQueue[int], turns: Queue, *, bars: bool) -> None:
@@ -254,6 +253,17 @@ class UploadBatch:
             {names[index]: self._stopped.get(index, _SILENT) for index in under_way},
             [name for index, name in enumerate(names) if index not in self._begun],
         )
+
+
+def _wait_for(threads: Sequence[threading.Thread], seconds: float = math.inf) -> None:
+    """Wait until threads have ended.
+
+    They are looked at again and again, and not joined. A signal that comes right before a join blocks is not acted upon
+    before the next one. One that ends a join makes Python 3.10 and 3.11 take the thread for ended while it still works.
+    """
+    until = time.monotonic() + seconds
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < until:
+        time.sleep(_LOOK)
 
 
 def _keys(arguments: argparse.Namespace) -> dict[str, object]:
