@@ -13,7 +13,8 @@ without() {
 
 if ! cmp -s "$here/package-lock.json" "$modules/installed.json"; then
     command -v npm >/dev/null 2>&1 || without "there is no npm here; it comes with Node.js (https://nodejs.org)"
-    npm ci --prefix "$here" --ignore-scripts --no-audit --no-fund --silent >/dev/null 2>&1 ||
+    npm ci --prefix "$here" --ignore-scripts --no-audit --no-fund --silent \
+        --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=30000 >/dev/null 2>&1 ||
         without "npm could not install Biome; \`npm ci --prefix $here --ignore-scripts\` says why"
     cp "$here/package-lock.json" "$modules/installed.json"
 fi
