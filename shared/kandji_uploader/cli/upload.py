@@ -230,7 +230,6 @@ class UploadBatch:
         if item.is_cask:
             return api.process_brew(
                 item.name,
-                arch=self._arguments.arch,
                 use_brew=self._arguments.use_brew,
                 allow_no_checksum=self._arguments.allow_no_checksum,
                 keys=self._keys,

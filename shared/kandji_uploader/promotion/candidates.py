@@ -118,12 +118,11 @@ def entering(plan_input: PlanInput, plans: Sequence[TargetPlan], prod: Target, c
     if each is None:
         return plan_input
     coming = _coming(plan_input, each.target, prod, context)
-    ledger, live = Ledger(), None
-    if each.app is not None:
-        ledger = plan.ledger(each.app, plan_input.remembered)
-        live = live_release(each.app, ledger, context.now)
-        if not each.needs_file and not _another(coming, live, each):
-            return plan_input
+    found = _replaced_by(coming, each, plan_input, context)
+    if found is None:
+        return plan_input
+    ledger, live = found
+    if each.app is not None and live is not None:
         live = _asked(live, each.app, context)
     in_prod = _meant(prod, context, plan_input.installer.name).app
     above = _standing(in_prod, plan_input, Ledger(), context).version if in_prod else ""
@@ -149,15 +148,24 @@ def urgently(
     test, prod = targets
     plan_input = entering(plan_input, plans, prod, context)
     coming = _coming(plan_input, test, prod, context)
-    each = next(each for each in plans if each.target.stage is Stage.PROD)
-    ledger, live = Ledger(), None
-    if each.app is not None:
-        ledger = plan.ledger(each.app, plan_input.remembered)
-        live = live_release(each.app, ledger, context.now)
-        if not each.needs_file and not _another(coming, live, each):
-            return plan_input
-    after = releases.replaced(ledger, live, coming, keep=releases.KEPT_FORMER)
+    found = _replaced_by(coming, next(each for each in plans if each.target.stage is Stage.PROD), plan_input, context)
+    if found is None:
+        return plan_input
+    after = releases.replaced(*found, coming, keep=releases.KEPT_FORMER)
     return replace(plan_input, notes={**plan_input.notes, Stage.PROD: releases.to_notes(after)})
+
+
+def _replaced_by(
+    coming: Release, each: TargetPlan, plan_input: PlanInput, context: RunContext
+) -> tuple[Ledger, Release | None] | None:
+    """What is known of the app of a plan and of the release that it has; None where that is the coming one already."""
+    if each.app is None:
+        return Ledger(), None
+    ledger = plan.ledger(each.app, plan_input.remembered)
+    live = live_release(each.app, ledger, context.now)
+    if not each.needs_file and not _another(coming, live, each):
+        return None
+    return ledger, live
 
 
 def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
