@@ -110,6 +110,12 @@ def test_without_npm_one_line_says_that_the_pages_were_not_checked(tmp_path, req
     assert "Node.js" in line
 
 
+def test_nothing_in_the_repository_is_a_link_to_a_place_of_one_machine():
+    git = subprocess.run(["git", "ls-files", "-s"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if git.returncode == 0:  # A release that was unpacked has no repository.
+        assert [line for line in git.stdout.splitlines() if line.startswith("120000")] == []
+
+
 @pytest.mark.parametrize("form", sorted((CHECKOUT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda p: p.stem)
 def test_an_issue_form_asks_for_something_and_has_what_github_demands(form):
     content = yaml.safe_load(form.read_text(encoding="utf-8"))
