@@ -1,21 +1,20 @@
-"""The fleet's status as one HTML page that needs nothing but itself: no requests, no fonts, no library.
-
-Names of Macs, Blueprints and apps, logs and versions come from others: each is escaped, isolated from the direction of
-the text around it, and the page's content policy allows no script or style but the page's own.
-"""
+"""The fleet's status as one HTML page that needs nothing but itself, whose size does not grow with the fleet."""
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
-import html
-import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from kandji_uploader.status.models import AppStatus, MacState, StatusFigures
+from kandji_uploader._util import version
+from kandji_uploader._util.page import beside, data, document, escaped, isolated, plural, printable
+from kandji_uploader.status.models import AppStatus, Candidate, MacState, StatusFigures
+
+ROWS = 1000
+"""Macs that one page holds; of a larger fleet those in trouble, and the page says how many it does not hold."""
 
 # The colour of a status; any other gets `other`. Reading order of bars, too.
 _CLASSES = {
@@ -37,42 +36,44 @@ _CLASSES = {
     "FAILURE": "error",
 }
 _ORDER = ("pass", "fixed", "available", "busy", "pending", "excluded", "other", "error")
-# Embeddings, overrides and isolates; names in Hebrew or Arabic do without them.
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BAR = 1000.0
 _NARROWEST = 6.0
 _TOP = 5
+_LONGEST_NAME = 300
 _HEADINGS = ("Mac", "App", "Blueprint", "Status", "Version", "Last report", "Reason")
+_COLUMNS = ("app", "mac", "blueprint", "status", "version", "seconds", "moment", "ago", "reason")
+_NEWER = functools.cmp_to_key(version.compare)
+_RANK = {"error": 0, "pass": 2, "fixed": 2}
 
 
 def render(apps: Sequence[AppStatus], now: datetime) -> str:
-    """The page.
+    """The page, with the apps that have most Macs in trouble first.
 
     Args:
-        apps: in the order of the page.
+        apps: in any order.
         now: the present, with a time zone; ages are counted from it, and the page says so.
     """
-    css, script = _beside("page.css"), _beside("page.js")
-    rows = [_row(number, app, mac, now) for number, app in enumerate(apps) for mac in app.figures.listed]
-    policy = (
-        f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+    apps = sorted(apps, key=_trouble, reverse=True)
+    here = Path(__file__)
+    body = (
+        _header(apps, now),
+        '<main>\n<h2 id="apps">Apps</h2>\n<div class="cards">\n',
+        *(_card(app, now) for app in apps),
+        "</div>\n",
+        _table(apps, now),
+        "</main>\n",
     )
-    return "".join(
-        (
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-            '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n',
-            f"<title>Custom Apps: fleet status</title>\n<style>{css}</style>\n</head>\n<body>\n",
-            _header(apps, now),
-            '<main>\n<h2 id="apps">Apps</h2>\n<div class="cards">\n',
-            *(_card(app, now) for app in apps),
-            "</div>\n",
-            _table(apps, rows),
-            f"</main>\n<script>{script}</script>\n</body>\n</html>\n",
-        )
-    )
+    return document("Custom Apps: fleet status", body, css=beside(here, "page.css"), script=beside(here, "page.js"))
+
+
+def _trouble(app: AppStatus) -> tuple[int, float]:
+    """How bad it is: Macs in error, then their share."""
+    macs = _failing(app.figures)
+    return macs, macs / app.figures.macs if macs else 0.0
+
+
+def _failing(figures: StatusFigures) -> int:
+    return sum(macs for status, macs in figures.statuses.items() if _kind(status) == "error")
 
 
 def _header(apps: Sequence[AppStatus], now: datetime) -> str:
@@ -83,56 +84,102 @@ def _header(apps: Sequence[AppStatus], now: datetime) -> str:
         '<line class="stripe" x1="0" y1="0" x2="0" y2="10"/></pattern></defs></svg>'
     )
     return (
-        f'{hatch}<header>\n<h1>Fleet status</h1>\n<p class="soft">{_plural(len(apps), "Custom App")}, as of '
+        f'{hatch}<header>\n<h1>Fleet status</h1>\n<p class="soft">{plural(len(apps), "Custom App")}, as of '
         f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M} UTC</time></p>\n</header>\n'
     )
 
 
 def _card(app: AppStatus, now: datetime) -> str:
     figures = app.figures
-    name = _isolated(app.name)
+    name = isolated(app.name)
     if app.link.startswith("https://"):
-        name = f'<a href="{_attribute(app.link)}" rel="noreferrer">{name}</a>'
+        name = f'<a href="{escaped(app.link)}" rel="noreferrer">{name}</a>'
     stage = f'<span class="stage">{app.stage.value}</span>' if app.stage else ""
-    version = f'<span class="soft">enforces {_isolated(app.version)}</span>' if app.version else ""
-    count = f'<span class="count">{_plural(figures.macs, "Mac")}</span>'
-    title = f'<div class="title"><h3>{name}</h3>{stage}{version}{count}</div>'
+    enforces = f'<span class="soft">enforces {isolated(app.version)}</span>' if app.version else ""
+    count = f'<span class="count">{plural(figures.macs, "Mac")}</span>'
+    title = f'<div class="title"><h3>{name}</h3>{stage}{enforces}{count}</div>'
     facts = "".join(
         (
-            _fact("Installed version", figures.versions),
+            _candidates(app.candidates, now),
+            _adoption(app),
+            _fact("Top reasons of failure", figures.reasons, wide=True),
             _fact("Last report", {age: count for age, count in figures.ages.items() if count}, _newest(figures, now)),
             _fact("Blueprints", figures.blueprints),
-            _fact("Top reasons of failure", figures.reasons, wide=True),
         )
     )
     parts = (title, _bar(figures), _legend(figures), f'<div class="facts">{facts}</div>')
     return '<section class="card">\n{}\n</section>\n'.format("\n".join(parts))
 
 
+def _candidates(candidates: Sequence[Candidate], now: datetime) -> str:
+    """The releases that may move on to the prod app, each with what holds it."""
+    lines = "".join(
+        f"<li><strong>{isolated(each.version or 'no version')}</strong> "
+        f'<span class="soft">came {_moment(each.since, now)}</span>: '
+        f"{isolated(each.held) or 'nothing holds it; the next run promotes it'}</li>"
+        for each in candidates
+    )
+    return f'<div class="wide"><h4>Candidates for production</h4><ul class="steps">{lines}</ul></div>' if lines else ""
+
+
+def _adoption(app: AppStatus) -> str:
+    """Macs by installed version, the newest first, each with its share of those whose audit tells one."""
+    counts = app.figures.versions
+    if not counts:
+        return ""
+    told = sum(counts.values())
+    absent = {word: macs for word, macs in counts.items() if not any(char.isdecimal() for char in word)}
+    newest = sorted((word for word in counts if word not in absent), key=_NEWER, reverse=True)
+    shown = {word: counts[word] for word in newest[:_TOP]}
+    older = sum(counts[word] for word in newest[_TOP:])
+    rest = {f"{len(newest) - _TOP} older": older} if older else {}
+    lines = "".join(_share(word, macs, told) for word, macs in {**shown, **rest, **absent}.items())
+    return f'<div class="wide adoption"><h4>Installed version</h4><ul>{lines}</ul>{_reached(app, newest, told)}</div>'
+
+
+def _share(word: str, macs: int, told: int) -> str:
+    part = max(macs / told * _BAR, _NARROWEST)
+    bar = (
+        f'<svg viewBox="0 0 {_BAR:.0f} 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="busy" width="{part:.1f}" height="10"/></svg>'
+    )
+    share = f'<span class="soft">{escaped(_percent(macs, told))}</span>'
+    return f'<li><span>{isolated(word)}</span>{bar}<span class="number">{macs:,} {share}</span></li>'
+
+
+def _reached(app: AppStatus, versions: Iterable[str], told: int) -> str:
+    """How many Macs have what is enforced, or newer."""
+    if not app.version:
+        return ""
+    there = sum(app.figures.versions[word] for word in versions if version.compare(word, app.version) >= 0)
+    of = f"{there:,} of {plural(told, 'Mac')} that tell"
+    return f'<p class="soft">{isolated(app.version)} or newer: {escaped(_percent(there, told))} ({of})</p>'
+
+
 def _bar(figures: StatusFigures) -> str:
     """One segment per status, as wide as its share; a small one is still seen."""
-    said = ", ".join(f"{count} {_printable(status)}" for status, count in _in_order(figures.statuses)) or "no Macs"
+    said = ", ".join(f"{count} {printable(status)}" for status, count in _in_order(figures.statuses)) or "no Macs"
     widths = [max(count / figures.macs * _BAR, _NARROWEST) for _, count in _in_order(figures.statuses)]
     scale = _BAR / sum(widths) if widths else 1.0
     parts, left = [], 0.0
     for (status, count), width in zip(_in_order(figures.statuses), widths, strict=True):
         place = f'x="{left:.1f}" y="0" width="{max(width * scale - 2, 1):.1f}" height="22"'
         kind = _kind(status)
-        title = f"<title>{_escaped(status)}: {count}</title>"
+        title = f"<title>{escaped(status)}: {count}</title>"
         parts.append(f'<rect class="{kind}" {place}>{title}</rect>')
         if kind == "error":
             parts.append(f'<rect class="hatch" {place}>{title}</rect>')
         left += width * scale
     return (
         f'<svg class="bar" viewBox="0 0 {_BAR:.0f} 22" preserveAspectRatio="none" role="img" '
-        f'aria-label="{_attribute(said)}">{"".join(parts)}</svg>'
+        f'aria-label="{escaped(said)}">{"".join(parts)}</svg>'
     )
 
 
 def _legend(figures: StatusFigures) -> str:
     items = "".join(
-        f'<li><span class="dot {_kind(status)}"></span>{_isolated(status)} <span class="number">{count} '
-        f'<span class="soft">{_escaped(_percent(count, figures.macs))}</span></span></li>'
+        f'<li><span class="dot {_kind(status)}"></span>{isolated(status)} <span class="number">{count} '
+        f'<span class="soft">{escaped(_percent(count, figures.macs))}</span></span></li>'
         for status, count in _in_order(figures.statuses)
     )
     return f'<ul class="legend">{items or "<li>No Macs in scope</li>"}</ul>'
@@ -142,7 +189,7 @@ def _fact(title: str, counts: Mapping[str, int], note: str = "", *, wide: bool =
     if not counts:
         return ""
     shown = list(counts.items())[:_TOP]
-    lines = [f'<li><span>{_isolated(word)}</span><span class="number">{count}</span></li>' for word, count in shown]
+    lines = [f'<li><span>{isolated(word)}</span><span class="number">{count}</span></li>' for word, count in shown]
     if len(counts) > len(shown):
         rest = sum(counts.values()) - sum(count for _, count in shown)
         lines.append(f'<li class="soft"><span>{len(counts) - len(shown)} more</span><span>{rest}</span></li>')
@@ -150,22 +197,31 @@ def _fact(title: str, counts: Mapping[str, int], note: str = "", *, wide: bool =
     return f"<div{' class=wide' if wide else ''}><h4>{title}</h4><ul>{''.join(lines)}</ul>{said}</div>"
 
 
+def _moment(moment: datetime, now: datetime) -> str:
+    return f'<time datetime="{moment.isoformat()}">{_ago(moment, now)}</time>'
+
+
 def _newest(figures: StatusFigures, now: datetime) -> str:
     return f"newest: {_ago(figures.newest_report, now)}" if figures.newest_report else ""
 
 
-def _table(apps: Sequence[AppStatus], rows: Sequence[str]) -> str:
+def _table(apps: Sequence[AppStatus], now: datetime) -> str:
+    rows = _worst(apps)
     if not rows:
         return ""
-    left_out = sum(app.figures.unlisted for app in apps)
-    note = (
-        f"{_plural(left_out, 'more row')} left out to keep the page small; Macs in trouble come first."
-        if left_out
-        else "One row per Mac and app."
-    )
-    statuses = sorted({mac.status for app in apps for mac in app.figures.listed})
-    names = [(str(number), _called(app)) for number, app in enumerate(apps) if app.figures.listed]
+    held = Counter(number for number, _ in rows)
+    statuses = sorted({mac.status for _, mac in rows})
+    names = [(str(number), _called(app)) for number, app in enumerate(apps) if number in held]
     head = "".join(f'<th scope="col"><button type="button">{heading}</button></th>' for heading in _HEADINGS)
+    embedded = {
+        "apps": [
+            {"name": printable(_called(app)), "left": app.figures.macs - held[number]}
+            for number, app in enumerate(apps)
+        ],
+        "kinds": {printable(status): _kind(status) for status in statuses},
+        "columns": _COLUMNS,
+        "rows": [_row(number, mac, now) for number, mac in rows],
+    }
     return (
         '<h2 id="list">Macs</h2>\n<div class="filters" id="filters" hidden>\n'
         '<label>Find<input id="text" type="search" placeholder="Mac, Blueprint, reason…" autocomplete="off"></label>\n'
@@ -175,28 +231,60 @@ def _table(apps: Sequence[AppStatus], rows: Sequence[str]) -> str:
         '<output id="shown" aria-live="polite"></output>\n</div>\n'
         '<div class="scroll" tabindex="0" role="region" aria-labelledby="list"><table id="macs">'
         f'<caption class="sr">Macs with their status; the headings sort</caption>\n<thead><tr>{head}</tr></thead>\n'
-        f'<tbody>\n{"".join(rows)}</tbody>\n</table></div>\n<footer class="soft">{note}</footer>\n'
+        f"<tbody></tbody>\n</table></div>\n"
+        "<noscript><p>The list of Macs needs JavaScript.</p></noscript>\n"
+        f'<footer class="soft" id="end">{_left_out(apps, rows)}</footer>\n{data("rows", embedded)}'
     )
 
 
-def _row(number: int, app: AppStatus, mac: MacState, now: datetime) -> str:
+def _worst(apps: Sequence[AppStatus]) -> list[tuple[int, MacState]]:
+    """The Macs of the page, each with the number of its app: those in trouble first, passing ones last.
+
+    Where they are too many, each app gives as many as the others as long as it has any: an app that fails on each Mac
+    does not hide what fails elsewhere.
+    """
+    ranked = []
+    for number, app in enumerate(apps):
+        nth: Counter[int] = Counter()
+        for mac in app.figures.listed:
+            rank = _RANK.get(_kind(mac.status), 1)
+            nth[rank] += 1
+            ranked.append((rank, nth[rank], number, mac))
+    worst = sorted(ranked, key=lambda each: each[:3])[:ROWS]
+    return [(number, mac) for _, _, number, mac in sorted(worst, key=lambda each: (each[0], each[2], each[1]))]
+
+
+def _left_out(apps: Sequence[AppStatus], rows: Sequence[tuple[int, MacState]]) -> str:
+    """What the page holds of the fleet, and what it does not."""
+    total: Counter[str] = Counter()
+    for app in apps:
+        total.update(app.figures.statuses)
+    total.subtract(mac.status for _, mac in rows)
+    rest = sum(total.values())
+    if rest <= 0:
+        return "One row per Mac and app."
+    statuses = ", ".join(f"{macs:,} {isolated(status)}" for status, macs in reversed(_in_order(total)) if macs > 0)
+    return f"The worst {len(rows):,} of {len(rows) + rest:,} rows. Not in this page: {statuses}."
+
+
+def _row(number: int, mac: MacState, now: datetime) -> list[Any]:
+    """A Mac as the page's script reads it, in the order of `_COLUMNS`."""
     reported = mac.reported_at
-    key = f"{max(0, int((now - reported).total_seconds()))}" if reported else ""
-    moment = f'<time datetime="{reported.isoformat()}">{_ago(reported, now)}</time>' if reported else "never"
-    cells = (
-        f'<td class="name">{_isolated(mac.name.strip() or mac.mac_id)}</td>',
-        f"<td>{_isolated(_called(app))}</td>",
-        f"<td>{_isolated(mac.blueprint)}</td>",
-        f'<td><span class="dot {_kind(mac.status)}"></span>{_isolated(mac.status)}</td>',
-        f"<td>{_isolated(mac.version)}</td>",
-        f'<td class="keep" data-key="{key}">{moment}</td>',
-        f'<td class="reason">{_isolated(mac.reason)}</td>',
-    )
-    return f'<tr data-app="{number}" data-status="{_attribute(mac.status)}">{"".join(cells)}</tr>\n'
+    return [
+        number,
+        printable(mac.name.strip() or mac.mac_id)[:_LONGEST_NAME],
+        printable(mac.blueprint),
+        printable(mac.status),
+        printable(mac.version),
+        max(0, int((now - reported).total_seconds())) if reported else None,
+        reported.isoformat() if reported else "",
+        _ago(reported, now),
+        printable(mac.reason),
+    ]
 
 
 def _options(pairs: Iterable[tuple[str, str]]) -> str:
-    return "".join(f'<option value="{_attribute(value)}">{_escaped(text)}</option>' for value, text in pairs)
+    return "".join(f'<option value="{escaped(value)}">{escaped(text)}</option>' for value, text in pairs)
 
 
 def _called(app: AppStatus) -> str:
@@ -219,7 +307,7 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     seconds = (now - moment).total_seconds()
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
-            return f"{_plural(int(seconds // length), unit)} ago"
+            return f"{plural(int(seconds // length), unit)} ago"
     return "just now"
 
 
@@ -229,37 +317,3 @@ def _percent(part: int, whole: int) -> str:
     if 0 < share < 1:
         return "<1 %"
     return "99 %" if 99 < share < 100 else f"{share:.0f} %"  # noqa: PLR2004 - per cent
-
-
-def _plural(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
-def _printable(text: str) -> str:
-    """A text without what a page cannot hold (controls, lone surrogates) or what turns the direction of a line."""
-    return "".join(
-        "\ufffd" if unicodedata.category(each) in ("Cc", "Cs") or each in _TURNING else each for each in text
-    )
-
-
-def _escaped(text: str) -> str:
-    return html.escape(_printable(text), quote=True)
-
-
-_attribute = _escaped
-
-
-def _isolated(text: str) -> str:
-    """A text of others, which cannot turn the direction of the text around it."""
-    return f"<bdi>{_escaped(text)}</bdi>" if text else ""
-
-
-@functools.cache
-def _beside(name: str) -> str:
-    """A style or script of the page, from its file; with a line break in front, as it stands in the page."""
-    return "\n" + Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    """A script or style as the content policy names it."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -87,6 +87,21 @@ class StatusFigures:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A release that the test app has, or had, and that may move on to the prod app.
+
+    Attributes:
+        version: as it was published.
+        since: when it came into the test app.
+        held: why it does not move yet; "" where nothing holds it, and the next run promotes it.
+    """
+
+    version: str
+    since: datetime
+    held: str = ""
+
+
+@dataclass(frozen=True)
 class AppStatus:
     """A Custom App with its figures, as a report shows it.
 
@@ -96,6 +111,7 @@ class AppStatus:
         version: the version it enforces; "" where it is not known.
         link: its address in the console; "" where there is none.
         figures: its Macs.
+        candidates: of a test app: its releases that are newer than what the prod app has, the newest first.
     """
 
     name: str
@@ -103,3 +119,4 @@ class AppStatus:
     stage: Stage | None = None
     version: str = ""
     link: str = ""
+    candidates: tuple[Candidate, ...] = ()
