@@ -10,11 +10,11 @@ import shutil
 import statistics
 
 import pytest
+
+from benchmarks import cases, installers
 from benchmarks.cases import SMALL, Bench
 from benchmarks.measure import MIB, in_turns
 from benchmarks.tenant import Tenant
-
-from benchmarks import cases, installers
 
 pytestmark = [
     pytest.mark.slow,

@@ -43,8 +43,8 @@ def in_threads(*functions):
     assert not any(thread.is_alive() for thread in threads)
 
 
-def work(turns, number, log, *, ready_after=0.0):
-    turn = turns.of(number)
+def work(queue, number, log, *, ready_after=0.0):
+    turn = queue.of(number)
     with turn.ending():
         time.sleep(ready_after)
         with turn.entering():
@@ -56,23 +56,23 @@ def work(turns, number, log, *, ready_after=0.0):
 
 
 def test_one_at_a_time_they_take_hold_in_the_order_in_which_they_were_named():
-    turns, log = Queue(3, 1), []
-    in_threads(*(lambda n=n: work(turns, n, log, ready_after=0.1 * (2 - n)) for n in range(3)))
+    queue, log = Queue(3, 1), []
+    in_threads(*(lambda n=n: work(queue, n, log, ready_after=0.1 * (2 - n)) for n in range(3)))
     assert [number for what, number in log if what == "enters"] == [0, 1, 2]
     changes = [what for what, _ in log if what != "enters"]
     assert changes == ["begins", "ends"] * 3
 
 
 def test_the_next_is_made_ready_while_the_present_one_changes_the_tenant():
-    turns, log = Queue(2, 1), []
-    in_threads(*(lambda n=n: work(turns, n, log) for n in range(2)))
+    queue, log = Queue(2, 1), []
+    in_threads(*(lambda n=n: work(queue, n, log) for n in range(2)))
     assert log.index(("enters", 1)) < log.index(("ends", 0))
-    assert turns.workers == 2
+    assert queue.workers == 2
 
 
 def test_no_more_than_so_many_change_the_tenant_at_a_time():
-    turns, log = Queue(6, 2), []
-    in_threads(*(lambda n=n: work(turns, n, log) for n in range(6)))
+    queue, log = Queue(6, 2), []
+    in_threads(*(lambda n=n: work(queue, n, log) for n in range(6)))
     at_once, most = 0, 0
     for what, _ in log:
         at_once += {"begins": 1, "ends": -1}.get(what, 0)
@@ -81,21 +81,21 @@ def test_no_more_than_so_many_change_the_tenant_at_a_time():
 
 
 def test_an_item_that_fails_early_holds_up_nobody():
-    turns, log = Queue(2, 1), []
+    queue, log = Queue(2, 1), []
 
     def fail():
-        with pytest.raises(OSError, match="gone"), turns.of(0).ending():
+        with pytest.raises(OSError, match="gone"), queue.of(0).ending():
             raise OSError("gone")
 
-    in_threads(fail, lambda: work(turns, 1, log))
+    in_threads(fail, lambda: work(queue, 1, log))
     assert log[-1] == ("ends", 1)
 
 
 def test_waiting_for_a_turn_ends_when_the_work_is_stopped():
-    turns, ended = Queue(2, 1), []
+    queue, ended = Queue(2, 1), []
 
     def wait():
-        turn = turns.of(1)
+        turn = queue.of(1)
         with pytest.raises(KeyboardInterrupt), turn.entering():
             pass
         ended.append(True)

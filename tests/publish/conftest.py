@@ -1,4 +1,4 @@
-"""One house for pipeline tests: an embedded tenant, a config folder, a Widget package."""
+"""What the tests of publishing share: an embedded tenant, a config folder, a Widget package."""
 
 import plistlib
 import zipfile
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
-from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.targets import RecipeFacts
@@ -46,11 +46,11 @@ class House:
         if fresh:
             forget_all()
         self.tenant.reset_requests()
-        host = pipeline.Host(say=self.said.append, warn=self.warned.append, now=lambda: self.now, environ=self.environ)
-        asked = pipeline.Request(
+        host = flow.Host(say=self.said.append, warn=self.warned.append, now=lambda: self.now, environ=self.environ)
+        asked = flow.Request(
             path, keys=keys, given=given or RecipeFacts(), caller="autopkg", keys_from="recipe", **request
         )
-        return pipeline.run(asked, host)
+        return flow.run(asked, host)
 
     def sent(self):
         return [str(request) for request in self.tenant.requests]
