@@ -95,10 +95,10 @@ class KandjiUploader(Processor):
             )
         from kandji_uploader import autopkg
         from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
-        from kandji_uploader.flows import publish as pipeline
+        from kandji_uploader.publish.request import Host
         from kandji_uploader.report import text as report
 
-        host = pipeline.Host(say=self.output, warn=self._warn, progress=_Tenths(self.output))
+        host = Host(say=self.output, warn=self._warn, progress=_Tenths(self.output))
         try:
             result = autopkg.publish(self.env, host, for_kappa=self.for_kappa)
         except InterruptedRunError as stopped:

@@ -14,7 +14,7 @@ from pathlib import Path
 def run(folder: Path, count: int) -> list[tuple[float, bool]]:
     """Publish `App N-1.0.zip` for N below `count`; seconds and whether something changed, for each."""
     from kandji_uploader.flows import publish as pipeline
-    from kandji_uploader.flows.publish import Request
+    from kandji_uploader.publish.request import Request
     from kandji_uploader.publish.targets import RecipeFacts
 
     told = []

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SameAppError, SettingsError
-from kandji_uploader.flows import publish as pipeline
-from kandji_uploader.flows.publish import Host, Request
+from kandji_uploader.flows.publish import run as publish
 from kandji_uploader.models import RunResult, Tenant
 from kandji_uploader.publish import claims
 from kandji_uploader.publish.claims import Item, file_item
 from kandji_uploader.publish.queue import Batch
+from kandji_uploader.publish.request import Host, Request
+from kandji_uploader.publish.resolve import app_names
 from kandji_uploader.report import text as report
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Result:
             `reason` of its app), `failed`, `dry_run`.
         error: what went wrong and what to do; "" where nothing did.
         custom_apps: one per target.
-        run: the whole result of the pipeline; None where it ended before there was one.
+        run: the whole result of the run; None where it ended before there was one.
     """
 
     source: str
@@ -147,7 +148,7 @@ def process_pkg(
         request = Request(Path(path), keys=every, keys_from=keys_from, caller="python")
         return request, _host(host, there, parent_dir, batch, keys_from)
 
-    return _tried(str(path), lambda: _run(str(path), asked, pipeline.run))
+    return _tried(str(path), lambda: _run(str(path), asked, publish))
 
 
 def process_brew(
@@ -334,7 +335,7 @@ def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Hos
     meant: dict[Item, Sequence[str]] = {}
     for path in batch.paths:
         request = Request(Path(path), keys=keys, keys_from=keys_from)
-        meant[file_item(Path(path))] = _names(partial(pipeline.names, request, host))
+        meant[file_item(Path(path))] = _names(partial(app_names, request, host))
     for cask in batch.casks:
         order = casks.Order(cask, keys, keys_from, batch.use_brew, batch.allow_no_checksum)
         meant[Item(cask)] = _names(partial(casks.names, order, host))

@@ -15,9 +15,9 @@ from typing import Any
 from kandji_uploader.audit import conditions
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.flows import publish as flow
-from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.claims import Claims, Item
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.report import text as report
 from kandji_uploader.settings import misplaced, schema

@@ -14,8 +14,8 @@ import pytest
 
 import kandji_uploader
 from kandji_uploader import api
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.kandji import tenant as views
+from kandji_uploader.publish.request import Host
 from tests.support.commands import parsers
 
 

@@ -10,9 +10,9 @@ import textwrap
 import pytest
 
 from kandji_uploader import api
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.publish.queue import Batch
+from kandji_uploader.publish.request import Host
 
 LIST = "GET library/custom-apps"
 

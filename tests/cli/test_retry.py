@@ -17,8 +17,8 @@ import pytest
 
 from kandji_uploader.cli.console import Console
 from kandji_uploader.flows import publish
-from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.kandji import tenant as views
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
 from tests.cli.conftest import COMMAND
 

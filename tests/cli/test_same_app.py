@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from kandji_uploader import api, settings
-from kandji_uploader.flows.publish import Host, Request, run
+from kandji_uploader.flows.publish import run
 from kandji_uploader.publish.queue import Batch
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.state import store_of
 
 

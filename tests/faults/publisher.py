@@ -46,14 +46,15 @@ def _publish(order: Mapping[str, Any], outward: int) -> None:
     """What the command line does: publish, tell how it ended, exit."""
     from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
     from kandji_uploader.flows import publish as pipeline
+    from kandji_uploader.publish.request import Host, Request
     from kandji_uploader.publish.targets import RecipeFacts
     from kandji_uploader.report import text as report
 
     os.umask(0)
-    request = pipeline.Request(Path(order["path"]), keys=order["keys"], given=RecipeFacts(version=order["version"]))
+    request = Request(Path(order["path"]), keys=order["keys"], given=RecipeFacts(version=order["version"]))
     code, text = 0, ""
     try:
-        result = pipeline.run(request, pipeline.Host(environ=order["environ"]))
+        result = pipeline.run(request, Host(environ=order["environ"]))
         code, text = int(result.failed), json.dumps(report.as_json(result))
     except InterruptedRunError as stopped:
         code, text = INTERRUPTED, str(stopped)

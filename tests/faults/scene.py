@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader.errors import KandjiUploaderError
-from kandji_uploader.flows.publish import Host, Request, run
+from kandji_uploader.flows.publish import run
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 

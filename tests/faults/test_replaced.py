@@ -16,8 +16,9 @@ from kandji_uploader import api
 from kandji_uploader._util.files import identity
 from kandji_uploader._util.prehash import WORTHWHILE
 from kandji_uploader.errors import InstallerChangedError
-from kandji_uploader.flows.publish import Host, Request, run
+from kandji_uploader.flows.publish import run
 from kandji_uploader.kandji import tenant as views
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import OnDisk
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant

@@ -9,10 +9,11 @@ import time
 import pytest
 
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.flows.publish import Host, run
+from kandji_uploader.flows.publish import run
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action
+from kandji_uploader.publish.request import Host
 from tests.faults.publisher import Publisher
 from tests.faults.scene import OTHERS, PROD, TEST, digest, make_installer, opened, prepare
 

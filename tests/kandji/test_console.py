@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from kandji_uploader.flows.publish import console_link
 from kandji_uploader.kandji import console
 from kandji_uploader.models import CustomApp
+from kandji_uploader.publish.carry_out import console_link
 from tests.support.recorder import an_authority, playing
 
 APP = CustomApp("a1", "App", "k", "package", "install_once")

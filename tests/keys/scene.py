@@ -21,8 +21,8 @@ import yaml
 
 from kandji_uploader import api, cli
 from kandji_uploader.errors import InterruptedRunError
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.kandji.tenant import forget_all
+from kandji_uploader.publish.request import Host
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support import autopkglib_standin as standin
 from tests.support.cask_server import CaskServer, cask_json

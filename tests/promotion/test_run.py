@@ -16,10 +16,10 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, SettingsError
 from kandji_uploader.flows import promote
 from kandji_uploader.flows import publish as pipeline
-from kandji_uploader.flows.publish import Request
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action, InstallType, Outcome
 from kandji_uploader.publish import releases
+from kandji_uploader.publish.request import Request
 from kandji_uploader.report import text as report
 from kandji_uploader.state import StateStore
 from tests.promotion.conftest import SOAK

@@ -12,9 +12,9 @@ from typing import Any
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.flows import publish as pipeline
-from kandji_uploader.flows.publish import Host, Request
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import NotReadAhead
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant

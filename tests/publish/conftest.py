@@ -10,6 +10,7 @@ import yaml
 from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support.installers import app_pkg
@@ -46,10 +47,8 @@ class House:
         if fresh:
             forget_all()
         self.tenant.reset_requests()
-        host = flow.Host(say=self.said.append, warn=self.warned.append, now=lambda: self.now, environ=self.environ)
-        asked = flow.Request(
-            path, keys=keys, given=given or RecipeFacts(), caller="autopkg", keys_from="recipe", **request
-        )
+        host = Host(say=self.said.append, warn=self.warned.append, now=lambda: self.now, environ=self.environ)
+        asked = Request(path, keys=keys, given=given or RecipeFacts(), caller="autopkg", keys_from="recipe", **request)
         return flow.run(asked, host)
 
     def sent(self):

@@ -185,7 +185,9 @@ def test_what_is_said_of_a_retry_goes_to_the_run_that_waits(tenant, settings):
     """One client serves every run of a process; the line about an app's retry stood among those of another app."""
     from pathlib import Path
 
-    from kandji_uploader.flows.publish import Host, Request, open_tenant, settle_early
+    from kandji_uploader.publish.context import open_tenant
+    from kandji_uploader.publish.request import Host, Request
+    from kandji_uploader.publish.resolve import resolve_early
 
     assert settings.is_dir()
     apps = {name: tenant.seed(name) for name in ("Fox", "Widget")}
@@ -194,7 +196,7 @@ def test_what_is_said_of_a_retry_goes_to_the_run_that_waits(tenant, settings):
 
     def run(name):
         host = Host(say=heard[name].append)
-        view = open_tenant(settle_early(Request(Path()), host), host)
+        view = open_tenant(resolve_early(Request(Path()), host), host)
         both_there.wait(5)
         for _ in range(2):
             view.client.get_custom_app(apps[name]["id"])

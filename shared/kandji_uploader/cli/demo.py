@@ -25,8 +25,9 @@ from kandji_uploader._util import children
 from kandji_uploader.audit import script as audit
 from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
-from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows.publish import run as publish_installer
 from kandji_uploader.kandji.tenant import forget_all
+from kandji_uploader.publish.request import Host
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.report import text as report
 
@@ -119,13 +120,15 @@ def _files() -> Path:
 def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
     """Publish by calling the library with the environment that AutoPkg would hand to the processor."""
     console = Console()
-    host = pipeline.Host(say=console.say, warn=console.warn, environ={**os.environ, **environ})
+    host = Host(say=console.say, warn=console.warn, environ={**os.environ, **environ})
 
     def publish(version: str) -> bool:
         names = {"prod_name": "Hello Kandji", "test_name": "Hello Kandji (Test)"}
         path = str(_files() / f"HelloKandji-{version}.pkg")
         forget_all()  # as a process of its own would start
-        result = pipeline.run(autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host)
+        result = publish_installer(
+            autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host
+        )
         print(report.table([result]))
         return not result.failed
 

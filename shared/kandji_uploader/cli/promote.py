@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from kandji_uploader.cli import DONE, FAILED, USAGE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.flows import promote
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.request import Host
 from kandji_uploader.report import text as report
 
 

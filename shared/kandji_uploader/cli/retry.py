@@ -22,8 +22,8 @@ from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.promote import tell
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import retry
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish.request import Host
 from kandji_uploader.state import Owed
 
 

@@ -17,7 +17,7 @@ from kandji_uploader.cli import DONE, FAILED
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.promote import tell
 from kandji_uploader.flows import promote
-from kandji_uploader.flows.publish import Host
+from kandji_uploader.publish.request import Host
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -149,8 +149,8 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
 def _publisher(arguments: argparse.Namespace, cron: Cron) -> schedule.Publish:
     """What publishes the casks of one cycle: the Python API, with our messages; they are one batch."""
     from kandji_uploader import api
-    from kandji_uploader.flows.publish import Host
     from kandji_uploader.publish.queue import Batch
+    from kandji_uploader.publish.request import Host
 
     console = Console()
     host = Host(

@@ -28,9 +28,11 @@ from kandji_uploader._util.secret import Secret
 from kandji_uploader.cli import DONE, FAILED, USAGE, main
 from kandji_uploader.cli.prompts import Prompts, tell
 from kandji_uploader.errors import AuthenticationError, CredentialError, KandjiUploaderError, SetupError
-from kandji_uploader.flows.publish import Host, Request, open_tenant, settle_early
 from kandji_uploader.kandji.probe import State
 from kandji_uploader.models import Settings
+from kandji_uploader.publish.context import open_tenant
+from kandji_uploader.publish.request import Host, Request
+from kandji_uploader.publish.resolve import resolve_early
 from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing
 from kandji_uploader.setup import autopkg_tool, kappa, wizard
@@ -417,7 +419,7 @@ def _list_values(prompts: Prompts) -> int:
     """Write the values for the maps as tables."""
     folder = settings.config_folder()
     host = Host()
-    tenant = open_tenant(settle_early(Request(Path()), host), host)
+    tenant = open_tenant(resolve_early(Request(Path()), host), host)
     tables = {"package_map": wizard.package_map_csv(tenant)}
     recipes = autopkg_tool.recipes(os.environ)
     if recipes is None:

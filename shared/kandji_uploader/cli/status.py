@@ -19,7 +19,7 @@ from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows import status as status_flow
-from kandji_uploader.flows.publish import Host
+from kandji_uploader.publish.request import Host
 from kandji_uploader.report import text as report
 from kandji_uploader.status import html, summary
 from kandji_uploader.status.models import AppStatus

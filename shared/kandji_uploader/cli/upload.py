@@ -31,10 +31,10 @@ from kandji_uploader._util import signals
 from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import Enforcement
 from kandji_uploader.publish import queue
 from kandji_uploader.publish.queue import Queue, Turn
+from kandji_uploader.publish.request import Host
 from kandji_uploader.report import text as report
 
 _MOST_JOBS = 32

@@ -1,4 +1,4 @@
-"""From a Homebrew cask to Custom Apps, over the same pipeline; nothing is downloaded that Kandji already holds."""
+"""From a Homebrew cask to Custom Apps, over the same steps; nothing is downloaded that Kandji already holds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from kandji_uploader import homebrew
 from kandji_uploader._util import signals
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
-from kandji_uploader.flows import publish as pipeline
-from kandji_uploader.flows.publish import Host, Request
+from kandji_uploader.flows.publish import run as publish
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.publish.claims import Item
+from kandji_uploader.publish.context import open_context, open_tenant
 from kandji_uploader.publish.refresh import with_digest
+from kandji_uploader.publish.request import Host, Request
+from kandji_uploader.publish.resolve import resolve_early
 from kandji_uploader.publish.sources import NotReadAhead, OnDisk
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import new_app_name
@@ -139,7 +141,7 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
         KandjiUploaderError: the settings are wrong, or there is no such cask.
     """
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
-    settings = pipeline.settle_early(_request(order, Path(order.token)), quiet)
+    settings = resolve_early(_request(order, Path(order.token)), quiet)
     if settings.use_package_map:
         return ()  # what the installer's ids are, only the installer tells
     named = tuple(stage.name for stage in (settings.prod, settings.test) if stage.name)
@@ -147,7 +149,7 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
 
 
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
-    settings = pipeline.settle_early(_request(order, Path(order.token)), host)
+    settings = resolve_early(_request(order, Path(order.token)), host)
     cask = _find(order, settings, host)
     for note in cask.notes:
         host.warn(note)
@@ -160,7 +162,7 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
     with contextlib.ExitStack() as meanwhile:
         path = _fetch(order, cask, _downloads(cask, settings, meanwhile), settings, host, _checked(progress))
         request = _request(order, path, cask)
-        return pipeline.run(request, host, OnDisk(path, request.given, host.warn, cask.sha256))
+        return publish(request, host, OnDisk(path, request.given, host.warn, cask.sha256))
 
 
 def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:
@@ -210,13 +212,13 @@ def _checked(progress: Progress | None) -> Progress:
 
 
 def _without_download(request: Request, cask: homebrew.Cask, settings: Settings, host: Host) -> RunResult | None:
-    """Run the pipeline with what Kandji holds; None where the file itself is needed.
+    """Publish with what Kandji holds; None where the file itself is needed.
 
     That is so where no app holds it, or where an audit script is to be written and no app's tells what it is for.
     """
     for app in _holders(cask, settings, host):
         try:
-            result = pipeline.run(request, host, InKandji(app, request.path, str(cask.sha256)))
+            result = publish(request, host, InKandji(app, request.path, str(cask.sha256)))
         except (InstallerError, AuditScriptError):
             continue
         lost = any(item.action is Action.FAILED for item in result.outcomes) and not os.path.exists(request.path)  # noqa: PTH110
@@ -229,8 +231,8 @@ def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[Cu
 
     Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
     """
-    tenant = pipeline.open_tenant(settings, host)
-    context = pipeline.open_context(tenant, store_of(settings), settings, host, RecipeFacts())
+    tenant = open_tenant(settings, host)
+    context = open_context(tenant, store_of(settings), settings, host, RecipeFacts())
     meant = {settings.prod.name, settings.test.name} - {None} or {new_app_name(settings, cask.name)}
     apps = [with_digest(app, context) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]

@@ -1,4 +1,4 @@
-"""Promotion and rollback as commands of their own: flows over the pipeline's pieces.
+"""Promotion and rollback as commands of their own.
 
 Which test app belongs to which prod app, and the rules, are in the entries of the recipe map and the package map that
 hold `promotion`; or the caller names the pair. A recipe that holds `promotion` in its own Input promotes when it runs.
@@ -6,16 +6,15 @@ hold `promotion`; or the caller names the pair. A recipe that holds `promotion` 
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, TargetError
-from kandji_uploader.flows import publish as pipeline
-from kandji_uploader.flows.publish import Host, Job
+from kandji_uploader.flows.announce import announce
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import (
     Action,
@@ -28,17 +27,22 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
-from kandji_uploader.promotion import candidates
+from kandji_uploader.promotion.promote import plan_input_of_release
+from kandji_uploader.promotion.promote import promote as promote_pair
 from kandji_uploader.promotion.rules import Kind
 from kandji_uploader.publish import matching, owed, plan, releases
-from kandji_uploader.publish.refresh import RunContext, with_digest
+from kandji_uploader.publish.carry_out import Job, carry_out
+from kandji_uploader.publish.context import RunContext, locked
+from kandji_uploader.publish.history import live_release, noted
+from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.releases import Ledger, Release
-from kandji_uploader.publish.targets import RecipeFacts, decide_targets
+from kandji_uploader.publish.request import Host
+from kandji_uploader.publish.resolve import scripts
+from kandji_uploader.publish.targets import decide_targets
 from kandji_uploader.settings import find_file, read_mapping_file, recipes, sources
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 
-_PATIENCE = 900.0
 _HOLDS = "custom_app.promotion."
 
 
@@ -182,14 +186,14 @@ def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, for
         outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
     urgent = settings.urgent or ""
     result = RunResult(pair.entry or name, (outcome,), settings.dry_run, app_name=name, news=news, urgent=urgent)
-    pipeline.announce(result, settings, host)
+    announce(result, settings, host)
     return result
 
 
 def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
-    targets = decide_targets(settings, "", pipeline.scripts(settings))
-    with locked_context(settings, tuple(target.name for target in targets), host) as context:
-        outcome, step = pipeline.promote(_as_tested(targets, context), context, host, at_once=at_once, force=force)
+    targets = decide_targets(settings, "", scripts(settings))
+    with _locked(settings, tuple(target.name for target in targets), host) as context:
+        outcome, step = promote_pair(_as_tested(targets, context), context, host, at_once=at_once, force=force)
     if step.decision.kind is Kind.NO_TEST:
         raise TargetError(step.decision.reason)
     return outcome, step.news
@@ -219,20 +223,11 @@ def _as_live(target: Target, reading: audit.AuditReading) -> Target:
     )
 
 
-@contextlib.contextmanager
-def locked_context(settings: Settings, names: tuple[str, ...], host: Host) -> Iterator[RunContext]:
-    """Where a command takes place, with the Custom Apps of these names locked for its time.
-
-    Raises:
-        CredentialError: there is no token.
-        LockedError: another run is publishing one of them.
-    """
-    tenant = pipeline.open_tenant(settings, host)
+def _locked(settings: Settings, names: tuple[str, ...], host: Host) -> AbstractContextManager[RunContext]:
+    """As `locked`; what is owed to any app is told before."""
     store = store_of(settings)
     owed.tell(store, (), host.warn)
-    with store.lock(names, _PATIENCE, host.say) as changed:
-        tenant.forget_apps(before=changed)
-        yield pipeline.open_context(tenant, store, settings, host, RecipeFacts())
+    return locked(settings, names, host, store)
 
 
 # Rollback
@@ -254,11 +249,11 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
     settings = load_settings(
         keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ
     ).settle()
-    with locked_context(settings, (name,), host) as context:
+    with _locked(settings, (name,), host) as context:
         app = with_digest(app_named(name, context.tenant), context)
         ledger = _with_file_of_current(_everything_known(app, context), app, context.tenant)
-        live = candidates.live_release(app, ledger, context.now)
-        ours = candidates.noted(app, ledger) or any(item.file_key == app.file_key for item in ledger.former)
+        live = live_release(app, ledger, context.now)
+        ours = noted(app, ledger) or any(item.file_key == app.file_key for item in ledger.former)
         if to is None and ledger.current is not None and not (ours or ledger.current.file_key):
             raise TargetError(_lost_file(app, live, ledger))
         ledger = releases.displaced(ledger, live)
@@ -267,7 +262,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
             raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
         outcome = _put_back(app, live, release, ledger, context, host)
     result = RunResult(name, (outcome,), settings.dry_run, app_name=name)
-    pipeline.announce(result, settings, host)
+    announce(result, settings, host)
     return result
 
 
@@ -336,10 +331,10 @@ def _put_back(
     delay = context.settings.prod.delay_days if reading.days is None else reading.days
     target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
     after = releases.taken(ledger, live, replace(release, at=context.now, until=0.0, health=None, digest=""))
-    plan_input = candidates.plan_input_of_release(target, app, release, after, context, by_hand=True)
+    plan_input = plan_input_of_release(target, app, release, after, context, by_hand=True)
     why = f"from {live} back to {release}"
     found = replace(plan.plan_target(target, plan_input), reason=why)
     gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"
     job = Job(Path(plan_input.installer.name), "rollback", gone)
-    (outcome,), _ = pipeline.carry_out((found,), plan_input, context, host, job)
+    (outcome,), _ = carry_out((found,), plan_input, context, host, job)
     return replace(outcome, action=Action.ROLL_BACK) if outcome.action.writes else outcome

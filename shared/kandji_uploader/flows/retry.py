@@ -8,9 +8,9 @@ from typing import Any
 
 from kandji_uploader import installer
 from kandji_uploader.errors import TargetError
-from kandji_uploader.flows import publish as pipeline
-from kandji_uploader.flows.publish import Host, Request
+from kandji_uploader.flows.publish import run as publish
 from kandji_uploader.models import RunResult, Settings
+from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import Owed, StateStore, store_of
@@ -54,7 +54,7 @@ def run(entry: Owed, store: StateStore, host: Host, *, dry: bool = False) -> Run
         KandjiUploaderError: as `publish.run`; it is owed on.
     """
     _check_installer(entry)
-    result = pipeline.run(_request(entry, dry=dry), host)
+    result = publish(_request(entry, dry=dry), host)
     if not dry and not any(outcome.action.value in ("failed", "conflict") for outcome in result.outcomes):
         store.forget_owed(entry)
     return result

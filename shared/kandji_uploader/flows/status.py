@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 
-from kandji_uploader.flows import publish as pipeline
 from kandji_uploader.flows.promote import Pair, app_named, pairs
-from kandji_uploader.flows.publish import Host
 from kandji_uploader.models import CustomApp, Settings, Stage
-from kandji_uploader.promotion import candidates
 from kandji_uploader.publish import plan
+from kandji_uploader.publish.carry_out import console_link
+from kandji_uploader.publish.context import open_tenant
+from kandji_uploader.publish.history import live_release
+from kandji_uploader.publish.request import Host
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary as fleet
@@ -34,7 +35,7 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
         keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ
     ).settle()
     known = pairs(host, keys)
-    tenant = pipeline.open_tenant(settings, host)
+    tenant = open_tenant(settings, host)
     wanted = {app: stage for name in names for app, stage in _apps(name, known)}
     return tuple(_of(app_named(name, tenant), stage, settings, host) for name, stage in wanted.items())
 
@@ -51,15 +52,15 @@ def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
 
 
 def _of(app: CustomApp, stage: Stage | None, settings: Settings, host: Host) -> AppStatus:
-    tenant = pipeline.open_tenant(settings, host)
+    tenant = open_tenant(settings, host)
     remembered = store_of(settings).remembered()
-    release = candidates.live_release(app, plan.ledger(app, remembered), host.now())
+    release = live_release(app, plan.ledger(app, remembered), host.now())
     return AppStatus(
         name=app.name,
         figures=fleet.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
         stage=stage,
         version=release.version,
-        link=pipeline.console_link(settings.api_url, app),
+        link=console_link(settings.api_url, app),
     )
 
 

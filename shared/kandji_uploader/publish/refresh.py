@@ -6,41 +6,17 @@ a change, and categories and Blueprints are fetched only when one is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import MissingPermissionError
-from kandji_uploader.kandji.tenant import TenantView
-from kandji_uploader.models import Action, CustomApp, Settings, Target
+from kandji_uploader.models import Action, CustomApp, Target
 from kandji_uploader.publish import plan, targets
+from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan, TenantData
 from kandji_uploader.publish.sources import Source
-from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import StateStore, digests_of
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """Where a run takes place.
-
-    Attributes:
-        tenant: the tenant's view.
-        store: the state folder.
-        settings: what holds.
-        now: epoch seconds, by the service's clock where it tells.
-        given: what the caller knows of the installer.
-        warn: told what is odd.
-        clock_ahead: seconds that this machine's clock is ahead of the service's; None where that is not known.
-    """
-
-    tenant: TenantView
-    store: StateStore
-    settings: Settings
-    now: float
-    given: RecipeFacts
-    warn: Callable[[str], None]
-    clock_ahead: float | None = None
 
 
 def refresh(wanted: Sequence[Target], source: Source, context: RunContext) -> PlanInput:

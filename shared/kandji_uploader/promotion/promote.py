@@ -1,0 +1,336 @@
+"""The one entry of promotion: moves a prod app to the newest release that has soaked in its test app.
+
+The rules are in `rules`; here they are given what they ask for, and no more: the Macs' status is read (every page)
+only where a rule asks for it and the release has soaked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from kandji_uploader._util import version
+from kandji_uploader.audit import script as audit
+from kandji_uploader.models import Action, CustomApp, InstallType, Outcome, Promotion, Settings, Target
+from kandji_uploader.promotion import rules as promotion
+from kandji_uploader.promotion.candidates import asked, bare_input, meant, standing_of
+from kandji_uploader.promotion.contents import MovedContents
+from kandji_uploader.promotion.rules import Decision, Kind, Standing
+from kandji_uploader.promotion.stored import StoredRelease
+from kandji_uploader.publish import matching, plan, releases
+from kandji_uploader.publish.apply import look_again
+from kandji_uploader.publish.carry_out import Job, carry_out
+from kandji_uploader.publish.context import RunContext, settle_time
+from kandji_uploader.publish.history import live_release, noted
+from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan
+from kandji_uploader.publish.refresh import refresh, with_digest, with_scope
+from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.publish.request import Host
+from kandji_uploader.publish.targets import RecipeFacts
+
+
+def promote(
+    targets: tuple[Target, ...], context: RunContext, host: Host, *, at_once: bool = False, force: bool = False
+) -> tuple[Outcome, Step]:
+    """Move the prod app to the newest release that has soaked in the test app and is healthy, if there is one.
+
+    Args:
+        targets: the test app and the prod app.
+        context: where; its settings hold the rules.
+        host: who is told.
+        at_once: do not wait for `after_days`.
+        force: also over a file that somebody else has put into the prod app.
+
+    Returns:
+        What became of the prod app, and how that was decided.
+    """
+    test, prod = targets
+    step = _next_step(prod, test, context, at_once=at_once, force=force)
+    if len(step.plan.candidates) > 1 and not context.settings.dry_run:
+        wait = settle_time(context.settings)
+        look_again((step.plan,), step.plan_input.installer, context.tenant, context.store, wait, host.say)
+        step = _next_step(prod, test, context, at_once=at_once, force=force)
+    found = with_scope(step.plan, step.plan_input, context)
+    gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
+    urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
+    job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
+    (outcome,), _ = carry_out((found,), step.plan_input, context, host, job)
+    if outcome.action.writes and step.plan.action.writes and step.decision.release is not None:
+        outcome = replace(outcome, action=Action.PROMOTE)
+    if not context.settings.dry_run:
+        _remember(prod, step, context)
+    return outcome, step
+
+
+_QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
+"""What nobody needs a message of: it was promoted (which is told anyway), or waiting is all there is to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the promotion of one prod app comes to.
+
+    Attributes:
+        plan: what is to become of the prod app.
+        plan_input: what the plan was made from.
+        decision: the rules' verdict.
+        news: whether it is held for another reason than at the run before.
+    """
+
+    plan: TargetPlan
+    plan_input: PlanInput
+    decision: Decision
+    news: bool = False
+
+
+def _next_step(prod: Target, test: Target, context: RunContext, *, at_once: bool = False, force: bool = False) -> Step:
+    """What is to become of the prod app, given what the test app has and had.
+
+    Args:
+        prod: the prod app.
+        test: the test app.
+        context: where; its settings hold the rules.
+        at_once: do not wait for `after_days`.
+        force: also over a file that somebody else has put into the prod app.
+
+    Raises:
+        TargetError: a category or Blueprint of an app that is to be created does not exist.
+        AuditScriptError: nothing tells what the prod app's audit script should look for.
+        NetworkError, ApiError: the tenant could not be read.
+    """
+    rules, urgent = context.settings.promotion, context.settings.urgent
+    assert rules is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
+    source, plan_input = meant(test, context), bare_input(context)
+    if source.app is None:
+        text = f"there is no test app to promote from: {source.why} ({test.name!r})"
+        return Step(TargetPlan(prod, Action.HELD, text), plan_input, Decision(Kind.NO_TEST, text))
+    match = meant(prod, context, source.app.file_name)
+    if match.candidates:
+        return Step(plan.plan_target(prod, replace(plan_input, installer=_named(source.app))), plan_input, _UNDECIDED)
+    test_app = with_digest(source.app, context)
+    app = with_digest(match.app, context) if match.app else None
+    pair = _pair(test, prod, test_app, app, plan_input, context)
+    standing = pair.by_name if force else pair.standing
+    live = pair.live
+    if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, context.now)):
+        live = asked(live, test_app, context)
+    if urgent:
+        decision = promotion.decide(live, (), Promotion(), standing, context.now, at_once=True)
+    else:
+        decision = promotion.decide(
+            live, pair.candidates, rules, standing, context.now, at_once=at_once, clock_ahead=context.clock_ahead
+        )
+    if decision.release is None:
+        return _staying(pair, decision, standing, context)
+    if app is not None and not force and pair.ledger.current and not noted(app, pair.ledger):
+        return _edited(prod, app, decision, plan_input)
+    goal = pair.moved.target(decision.release, live=decision.release.key == live.key)
+    if goal is None:
+        return _waiting(prod, app, _lost(decision.release), standing, plan_input)
+    return _moving(*goal, app, pair.ledger, decision, context, force=force)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A test app and its prod app, as they are, and what is known of both.
+
+    Attributes:
+        prod: the prod app that is meant.
+        app: the prod app; None where it is to be created.
+        plan_input: what plans are made from.
+        ledger: what is known of the prod app's releases.
+        live: what the test app has.
+        candidates: what it had, as far as its contents can still be had.
+        standing: where the prod app stands.
+        by_name: likewise, going by its file's name where its script disputes that.
+        moved: what goes to the prod app with a release.
+    """
+
+    prod: Target
+    app: CustomApp | None
+    plan_input: PlanInput
+    ledger: Ledger
+    live: Release
+    candidates: tuple[Release, ...]
+    standing: Standing
+    by_name: Standing
+    moved: MovedContents
+
+
+def _pair(
+    test: Target, prod: Target, test_app: CustomApp, app: CustomApp | None, plan_input: PlanInput, context: RunContext
+) -> _Pair:
+    ledger = plan.ledger(app, plan_input.remembered) if app else Ledger()
+    soaking = plan.ledger(test_app, plan_input.remembered)
+    live = live_release(test_app, soaking, context.now)
+    moved = MovedContents(test, prod, test_app, app, replace(plan_input, installer=_kind(live)))
+    standing = standing_of(app, plan_input, soaking, context)
+    standing = replace(standing, digest=standing.digest or moved.known_in_prod(live))
+    named = _disputed(app, ledger, standing) if app is not None else ""
+    return _Pair(
+        prod,
+        app,
+        plan_input,
+        ledger,
+        live,
+        tuple(item for item in soaking.former if moved.target(item)),
+        standing,
+        replace(standing, version=named) if named else standing,
+        moved,
+    )
+
+
+def _staying(pair: _Pair, decision: Decision, standing: Standing, context: RunContext) -> Step:
+    """Nothing moves: the prod app is left as it is, or what somebody did to its audit script is repaired or told."""
+    if pair.app is not None:
+        if decision.kind is Kind.CURRENT and promotion.newer(pair.live, pair.by_name, live=True):
+            return _unclear(pair.prod, pair.app, pair.live, standing, pair.plan_input)
+        drift = _drift(pair.prod, pair.app, pair.ledger, decision, context)
+        if drift is not None:
+            return drift
+    return _waiting(pair.prod, pair.app, decision, standing, pair.plan_input)
+
+
+_UNDECIDED = Decision(Kind.UNKNOWN, "")
+
+
+def _named(app: CustomApp) -> Installer:
+    return Installer(matching.stored_name(app.file_name), InstallType.PACKAGE, 0)
+
+
+def _kind(release: Release) -> Installer:
+    return Installer("", release.install_type, 0)
+
+
+def _waiting(
+    prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, plan_input: PlanInput
+) -> Step:
+    """Nothing moves; whether that is news, the state folder tells."""
+    actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED}
+    found = TargetPlan(
+        prod,
+        actions.get(decision.kind, Action.HELD),
+        decision.reason,
+        app=app,
+        enforcement=plan.enforcement_of(app) if app else "",
+    )
+    plan_input = replace(plan_input, identity=EnforcedIdentity(version=standing.version or None))
+    if app is not None:
+        plan_input = replace(plan_input, installer=_named(app))
+    before = plan_input.remembered.get(_held_key(prod), {}).get("held")
+    return Step(found, plan_input, decision, news=decision.kind not in _QUIET and before != decision.kind.value)
+
+
+def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, context: RunContext) -> Step | None:
+    """The repair of an audit script that enforces another version than that of the file it belongs to, if it does.
+
+    The file decides what a version is. A script that was edited upward would hold every release back, and one that was
+    edited downward would leave Macs behind.
+    """
+    live, reading = ledger.current, audit.read(app.audit_script)
+    if live is None or not noted(app, ledger) or not live.version or not reading.known or not reading.version:
+        return None
+    if version.compare(live.version, reading.version) == 0 or not plan.audited(app):
+        return None
+    kept = replace(
+        prod, blocking_applications=reading.blocking_applications, minimum_os_version=reading.minimum_os_version
+    )
+    plan_input = plan_input_of_release(kept, app, replace(live, file_key=app.file_key), ledger, context, by_hand=True)
+    found = plan.plan_target(kept, plan_input)
+    fields = MappingProxyType({"audit_script": found.fields["audit_script"]})
+    why = f"its audit script enforced {reading.version}, and the file that it belongs to is {live}; {decision.reason}"
+    return Step(replace(found, fields=fields, reason=why, warnings=(f"{app.name}: {why}",)), plan_input, decision)
+
+
+def _disputed(app: CustomApp, ledger: Ledger, standing: Standing) -> str:
+    """What the file's name says, where the audit script says a higher version and nobody noted what the file is."""
+    named = matching.version_in(app.file_name) or ""
+    script = audit.read(app.audit_script).version
+    if noted(app, ledger) or not named or standing.version != script:
+        return ""
+    return named if version.compare(script, named) > 0 else ""
+
+
+def _unclear(prod: Target, app: CustomApp, live: Release, standing: Standing, plan_input: PlanInput) -> Step:
+    text = (
+        f"the audit script of {app.name!r} enforces {standing.version}, but its file is called {app.file_name}, and "
+        f"nothing here knows which is true, so {live} is not put over it. Correct MINIMUM_ENFORCED_VERSION there; or "
+        "if it may be: kandji-uploader promote --force"
+    )
+    plan_input = replace(plan_input, installer=_named(app))
+    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), plan_input, Decision(Kind.UNKNOWN, text))
+
+
+def _remember(prod: Target, step: Step, context: RunContext) -> None:
+    """Note why the prod app is held, so that the next run tells it only if the reason is another one."""
+    context.store.remember(_held_key(prod), {} if step.plan.action.writes else {"held": step.decision.kind.value})
+
+
+def _held_key(prod: Target) -> str:
+    return f"held {prod.name}"
+
+
+def _edited(prod: Target, app: CustomApp, decision: Decision, plan_input: PlanInput) -> Step:
+    text = (
+        f"{app.name!r} holds {app.file_name}, which this tool did not put there, so {decision.release} is not put "
+        "over it. If it may be: kandji-uploader promote --force"
+    )
+    plan_input = replace(plan_input, installer=_named(app))
+    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), plan_input, decision)
+
+
+def _lost(release: Release) -> Decision:
+    text = f"{release}: the scripts or settings that soaked with it are not those that are given now; run its recipe"
+    return Decision(Kind.UNKNOWN, text)
+
+
+def _moving(
+    prod: Target,
+    settings: Settings,
+    app: CustomApp | None,
+    ledger: Ledger,
+    decision: Decision,
+    context: RunContext,
+    *,
+    force: bool,
+) -> Step:
+    release = decision.release
+    assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
+    live = live_release(app, ledger, context.now) if app else None
+    urgent = settings.urgent or ""
+    put = replace(release, at=context.now, until=0.0, health=None, urgent=urgent)
+    after = releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
+    plan_input = plan_input_of_release(prod, app, release, after, replace(context, settings=settings), by_hand=force)
+    found = plan.plan_target(prod, plan_input)
+    reason = f"urgent: {urgent}; {decision.reason}" if urgent else decision.reason
+    reason = reason if found.action.writes else found.reason
+    return Step(replace(found, reason=reason), plan_input, decision)
+
+
+def plan_input_of_release(
+    target: Target,
+    app: CustomApp | None,
+    release: Release,
+    after: Ledger,
+    context: RunContext,
+    *,
+    by_hand: bool = False,
+) -> PlanInput:
+    """All that a plan needs that puts a release, which is in the store already, into an app.
+
+    Args:
+        target: the app.
+        app: the app as it is; None where it is to be created.
+        release: what it is to have.
+        after: what its audit script is to remember then.
+        context: where.
+        by_hand: whether an admin asked for this very release; see `PlanInput`.
+
+    Raises: as `refresh`.
+    """
+    settings = replace(context.settings, create_new=False)
+    source = StoredRelease(release, audit.read(app.audit_script if app else ""))
+    plan_input = refresh((target,), source, replace(context, given=RecipeFacts(), settings=settings))
+    installer = replace(plan_input.installer, sha256=release.sha256 or None)
+    return replace(plan_input, installer=installer, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)

@@ -1,0 +1,71 @@
+"""A release as an installer that is in Kandji's store: no file of it is on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kandji_uploader.audit import script as audit
+from kandji_uploader.models import AppFacts, InstallType
+from kandji_uploader.publish import matching
+from kandji_uploader.publish.releases import Release
+from kandji_uploader.publish.sources import NotReadAhead
+from kandji_uploader.state import DigestCache
+
+
+@dataclass(frozen=True)
+class StoredRelease(NotReadAhead):
+    """A release as an installer that is in Kandji's store: nothing of it is on this machine.
+
+    Attributes:
+        release: what is known of it.
+        fallback: what the app that gets it looks for, where the release itself does not say.
+    """
+
+    release: Release
+    fallback: audit.AuditReading
+
+    @property
+    def path(self) -> Path:
+        """What the file was called when it was uploaded."""
+        return Path(matching.stored_name(self.release.file_key.rsplit("/", 1)[-1]))
+
+    @property
+    def size(self) -> int:
+        """Not known, and not needed: its sha256 is."""
+        return 0
+
+    @property
+    def file_key(self) -> str:
+        """What a Custom App names it by."""
+        return self.release.file_key
+
+    def kind(self) -> InstallType:
+        """Package, image or zip."""
+        return self.release.install_type
+
+    def facts(self) -> AppFacts | None:
+        """What it is, as the audit script of the app that had it says; None where nothing identifies it."""
+        one: Release | audit.AuditReading = self.release if self.release.identified else self.fallback
+        package_id = one.package_id if isinstance(one, Release) else one.pkg_id
+        has_app = bool(one.app_name or one.bundle_id)
+        if not has_app and not package_id:
+            return None
+        return AppFacts(
+            type=self.kind(),
+            size=self.size,
+            app_name=one.app_name,
+            bundle_id=one.bundle_id,
+            version=self.release.version or None if has_app else None,
+            version_key=one.version_key if has_app else None,
+            package_id=package_id,
+            package_version=None if has_app else self.release.version or None,
+        )
+
+    def facts_if_read(self) -> AppFacts | None:
+        """As `facts`; there is nothing to read."""
+        return self.facts()
+
+    def digest(self, cache: DigestCache) -> str:  # noqa: ARG002 - a file would be looked up there
+        """Its sha256."""
+        return self.release.sha256

@@ -1,0 +1,209 @@
+"""From plans to outcomes: checked, applied, remembered; in a dry run, told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from kandji_uploader._util.prehash import PartialDigest
+from kandji_uploader.audit import script as audit
+from kandji_uploader.kandji import console
+from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome
+from kandji_uploader.publish import owed
+from kandji_uploader.publish.apply import ApplyContext, apply
+from kandji_uploader.publish.context import RunContext, settle_time
+from kandji_uploader.publish.history import remember
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, plan_target
+from kandji_uploader.publish.request import Host, Request
+from kandji_uploader.publish.sources import Source
+from kandji_uploader.settings import console_link as address_in_console
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be said of a plan that is carried out.
+
+    Attributes:
+        path: the installer.
+        by: who publishes, for the history.
+        gone: for an installer that is in Kandji only: what to say if it is not there any more; "" for one on disk.
+        facts: what was read of it, if anything had to ask.
+        begun: what is known of its digest when its upload begins.
+        check_unchanged: raises InstallerError if it is no longer the file that all this is about.
+        debt: where what is meant is written down before anything is sent; None for what no recipe asks for.
+    """
+
+    path: Path
+    by: str
+    gone: str = ""
+    facts: AppFacts | None = None
+    begun: Callable[[], PartialDigest | None] = lambda: None
+    check_unchanged: Callable[[], None] = lambda: None
+    debt: owed.Debt | None = None
+
+    @staticmethod
+    def of(request: Request, source: Source, debt: owed.Debt, urgent: str | None) -> Job:
+        """That of an installer which a request is about."""
+        by = request.recipe or request.path.name
+        return Job(
+            source.path,
+            f"{by}, urgent: {urgent}" if urgent else by,
+            facts=source.facts_if_read(),
+            begun=source.begun,
+            check_unchanged=source.check_unchanged,
+            debt=debt,
+        )
+
+
+def carry_out(
+    plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
+) -> tuple[tuple[Outcome, ...], str]:
+    """Make it so, and remember it; in a dry run, tell it. Returns the outcomes and the installer's sha256.
+
+    Raises:
+        AuditScriptError: an audit script would reinstall for ever; nothing has been changed.
+        InterruptedRunError: as `apply`.
+    """
+    _check_scripts(plans, host, job.facts)
+    sha256 = plan_input.installer.sha256 or ""
+    if context.settings.dry_run:
+        for plan in plans:
+            host.say(plan.told)
+        outcomes = tuple(_outcome(plan_input, plan, plan.app) for plan in plans)
+    else:
+        with host.turn.changing():
+            if job.debt is not None and any(plan.action.writes for plan in plans):
+                job.debt.before_sending(sha256, plan_input.identity.version)
+            outcomes, sha256 = _applied(plans, plan_input, context, host, job)
+        remember(plans, outcomes, sha256, plan_input, context, job.by)
+        _tell_of_lost_memory(plans, outcomes, context, host)
+    for warning in (warning for outcome in outcomes for warning in outcome.warnings):
+        host.warn(warning)
+    return outcomes, sha256
+
+
+def _applied(
+    plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
+) -> tuple[tuple[Outcome, ...], str]:
+    """As `apply`; an app that is not enforced is published without its memory where Kandji refuses that.
+
+    The API's documentation does not say whether such an app may have an audit script.
+    """
+    outcomes, sha256 = apply(plans, _apply_context(plan_input, context, host, job))
+    again = tuple(plan for plan, item in zip(plans, outcomes, strict=True) if _refused_memory(plan, item))
+    if not again:
+        return outcomes, sha256
+    bare = tuple(replace(plan, fields=_without_memory(plan.fields)) for plan in again)
+    keys = [entry.file_key for entry in context.store.uploads(time.time()) if entry.sha256 == sha256]
+    known = replace(
+        plan_input.installer, sha256=sha256 or None, file_key=plan_input.installer.file_key or next(iter(keys), None)
+    )
+    further, sha256 = apply(bare, _apply_context(replace(plan_input, installer=known), context, host, job))
+    instead = {plan.target: item for plan, item in zip(again, further, strict=True)}
+    return tuple(instead.get(plan.target, item) for plan, item in zip(plans, outcomes, strict=True)), sha256
+
+
+def _refused_memory(plan: TargetPlan, item: Outcome) -> bool:
+    sent = audit.read(str(plan.fields.get("audit_script", "")))
+    return sent.is_memory and item.action is Action.FAILED and "audit_script" in item.error
+
+
+def _without_memory(fields: Mapping[str, str | bool]) -> Mapping[str, str | bool]:
+    return MappingProxyType({name: value for name, value in fields.items() if name != "audit_script"})
+
+
+def _tell_of_lost_memory(
+    plans: Sequence[TargetPlan], outcomes: Sequence[Outcome], context: RunContext, host: Host
+) -> None:
+    """Warn of an app that is not enforced, where Kandji did not keep what its audit script was to remember."""
+    for plan, item in zip(plans, outcomes, strict=True):
+        sent = audit.read(str(plan.fields.get("audit_script", "")))
+        live = context.tenant.written(item.app_id) if sent.is_memory and item.action.writes else None
+        if live is not None and audit.read(live.audit_script).notes != sent.notes:
+            host.warn(
+                f"{item.name}: Kandji did not keep what the app had before; only the state folder here knows it. "
+                "Let all machines that publish it share one (KANDJI_UPLOADER_STATE_DIR)"
+            )
+
+
+def _check_scripts(plans: Sequence[TargetPlan], host: Host, facts: AppFacts | None) -> None:
+    """Refuse an audit script that would reinstall for ever, before anything is uploaded."""
+    written = {str(plan.fields["audit_script"]) for plan in plans if plan.fields.get("audit_script")}
+    written = {script for script in written if not audit.read(script).is_memory}
+    if not written:
+        return
+    from kandji_uploader.audit import simulate
+
+    for script in written:
+        reading = audit.read(script)
+        names_app = bool(reading.app_name or reading.bundle_id)
+        # A package may bring its app by a script of its own; then the recipe's word for it is all there is.
+        known = facts if facts is not None and (facts.apps or (facts.packages and not names_app)) else None
+        for line in simulate.check(script, reading, known):
+            host.say(line)
+
+
+def _apply_context(plan_input: PlanInput, context: RunContext, host: Host, job: Job) -> ApplyContext:
+    def replan(plan: TargetPlan, live: CustomApp, sha256: str) -> TargetPlan:
+        installer = replace(plan_input.installer, sha256=sha256 or plan_input.installer.sha256)
+        expected = (plan.app.file_key if plan.app else live.file_key, installer.file_key)
+        if job.gone and live.file_key not in expected:
+            # What was decided, was decided about another file.
+            text = "somebody else has just put another file there; run again"
+            return replace(plan, action=Action.REFUSED, reason=text, app=live)
+        apps = (*(app for app in plan_input.tenant.apps if app.id != live.id), live)
+        tenant = replace(plan_input.tenant, apps=apps)
+        return plan_target(plan.target, replace(plan_input, installer=installer, tenant=tenant))
+
+    return ApplyContext(
+        tenant=context.tenant,
+        store=context.store,
+        path=job.path,
+        installer=plan_input.installer,
+        replan=replan,
+        outcome=lambda plan, app, error: _outcome(plan_input, plan, app, error),
+        say=host.say,
+        progress=host.progress,
+        begun=job.begun,
+        check_unchanged=job.check_unchanged,
+        gone=job.gone,
+        listed=plan_input.tenant.apps,
+        another=plan_input.settings.create_new,
+        settle_time=settle_time(plan_input.settings),
+    )
+
+
+def console_link(api_url: str, app: CustomApp) -> str:
+    """The address of a Custom App in the tenant's console, wherever that is by now."""
+    return address_in_console(api_url, app.id, moved=console.has_moved(api_url))
+
+
+def _outcome(plan_input: PlanInput, plan: TargetPlan, app: CustomApp | None, error: str = "") -> Outcome:
+    def link(of: CustomApp) -> str:
+        return console_link(plan_input.settings.api_url, of)
+
+    if plan.candidates:
+        listing = "; ".join(
+            f"{each.name} ({each.file_name}, created {each.created_at}, changed {each.updated_at}, {link(each)})"
+            for each in plan.candidates
+        )
+        error = f"{plan.reason}: {listing}"
+    elif plan.action is Action.REFUSED:
+        error = plan.reason
+    return Outcome(
+        stage=plan.target.stage,
+        name=app.name if app else plan.target.name,
+        action=plan.action,
+        app_id=app.id if app else "",
+        link=link(app) if app else "",
+        version=plan_input.identity.version or "",
+        enforcement=plan.enforcement,
+        installer=plan_input.installer.name,
+        changes=plan.changes,
+        reason=plan.reason,
+        error=error,
+        warnings=plan.warnings,
+    )

@@ -1,0 +1,83 @@
+"""Which release a Custom App has now, and what is noted when it gets another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kandji_uploader.audit import script as audit
+from kandji_uploader.models import CustomApp, InstallType, Outcome
+from kandji_uploader.publish import matching, releases
+from kandji_uploader.publish.context import RunContext
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, coming, ledger
+from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.state import Publication
+from kandji_uploader.status import summary
+
+
+def noted(app: CustomApp, ledger: Ledger) -> bool:
+    """Whether this tool has put there what an app has, and noted it."""
+    return ledger.current is not None and ledger.current.held_by(app.sha256, app.file_key)
+
+
+def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
+    """What an app has now.
+
+    Where somebody else has put another file there, the audit script tells nothing about it: then its file name and
+    Kandji's `file_updated` have to do. Nothing at all to go by means that it came just `now`.
+    """
+    current = ledger.current
+    if current is not None and current.held_by(app.sha256, app.file_key):
+        return replace(current, file_key=app.file_key)
+    reading = audit.read(app.audit_script if current is None else "")
+    named = matching.version_in(app.file_name)
+    if named and any(item.version == reading.version for item in ledger.former if item.file_key != app.file_key):
+        reading = replace(reading, version=named)  # The script is that of the file before.
+    updated = summary.moment(app.file_updated or "")
+    known = app.install_type in {kind.value for kind in InstallType}
+    return Release(
+        version=reading.version or named or "",
+        sha256=app.sha256 or "",
+        at=updated.timestamp() if updated else float(reading.created_at or now),
+        file_key=app.file_key,
+        install_type=InstallType(app.install_type) if known else InstallType.PACKAGE,
+        app_name=reading.app_name,
+        bundle_id=reading.bundle_id,
+        package_id=reading.pkg_id,
+        version_key=reading.version_key,
+    )
+
+
+def remember(
+    plans: Sequence[TargetPlan],
+    outcomes: Sequence[Outcome],
+    sha256: str,
+    plan_input: PlanInput,
+    context: RunContext,
+    by: str,
+) -> None:
+    """Add what was published to the history of each app, and note which release it has now."""
+    for plan, item in zip(plans, outcomes, strict=True):
+        written = context.tenant.written(item.app_id)
+        key = written.file_key if written else plan.app.file_key if plan.app else ""
+        notes = plan_input.notes.get(item.stage)
+        if item.action.writes and "file_key" in item.changes:
+            _add_to_history(plan, _entry(item, item.version, sha256, key, context.now, by), plan_input, context)
+            notes = notes or releases.to_notes(releases.Ledger(coming(plan_input, sha256, context.now)))
+        if notes and item.app_id and not item.action.bad:
+            context.store.remember(item.app_id, releases.with_key(notes, key))
+
+
+def _add_to_history(plan: TargetPlan, entry: Publication, plan_input: PlanInput, context: RunContext) -> None:
+    """Add a publication, and before it what was there if nobody noted that."""
+    before = plan.app
+    history = context.store.history(before.id) if before else ()
+    if before is not None and all(known.file_key != before.file_key for known in history):
+        live = live_release(before, ledger(before, plan_input.remembered), context.now)
+        former = replace(entry, version=live.version, sha256=live.sha256, file_key=before.file_key, at=live.at)
+        context.store.note_published(replace(former, recipe=""))
+    context.store.note_published(entry)
+
+
+def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Publication:
+    return Publication(item.app_id, item.name, version, sha256, key, at, by)

@@ -1,0 +1,131 @@
+"""Who asks for a publish, and who is told of it: the values that a run begins with."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from kandji_uploader._util.secret import Secret
+from kandji_uploader.models import Settings
+from kandji_uploader.publish.claims import Claims, Item, file_item
+from kandji_uploader.publish.queue import Batch, Turn
+from kandji_uploader.publish.sources import Source
+from kandji_uploader.publish.targets import RecipeFacts
+from kandji_uploader.report import text as report
+from kandji_uploader.state import Owed
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who asked, and for what.
+
+    Attributes:
+        path: the installer on disk.
+        keys: recipe keys or flags, nested or flat; see `settings.load`.
+        keys_from: what error texts call their origin: `recipe`, `command line`, ...
+        caller: `autopkg`, `command line` or `python`.
+        given: facts that the caller has.
+        recipe: the recipe's name, for the recipe map.
+        recipe_identifier: likewise.
+        base: the folder that relative script paths start from.
+        parents: the files of the recipes that the recipe is made of, the nearest first; see `settings.load`.
+        item: what this is called where another item of the run means the same Custom App; by default the path.
+        lock_patience: seconds to wait for another run that publishes the same Custom App.
+    """
+
+    path: Path
+    keys: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    keys_from: str = "python"
+    caller: str = "python"
+    given: RecipeFacts = field(default_factory=RecipeFacts)
+    recipe: str | None = None
+    recipe_identifier: str | None = None
+    base: Path | None = None
+    parents: tuple[Path, ...] = ()
+    item: Item | None = None
+    lock_patience: float = 900.0
+
+
+def _log(level: int, text: str) -> None:
+    """Log a text, line by line; control characters are shown, so that nothing can pass for a line of ours."""
+    for line in text.splitlines():
+        logging.getLogger("kandji_uploader").log(level, "%s", report.visible(line))
+
+
+def _log_info(text: str) -> None:
+    _log(logging.INFO, text)
+
+
+def _log_warning(text: str) -> None:
+    _log(logging.WARNING, text)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the library may ask of whoever calls it.
+
+    Attributes:
+        say: told what is being done, one line each; the logger `kandji_uploader` by default.
+        warn: told what is odd; likewise.
+        progress: told the bytes sent and the bytes in all.
+        now: epoch seconds.
+        environ: the environment variables.
+        turn: when it may do what, where several installers are published at a time.
+        batch: what this is part of; the tenant is read once for all of it. None in an AutoPkg run, of which nobody
+            knows how many recipes it has: what was read is believed for a quarter of an hour there.
+        claims: which item means which Custom App, where this is in no batch; None where nothing else is published.
+        token: the API token, where the caller gives it; None to have it looked up as the settings say.
+        keys_from: what error texts call the origin of a command's own settings.
+    """
+
+    say: Callable[[str], None] = _log_info
+    warn: Callable[[str], None] = _log_warning
+    progress: Callable[[int, int], None] | None = None
+    now: Callable[[], float] = time.time
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    turn: Turn = field(default_factory=Turn)
+    batch: Batch | None = None
+    claims: Claims | None = None
+    token: Secret | None = None
+    keys_from: str = "command line"
+
+
+def claim(request: Request, settings: Settings, host: Host, apps: Mapping[str, str]) -> None:
+    """Note which Custom Apps this item of a run means, by name or id, before anything is sent for it.
+
+    Raises:
+        SameAppError: another item of the run means one of them.
+    """
+    claims = host.batch.claims if host.batch else host.claims
+    if claims is not None:
+        claims.take(settings.api_url, request.item or file_item(request.path), apps)
+
+
+def as_owed(request: Request, source: Source, names: tuple[str, ...], host: Host) -> Owed | None:
+    """What this run means to publish, with all that is needed to ask for it once more.
+
+    None where that could not be done: the installer is in Kandji, and not on this machine. Nor is it where an app is
+    created whatever there is (`create_new`): what was killed after it was made would be made a second time.
+    """
+    try:
+        status = source.path.stat()
+    except OSError:
+        return None
+    again = {
+        "keys": dict(request.keys),
+        "keys_from": request.keys_from,
+        "caller": request.caller,
+        "given": asdict(request.given),
+        "recipe_identifier": request.recipe_identifier,
+        "base": str(request.base or Path.cwd()),
+        "parents": [str(path) for path in request.parents],
+    }
+    version, recipe = request.given.version or "", request.recipe or ""
+    path = str(source.path.absolute())
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    return Owed(names, path, size, mtime_ns, host.now(), version=version, recipe=recipe, request=again)

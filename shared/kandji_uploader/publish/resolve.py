@@ -1,0 +1,92 @@
+"""What holds for a run and which Custom Apps it is about: from a request to settings and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from kandji_uploader.errors import Problem, SettingsError
+from kandji_uploader.models import AppFacts, Settings, Target
+from kandji_uploader.publish.request import Host, Request
+from kandji_uploader.publish.sources import OnDisk, Source
+from kandji_uploader.publish.targets import custom_app_name, decide_targets, identifiers, script_problem
+from kandji_uploader.settings import Ladder
+from kandji_uploader.settings import load as load_settings
+
+
+def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
+    """The settings of a run; the installer is read only if a package map is to be asked about it.
+
+    Raises:
+        SettingsError: all problems of all sources together.
+    """
+    ladder = _ladder(request, host)
+    settings = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
+    for warning in settings.warnings:
+        host.warn(warning)
+    if settings.promotion is not None and settings.create_new:
+        text = "makes another app with each run, and promotion moves versions between two; drop one of them"
+        raise SettingsError([Problem(request.keys_from, "create_new", "true", text)])
+    return settings
+
+
+def resolve_early(request: Request, host: Host) -> Settings:
+    """The settings before there is an installer, so without the package map. Raises as `resolve_settings`."""
+    return _ladder(request, host).settle()
+
+
+def _ladder(request: Request, host: Host) -> Ladder:
+    return load_settings(
+        request.keys,
+        given_origin=request.keys_from,
+        caller=request.caller,
+        recipe=request.recipe,
+        recipe_identifier=request.recipe_identifier,
+        environ=host.environ,
+        base=request.base,
+        parents=request.parents,
+    )
+
+
+def _facts_for_a_name(request: Request, settings: Settings, source: Source) -> AppFacts | None:
+    """The facts, read if only the installer can say what the software is called."""
+    named = settings.prod.name or settings.test.name or request.given.name or request.given.app_name
+    return source.facts_if_read() if named else source.facts()
+
+
+def scripts(settings: Settings) -> Mapping[str, str]:
+    """The texts of the pre- and postinstall scripts, by path.
+
+    Raises:
+        SettingsError: one cannot be read.
+    """
+    texts: dict[str, str] = {}
+    for stage in (settings.prod, settings.test):
+        for path in filter(None, (stage.preinstall_script, stage.postinstall_script)):
+            try:
+                texts[path] = Path(path).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as problem:
+                raise script_problem(path, type(problem).__name__) from None
+    return texts
+
+
+def resolve_targets(request: Request, settings: Settings, source: Source, host: Host) -> tuple[str, tuple[Target, ...]]:
+    """What the software is called, and the Custom Apps that the run is about, test first.
+
+    Raises:
+        SettingsError: the text of a pre- or postinstall script cannot be read.
+    """
+    name = custom_app_name(request.given, _facts_for_a_name(request, settings, source), source.path.name)
+    for note in request.given.notes:
+        host.warn(note)
+    return name, decide_targets(settings, name, scripts(settings), request.given)
+
+
+def app_names(request: Request, host: Host) -> tuple[str, ...]:
+    """The names of the Custom Apps that a run would be about; nothing is sent. Raises as `resolve_settings`."""
+    quiet = replace(host, say=lambda _: None, warn=lambda _: None)
+    source = OnDisk(request.path, request.given, quiet.warn)
+    settings = resolve_settings(request, source, quiet)
+    name = custom_app_name(request.given, _facts_for_a_name(request, settings, source), source.path.name)
+    return tuple(target.name for target in decide_targets(settings, name, {}, request.given))
