@@ -13,9 +13,9 @@ from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows.announce import announce, announce_failure
 from kandji_uploader.models import Action, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import owed
-from kandji_uploader.publish.apply import look_again
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext, locked, settle_time
+from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, make_plan
 from kandji_uploader.publish.refresh import check_all_blueprints, refresh
 from kandji_uploader.publish.request import Host, Request, as_owed, claim

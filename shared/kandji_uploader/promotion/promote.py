@@ -19,9 +19,9 @@ from kandji_uploader.promotion.contents import MovedContents
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.promotion.stored import StoredRelease
 from kandji_uploader.publish import matching, plan, releases
-from kandji_uploader.publish.apply import look_again
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext, settle_time
+from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.history import live_release, noted
 from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan
 from kandji_uploader.publish.refresh import refresh, with_digest, with_scope

@@ -13,12 +13,13 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.kandji import console
 from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome
 from kandji_uploader.publish import owed
-from kandji_uploader.publish.apply import ApplyContext, apply
+from kandji_uploader.publish.apply import apply
 from kandji_uploader.publish.context import RunContext, settle_time
 from kandji_uploader.publish.history import remember
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, plan_target
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import Source
+from kandji_uploader.publish.work import ApplyContext
 from kandji_uploader.settings import console_link as address_in_console
 
 
