@@ -7,12 +7,28 @@ import subprocess
 import sys
 
 import pytest
+import requests
+
+from tests.support.terminal import Terminal
 
 
 def demo(*flags):
     command = [sys.executable, "-m", "kandji_uploader", "demo", *flags]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("KANDJI_", "SLACK_", "KPKG_"))}
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environ)
+
+
+def test_the_demo_stays_until_ctrl_c():
+    words = [sys.executable, "-m", "kandji_uploader", "demo", "--stay", "--without-autopkg"]
+    with Terminal(words, {**os.environ}) as terminal:
+        address = terminal.expect(r"The tenant stays at (\S+) until Ctrl-C")[1]
+        page = requests.get(address, timeout=10).text
+        assert page.count("HelloKandji-1.1.pkg") == 1
+        assert "Create Custom App" in page, "the requests of the first step are there, too"
+        terminal.ctrl_c()
+        assert terminal.end() == 0
+        assert "The tenant has stopped." in terminal.screen
+        assert terminal.screen.count("^C") == 1
 
 
 def steps(text):

@@ -6,6 +6,9 @@ import pytest
 import requests
 
 from kandji_uploader.rehearsal import RehearsalTenant
+from tests.support.browser import chromium, phone
+
+__all__ = ["chromium", "phone"]
 
 APPS = "library/custom-apps"
 

@@ -108,6 +108,13 @@ def publish(told):
         assert session.post(apps, data={**fields, "file_key": ticket["file_key"]}, timeout=10).status_code == 201
 
 
+def test_macs_can_be_made_up(tmp_path):
+    with rehearsal("--macs", "3") as (_, lines):
+        told = exports(lines)
+        publish(told)
+        assert "PENDING 3" in re.sub("<[^>]+>", "", requests.get(told["KANDJI_API_URL"], timeout=10).text)
+
+
 def test_scripted_faults_happen(tmp_path):
     script = tmp_path / "faults.json"
     script.write_text(json.dumps([{"method": "GET", "path": "**", "kind": "status", "code": 502}]))
@@ -120,6 +127,7 @@ def test_scripted_faults_happen(tmp_path):
     [
         (["--port", "x"], "not a port"),
         (["--port", "70000"], "not a port"),
+        (["--macs", "-1"], "not a number of Macs"),
         (["--for", "0"], "above 0"),
         (["--for", "soon"], "above 0"),
         (["--host", "0.0.0.0"], "unrecognized"),

@@ -5,17 +5,20 @@ With `autopkg` on PATH the demo runs a recipe with it, otherwise it calls the li
 
 Examples:
   kandji-uploader demo
+  kandji-uploader demo --stay
   kandji-uploader demo --without-autopkg
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,19 +39,21 @@ _STEPS = (
     ("The same again, as a nightly run would: nothing changed, so nothing is sent", "1.0"),
     ("A new version: one upload, both Custom Apps are updated", "1.1"),
 )
+_MACS = 8
 _LENT = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "keyring", "yaml")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One flag: to go without AutoPkg."""
+    """Two flags: to go without AutoPkg, and to keep the tenant for a while."""
     parser.add_argument("--without-autopkg", action="store_true", help="call the library even where autopkg is on PATH")
+    parser.add_argument("--stay", action="store_true", help="keep the tenant, and its page, until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; 1 if a step failed."""
     with tempfile.TemporaryDirectory(prefix="kandji-demo-") as name:
         folder = Path(name)
-        with RehearsalTenant(folder / "tenant") as tenant:
+        with RehearsalTenant(folder / "tenant", macs=_MACS) as tenant:
             environ = {
                 "KANDJI_API_URL": tenant.url,
                 "KANDJI_TOKEN": tenant.token,
@@ -56,29 +61,37 @@ def run(arguments: argparse.Namespace) -> int:
                 "KANDJI_UPLOADER_STATE_DIR": str(folder / "state"),
             }
             publish = _with_autopkg(folder, environ) if _has_autopkg(arguments) else _with_library(environ)
-            return _three_times(publish, tenant)
+            code = _three_times(publish, tenant)
+            if arguments.stay:
+                _wait(tenant)
+        print("\nThe tenant has stopped. `kandji-uploader rehearse` starts one to try your own recipes against.")
+        return code
+
+
+def _wait(tenant: RehearsalTenant) -> None:
+    """Let the tenant serve until Ctrl-C or SIGTERM, which end the demo as it should end."""
+    print(f"\nThe tenant stays at {tenant.url} until Ctrl-C.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _three_times(publish: Callable[[str], bool], tenant: RehearsalTenant) -> int:
-    print(f"An embedded tenant is listening at {tenant.url}; open it in a browser to see its Custom Apps.")
+    print(f"An embedded tenant is listening at {tenant.url}; open it in a browser to see what happens there.")
     for number, (title, version) in enumerate(_STEPS, start=1):
-        tenant.reset_requests()
+        before = len(tenant.requests)
         print(f"\n== {number}. {title}", flush=True)
         worked = publish(version)
-        print(_told(tenant))
+        print(_told(tenant, before))
         if not worked:
             return FAILED
     print(f"\nWhat the tenant holds now:\n\n{_contents(tenant)}")
-    print(
-        "\nThe tenant has stopped. `kandji-uploader rehearse` starts one that stays, to try your own recipes against."
-    )
     return DONE
 
 
-def _told(tenant: RehearsalTenant) -> str:
-    """The requests of one step, ids left out."""
+def _told(tenant: RehearsalTenant, before: int) -> str:
+    """The requests since the first `before`, ids left out."""
     names = {app["id"]: app["name"] for app in tenant.apps()}
-    sent = [str(request) for request in tenant.requests]
+    sent = [str(request) for request in tenant.requests[before:]]
     for app_id, name in names.items():
         sent = [line.replace(app_id, f"({name})") for line in sent]
     return "\n".join([f"   {len(sent)} request(s):", *(f"     {line}" for line in sent)])

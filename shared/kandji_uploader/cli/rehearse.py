@@ -1,10 +1,11 @@
 """Start the embedded tenant to try things against: a Kandji tenant that holds no real Macs.
 
 It serves this machine only, until Ctrl-C. In another window, paste the lines that it prints and publish as usual;
-the page at its address shows its Custom Apps.
+the page at its address shows its releases, its Custom Apps and each request as it comes.
 
 Examples:
   kandji-uploader rehearse
+  kandji-uploader rehearse --macs 20
   kandji-uploader rehearse --folder ~/rehearsal --port 8642
   kandji-uploader rehearse --faults faults.json --for 600
 """
@@ -29,6 +30,7 @@ from kandji_uploader.report.text import visible
 _STATE = "tenant"
 _CONFIG = "config"
 _LAST_PORT = 65_535
+_MOST_MACS = 10_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--port", type=_port, default=0, metavar="N", help="the port of its API (default: any that is free)")
     add("--faults", type=Path, metavar="FILE", help="a JSON file of scripted faults; see docs/rehearsal.md")
+    add(
+        "--macs",
+        type=_macs,
+        default=0,
+        metavar="N",
+        help="so many made-up Macs install each Custom App, one every two seconds, and report it",
+    )
     add("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop by itself after so long")
 
 
@@ -75,7 +84,9 @@ def _folder(given: Path | None, stack: ExitStack) -> Path:
 
 def _tenant(folder: Path, arguments: argparse.Namespace) -> RehearsalTenant:
     try:
-        tenant = RehearsalTenant(folder / _STATE, port=arguments.port, faults=arguments.faults, told=_tell)
+        tenant = RehearsalTenant(
+            folder / _STATE, port=arguments.port, faults=arguments.faults, told=_tell, macs=arguments.macs
+        )
         tenant.start()
     except OSError as problem:
         raise KandjiUploaderError(
@@ -116,6 +127,12 @@ def _tell(record: Record) -> None:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > _LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def _macs(text: str) -> int:
+    if not text.isdecimal() or int(text) > _MOST_MACS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of Macs from 0 to {_MOST_MACS:,}")
     return int(text)
 
 

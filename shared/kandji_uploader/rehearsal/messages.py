@@ -95,6 +95,12 @@ def html_reply(status: int, page: str) -> Reply:
     return Reply(status, page.encode(), "text/html; charset=utf-8", MappingProxyType(headers))
 
 
+def console_reply(page: str) -> Reply:
+    """A page of the console, which says itself what it may load and run; it stands in no other page."""
+    headers = {"Content-Security-Policy": "frame-ancestors 'none'", "Cache-Control": "no-store"}
+    return Reply(200, page.encode("utf-8"), "text/html; charset=utf-8", MappingProxyType(headers))
+
+
 def detail(status: int, text: str, headers: Mapping[str, str] | None = None) -> Reply:
     """An error about the request as a whole, in the shape of the Django REST framework."""
     return json_reply(status, {"detail": text}, headers)

@@ -5,6 +5,7 @@ The rules are those of the API's documentation; the texts of the errors are the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ Errors = dict[str, list[str]]
 
 INSTALL_TYPES = ("package", "zip", "image")
 ENFORCEMENTS = ("install_once", "continuously_enforce", "no_enforcement")
+_VERSION = re.compile(
+    r"""^\s*(?:readonly\s+|typeset\s+(?:-\w+\s+)*)?\w*VERSION=(['"]?)([^'"\n]+)\1\s*$""", re.MULTILINE
+)
 DEFAULTS: Mapping[str, Any] = {
     "name": "",
     "file_key": "",
@@ -107,3 +111,9 @@ def _together(fields: Mapping[str, Any], categories: Callable[[], set[str]]) -> 
     if category and category not in categories():
         problems.append(("self_service_category_id", f'Invalid pk "{category}" - object does not exist.'))
     return problems
+
+
+def enforced_version(script: str) -> str:
+    """The version that an audit script enforces, as far as it can be told from its first `...VERSION=` line."""
+    found = _VERSION.search(script)
+    return found.group(2) if found else ""

@@ -44,6 +44,8 @@ class TenantOptions:
             unless told otherwise; of names it is always taken.
         rate_limit: how many requests are answered in `rate_seconds` of real time; None for any number.
         rate_seconds: see `rate_limit`.
+        macs: made-up Macs that install each Custom App, one every two seconds of the tenant's clock; they report on an
+            app until its statuses are set.
     """
 
     page_size: int = 300
@@ -56,6 +58,7 @@ class TenantOptions:
     trims_texts: bool = False
     rate_limit: int | None = None
     rate_seconds: float = 3600.0
+    macs: int = 0
 
 
 class Permissions:
@@ -271,7 +274,7 @@ class Api:
         """What each Mac reports on a Library Item, in pages."""
         if call.arguments[0] not in self._state.apps:
             return not_found()
-        rows = self._state.status_rows(call.arguments[0])
+        rows = self._state.status_rows(call.arguments[0], self.options.macs)
         return self._page(call, len(rows), lambda start, stop: rows[start:stop])
 
     def list_activity(self, call: Call) -> Reply:
@@ -356,6 +359,14 @@ _ROUTES = (
     _route("POST", "blueprints/ID/remove-library-item", "Remove Library Item", Api.remove_item),
     _route("GET", "prism/apps", "Applications", Api.list_applications),
 )
+
+
+def request_name(method: str, path: str) -> str:
+    """What the documentation calls a request; "" where it knows none of that method and path."""
+    if not path.startswith(PREFIX):
+        return ""
+    rest = path.removeprefix(PREFIX)
+    return next((each.permission for each in _ROUTES if each.method == method and each.pattern.fullmatch(rest)), "")
 
 
 class _Rate:

@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kandji_uploader.rehearsal import fleet
 from kandji_uploader.rehearsal.clock import Clock, stamp
 from kandji_uploader.rehearsal.json_store import Document, JsonStore
 from kandji_uploader.rehearsal.rules import DEFAULTS
@@ -112,6 +113,11 @@ class TenantState:
 
     # Custom Apps
 
+    def latest_apps(self) -> list[Document]:
+        """The documents of the Custom Apps, the one that was changed last first; not copies."""
+        with self.lock:
+            return sorted(self.apps, key=lambda document: str(document["app"]["updated_at"]), reverse=True)
+
     def app(self, app_id: str) -> Document | None:
         """A Custom App as the API shows it; a copy."""
         found = self.apps.get(app_id)
@@ -128,7 +134,7 @@ class TenantState:
             now = stamp(self.clock.tick())
             made = {"id": str(uuid.uuid4()), "created_at": now, "updated_at": now}
             app = {**DEFAULTS, **made, **self._about_file(fields["file_key"]), **fields}
-            document: Document = {"app": _in_order(app), "activity": []}
+            document: Document = {"app": _in_order(app), "activity": [], "files": [_stay(app, now)]}
             self._log(document, "library_item_created", None, now)
             self.apps.put(app["id"], document)
             return copy.deepcopy(document["app"])
@@ -144,6 +150,8 @@ class TenantState:
             if after["file_key"] != before["file_key"] and not fields.keys() & {"sha256", "file_size"}:
                 after.update(self._about_file(after["file_key"]))
             document["app"] = _in_order(after)
+            if after["file_key"] != before["file_key"]:
+                document.setdefault("files", []).append(_stay(after, after["updated_at"]))
             self._log(document, "library_item_edited", _differences(before, after), after["updated_at"])
             self.apps.put(app_id, document)
             return copy.deepcopy(document["app"])
@@ -219,10 +227,15 @@ class TenantState:
             kept = [_status(number, row, self.clock.now()) for number, row in enumerate(rows, start=1)]
             self.statuses.put(app_id, {"rows": kept})
 
-    def status_rows(self, app_id: str) -> list[Document]:
-        """What the Macs report on a Library Item."""
+    def status_rows(self, app_id: str, macs: int = 0) -> list[Document]:
+        """What the Macs report on a Library Item; of one that nobody set, what so many made-up Macs do."""
         document = self.statuses.get(app_id)
-        return [] if document is None else document["rows"]
+        if document is not None:
+            rows: list[Document] = document["rows"]
+            return rows
+        app, now = self.apps.get(app_id), self.clock.now()
+        made_up = fleet.reports(app, macs, now) if app is not None else ()
+        return [_status(number, row, now) for number, row in enumerate(made_up, start=1)]
 
     def put_slack(self, message: Any) -> None:
         """A message has arrived at the webhook."""
@@ -293,6 +306,11 @@ _ORDER: tuple[str, ...] = (
 
 def _in_order(app: Mapping[str, Any]) -> Document:
     return {name: app[name] for name in _ORDER}
+
+
+def _stay(app: Mapping[str, Any], since: str) -> Document:
+    """Which file an app has, and since when."""
+    return {"file_key": app["file_key"], "since": since}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str] | None:

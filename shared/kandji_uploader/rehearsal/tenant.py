@@ -21,15 +21,15 @@ from kandji_uploader.rehearsal import console
 from kandji_uploader.rehearsal.clock import Clock
 from kandji_uploader.rehearsal.faults import Context, Fault, Faults
 from kandji_uploader.rehearsal.json_store import Document
-from kandji_uploader.rehearsal.messages import Message, Reply, detail, html_reply, json_reply, not_found
+from kandji_uploader.rehearsal.messages import Message, Reply, console_reply, detail, json_reply, not_found
 from kandji_uploader.rehearsal.rules import DEFAULTS
 from kandji_uploader.rehearsal.server import LOOPBACK, Body, Listener
-from kandji_uploader.rehearsal.service import PREFIX, Api, Permissions, TenantOptions
+from kandji_uploader.rehearsal.service import PREFIX, Api, Permissions, TenantOptions, request_name
 from kandji_uploader.rehearsal.state import TenantState, each_status, name_id
 from kandji_uploader.rehearsal.store import UploadStore, error
 
-_APP_PAGE = "/library/custom-apps/"
 _MESSAGES = {"text", "blocks", "attachments"}
+_OUTSIDE = {"store": "Upload to the store", "slack": "Message to Slack"}
 _PING = "/app/v1/ping"
 _SHOWN_HEADERS = ("content-type", "content-length", "user-agent", "transfer-encoding", "expect", "cache-control")
 _VOLATILE = ("id", "file_key", "file_updated", "created_at", "updated_at")
@@ -171,7 +171,7 @@ class RehearsalTenant:
 
     def fault_for(self, method: str, path: str) -> Fault | None:
         """The scripted fault that befalls a request (for the listeners)."""
-        return self.faults.take(method, path)
+        return None if path == console.NOW else self.faults.take(method, path)
 
     def context(self, message: Message) -> Context:
         """What an altered answer may need (for the listeners)."""
@@ -191,6 +191,8 @@ class RehearsalTenant:
 
     def record(self, message: Message, body: Body, status: int, fault: Fault | None) -> None:
         """Note a request (for the listeners)."""
+        if message.side == "api" and message.path == console.NOW:
+            return
         authorization = message.headers.get("authorization", "")
         record = Record(
             method=message.method,
@@ -238,11 +240,31 @@ class RehearsalTenant:
         host = message.headers.get("host", "").rpartition(":")[0]
         if host not in (LOOPBACK, "localhost"):
             return detail(403, "The console answers to 127.0.0.1 and localhost only.")
-        categories = {category["id"]: category["name"] for category in self.categories}
-        if message.path == "/":
-            return html_reply(200, console.app_list(self.apps(), categories))
-        app = self._state.app(message.path.removeprefix(_APP_PAGE)) if message.path.startswith(_APP_PAGE) else None
-        return not_found() if app is None else html_reply(200, console.app_page(app, categories))
+        with self._state.lock:
+            if message.path == "/":
+                return console_reply(console.page(self._view()))
+            if message.path == console.NOW:
+                return json_reply(200, console.sections(self._view()))
+            known = message.path.startswith(console.APP_PAGE)
+            app = self._state.app(message.path.removeprefix(console.APP_PAGE)) if known else None
+            return not_found() if app is None else console_reply(console.app_page(app, self._view()))
+
+    def _view(self) -> console.View:
+        """What the console shows; while it is read, the state is locked."""
+        requests = self.requests
+        names = {document["app"]["id"]: document["app"]["name"] for document in self._state.apps}
+        return console.View(
+            apps=self._state.latest_apps(),
+            uploads=list(self._state.uploads)[::-1],
+            macs=lambda app_id: self._state.status_rows(app_id, self.options.macs),
+            categories={category["id"]: category["name"] for category in self._state.tenant["categories"]},
+            asked=(
+                _asked(number, requests[number - 1], names)
+                for number in range(len(requests), 0, -1)
+                if not _of_console(requests[number - 1])
+            ),
+            count=len(requests),
+        )
 
     # Looking
 
@@ -423,6 +445,18 @@ class RehearsalTenant:
         self.permissions.grant()
         self.clock.run()
         self.reset_requests()
+
+
+def _of_console(record: Record) -> bool:
+    return record.side == "api" and (record.path == "/" or record.path.startswith(console.APP_PAGE))
+
+
+def _asked(number: int, record: Record, names: Mapping[str, str]) -> console.Asked:
+    """A request as the console shows it: an app by its name, not by its id."""
+    line = re.sub(r"(?<=/)[0-9a-f-]{36}(?=/|$)", lambda found: f"({names.get(found[0], found[0])})", str(record))
+    name = request_name(record.method, record.path) or _OUTSIDE.get(record.path.split("/")[1], "")
+    moment = record.time.strftime("%H:%M:%S")
+    return console.Asked(number, moment, name, line, record.status, record.received, record.fault)
 
 
 def _known(fields: Mapping[str, Any], *further: str) -> Mapping[str, Any]:

@@ -10,34 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader._util import version
-from kandji_uploader._util.page import beside, data, document, escaped, isolated, plural, printable
+from kandji_uploader._util.page import (
+    BAR,
+    HATCH,
+    NARROWEST,
+    bar,
+    beside,
+    data,
+    document,
+    escaped,
+    in_order,
+    isolated,
+    kind,
+    legend,
+    percent,
+    plural,
+    printable,
+)
 from kandji_uploader.status.models import AppStatus, Candidate, MacState, StatusFigures
 
 ROWS = 1000
 """Macs that one page holds; of a larger fleet those in trouble, and the page says how many it does not hold."""
 
-# The colour of a status; any other gets `other`. Reading order of bars, too.
-_CLASSES = {
-    "PASS": "pass",
-    "PASSED": "pass",
-    "SUCCESS": "pass",
-    "REMEDIATED": "fixed",
-    "AVAILABLE": "available",
-    "INSTALLING": "busy",
-    "DOWNLOADING": "busy",
-    "CACHED": "busy",
-    "PENDING": "pending",
-    "WAITING": "error",
-    "INCOMPATIBLE": "excluded",
-    "EXCLUDED": "excluded",
-    "ERROR": "error",
-    "FAIL": "error",
-    "FAILED": "error",
-    "FAILURE": "error",
-}
-_ORDER = ("pass", "fixed", "available", "busy", "pending", "excluded", "other", "error")
-_BAR = 1000.0
-_NARROWEST = 6.0
 _TOP = 5
 _LONGEST_NAME = 300
 _HEADINGS = ("Mac", "App", "Blueprint", "Status", "Version", "Last report", "Reason")
@@ -73,18 +67,13 @@ def _trouble(app: AppStatus) -> tuple[int, float]:
 
 
 def _failing(figures: StatusFigures) -> int:
-    return sum(macs for status, macs in figures.statuses.items() if _kind(status) == "error")
+    return sum(macs for status, macs in figures.statuses.items() if kind(status) == "error")
 
 
 def _header(apps: Sequence[AppStatus], now: datetime) -> str:
     moment = now.astimezone(timezone.utc)
-    hatch = (
-        '<svg class="defs" aria-hidden="true"><defs><pattern id="hatch" width="10" height="10" '
-        'patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<line class="stripe" x1="0" y1="0" x2="0" y2="10"/></pattern></defs></svg>'
-    )
     return (
-        f'{hatch}<header>\n<h1>Fleet status</h1>\n<p class="soft">{plural(len(apps), "Custom App")}, as of '
+        f'{HATCH}<header>\n<h1>Fleet status</h1>\n<p class="soft">{plural(len(apps), "Custom App")}, as of '
         f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M} UTC</time></p>\n</header>\n'
     )
 
@@ -107,7 +96,7 @@ def _card(app: AppStatus, now: datetime) -> str:
             _fact("Blueprints", figures.blueprints),
         )
     )
-    parts = (title, _bar(figures), _legend(figures), f'<div class="facts">{facts}</div>')
+    parts = (title, bar(figures.statuses), legend(figures.statuses), f'<div class="facts">{facts}</div>')
     return '<section class="card">\n{}\n</section>\n'.format("\n".join(parts))
 
 
@@ -138,13 +127,13 @@ def _adoption(app: AppStatus) -> str:
 
 
 def _share(word: str, macs: int, told: int) -> str:
-    part = max(macs / told * _BAR, _NARROWEST)
-    bar = (
-        f'<svg viewBox="0 0 {_BAR:.0f} 10" preserveAspectRatio="none" aria-hidden="true">'
+    part = max(macs / told * BAR, NARROWEST)
+    shown = (
+        f'<svg viewBox="0 0 {BAR:.0f} 10" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="busy" width="{part:.1f}" height="10"/></svg>'
     )
-    share = f'<span class="soft">{escaped(_percent(macs, told))}</span>'
-    return f'<li><span>{isolated(word)}</span>{bar}<span class="number">{macs:,} {share}</span></li>'
+    share = f'<span class="soft">{escaped(percent(macs, told))}</span>'
+    return f'<li><span>{isolated(word)}</span>{shown}<span class="number">{macs:,} {share}</span></li>'
 
 
 def _reached(app: AppStatus, versions: Iterable[str], told: int) -> str:
@@ -153,36 +142,7 @@ def _reached(app: AppStatus, versions: Iterable[str], told: int) -> str:
         return ""
     there = sum(app.figures.versions[word] for word in versions if version.compare(word, app.version) >= 0)
     of = f"{there:,} of {plural(told, 'Mac')} that tell"
-    return f'<p class="soft">{isolated(app.version)} or newer: {escaped(_percent(there, told))} ({of})</p>'
-
-
-def _bar(figures: StatusFigures) -> str:
-    """One segment per status, as wide as its share; a small one is still seen."""
-    said = ", ".join(f"{count} {printable(status)}" for status, count in _in_order(figures.statuses)) or "no Macs"
-    widths = [max(count / figures.macs * _BAR, _NARROWEST) for _, count in _in_order(figures.statuses)]
-    scale = _BAR / sum(widths) if widths else 1.0
-    parts, left = [], 0.0
-    for (status, count), width in zip(_in_order(figures.statuses), widths, strict=True):
-        place = f'x="{left:.1f}" y="0" width="{max(width * scale - 2, 1):.1f}" height="22"'
-        kind = _kind(status)
-        title = f"<title>{escaped(status)}: {count}</title>"
-        parts.append(f'<rect class="{kind}" {place}>{title}</rect>')
-        if kind == "error":
-            parts.append(f'<rect class="hatch" {place}>{title}</rect>')
-        left += width * scale
-    return (
-        f'<svg class="bar" viewBox="0 0 {_BAR:.0f} 22" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escaped(said)}">{"".join(parts)}</svg>'
-    )
-
-
-def _legend(figures: StatusFigures) -> str:
-    items = "".join(
-        f'<li><span class="dot {_kind(status)}"></span>{isolated(status)} <span class="number">{count} '
-        f'<span class="soft">{escaped(_percent(count, figures.macs))}</span></span></li>'
-        for status, count in _in_order(figures.statuses)
-    )
-    return f'<ul class="legend">{items or "<li>No Macs in scope</li>"}</ul>'
+    return f'<p class="soft">{isolated(app.version)} or newer: {escaped(percent(there, told))} ({of})</p>'
 
 
 def _fact(title: str, counts: Mapping[str, int], note: str = "", *, wide: bool = False) -> str:
@@ -218,7 +178,7 @@ def _table(apps: Sequence[AppStatus], now: datetime) -> str:
             {"name": printable(_called(app)), "left": app.figures.macs - held[number]}
             for number, app in enumerate(apps)
         ],
-        "kinds": {printable(status): _kind(status) for status in statuses},
+        "kinds": {printable(status): kind(status) for status in statuses},
         "columns": _COLUMNS,
         "rows": [_row(number, mac, now) for number, mac in rows],
     }
@@ -247,7 +207,7 @@ def _worst(apps: Sequence[AppStatus]) -> list[tuple[int, MacState]]:
     for number, app in enumerate(apps):
         nth: Counter[int] = Counter()
         for mac in app.figures.listed:
-            rank = _RANK.get(_kind(mac.status), 1)
+            rank = _RANK.get(kind(mac.status), 1)
             nth[rank] += 1
             ranked.append((rank, nth[rank], number, mac))
     worst = sorted(ranked, key=lambda each: each[:3])[:ROWS]
@@ -263,7 +223,7 @@ def _left_out(apps: Sequence[AppStatus], rows: Sequence[tuple[int, MacState]]) -
     rest = sum(total.values())
     if rest <= 0:
         return "One row per Mac and app."
-    statuses = ", ".join(f"{macs:,} {isolated(status)}" for status, macs in reversed(_in_order(total)) if macs > 0)
+    statuses = ", ".join(f"{macs:,} {isolated(status)}" for status, macs in reversed(in_order(total)) if macs > 0)
     return f"The worst {len(rows):,} of {len(rows) + rest:,} rows. Not in this page: {statuses}."
 
 
@@ -291,15 +251,6 @@ def _called(app: AppStatus) -> str:
     return f"{app.name} ({app.stage.value})" if app.stage else app.name
 
 
-def _in_order(statuses: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Statuses from good to bad, as a bar shows them."""
-    return sorted(statuses.items(), key=lambda item: (_ORDER.index(_kind(item[0])), item[0]))
-
-
-def _kind(status: str) -> str:
-    return _CLASSES.get(status, "other")
-
-
 def _ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, in the largest unit that is not zero; a moment to come is `just now`, since clocks disagree."""
     if moment is None:
@@ -309,11 +260,3 @@ def _ago(moment: datetime | None, now: datetime) -> str:
         if seconds >= length:
             return f"{plural(int(seconds // length), unit)} ago"
     return "just now"
-
-
-def _percent(part: int, whole: int) -> str:
-    """A share in whole per cent, which is never 0 or 100 unless it is none or all."""
-    share = part / whole * 100 if whole else 0.0
-    if 0 < share < 1:
-        return "<1 %"
-    return "99 %" if 99 < share < 100 else f"{share:.0f} %"  # noqa: PLR2004 - per cent
