@@ -1,7 +1,7 @@
 #!/usr/local/autopkg/python
 """The AutoPkg processor: environment in, one call of the bundled library, environment out.
 
-AutoPkg executes this file anew for every step of every recipe, with nothing but its own packages to count on; so
+AutoPkg executes this file again for every step of every recipe, with nothing but its own packages to count on; so
 nothing beyond the standard library is imported before `main`, and the library, which stays loaded for the whole run,
 keeps what must outlive a recipe.
 """

@@ -77,7 +77,7 @@ UNZIP_FOLDER=()
 [[ $UNZIP_LOCATION == /?* && $UNZIP_LOCATION/ != */../* ]] && UNZIP_FOLDER=("${UNZIP_LOCATION%%/##}")
 SEARCHED_FOLDERS+=($UNZIP_FOLDER)
 SEARCHED_LEVELS=5
-# Whatever lies on a disk is somebody's: these keep an audit from being held up, or from using up the memory.
+# Any user can put files on a disk: these limits keep an audit from being held up, or from using up the memory.
 FINDING_SECONDS=120
 TOOL_SECONDS=20
 ANSWER_BYTES=4194304
@@ -138,7 +138,7 @@ ask() {
     [[ -n $part ]]
 }
 
-# Sets CONTENT to what a file holds. Fails where there is no plain file, or one larger than any Info.plist: whoever can
+# Sets CONTENT to what a file holds. Fails where there is no plain file, or one larger than any Info.plist: who can
 # put a FIFO or a file of a gigabyte there could hold up every audit. What was opened is looked at once more.
 read_file() {
     local here=$PWD
@@ -189,14 +189,14 @@ in_reach() {
     return 1
 }
 
-# Sets WRITER to who, beside root and the admins, can put something where an app lies: `all` where others can write to a
+# Sets WRITER to who, beside root and the admins, can put something where an app is: `all` where others can write to a
 # folder above it (which is WRITABLE then), `some` where another group can, or where it is in a home; '' for nobody.
 # Admins can do anything on a Mac, and /Applications is theirs. Argument: the app's path.
 who_can_write() {
     local folder
     local -aU places
     WRITER=
-    # An app that is a link lies in two places.
+    # An app that is a link is in two places.
     places=("$1" "${${${:-$PREFIX$1}:A}#"$PREFIX"}")
     for folder in "${(@)places}"; do
         [[ $folder != /Users/* ]] || WRITER=some
@@ -211,7 +211,7 @@ who_can_write() {
     done
 }
 
-# Whether an app lies where it counts: where nobody but root and the admins can have put it, or as a last resort where
+# Whether an app is where it counts: where nobody but root and the admins can have put it, or as a last resort where
 # some can. It never counts where all can.
 counts() {
     who_can_write "$1"
@@ -283,7 +283,7 @@ end_search() {
 }
 
 # Sets PLIST to an app's Info.plist and CONTENT to what it holds. One that leads out of its app, or is none that can be
-# read, is as good as none. Argument: the app's path.
+# read, counts as none. Argument: the app's path.
 read_info() {
     PLIST=${${:-$PREFIX$1/Contents/Info.plist}:A}
     [[ $PLIST == "${${:-$PREFIX$1}:A}"/* ]] && read_file "$PLIST" && return
@@ -447,7 +447,7 @@ read_count() {
     done
 }
 
-# Writes the counts anew: those of other versions and, where it is given, the line of this one. Without any there is no
+# Writes the counts again: those of other versions and, where it is given, the line of this one. Without any there is no
 # file. Root alone can write to its folder.
 write_counts() {
     local -a lines
@@ -548,7 +548,7 @@ rank_token() {
     esac
 }
 
-# Sets REPLY to -1, 0 or 1 as the first token is lower than, as good as, or higher than the second.
+# Sets REPLY to -1, 0 or 1 as the first token is lower than, equal to, or higher than the second.
 compare_tokens() {
     local rank
     rank_token "$1"

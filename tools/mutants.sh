@@ -33,5 +33,7 @@ pytest_add_cli_args_test_selection = [$(quoted ${MUTANT_TESTS:-$TESTS})]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 also_copy = ["src", "tests", "audit", "docs", "examples", "README.md", "KandjiUploader.py"]
 END
+# A change that makes a loop endless ends at this much memory (in KiB), where the system can limit it.
+ulimit -v 4000000 2>/dev/null || :
 PYTHONDONTWRITEBYTECODE=1 "$here/.venv-mutants/bin/mutmut" run --max-children "${WORKERS:-2}" | tail -n 3
 "$here/.venv-mutants/bin/mutmut" results

@@ -1,4 +1,4 @@
-"""Make the demo's two installers anew: `python examples/demo/make_packages.py`, in a checkout."""
+"""Make the demo's two installers again: `python examples/demo/make_packages.py`, in a checkout."""
 
 import sys
 from pathlib import Path

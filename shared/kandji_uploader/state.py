@@ -527,7 +527,7 @@ def _change_rows(path: Path, change: Callable[[Rows], Rows]) -> None:
 
 
 _HELD_HERE: set[Path] = set()
-"""The locks that this process holds, in whichever thread."""
+"""The locks that this process holds, in any thread."""
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ def _keys(tokens: list[str]) -> list[_Key]:
 
 
 def _key(token: str) -> _Key:
-    """Rank, then length (of numbers), then text; the end of a version is as good as a zero."""
+    """Rank, then length (of numbers), then text; the end of a version counts as a zero."""
     if token in {"", "0"}:
         return _END, 0, ""
     if token.isdigit():

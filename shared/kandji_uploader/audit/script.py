@@ -135,7 +135,7 @@ class AuditReading:
 
 
 def bundled_template() -> Path:
-    """Where the template lies: in the installed package, or in a checkout beside `shared`."""
+    """Where the template is: in the installed package, or in a checkout beside `shared`."""
     installed = Path(__file__).parents[1] / "data" / TEMPLATE_NAME
     return installed if installed.is_file() else Path(__file__).resolve().parents[3] / "audit" / TEMPLATE_NAME
 

@@ -32,7 +32,7 @@ _LONGEST_NAME = 255  # Bytes of a file's name, on macOS as on Linux.
 _TIMEOUT = 20.0  # Seconds for one run, which takes some hundredths; a custom template may hang.
 
 # Spotlight is off, nothing runs, macOS is new enough, and the clock stands just after the deadline. Data is read from
-# files, never quoted. `date` and `plutil` are for templates of one's own: ours asks neither.
+# files, never quoted. `date` and `plutil` are for templates that users bring: ours asks neither.
 _TOOLS = {
     "bin/date": 'case $1 in +%s) exec cat "${0%/bin/date}/now" ;; *) echo deadline ;; esac',
     "bin/sleep": "exit 0",
@@ -52,13 +52,13 @@ exit $code""",
     "usr/sbin/pkgutil": 'at=${0%/usr/sbin/pkgutil}; test "$2" = "$(cat "$at/receipt.id" 2>/dev/null)" && '
     'cat "$at/receipt.plist"',
 }
-# Where everybody can write on a Mac as it is delivered: what lies there counts for nothing.
+# Where everybody can write on a Mac as it is delivered: an app there does not count.
 _OPEN_FOLDERS = ("Library/Caches", "Users/Shared", "private/tmp", "private/var/tmp", "tmp", "var/tmp")
 
 
 @dataclass(frozen=True)
 class _SimulatedApp:
-    """An app of the simulated Mac: where it lies, and what its Info.plist says."""
+    """An app of the simulated Mac: where it is, and what its Info.plist says."""
 
     path: str
     info: dict[str, str]

@@ -119,18 +119,18 @@ class Console:
     @contextmanager
     def working(self) -> Iterator[None]:
         """While it lasts, HTTP requests are logged, and shown where more is to be said; at its end no bar is open."""
-        wire, handler = logging.getLogger("urllib3.connectionpool"), log.Requests(self.debug)
-        level, propagates = wire.level, wire.propagate
-        wire.addHandler(handler)
-        wire.setLevel(logging.DEBUG)
-        wire.propagate = False
+        requests, handler = logging.getLogger("urllib3.connectionpool"), log.Requests(self.debug)
+        level, propagates = requests.level, requests.propagate
+        requests.addHandler(handler)
+        requests.setLevel(logging.DEBUG)
+        requests.propagate = False
         try:
             yield
         finally:
             self._screen.end_bar()
-            wire.removeHandler(handler)
-            wire.setLevel(level)
-            wire.propagate = propagates
+            requests.removeHandler(handler)
+            requests.setLevel(level)
+            requests.propagate = propagates
 
     def _write(self, level: int, text: str, label: str = "", *, shown: bool = True) -> None:
         log.note(level, "\n".join(f"{self._prefix}{line}" for line in text.splitlines()))

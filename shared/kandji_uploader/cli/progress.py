@@ -61,7 +61,7 @@ class Progress:
         """Show that `done` of `total` bytes are there."""
         now = self._clock()
         if not self._seen or done < self._last[0]:
-            # The first call, or a transfer that began anew. The bytes of before a resume do not count as speed.
+            # The first call, or a transfer that started again. The bytes of before a resume do not count as speed.
             self._seen.clear()
             self._shown_step = self._step(done, total) if not self._bar else 0
         self._seen.append((now, done))

@@ -1,6 +1,6 @@
 """Do the owed publishes: those that an earlier run has begun, or was to begin, and has not brought to their end.
 
-Each is done as it was meant, with its recipe's keys and the settings of today, from the installer that still lies where
+Each is done as it was meant, with its recipe's keys and the settings of today, from the installer that is still where
 the recipe left it. An installer that is missing, or that was replaced by another one, is told; nothing is guessed.
 
 Examples:

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The flags: what to do, and the answers for runs in which nobody can be asked."""
     add = parser.add_argument
     add("-c", "--config", action="store_true", help="the config file only: ask for no secrets and check none")
-    add("-r", "--reset", action="store_true", help="ask everything anew, also with known answers")
+    add("-r", "--reset", action="store_true", help="ask everything again, also with known answers")
     add("-i", "--idfind", nargs="?", const="", metavar="FILE|FOLDER", help="list the ids of installers, as a table too")
     add("-m", "--map", action="store_true", help="list names and categories (and recipes) for the maps, as tables")
     add("-b", "--brewcron", action="store_true", help="set the schedule up; see also `kandji-uploader schedule`")
@@ -120,7 +120,7 @@ class Wizard:
         return key not in self.values or (self.arguments.reset and self.prompts.interactive)
 
     def _known(self) -> None:
-        """The values of the config file. Its errors are told, and those values are asked anew."""
+        """The values of the config file. Its errors are told, and those values are asked again."""
         there = settings.find_file(self.folder, "config")
         if there is None:
             return
@@ -383,7 +383,7 @@ def _stand_in_for_kappa(preferences: Path | None) -> int:
         tell(note)
     if settings.find_file(settings.config_folder(), "config") is None and "KANDJI_API_URL" not in os.environ:
         tell("Next: kandji-uploader setup, which takes KAPPA's settings over")
-    tell("An override that trusts KAPPA's own KAPPA.py is to be reviewed anew: autopkg update-trust-info NAME")
+    tell("An override that trusts KAPPA's own KAPPA.py must be reviewed again: autopkg update-trust-info NAME")
     return DONE
 
 

@@ -22,7 +22,7 @@ from kandji_uploader.errors import CaskError
 
 ARM, INTEL = "arm64", "x86_64"
 LAST_INTEL_MACOS = "tahoe"
-"""macOS 26 is the last one that runs on Intel, so this is what `x86_64` means for good."""
+"""macOS 26 is the last one that runs on Intel, so this is what `x86_64` means from now on."""
 
 SUFFIXES = (".pkg", ".mpkg", ".dmg", ".zip")
 _OTHER_ARCHIVES = (".tar", ".tgz", ".tbz", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar", ".exe", ".iso")
@@ -204,7 +204,7 @@ def _refuse_unpublishable(token: str, fields: Mapping[str, Any], kinds: Sequence
     suffix = suffix_of(name)
     reason = ""
     if nested:
-        reason = f"its installer lies inside another archive ({str(nested)[:100]!r})"
+        reason = f"its installer is inside another archive ({str(nested)[:100]!r})"
     elif suffix in _OTHER_ARCHIVES:
         reason = f"it downloads a {suffix} file ({name!r})"
     elif "installer" in kinds:

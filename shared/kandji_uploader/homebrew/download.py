@@ -147,7 +147,7 @@ def _start(cask: Cask, part: _PartialFile, response: Response, offset: int, vali
     """The byte that the answer's body begins at.
 
     Raises:
-        PassingError: the server cannot go on from `offset`; the next try starts anew.
+        PassingError: the server cannot go on from `offset`; the next try starts from the beginning.
         NetworkError: the file is not offered.
     """
     status = response.status_code

@@ -5,4 +5,4 @@ answer. `requests` and `urllib3` are known here only, and are loaded when the fi
 """
 
 BLOCK = 1 << 19
-"""Bytes read and sent at a time: large enough for the wire, small enough for a processor's cache."""
+"""Bytes read and sent at a time: large enough for the network, small enough for a processor's cache."""

@@ -24,8 +24,8 @@ from kandji_uploader.http.tries import Policy
 _RECORD = 1 << 14
 """Bytes that are given to TLS at a time: one record, so that a slow line is seen to move."""
 _UNSENT = (socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 0x201 if sys.platform == "darwin" else 25), 1 << 17)
-"""The system takes no more than 128 KiB ahead of the wire: whatever it took would count as sent, and the minutes that a
-slow line needs for it as silence."""
+"""The system takes no more than 128 KiB ahead of the network: it would count as sent, and the minutes that a slow line
+needs for it as silence."""
 
 
 class AnswerTooSlowError(TimeoutError):
@@ -35,7 +35,7 @@ class AnswerTooSlowError(TimeoutError):
 def adapter(policy: Policy, *, body_timed: bool) -> Any:
     """What `requests` sends with: it tries once, and reads bodies in large blocks.
 
-    At 16 KiB, urllib3's own block, Python is slower than the wire.
+    At 16 KiB, urllib3's own block, Python is slower than the network.
     """
 
     class Adapter(HTTPAdapter):

@@ -1,1 +1,1 @@
-"""Kandji's API: `client` has one method for each documented request, `transport` keeps to the rules of the wire."""
+"""Kandji's API: `client` has one method for each documented request, `transport` keeps the rules of requests."""

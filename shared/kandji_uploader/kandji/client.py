@@ -256,7 +256,7 @@ class Client:
         return self._written(self._expect(answer))
 
     def delete_custom_app(self, app_id: str) -> None:
-        """Delete a Custom App for good."""
+        """Delete a Custom App; it cannot be undone."""
         answer = self._expect(self._transport.request("DELETE", f"{_APPS}/{_segment(app_id)}", say=tell))
         if answer.is_page:
             raise answer.error("a page answered in place of the service. Is a proxy or a captive portal in between?")

@@ -1,4 +1,4 @@
-"""The wire to one tenant, and the rules that keep the token where it belongs.
+"""The requests to one tenant, and the rules that keep the token where it belongs.
 
 - The bearer token goes only to the configured host, over https (or loopback). It is put on by an authenticator that
   looks at each request's address, so that neither a redirect nor a `next` link can carry it elsewhere.

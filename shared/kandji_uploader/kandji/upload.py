@@ -1,9 +1,9 @@
 """The upload form: a file sent as multipart/form-data without ever holding it in memory.
 
 S3 wants a form POST with a known Content-Length, every field of the policy first and `file` last. `requests`' own
-`files=` reads the whole file into memory (twice), and requests-toolbelt cannot rewind for a retry; hence this small
-stream that knows its length, can be rewound, and hashes what it sends so that the file is read once. The hashing is
-done in a thread of its own: both it and the sending leave Python's lock alone, so that neither waits for the other.
+`files=` reads the whole file into memory (twice), and requests-toolbelt cannot rewind for a retry. So there is this
+small stream: it knows its length, can be rewound, and hashes what it sends, so that the file is read once. Another
+thread does the hashing: hashing and sending both release Python's lock, so neither waits for the other.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class UploadForm:
         return self._position
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        """Rewind for another try; only the start can be sought, since the digest starts anew with it."""
+        """Rewind for another try; only the start can be sought, since the digest starts again with it."""
         if (position, whence) != (0, os.SEEK_SET):
             raise ValueError("an upload form can only be rewound to its start")
         self._position = 0

@@ -173,7 +173,7 @@ class Api:
         return not_found() if app is None else self._written(call, app)
 
     def delete_app(self, call: Call) -> Reply:
-        """Delete a Custom App for good."""
+        """Delete a Custom App; it cannot be undone."""
         return Reply(204) if self._state.remove(call.arguments[0]) else not_found()
 
     def _written(self, call: Call, live: Mapping[str, Any] | None) -> Reply:

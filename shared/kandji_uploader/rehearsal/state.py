@@ -157,7 +157,7 @@ class TenantState:
             return copy.deepcopy(document["app"])
 
     def remove(self, app_id: str) -> bool:
-        """Delete a Custom App for good, from Blueprints too; False where it is not there."""
+        """Delete a Custom App, from Blueprints too; False where it is not there."""
         with self.lock:
             for blueprint in self.tenant["blueprints"]:
                 blueprint["items"] = [item for item in blueprint["items"] if item["id"] != app_id]

@@ -82,7 +82,7 @@ class StopFlag:
 def run_cycle(
     cron: Cron, publish: Publish, say: Say, state_folder: Path | None, now: Callable[[], float] = time.time
 ) -> Cycle:
-    """Publish each cask of the schedule; one that fails, in whatever way, does not keep the others from being tried.
+    """Publish each cask of the schedule; one that fails does not keep the others from being tried.
 
     Args:
         cron: the schedule.
@@ -133,7 +133,7 @@ def loop(
 ) -> None:
     """Run cycle after cycle until stopped; whatever goes wrong in one, the next one is tried.
 
-    The file is read anew before each cycle, so edits count from the next one on, and so do people's changes in Kandji.
+    The file is read again before each cycle, so edits count from the next one on, and so do people's changes in Kandji.
 
     Args:
         read: reads the schedule, or raises `SettingsError`.

@@ -66,7 +66,7 @@ def preferences(environ: Mapping[str, str], file: Path | None = None) -> Mapping
         environ: the environment variables.
         file: a file of preferences, as for `autopkg --prefs`.
     """
-    # `autopkg info` without a recipe prints them all, from wherever it has them (the preferences of macOS, a file).
+    # `autopkg info` without a recipe prints them all, from where it keeps them (the preferences of macOS, a file).
     told = _asked(environ, "info", *(["--prefs", str(file)] if file else []))
     _, head, text = (told or "").partition("Current preferences:")
     try:

@@ -2,7 +2,7 @@
 
 AutoPkg looks for `io.kandji.kappa/KAPPA` in the folder of the recipe that it runs, in the folder of the first recipe in
 RECIPE_SEARCH_DIRS whose identifier is `io.kandji.kappa`, and in those of the parents; where several of them hold a
-KAPPA.py, it takes any (AutoPkg 2.9 goes through a set). So it is not enough that ours lies beside the overrides: it
+KAPPA.py, it takes any (AutoPkg 2.9 goes through a set). So it is not enough that ours is beside the overrides: it
 must also come before the vendor's in RECIPE_SEARCH_DIRS, and then the vendor's folder is not looked at.
 """
 

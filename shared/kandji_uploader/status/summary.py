@@ -31,7 +31,7 @@ NO_REASON = "(the log gives no reason)"
 FAILING = frozenset({"ERROR", "FAIL", "FAILED", "FAILURE"})
 PASSING = frozenset({"PASS", "PASSED", "REMEDIATED", "SUCCESS"})
 WAITING = "WAITING"
-"""The status of a Mac whose audit passes only because it asked for the version in vain, and waits before it asks again.
+"""The status of a Mac whose audit passes only because it asked for the version without effect and waits now.
 
 The agent knows but two answers of an audit script, install or pass, so the service says PASS of it.
 """
@@ -154,7 +154,7 @@ def read(record: StatusRecord) -> MacState:
 
 
 def _waits(log: str) -> str:
-    """The last line of an audit's log, where it says that the script asked in vain and waits; "" where it does not."""
+    """The last line of an audit's log if it says that the script asked without effect and waits; "" otherwise."""
     last = _lines(log)[-1:]
     return last[0] if last and _WAITS.search(last[0]) else ""
 
