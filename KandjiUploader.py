@@ -70,6 +70,10 @@ class KandjiUploader(Processor):
             "required": False,
             "description": "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",
         },
+        "tenant": {
+            "required": False,
+            "description": "Which tenants of tenants.yaml are published to: names, @GROUP, or all.",
+        },
     }
     output_variables = {
         "kandji_uploader_summary_result": {"description": "What was published to the production Custom App."},

@@ -72,7 +72,7 @@ mutants:
 
 examples: .venv-ready
 	.venv/bin/kandji-uploader config --example > examples/config.yaml
-	for name in config recipe_map package_map; do \
+	for name in config recipe_map package_map tenants; do \
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
 

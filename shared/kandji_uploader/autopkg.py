@@ -32,6 +32,7 @@ KEYS = (
     "allow_downgrade",
     "urgent",
     "replace_audit_script",
+    "tenant",
 )
 """The recipe keys; `custom_app` and `enforcement_delays` also as flat dotted keys."""
 

@@ -32,13 +32,15 @@ class Tenant:
         name: what people call it.
         url: the API's address, such as `acme.api.kandji.io`; with or without `https://`.
         token_name: under which name the environment or the keychain holds the token; None for what the settings say.
-        token: the API token itself; None where it is to be looked up.
+        token: the API token itself; None where it is to be looked up, on the machine that uses it.
+        keys: what differs there, as an entry of tenants.yaml holds it.
     """
 
     name: str
     url: str
     token_name: str | None = None
     token: str | None = field(default=None, repr=False)
+    keys: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
         if self.token is not None:
@@ -271,6 +273,8 @@ class Settings:
     Attributes:
         api_url: `https://HOST` (or `http://` on loopback), without a trailing slash or path.
         token_name: name of the API token in the environment or keychain.
+        tenant: what the tenant is called in tenants.yaml or by the caller; "" for the one of the settings.
+        tenants: which tenants were asked for, as it was said; empty where none was.
         keystore_environment: look the secrets up in the environment.
         keystore_keychain: look the secrets up in the keychain.
         keystore_plaintext: also in one that keeps them as plain text.
@@ -315,6 +319,8 @@ class Settings:
 
     api_url: str
     token_name: str = "KANDJI_TOKEN"  # noqa: S105 - the name of a token, not a token
+    tenant: str = ""
+    tenants: tuple[str, ...] = ()
     keystore_environment: bool = True
     keystore_keychain: bool = False
     keystore_plaintext: bool = False

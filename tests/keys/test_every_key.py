@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import re
 import socket
 import time
@@ -166,6 +167,13 @@ def _busy(scene: Scene) -> None:
     scene.tenant.faults.add("PATCH", "**", kind="status", code=503, nth="every")
 
 
+def _tenants_file(scene: Scene) -> None:
+    entry = {"api_url": scene.tenant.url, "token_name": "ACME", "apps": {PROD: {"prod_name": "Widget at acme"}}}
+    (scene.config_folder / "tenants.json").write_text(json.dumps({"tenants": {"acme": entry}}))
+    scene.environ["ACME"] = scene.environ.pop("KANDJI_TOKEN")
+    scene.environ.pop("KANDJI_API_URL")
+
+
 def _no_connection(scene: Scene) -> str:
     """The address of a listener whose queue is full: a connection to it is never made."""
     full = scene.resources.enter_context(socket.socket())
@@ -319,6 +327,7 @@ EFFECTS: dict[str, Effect] = {
         way="cask",
         only="casks",
     ),
+    "tenants": Effect("acme", beside=PROD_NAME, before=_tenants_file, **creates("Widget at acme")),
     **stage_keys("prod", "ss_category"),
     **stage_keys("test", "test_category"),
     "promotion.after_days": Effect(7, beside=NAMES, before=_soaking, **says("of 7 days")),

@@ -1,4 +1,4 @@
-"""Print the JSON Schema of config.yaml, recipe_map.yaml or package_map.yaml, with which editors complete and check.
+"""Print the JSON Schema of config.yaml, tenants.yaml or a map, with which editors complete and check them.
 
 Examples:
   kandji-uploader schema config > config.schema.json

@@ -219,6 +219,14 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name(part) for part in parts))
 
 
+def tenants(value: object) -> tuple[str, ...]:
+    """Names of tenants, `@` with that of a group, or `all`; text is split at commas."""
+    try:
+        return names(value)
+    except UnfitError:
+        raise UnfitError("must be the name of a tenant in tenants.yaml, @GROUP, all, or a list of these") from None
+
+
 def app_names(value: object) -> tuple[str, ...]:
     """A list of apps as `conditions` takes them; text is split at commas, and `[]` is the empty list in a text, too."""
     parts = value

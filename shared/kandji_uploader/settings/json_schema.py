@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from kandji_uploader._util.names import LONGEST_NAME
-from kandji_uploader.settings import coercion, hosts, schema
+from kandji_uploader.settings import coercion, hosts, schema, tenants
 from kandji_uploader.settings.coercion import Choice, Kind, Number
 from kandji_uploader.settings.schema import Key, Table
 
@@ -22,6 +22,7 @@ _ENTRY = {
     "config": "Settings of KandjiUploader.",
     "recipe_map": "Which Custom Apps a recipe is published to, by its whole name or identifier.",
     "package_map": "Which Custom Apps an installer is published to, by package id or bundle id.",
+    "tenants": "The tenants that are published to, and what differs there.",
 }
 NAMES = tuple(_ENTRY)
 """The files that there is a JSON Schema for."""
@@ -40,6 +41,7 @@ _OF_KIND: Mapping[Kind, Document] = {
     coercion.secret_name: {**_NAME, "not": {"type": "string", "pattern": r"=|://|hooks\.slack\.com"}},
     coercion.enforcement: {"enum": list(coercion.ENFORCEMENTS)},
     coercion.names: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
+    coercion.tenants: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
     coercion.app_names: {"anyOf": [{"type": "array", "items": _APP}, _APP]},
     coercion.macos_version: {"type": "string", "pattern": r"^\s*[0-9]{1,4}(\.[0-9]{1,4}){0,4}\s*$"},
     coercion.mac_folder: {**_TEXT, "pattern": rf"^\s*/{_ONE_LINE}*$"},
@@ -64,9 +66,35 @@ def document(name: str) -> Document:
     """
     if name == "config":
         content = _section(schema.IN_CONFIG, defaults=True)
+    elif name == "tenants":
+        content = _tenants()
     else:
         content = {"type": ["object", "null"], "additionalProperties": _section(schema.IN_MAP, defaults=False)}
     return {"$schema": _DIALECT, "title": f"{name}.yaml of KandjiUploader", "description": _ENTRY[name], **content}
+
+
+def _tenants() -> Document:
+    """tenants.yaml: tenants by name, and groups of them."""
+    words = {"anyOf": [{"type": "array", "items": _NAME}, _TEXT]}
+    one = _section(schema.IN_TENANT, defaults=False)
+    apps = {"type": ["object", "null"], "additionalProperties": _section(schema.IN_TENANT_APP, defaults=False)}
+    one["properties"] |= {"groups": _or_nothing(words), "apps": apps}
+    for key in ("api_url", "token_name"):
+        one["properties"][key] = {
+            "description": schema.IN_TENANT[key][0].purpose,
+            **_value(schema.IN_TENANT[key][0].kind),
+        }
+    one |= {"type": "object", "required": ["api_url", "token_name"]}
+    names = {"propertyNames": {"pattern": tenants.NAME.pattern}}
+    return {
+        "type": "object",
+        "required": ["tenants"],
+        "properties": {
+            "tenants": {"type": "object", "minProperties": 1, **names, "additionalProperties": one},
+            "groups": {"type": ["object", "null"], **names, "additionalProperties": words},
+        },
+        "additionalProperties": False,
+    }
 
 
 def _section(table: Table, *, defaults: bool) -> Document:

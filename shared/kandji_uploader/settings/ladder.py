@@ -1,5 +1,6 @@
 """Who wins: the precedence ladder of behaviour, part 1.
 
+0. what tenants.yaml says of the one tenant that is meant: of the app, then of all apps
 1. what the caller gave: recipe step, override, `-k`, flags
 2. the recipe map's entry, then the package map's
 3. environment variables
@@ -12,16 +13,23 @@ Each value comes from the highest rung that has one, key by key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from kandji_uploader.errors import Problem, SettingsError
-from kandji_uploader.models import Promotion, Settings, StageSettings
+from kandji_uploader.models import Promotion, Settings, StageSettings, Tenant
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.schema import Key
 from kandji_uploader.settings.sources import FoundValue, Rung, first, same_names
+from kandji_uploader.settings.tenants import TenantRungs, Tenants
+
+_PAIR = ("custom_app.prod_name", "custom_app.test_name")
+_MISSING_URL = (
+    "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as TENANT.api.kandji.io), "
+    "write it into the config file, or run `kandji-uploader setup`"
+)
 
 DELAY_WITHOUT_VALUE = 3
 """Days, where a config file has the section but not the delay; KAPPA and kpkg do the same."""
@@ -53,6 +61,7 @@ class Rungs:
         config: what the config file holds.
         defaults: the defaults that depend on who asks.
         folder: where the config file and the maps are.
+        config_file: the config file; the folder where it holds none; None where it could not be read.
     """
 
     given: Rung
@@ -60,6 +69,7 @@ class Rungs:
     config: Rung
     defaults: Rung
     folder: Path
+    config_file: Path | None
 
     @property
     def fixed(self) -> tuple[Rung, ...]:
@@ -81,6 +91,8 @@ class Ladder:
         use_package_map: whether the ids of the installer must be known to settle.
         recipe_key: the key of the recipe map's entry; "" where there is none.
         recipe_why: why this one, or what was looked for; "" where the map is not in use.
+        known: the tenants of tenants.yaml; empty where no tenant was asked for.
+        tenant: the one tenant that is meant; None where the key `tenant` says it, or nobody does.
     """
 
     rungs: Rungs
@@ -92,6 +104,29 @@ class Ladder:
     use_package_map: bool = False
     recipe_key: str = ""
     recipe_why: str = ""
+    known: Tenants | None = None
+    tenant: TenantRungs | None = None
+
+    def tenants(self, identifiers: Sequence[str] = ()) -> tuple[Tenant, ...]:
+        """The tenants that are meant; empty where nobody says it: then it is the one of the settings.
+
+        Args:
+            identifiers: as for `settle`.
+
+        Raises:
+            SettingsError: one that is named is not in tenants.yaml; or other problems of the sources.
+        """
+        if self.problems:
+            raise SettingsError(self.problems)
+        found = first(self._asked(identifiers), schema.TENANT.path)
+        if self.tenant is not None or found is None or self.known is None:
+            return ()
+        return self.known.chosen(found.value, found.origin)  # type: ignore[arg-type]
+
+    def at(self, tenant: Tenant) -> Ladder:
+        """The ladder for one of the tenants that are meant."""
+        known = self.known.rungs if self.known else {}
+        return replace(self, tenant=known[tenant.name])
 
     def settle(self, identifiers: Sequence[str] = ()) -> Settings:
         """The settings that hold.
@@ -101,21 +136,41 @@ class Ladder:
                 is the entry that counts.
 
         Raises:
-            SettingsError: with the problems of all sources.
+            SettingsError: with the problems of all sources; or several tenants are meant.
         """
-        entry = next((self.package_map[known] for known in identifiers if known in self.package_map), {})
-        above, *below = self.rungs.fixed
-        asked = (above, self.recipe_entry, entry)
+        asked = self._asked(identifiers)
+        there = self.tenant or self._one_tenant(identifiers)
+        if there is not None:
+            asked = (*_at(there, asked), *asked)
+        _, *below = self.rungs.fixed
         problems = [*self.problems, *self._contradictions(asked)]
+        config = self.rungs.config_file
+        told = config is None or any(problem.key.endswith(("api_url", "API_URL", "tenant")) for problem in problems)
+        if first((*asked, *below), schema.API_URL.path) is None and not told:
+            problems.append(Problem(str(config), schema.API_URL.path, None, _MISSING_URL))
         if problems:
             raise SettingsError(problems)
         return _settings(
             (*asked, *below),
+            tenant=there.tenant.name if there else "",
             config_folder=self.rungs.folder,
             warnings=(*self.warnings, *_idle_categories(asked)),
             environment_first=schema.ENVIRONMENT.path in self.rungs.environment,
             unzip_location_given=first(asked, schema.UNZIP_LOCATION.path) is not None,
         )
+
+    def _asked(self, identifiers: Sequence[str]) -> tuple[Rung, ...]:
+        """What the caller and the maps say."""
+        entry = next((self.package_map[known] for known in identifiers if known in self.package_map), {})
+        return (self.rungs.given, self.recipe_entry, entry)
+
+    def _one_tenant(self, identifiers: Sequence[str]) -> TenantRungs | None:
+        chosen = self.tenants(identifiers) if self.known is not None and not self.problems else ()
+        if len(chosen) > 1:
+            names = ", ".join(tenant.name for tenant in chosen)
+            text = f"means {len(chosen)} tenants ({names}), and this is about one; name one of them"
+            raise SettingsError([Problem(self.given_origin, schema.TENANT.path, None, text)])
+        return self.at(chosen[0]).tenant if chosen else None
 
     def complain(self) -> None:
         """Raise the errors that are known before the installer has been read.
@@ -124,13 +179,15 @@ class Ladder:
             SettingsError: as `settle` does.
         """
         if not self.use_package_map:
-            self.settle()
+            chosen = () if self.problems else self.tenants()
+            for ladder in [self.at(tenant) for tenant in chosen] or [self]:
+                ladder.settle()
         if self.problems:
             raise SettingsError(self.problems)
 
     def _contradictions(self, asked: Sequence[Rung]) -> list[Problem]:
         """Values that are right one by one but not together; errors inside one map entry are known already."""
-        paths = ("custom_app.prod_name", "custom_app.test_name")
+        paths = _PAIR
         prod, test = (first(asked, path) for path in paths)
         problems = []
         if prod and test and (prod.origin != test.origin or prod.origin == self.given_origin):
@@ -140,6 +197,18 @@ class Ladder:
             problems.append(Problem(self.given_origin, "custom_app.promotion", None, advice))
         problems += _blind_rules(asked)
         return problems
+
+
+def _at(there: TenantRungs, asked: Sequence[Rung]) -> tuple[Rung, Rung]:
+    """What a tenant's entry says of the app that is asked for, and of all apps.
+
+    Rules of promotion that hold for all apps there are nothing to one that has no test app.
+    """
+    names = [found.value for path in _PAIR if (found := first(asked, path))]
+    app = next((there.apps[str(name)] for name in names if name in there.apps), {})
+    paired = all(first((app, *asked), path) for path in _PAIR)
+    rules = {key.path for key in schema.PROMOTION}
+    return app, {path: found for path, found in there.every.items() if paired or path not in rules}
 
 
 def _blind_rules(asked: Sequence[Rung]) -> list[Problem]:

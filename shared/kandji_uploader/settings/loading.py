@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kandji_uploader.errors import Problem, SettingsError
-from kandji_uploader.models import Settings
+from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.settings import coercion, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import Ladder, Rungs, defaults, value
@@ -26,14 +26,11 @@ from kandji_uploader.settings.sources import (
     prepared_config,
     read,
 )
+from kandji_uploader.settings.tenants import TenantRungs, Tenants, read_tenants, rungs_of
 
 _UNKNOWN_VARIABLE = (
     "define it in the recipe's Input, let a step before this one find it (values found during a run belong in the "
     "Arguments of a later step), or write the value out"
-)
-_MISSING_URL = (
-    "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as TENANT.api.kandji.io), "
-    "write it into the config file, or run `kandji-uploader setup`"
 )
 
 
@@ -48,6 +45,7 @@ def load(
     folder: Path | None = None,
     base: Path | None = None,
     parents: Sequence[Path] = (),
+    tenant: Tenant | None = None,
 ) -> Ladder:
     """Read and check all sources.
 
@@ -64,6 +62,7 @@ def load(
         base: the folder that relative paths in `given` start from (the recipe's); the working directory by default.
         parents: the files of the recipes that the recipe is made of, the nearest first: for the recipe map where it
             does not know the recipe itself, and their folders for relative paths that are not found in `base`.
+        tenant: the tenant, in place of what the key `tenant` says.
 
     Raises:
         SettingsError: with the problems of all sources.
@@ -74,10 +73,13 @@ def load(
     unexpanded = _UNKNOWN_VARIABLE if by_autopkg else ""
     folders = [base or Path.cwd(), *(parent.parent for parent in parents)]
     source = KeySource(given_origin, given_origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
-    rungs = _rungs(read(source, given, complaints), environ, caller, folder or config_folder(environ), complaints)
+    asked = read(source, given, complaints)
+    place = folder or config_folder(environ)
+    rungs = _rungs(asked, environ, caller, place, complaints, url_known=tenant is not None)
     own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
     match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else RecipeMatch("", "", {})
     _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
+    there, known = _tenants(tenant, (asked, match.values, *package_map.values()), given_origin, place, complaints)
     ladder = Ladder(
         rungs,
         match.values,
@@ -88,9 +90,29 @@ def load(
         use_package_map=bool(value(rungs.fixed, schema.USE_PACKAGE_MAP).value),
         recipe_key=match.key,
         recipe_why=match.why,
+        known=known,
+        tenant=there,
     )
     ladder.complain()
     return ladder
+
+
+def _tenants(
+    tenant: Tenant | None, asked: Sequence[Rung], where: str, place: Path, complaints: Complaints
+) -> tuple[TenantRungs | None, Tenants | None]:
+    """The one tenant that the caller has as a value; else tenants.yaml, which is read where a tenant is named."""
+    if tenant is not None:
+        return rungs_of(tenant, where, place, complaints), None
+    if not any(schema.TENANT.path in rung for rung in asked):
+        return None, None
+    if schema.API_URL.path in asked[0]:
+        text = "is named, and so is an address (kandji.api_url, --api-url); keep one of them"
+        complaints.add(where, schema.TENANT.path, text)
+    try:
+        return None, read_tenants(place)
+    except SettingsError as error:
+        complaints.problems += error.problems
+        return None, None
 
 
 @dataclass(frozen=True)
@@ -117,37 +139,42 @@ def early(environ: Mapping[str, str] | None = None) -> Early:
     return Early(folder, state, bool(value(rungs, schema.DRY_RUN).value))
 
 
-def _rungs(asked: Rung, environ: Mapping[str, str], caller: str, place: Path, complaints: Complaints) -> Rungs:
+def _rungs(
+    asked: Rung,
+    environ: Mapping[str, str],
+    caller: str,
+    place: Path,
+    complaints: Complaints,
+    *,
+    url_known: bool = False,
+) -> Rungs:
     """All rungs that do not depend on the recipe or the installer."""
     environment = from_environment(environ, complaints)
-    url_known = any(schema.API_URL.path in rung for rung in (asked, environment))
-    raw, config = _config(place, complaints, url_known=url_known)
+    named = any(path in rung for path in (schema.API_URL.path, schema.TENANT.path) for rung in (asked, environment))
+    path, raw, config = _config(place, complaints, url_known=url_known or named)
     rungs = (asked, environment, config)
     if value(rungs, schema.ENVIRONMENT).value:
         webhook = str(value(rungs, schema.WEBHOOK_NAME).value)
         if environment_has(environ, webhook):
             environment = {**environment, schema.SLACK.path: FoundValue(True, f"environment ({webhook})")}
     below = {**defaults(caller, raw), schema.STATE_FOLDER.path: FoundValue(str(state_folder(environ)), "default")}
-    return Rungs(asked, environment, config, below, place)
+    return Rungs(asked, environment, config, below, place, path)
 
 
-def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Mapping[str, object], Rung]:
-    """The config file as it is and as checked; both empty where there is none."""
+def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Path | None, Mapping[str, object], Rung]:
+    """The config file, as it is and as checked; both empty where there is none, and no path where it is broken."""
     try:
         path = find_file(place, "config")
         raw = read_mapping_file(path) if path else {}
     except SettingsError as error:
         complaints.problems += error.problems
-        return {}, {}
+        return None, {}, {}
     found: Rung = {}
     if path:
         advice = "nothing fills in keys here; write the value out"
         source = KeySource(str(path), str(path), schema.IN_CONFIG, [place], unexpanded=advice)
         found = read(source, prepared_config(str(path), raw, complaints, url_known=url_known), complaints)
-    wrong = any(problem.key.endswith(("api_url", "API_URL")) for problem in complaints.problems)
-    if not (url_known or wrong or schema.API_URL.path in found):
-        complaints.add(str(path or place), schema.API_URL.path, _MISSING_URL)
-    return raw, found
+    return path or place, raw, found
 
 
 def _map(rungs: Rungs, switch: schema.Key, complaints: Complaints) -> tuple[Path, Mapping[str, Rung]]:

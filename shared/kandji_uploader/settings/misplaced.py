@@ -52,6 +52,8 @@ def belongs(table: schema.Table, path: str) -> str:
     if not above and same:
         own = next((known for known in same if known in schema.IN_RECIPE), same[0])
         return f"is not a known key; did you mean {own}?"
+    if table is schema.IN_TENANT and path in schema.IN_TENANT_APP:
+        return "is about one app; write it below `apps`, at the name of that app"
     if path == "custom_app" and table is schema.IN_MAP:
         return "is not needed in a map; write its keys beside the others, such as prod_name"
     recipe = next((known for known in schema.IN_RECIPE if last == known.rpartition(".")[2]), "")

@@ -327,7 +327,16 @@ PROMOTION = (
     ),
 )
 
+TENANT = Key(
+    "tenants",
+    coercion.tenants,
+    "Which tenants of tenants.yaml are published to: names, @GROUP, or all.",
+    recipe="tenant",
+    default=(),
+)
+
 RECIPE_KEYS = (
+    TENANT,
     *_PROD,
     *_TEST,
     *PROMOTION,
@@ -407,3 +416,25 @@ IN_MAP: Table = {
     path.removeprefix("custom_app."): keys for path, keys in IN_RECIPE.items() if not any(key.once for key in keys)
 }
 """An entry of a map: the keys of `custom_app`, and the recipe keys beside it."""
+
+IN_TENANT: Table = {
+    "api_url": (API_URL,),
+    "token_name": (TOKEN_NAME,),
+    **{
+        name: IN_CONFIG[f"zz_defaults.{name}"]
+        for name in ("new_app_naming", "self_service_category", "test_self_service_category")
+    },
+    **{
+        path: keys
+        for path, keys in IN_MAP.items()
+        if path.startswith(("enforcement_delays.", "promotion.")) or path.endswith("blueprints")
+    },
+}
+"""An entry of tenants.yaml: where the tenant is, and what may differ there for every app."""
+
+IN_TENANT_APP: Table = {
+    path: keys
+    for path, keys in IN_MAP.items()
+    if path not in ("tenant", "dry_run", "urgent", "allow_downgrade")  # these are about one run
+}
+"""An app in an entry of tenants.yaml: as in a map, but for what is about one run."""
