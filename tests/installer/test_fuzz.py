@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import plistlib
 import tempfile
 import zipfile
 from pathlib import Path
@@ -21,6 +23,8 @@ from kandji_uploader.installer import bom, plists, signature
 from kandji_uploader.installer.choice import Wish
 from kandji_uploader.installer.contents import read_contents
 from kandji_uploader.installer.limits import MalformedError
+from kandji_uploader.installer.signature_files import Files
+from kandji_uploader.installer.signature_seals import Seals
 from kandji_uploader.installer.zips import Zip
 from kandji_uploader.models import AppFacts
 from tests.support import formats, fuzzing, signing
@@ -223,6 +227,28 @@ def test_signatures_of_apps(part, changes, fields):
     )
     assert found.team_id is None or found.status == "signed"
     assert part != "cms" or found.status == "broken"
+
+
+@many
+@given(cuts)
+def test_lists_of_seals(changes):
+    """A list that lies: all files fit, or it is broken, or it is said that they were not looked at."""
+    listed = {f"Resources/{name}": {"hash2": hashlib.sha256(name.encode()).digest()} for name in ("a", "b")}
+    listed["Frameworks/F.framework"] = {"cdhash": b"1" * 20, "requirement": 'cdhash H"00"', "optional": True}
+    data = mutated(plistlib.dumps({"files2": listed}), changes)
+    with tempfile.TemporaryFile() as spool:
+        files = Files("A.app", spool)
+        for name in ("Resources/a", "Resources/b", "Frameworks/F.framework/Versions/A/F", "MacOS/Run"):
+            files.take(f"Contents/{name}", [name[-1].encode()])
+        seals = Seals(files, frozenset(), frozenset())
+        try:
+            seals.check("Contents", "Contents/MacOS/Run", data)
+        except MalformedError:
+            return
+        done, odd = seals.told()
+    assert odd
+    assert not seals.nested
+    assert not done or done == [f"the {seals.checked} files that CodeResources lists"]
 
 
 def test_each_byte_of_real_code_counts():

@@ -12,7 +12,7 @@ from kandji_uploader.installer.choice import APP, Candidate, Wish, outer_bundle
 from kandji_uploader.installer.found import Found
 from kandji_uploader.installer.limits import INNER_APPS, INNER_PACKAGES, PLIST_BYTES, Budget, MalformedError
 from kandji_uploader.installer.package import installed_at, read_package
-from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, part_key, scan
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, scan
 from kandji_uploader.installer.plists import BundleInfo, composed, read_info
 from kandji_uploader.installer.streams import FileSlice
 from kandji_uploader.models import AppRecord, PackageRecord
@@ -22,7 +22,6 @@ _NOT_LOOKED_AT = frozenset({"__MACOSX", ".Trashes", ".fseventsd"})
 _ARCHIVE = "Contents/Archive.pax.gz"
 _SUB_PACKAGES = "Contents/Packages/"
 _NAMED = 10
-_PARTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,15 @@ class Container(Protocol):
     def opened(self, item: ArchiveEntry) -> AbstractContextManager[BinaryIO]:
         """A member as a file that can seek."""
 
+    def inside(self, folder: str) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each file and link in a folder, in any case, with its content, which is read before the next; once."""
+
 
 @dataclass
 class _AppEntry:
     path: str
     info: ArchiveEntry | None = None
     signed: bool = False
-    parts: dict[str, ArchiveEntry | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -121,9 +122,6 @@ class _Index:
             app.info = item
         elif rest == CODE_RESOURCES:
             app.signed = True
-        key = part_key(rest)
-        if key is not None and not item.folder and len(app.parts) < _PARTS:
-            app.parts[key] = None if key in app.parts else item
 
     def _add_package(self, path: str, rest: str, item: ArchiveEntry) -> None:
         if rest.startswith(_SUB_PACKAGES):
@@ -142,6 +140,12 @@ class _Index:
             package.archive = item
 
 
+def within(items: Iterable[ArchiveEntry], folder: str) -> Iterator[ArchiveEntry]:
+    """The files and links in a folder, in any case."""
+    start = f"{composed(folder)}/".casefold()
+    return (item for item in items if not item.folder and composed(item.path).casefold().startswith(start))
+
+
 def read_contents(container: Container, wish: Wish) -> Found:
     """What a container holds: its apps; where there is none that could be meant, its packages.
 
@@ -152,7 +156,6 @@ def read_contents(container: Container, wish: Wish) -> Found:
     for item in container.items():
         index.add(item)
     found = Found(candidates=list(_apps(container, index)))
-    found.parts = {composed(app.path): app.parts for app in index.apps.values()}
     packages = index.installable()
     if packages and _meant(found.candidates, wish):
         names = ", ".join(one.path for one in packages[:_NAMED])

@@ -9,14 +9,16 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from kandji_uploader.installer.limits import BLOCK, NAME_BYTES, Budget, MalformedError
 from kandji_uploader.installer.streams import Stream
 
-_OCTAL = re.compile(rb"070707[0-7]{12}(?P<mode>[0-7]{6})[0-7]{35}(?P<name>[0-7]{6})(?P<size>[0-7]{11})\Z")
+_OCTAL = re.compile(
+    rb"070707[0-7]{12}(?P<mode>[0-7]{6})[0-7]{12}(?P<links>[0-7]{6})[0-7]{17}(?P<name>[0-7]{6})(?P<size>[0-7]{11})\Z"
+)
 _HEX = re.compile(
-    rb"07070[12][0-9A-Fa-f]{8}(?P<mode>[0-9A-Fa-f]{8})[0-9A-Fa-f]{32}(?P<size>[0-9A-Fa-f]{8})"
+    rb"07070[12][0-9A-Fa-f]{8}(?P<mode>[0-9A-Fa-f]{8})[0-9A-Fa-f]{16}(?P<links>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}"
+    rb"(?P<size>[0-9A-Fa-f]{8})"
     rb"[0-9A-Fa-f]{32}(?P<name>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}\Z"
 )
 _SHORTEST, _LONGEST = 76, 110
@@ -32,16 +34,23 @@ class Member:
         name: without a leading `./`.
         mode: as `stat` has it.
         size: bytes.
+        shared: whether it has other names, too; then the bytes may be with one of those.
     """
 
     name: bytes
     mode: int
     size: int
+    shared: bool = False
 
     @property
     def regular(self) -> bool:
         """Whether it is a file; no folder, link or device."""
         return stat.S_ISREG(self.mode)
+
+    @property
+    def link(self) -> bool:
+        """Whether it is a symbolic link."""
+        return stat.S_ISLNK(self.mode)
 
 
 class Cpio:
@@ -84,8 +93,8 @@ class Cpio:
         size, self._left = self._left, 0
         return self._take(size)
 
-    def copy(self, target: BinaryIO) -> None:
-        """Write the content of the member at hand, once, into a file.
+    def content(self) -> Iterator[bytes]:
+        """The content of the member at hand, once, in blocks.
 
         Raises:
             MalformedError: it is truncated.
@@ -93,7 +102,7 @@ class Cpio:
         while self._left:
             size = min(self._left, BLOCK)
             self._left -= size
-            target.write(self._take(size))
+            yield self._take(size)
 
     def _next(self) -> Member | None:
         header = self._take(_SHORTEST)
@@ -115,7 +124,7 @@ class Cpio:
         self._budget.member()
         if name == _TRAILER and not size:
             return None
-        return Member(_checked(name, self._budget.place), mode, size)
+        return Member(_checked(name, self._budget.place), mode, size, int(fields["links"], base) > 1)
 
     def _name(self, size: int) -> bytes:
         if not 0 < size <= NAME_BYTES:

@@ -26,8 +26,6 @@ class Found:
         minimum_os_version: the lowest macOS that the installer allows.
         warnings: what is odd, one sentence each.
         signature: who signed it; None where that was not asked for.
-        parts: of the apps of an archive or a disk image: what their signatures need, by the app and `payload.part_key`;
-            None for what is there twice.
         inner: the flat packages in an archive or a disk image that were read.
     """
 
@@ -39,7 +37,6 @@ class Found:
     minimum_os_version: str | None = None
     warnings: list[str] = field(default_factory=list)
     signature: Signature | None = None
-    parts: dict[str, dict[str, ArchiveEntry | None]] = field(default_factory=dict)
     inner: list[ArchiveEntry] = field(default_factory=list)
 
 

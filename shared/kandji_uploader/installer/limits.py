@@ -46,6 +46,10 @@ CERTIFICATES = 16
 CERTIFICATE_BYTES = 12 * KIB
 SIGNED_FILES = 10_000
 """Files in a signed package; a payload, however large, is one of them."""
+SEALED_FILES = 100_000
+"""Files of an app whose digests are kept; each costs some hundred bytes of memory."""
+SEALS_DEPTH = 8
+"""Apps and frameworks inside of each other."""
 TICKET_BYTES = 1 * MIB
 SLICES = 16
 """Architectures in one executable; there have been five."""

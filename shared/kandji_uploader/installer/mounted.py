@@ -16,14 +16,13 @@ from typing import BinaryIO, cast
 
 from kandji_uploader._util import children
 from kandji_uploader.installer.contents import ArchiveEntry
-from kandji_uploader.installer.limits import FILES, MalformedError
-from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, PROGRAMS, TICKET
-from kandji_uploader.installer.streams import Pipe, read_all
+from kandji_uploader.installer.limits import DEPTH, FILES, MalformedError
+from kandji_uploader.installer.payload import CODE_RESOURCES, INFO
+from kandji_uploader.installer.streams import Pipe, blocks, read_all
 
 _SECONDS = 180.0
 _DETACH_SECONDS = 60.0
 _DEEPEST = 8
-_PROGRAMS = 10_000
 _ATTACHED = b"attached\n"
 _SAID_BYTES = 4096
 
@@ -91,6 +90,23 @@ class MountedImage:
         """A file of the image."""
         return os.fdopen(os.open(item.name, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
+    def inside(self, folder: str) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each file and link in a folder, with its content."""
+        for volume in self._volumes:
+            if (volume / folder).is_dir():
+                yield from self._inside(volume / folder, folder, 0)
+
+    def _inside(self, place: Path, path: str, depth: int) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        for entry in _entries(place):
+            item = ArchiveEntry(f"{path}/{entry.name}", name=entry.path, link=entry.is_symlink())
+            if item.link:
+                yield item, iter([os.fsencode(Path(entry.path).readlink())])
+            elif entry.is_dir() and depth < DEPTH:
+                yield from self._inside(Path(entry.path), item.path, depth + 1)
+            elif entry.is_file():
+                with self.opened(item) as file:
+                    yield item, blocks(Pipe(file))
+
 
 def _wait_until_attached(keeper: children.Child[bytes]) -> None:
     output = cast("BinaryIO", keeper.stdout)
@@ -134,9 +150,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _known_parts(app: Path, path: str) -> Iterator[ArchiveEntry]:
-    """An app's Info.plist, its programs, the seal of its signature and its notarization ticket."""
-    programs = [f"{PROGRAMS}/{one.name}" for one in _entries(app / PROGRAMS)]
-    for part in (INFO, CODE_RESOURCES, TICKET, *programs[:_PROGRAMS]):
+    """An app's Info.plist, and the seal of its signature."""
+    for part in (INFO, CODE_RESOURCES):
         place = app / part
         way = [place, *(folder for folder in place.parents if app in folder.parents)]
         if place.is_file() and not any(step.is_symlink() for step in way):

@@ -16,10 +16,6 @@ from kandji_uploader.installer.streams import Prefixed, Stream, unbzip, unxz, un
 _HEAD = 6
 INFO = "Contents/Info.plist"
 CODE_RESOURCES = "Contents/_CodeSignature/CodeResources"
-PROGRAMS = "Contents/MacOS"
-TICKET = "Contents/CodeResources"
-"""Where a notarization ticket is stapled to an app."""
-_PARTS = tuple(part.casefold() for part in (INFO, CODE_RESOURCES, TICKET))
 
 
 @dataclass
@@ -35,15 +31,6 @@ class Apps:
     infos: dict[str, BundleInfo | None] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     whole: bool = False
-
-
-def part_key(rest: str) -> str | None:
-    """By what a part of an app is known that its signature needs; None for all other files.
-
-    The file systems of Macs know no case, so that two spellings are one file there: the one that is unpacked last.
-    """
-    key = composed(rest).casefold()
-    return key if key in _PARTS or key.rpartition("/")[0] == PROGRAMS.casefold() else None
 
 
 def decode(stream: Stream, budget: Budget) -> Stream:

@@ -18,8 +18,8 @@ from typing import IO, BinaryIO, cast
 
 from kandji_uploader._util import children
 from kandji_uploader.errors import ToolMissingError
-from kandji_uploader.installer.contents import ArchiveEntry
-from kandji_uploader.installer.limits import FILES, KIB, MIB, MalformedError
+from kandji_uploader.installer.contents import ArchiveEntry, within
+from kandji_uploader.installer.limits import BLOCK, FILES, KIB, MIB, MalformedError
 from kandji_uploader.installer.streams import Pipe, read_all, spooled
 
 _PROGRAMS = ("7zz", "7z")
@@ -109,6 +109,19 @@ class SevenZipImage:
         ):
             yield file
 
+    def inside(self, folder: str) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each file and link in a folder, with its content: 7-Zip gives all of them in one go, as they are listed."""
+        listed = list(within(self.items(), folder))
+        names = {"/".join(item.name.split("/")[: -item.path.count("/") + folder.count("/")]) for item in listed}
+        if len(names) > 1:
+            raise MalformedError(folder, "it is there twice, in another case: which one a Mac gets cannot be said")
+        for name in names:
+            with self._running("e", "-so", member=name, seconds=_STREAM_SECONDS) as output:
+                for item in listed:
+                    yield item, _exactly(output, item)
+                if output.read(1):
+                    raise MalformedError(folder, "7-Zip gives more of it than it lists")
+
     @contextmanager
     def _running(self, command: str, option: str, *, member: str = "", seconds: float) -> Iterator[BinaryIO]:
         """7-Zip while its output is read; never longer than `seconds`; it is ended afterwards in every case."""
@@ -127,6 +140,16 @@ class SevenZipImage:
                 process.kill()
             if process.returncode not in (0, _WARNED):
                 raise MalformedError(member, watch.verdict or _said(said))
+
+
+def _exactly(output: BinaryIO, item: ArchiveEntry) -> Iterator[bytes]:
+    left = item.size
+    while left:
+        data = output.read(min(left, BLOCK))
+        if not data:
+            raise MalformedError(item.path, f"it should have {item.size} bytes and does not: the image is broken")
+        left -= len(data)
+        yield data
 
 
 class _Watch:

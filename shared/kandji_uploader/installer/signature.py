@@ -75,9 +75,10 @@ def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset
     path = apps[0].record.path
 
     def look() -> Signature:
-        from kandji_uploader.installer.signature_app import Contained, read_app_signature
+        from kandji_uploader.installer.signature_app import contained, read_app_signature
 
-        return read_app_signature(Contained(path, container, found.parts.get(path, {})), roots)
+        with contained(path, container) as app:
+            return read_app_signature(app, roots)
 
     return _looked_at("app", look)
 

@@ -38,6 +38,7 @@ _NAMES = {
 }
 _SEALED = (1, 2, 3, 5, 7, 8, 9, 10, 11)
 """The slots that an app can have: those named above, and launch constraints; 4 and 6 belong to other things."""
+_SEALED_INSIDE = tuple(slot for slot in _SEALED if slot not in (INFO_SLOT, RESOURCES_SLOT))
 _FAT = {0xCAFEBABE: (struct.Struct(">5I"), 2), 0xCAFEBABF: (struct.Struct(">2I2Q2I"), 2)}
 _MACHO = {
     b"\xcf\xfa\xed\xfe": ("<", 32),
@@ -71,17 +72,24 @@ class SignedCode:
         signed: who signed; None where it is ad hoc.
         team: the Team ID that the code directory names; proves nothing by itself.
         code_hash: the hash of the strongest code directory, by which macOS and notarization tickets know the code.
+        hashes: those of all of its code directories.
         loose: what of the app is there and not sealed; only an ad hoc signature may leave anything so.
     """
 
     signed: Signed | None
     team: str | None
     code_hash: bytes
+    hashes: frozenset[bytes] = frozenset()
     loose: tuple[str, ...] = ()
 
 
 def read_code(
-    file: BinaryIO, start: int, size: int, parts: Mapping[int, bytes | None], roots: frozenset[str]
+    file: BinaryIO,
+    start: int,
+    size: int,
+    parts: Mapping[int, bytes | None] | None,
+    roots: frozenset[str],
+    known: frozenset[bytes] = frozenset(),
 ) -> list[SignedCode | None]:
     """The signature of a program, for each architecture; None for one without.
 
@@ -89,14 +97,17 @@ def read_code(
         file: what holds the program; must be able to seek.
         start: where the program begins in it.
         size: its bytes.
-        parts: what belongs to it: Info.plist and CodeResources, by their slots; None for what is not there.
+        parts: what belongs to it: Info.plist and CodeResources, by their slots; None for what is not there, and for all
+            of them where it is a program by itself, whose Info.plist is in it.
         roots: SHA-256 fingerprints of the roots that count.
+        known: code hashes that somebody else has sealed; who signed such code is not asked.
 
     Raises:
         NotCodeError: it is no Mach-O program.
         MalformedError: a signature is broken.
     """
-    return [_read_slice(_Slice(file, start + at, length), parts, roots) for at, length in _slices(file, start, size)]
+    places = _slices(file, start, size)
+    return [_read_slice(_Slice(file, start + at, length), parts, roots, known) for at, length in places]
 
 
 def _slices(file: BinaryIO, start: int, size: int) -> list[tuple[int, int]]:
@@ -178,7 +189,9 @@ def _signature_places(commands: bytes, count: int, order: str) -> Iterator[tuple
         at += length
 
 
-def _read_slice(code: _Slice, parts: Mapping[int, bytes | None], roots: frozenset[str]) -> SignedCode | None:
+def _read_slice(
+    code: _Slice, parts: Mapping[int, bytes | None] | None, roots: frozenset[str], known: frozenset[bytes]
+) -> SignedCode | None:
     found = code.signature()
     if found is None:
         return None
@@ -193,13 +206,14 @@ def _read_slice(code: _Slice, parts: Mapping[int, bytes | None], roots: frozense
     adhoc = bool(directories[0].flags & _ADHOC) or not cms
     loose: list[str] = []
     for one in directories:
-        loose += one.check_parts({**parts, **inner})
+        loose += one.check_parts({**(parts or {}), **inner}, _SEALED if parts is not None else _SEALED_INSIDE)
         one.check_pages(code, at)
     if loose and not adhoc:
         raise MalformedError(_PLACE, f"it does not cover {loose[0]}")
-    signed = None if adhoc else _signed(cms, directories, roots)
+    hashes = frozenset(one.code_hash for one in directories)
+    signed = None if adhoc or hashes & known else _signed(cms, directories, roots)
     strongest = max(directories, key=lambda one: one.strength)
-    return SignedCode(signed, directories[0].team, strongest.code_hash, tuple(dict.fromkeys(loose)))
+    return SignedCode(signed, directories[0].team, strongest.code_hash, hashes, tuple(dict.fromkeys(loose)))
 
 
 def _signed(cms: bytes, directories: Sequence[_Directory], roots: frozenset[str]) -> Signed:
@@ -302,13 +316,13 @@ class _Directory:
         """By which the code is known."""
         return hashlib.new(self.algorithm, self.data).digest()[:_CODE_HASH_BYTES]
 
-    def check_parts(self, parts: Mapping[int, bytes | None]) -> Iterator[str]:
+    def check_parts(self, parts: Mapping[int, bytes | None], slots: Sequence[int]) -> Iterator[str]:
         """Hold what belongs to the code against its slots; what is there and not sealed is told.
 
         Raises:
             MalformedError: something was changed, or is missing.
         """
-        for slot in sorted({*parts, *_SEALED}):
+        for slot in sorted({*parts, *slots}):
             data = parts.get(slot)
             name = _NAMES.get(slot, f"part {slot}")
             at = self.hashes - slot * self.hash_size

@@ -223,6 +223,11 @@ def unxz(source: Stream, budget: Budget) -> Decoded:
     return Decoded(source, lambda: lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=LZMA_MEMORY), budget)
 
 
+def blocks(stream: Stream) -> Iterator[bytes]:
+    """The whole of a stream, block by block."""
+    return iter(lambda: stream.read(BLOCK), b"")
+
+
 def read_all(stream: Stream, cap: int, place: str) -> bytes:
     """The whole of a stream.
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
-from kandji_uploader.installer.contents import ArchiveEntry
+from kandji_uploader.installer.contents import ArchiveEntry, within
 from kandji_uploader.installer.limits import FILES, Budget, MalformedError
-from kandji_uploader.installer.streams import FileSlice, Stream, inflate, read_all, spooled
+from kandji_uploader.installer.streams import FileSlice, Stream, blocks, inflate, read_all, spooled
 
 _END = struct.Struct("<4s4H2IH")
 _END64_LOCATOR_BYTES = 20
@@ -50,12 +50,12 @@ class Zip:
 
     def items(self) -> Iterator[ArchiveEntry]:
         """The members in or called like a bundle, in the order of the directory; a hostile name is refused."""
-        self._file.seek(self._start)
         left, count = self._length, 0
         while left > 0:
             count += 1
             if count > FILES:
                 raise MalformedError(_DIRECTORY, f"it lists more than {FILES:,} files")
+            self._file.seek(self._start + self._length - left)
             fields = self._unpack(_MEMBER, b"PK\1\2")
             name_size, extra_size, comment_size = fields[10:13]
             tail = self._exactly(name_size + extra_size + comment_size)
@@ -92,6 +92,11 @@ class Zip:
     def opened(self, item: ArchiveEntry) -> AbstractContextManager[BinaryIO]:
         """A member as a file that can seek."""
         return spooled(self._stream(item), item.size, item.path)
+
+    def inside(self, folder: str) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each file and link in a folder, with its content."""
+        for item in within(self.items(), folder):
+            yield item, blocks(self._stream(item))
 
     def _directory(self) -> tuple[int, int, int]:
         """Where the directory is, its length, and how far all offsets are off (something was put before the .zip)."""

@@ -1,0 +1,282 @@
+"""What a signed app seals beside its own program: its files by their hashes, and the code nested in it.
+
+CodeResources lists them: `files2`, with the hashes of each file, where each link leads, and the code hash of each
+framework, helper or extension, which is sealed by a signature of its own and may have a list of its own; `files`, of
+before OS X 10.9.5, with SHA-1 alone, and without nested code.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kandji_uploader.installer.limits import (
+    CODE_SIGNATURE_BYTES,
+    PLIST_BYTES,
+    SEALED_FILES,
+    SEALS_DEPTH,
+    MalformedError,
+)
+from kandji_uploader.installer.plists import read_info
+from kandji_uploader.installer.signature_code import INFO_SLOT, RESOURCES_SLOT, NotCodeError, SignedCode, read_code
+from kandji_uploader.installer.signature_files import File, Files, folded
+from kandji_uploader.installer.xmlwalk import walk
+
+SEALS = "_CodeSignature/CodeResources"
+_PLACE = "app"
+_CODE_HASH = re.compile(r'cdhash H"([0-9a-f]{40})"')
+_NAMED = 3
+_HASH_BYTES = 20
+# What no list of seals has: the list itself, what code directories or Apple seal otherwise, and the Finder's own files.
+_NEVER_LISTED = re.compile(
+    r"(.*/)?(_codesignature/.*|_masreceipt/.*|\.ds_store|\._[^/]*|[^/]*\.lproj/locversion\.plist)"
+)
+_SEALED_OTHERWISE = ("Info.plist", "PkgInfo", "CodeResources")
+
+
+@dataclass
+class Seal:
+    """What a list says of one path.
+
+    Attributes:
+        hashes: SHA-1 and SHA-256 of the file, as far as they are given.
+        target: where the link leads; None where it is none.
+        code: the code hashes by which nested code is known; empty where it is none.
+        optional: whether it may be missing.
+    """
+
+    hashes: dict[str, bytes] = field(default_factory=dict)
+    target: str | None = None
+    code: set[bytes] = field(default_factory=set)
+    optional: bool = False
+
+    def add(self, key: str, tag: str, text: str) -> None:
+        """One of its values."""
+        if tag == "data" and key in ("hash", "hash2"):
+            self.hashes[key] = _decoded(text)
+        elif tag == "data" and key == "cdhash":
+            self.code.add(_decoded(text))
+        elif key == "requirement":
+            self.code.update(bytes.fromhex(found) for found in _CODE_HASH.findall(text))
+        elif key == "symlink":
+            self.target = text
+        elif key == "optional":
+            self.optional = tag == "true"
+
+    def fits(self, found: File) -> bool:
+        """Whether a file or link is what was sealed."""
+        if self.target is not None or found.target is not None:
+            return self.target == found.target
+        wanted = {"hash": found.sha1, "hash2": found.sha256}
+        return bool(self.hashes) and all(wanted[key] == made for key, made in self.hashes.items())
+
+
+class _List:
+    """Collects the seals while the plist is walked: dictionaries of texts and data, in dictionaries, in one."""
+
+    def __init__(self) -> None:
+        self.sections: dict[str, dict[str, Seal]] = {"files": {}, "files2": {}}
+        self._keys: dict[int, str] = {}
+
+    def start(self, parents: list[str], tag: str, attributes: dict[str, str]) -> None:
+        """Nothing to do."""
+
+    def end(self, parents: list[str], tag: str, attributes: dict[str, str], text: str) -> None:  # noqa: ARG002
+        """A key, or a value of the key before it."""
+        depth = len(parents)
+        if tag == "key":
+            self._keys[depth] = text
+            return
+        section = self.sections.get(self._keys.get(2, ""))
+        if section is None or depth not in (3, 4) or tag == "dict":
+            return
+        path = self._keys.get(3, "")
+        if path not in section and len(section) >= SEALED_FILES:
+            raise MalformedError(_PLACE, "it lists too many files")
+        section.setdefault(path, Seal()).add("hash" if depth == 3 else self._keys.get(4, ""), tag, text)  # noqa: PLR2004
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+@dataclass
+class Seals:
+    """Holds the files of an app against their seals.
+
+    Attributes:
+        files: the app.
+        roots: SHA-256 fingerprints of the roots that count.
+        teams: whose code may be nested without being known by its hash: the signer's.
+        checked: how many files fit; `nested` how many frameworks, helpers and extensions.
+        odd: what could not be held against a seal, a few words each.
+    """
+
+    files: Files
+    roots: frozenset[str]
+    teams: frozenset[str]
+    checked: int = 0
+    nested: int = 0
+    odd: list[str] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+    _unread: set[str] = field(default_factory=set)
+
+    def check(self, root: str, program: str, resources: bytes | None, depth: int = 0) -> None:
+        """Hold the files under a folder against a list that is sealed itself.
+
+        Args:
+            root: the folder from which paths in the list start.
+            program: the main executable, which a code directory seals.
+            resources: the list; None where there is none.
+            depth: how many bundles are around it.
+
+        Raises:
+            MalformedError: a sealed file was changed or taken away, or nested code is not what was sealed.
+        """
+        self._seen.update(folded(path) for path in (program, *(f"{root}/{name}" for name in _SEALED_OTHERWISE)))
+        try:
+            listed = _read(resources) if resources else {}
+        except MalformedError as problem:
+            self._pass_over(root, f"the files in {root}: {problem.reason}")
+            return
+        for path, seal in listed.items():
+            place = f"{root}/{path}"
+            self._seen.add(folded(place))
+            if seal.code:
+                self._check_code(place, seal, depth)
+            else:
+                self._check_file(place, seal)
+
+    def told(self) -> tuple[list[str], list[str]]:
+        """What was verified, and what was not."""
+        done = [f"the {self.checked} files that CodeResources lists"] if self.checked else []
+        done += [f"the signatures of {self.nested} frameworks, helpers or extensions in it"] if self.nested else []
+        if self.files.too_many:
+            return done, [*self.odd, f"files beyond the first {SEALED_FILES:,}"]
+        added = [found.name for key, found in self.files if self._is_added(key, found)]
+        if added:
+            more = f" and {len(added) - _NAMED:,} more" if len(added) > _NAMED else ""
+            self.odd.append(f"files that nobody sealed: {', '.join(added[:_NAMED])}{more}")
+        return done, self.odd
+
+    def _is_added(self, key: str, found: File) -> bool:
+        """Whether nobody sealed a file; a link within the app leads to one that is looked at itself."""
+        inner = found.target is not None and not found.target.startswith("/") and ".." not in found.target.split("/")
+        if inner or key in self._seen or _NEVER_LISTED.fullmatch(key):
+            return False
+        return not any(folder in self._unread for folder in _folders(key))
+
+    def _check_file(self, place: str, seal: Seal) -> None:
+        found = self.files.get(place)
+        if found is None and not seal.optional and not self.files.too_many:
+            raise MalformedError(_PLACE, f"{place[:200]!r}, which is sealed, is missing")
+        if found is None:
+            return
+        if found.target is None and not found.digests:
+            self.odd.append(f"{place}: its bytes are with another name of it")
+        elif not seal.fits(found):
+            raise MalformedError(_PLACE, f"{place[:200]!r} was changed after signing")
+        else:
+            self.checked += 1
+
+    def _check_code(self, place: str, seal: Seal, depth: int) -> None:
+        bundle = _Bundle.at(place, self.files)
+        program = self.files.program(bundle.program)
+        if program is None and not self._is_elsewhere(bundle, seal):
+            if not seal.optional and not self.files.too_many:
+                raise MalformedError(_PLACE, f"{place[:200]!r}, which is sealed, is missing, or its program is")
+            return
+        if depth >= SEALS_DEPTH or program is None:
+            self._pass_over(place, f"{place}: its signature lies beside it, or too deep")
+            return
+        resources = self.files.read(f"{bundle.root}/{SEALS}", CODE_SIGNATURE_BYTES) if bundle.root else None
+        parts = {INFO_SLOT: bundle.info, RESOURCES_SLOT: resources} if bundle.root else None
+        try:
+            found = read_code(*program, parts, self.roots, frozenset(seal.code))
+            self._check_signers(found, seal)
+        except NotCodeError:
+            self._pass_over(place, f"{place}: its signature lies beside it")
+            return
+        except MalformedError as problem:
+            raise MalformedError(_PLACE, f"{place[:200]!r}, {problem.place}: {problem.reason}") from None
+        self.nested += 1
+        self._seen.update((folded(bundle.program), folded(bundle.info_path)))
+        if bundle.root:
+            self.check(bundle.root, bundle.program, resources, depth + 1)
+
+    def _check_signers(self, found: list[SignedCode | None], seal: Seal) -> None:
+        """Nested code is the code that was sealed; another architecture of it is of its signer, or of the app's."""
+        known = {one.team for one in found if one is not None and one.hashes & seal.code}
+        for one in found:
+            if one is None or (not one.hashes & seal.code and not self._is_known(one, known)):
+                raise MalformedError("code signature", "it is another code than the one that was sealed")
+
+    def _is_known(self, one: SignedCode, teams: set[str | None]) -> bool:
+        team = one.signed.chain.team_id if one.signed is not None else None
+        return team is not None and (team in teams or team in self.teams)
+
+    def _is_elsewhere(self, bundle: _Bundle, seal: Seal) -> bool:
+        """Whether the signature of a program is not in it: a script has it in attributes, a bundle in files."""
+        if not bundle.root:
+            return True
+        directory = self.files.get(f"{bundle.root}/_CodeSignature/CodeDirectory")
+        return directory is not None and bool({directory.sha1, directory.sha256[:_HASH_BYTES]} & seal.code)
+
+    def _pass_over(self, place: str, why: str) -> None:
+        self._unread.add(folded(place))
+        self.odd.append(why)
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """Nested code: a bundle, a version of a framework, or a program by itself.
+
+    Attributes:
+        root: the folder that its list starts from; "" for a program by itself.
+        program: its program.
+        info: its Info.plist; None where there is none.
+        info_path: where that is.
+    """
+
+    root: str
+    program: str
+    info: bytes | None = None
+    info_path: str = ""
+
+    @classmethod
+    def at(cls, place: str, files: Files) -> _Bundle:
+        """The nested code at a path."""
+        name = place.rpartition("/")[2].partition(".")[0]
+        if files.get(place) is not None:
+            return cls("", place)
+        current = files.get(f"{place}/Versions/Current")
+        version = (current.target or "") if current else ""
+        versioned = bool(version) and "/" not in version and version != ".."
+        if files.get(f"{place}/Contents/Info.plist") is not None:
+            root, info, programs = f"{place}/Contents", "Info.plist", "MacOS/"
+        else:
+            root, info, programs = f"{place}/Versions/{version}" if versioned else place, "Resources/Info.plist", ""
+            info = info if files.get(f"{root}/{info}") is not None else "Info.plist"
+        data = files.read(f"{root}/{info}", PLIST_BYTES)
+        facts = read_info(data) if data else None
+        program = (facts and facts.executable) or name
+        return cls(root, f"{root}/{programs}{program}", data, f"{root}/{info}")
+
+
+def _read(resources: bytes) -> Mapping[str, Seal]:
+    found = _List()
+    walk([resources], found, _PLACE)
+    return found.sections["files2"] or found.sections["files"]
+
+
+def _folders(key: str) -> Iterator[str]:
+    """The folders that a path is in."""
+    while "/" in key:
+        key = key.rpartition("/")[0]
+        yield key

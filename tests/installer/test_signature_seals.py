@@ -1,0 +1,284 @@
+"""What a signed app seals beside its program: files, links, frameworks and helpers; and each way to change them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import plistlib
+import re
+import shutil
+import stat
+import tracemalloc
+
+import pytest
+
+from kandji_uploader import installer
+from kandji_uploader.installer import signature, signature_seals
+from kandji_uploader.installer.choice import Wish
+from kandji_uploader.installer.contents import read_contents
+from kandji_uploader.installer.mounted import MountedImage
+from kandji_uploader.installer.seven_zip import SevenZipImage, find_program
+from kandji_uploader.installer.zips import Zip
+from tests.installer.test_signature_app import CORPUS, INFO, ROOT, in_package, zipped
+from tests.support import formats, signing
+from tests.support.formats import FILE, payload
+from tests.support.signing import Program, developer_id, fat
+
+LINK = stat.S_IFLNK | 0o755
+NESTED_INFO = formats.info_plist(CFBundleExecutable="F")
+FRAMEWORK = "Frameworks/F.framework"
+VERSION = f"{FRAMEWORK}/Versions/A"
+OTHER = developer_id("app", team="ZZZZZ99999", name="Evil Ltd.")
+
+
+def hashed(data):
+    return {"hash": hashlib.sha1(data).digest(), "hash2": hashlib.sha256(data).digest()}
+
+
+def code_hash(program):
+    """The code hash of the first architecture, as `codesign` notes it."""
+    at = program.index(b"\xfa\xde\x0c\x02")
+    size = int.from_bytes(program[at + 4 : at + 8], "big")
+    return hashlib.sha256(program[at : at + size]).digest()[:20]
+
+
+def signed(info=None, seals=None, who=None, **options):
+    parts = {slot: data for slot, data in ((1, info), (3, seals)) if data is not None}
+    return Program(who or developer_id("app"), parts, **options).made()
+
+
+INNER = plistlib.dumps({"files": {}, "files2": {"Resources/inner.txt": hashed(b"inner")}})
+TOOL = signed(code=b"tool " * 900)
+F = signed(NESTED_INFO, INNER, code=b"framework " * 900)
+HELD = {
+    "Resources/a.txt": b"a",
+    "Resources/en.lproj/b.strings": b"b",
+    "MacOS/tool": TOOL,
+    f"{VERSION}/F": F,
+    f"{VERSION}/Resources/Info.plist": NESTED_INFO,
+    f"{VERSION}/Resources/inner.txt": b"inner",
+    f"{VERSION}/_CodeSignature/CodeResources": INNER,
+}
+LINKS = {f"{FRAMEWORK}/Versions/Current": b"A", f"{FRAMEWORK}/F": b"Versions/Current/F", "Resources/link": b"a.txt"}
+LISTED = {
+    "Resources/a.txt": hashed(b"a"),
+    "Resources/en.lproj/b.strings": {**hashed(b"b"), "optional": True},
+    "Resources/link": {"symlink": "a.txt"},
+    "MacOS/tool": {"cdhash": code_hash(TOOL), "requirement": "identifier tool"},
+    FRAMEWORK: {"cdhash": code_hash(F), "requirement": "identifier F"},
+}
+
+
+def app(changes=None, links=None, *, listed=LISTED, section="files2", without="-"):
+    """The members of the app, with some of them changed; None takes one away."""
+    seals = plistlib.dumps({"files": {}, section: listed})
+    program = Program(developer_id("app"), {1: INFO, 3: seals}).made()
+    held = {**HELD, **(changes or {})}
+    first = {"Info.plist": INFO, "MacOS/Run": program, "_CodeSignature/CodeResources": seals}
+    members = [(f"A.app/Contents/{name}", FILE, data) for name, data in {**first, **held}.items() if data is not None]
+    links = {**LINKS, **(links or {})}
+    return members + [(f"A.app/Contents/{name}", LINK, to) for name, to in links.items() if without not in name]
+
+
+def in_zip(members):
+    data = zipped(members)
+    container = Zip(io.BytesIO(data), len(data))
+    return signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)
+
+
+def in_payload(members):
+    return in_package([(f"./{name}", mode, data) for name, mode, data in reversed(members)], wrap=payload)
+
+
+@pytest.mark.parametrize("look", [in_zip, in_payload])
+def test_all_that_an_app_seals_is_verified_in_one_pass(look):
+    found = look(app())
+
+    assert str(found) == "signed by Jane Doe (ABCDE12345)"
+    assert "the 4 files that CodeResources lists" in found.verified
+    assert "the signatures of 2 frameworks, helpers or extensions in it" in found.verified
+    assert not any("sealed" in said for said in found.not_verified)
+
+
+def test_lists_of_before_10_9_are_held_against_sha_1_alone():
+    found = in_zip(app(listed={"Resources/a.txt": hashlib.sha1(b"a").digest()}, section="files"))
+    assert "the 1 files that CodeResources lists" in found.verified
+    assert "files that nobody sealed" in "; ".join(found.not_verified)
+
+    broken = in_zip(app(listed={"Resources/a.txt": hashlib.sha1(b"b").digest()}, section="files"))
+    assert broken.why == "app: 'Contents/Resources/a.txt' was changed after signing"
+
+
+CHANGED = {
+    "a file": (app({"Resources/a.txt": b"c"}), "'Contents/Resources/a.txt' was changed"),
+    "a file taken away": (app({"Resources/a.txt": None}), "a.txt', which is sealed, is missing"),
+    "an optional file": (app({"Resources/en.lproj/b.strings": b"c"}), "b.strings' was changed"),
+    "a file that is a link now": (
+        app({"Resources/a.txt": None}, {"Resources/a.txt": b"/etc/hosts"}),
+        "a.txt' was changed",
+    ),
+    "a link that leads elsewhere": (app(links={"Resources/link": b"/etc/hosts"}), "link' was changed"),
+    "a byte of a helper": (app({"MacOS/tool": TOOL.replace(b"tool tool", b"tool t00l", 1)}), "tool', code sig.*page 0"),
+    "a helper taken away": (app({"MacOS/tool": None}), "tool', which is sealed, is missing"),
+    "a helper of somebody else": (
+        app({"MacOS/tool": signed(who=OTHER, team="ZZZZZ99999")}),
+        "another code than the one that was sealed",
+    ),
+    "an unsigned helper": (app({"MacOS/tool": b"\xcf\xfa\xed\xfe" + bytes(60)}), "another code than the one"),
+    "an ad hoc helper": (app({"MacOS/tool": Program(None, {}, flags=2).made()}), "another code than the one"),
+    "one architecture of a helper": (
+        app({"MacOS/tool": fat(TOOL, signed(who=OTHER, team="ZZZZZ99999"))}),
+        "another code than the one",
+    ),
+    "a byte of a framework": (app({f"{VERSION}/F": F.replace(b"work fr", b"w0rk fr", 1)}), "framework', code.*changed"),
+    "a framework's Info.plist": (
+        app({f"{VERSION}/Resources/Info.plist": INFO}),
+        "Info.plist was changed|or its program is",
+    ),
+    "a framework's own file": (app({f"{VERSION}/Resources/inner.txt": b"x"}), "inner.txt' was changed"),
+    "a framework's list of seals": (app({f"{VERSION}/_CodeSignature/CodeResources": b"<plist/>"}), "CodeResources was"),
+    "a framework taken away": (
+        app({name: None for name in HELD if name.startswith(VERSION)}, without=FRAMEWORK),
+        "F.framework', which is sealed, is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("members", "why"), list(CHANGED.values()), ids=list(CHANGED))
+def test_what_was_changed_after_signing_is_found(members, why):
+    found = in_zip(members)
+
+    assert found.status == "broken", found
+    assert re.search(why, found.why), found.why
+
+
+def test_an_optional_file_may_be_missing():
+    assert in_zip(app({"Resources/en.lproj/b.strings": None})).status == "signed"
+
+
+def test_another_architecture_of_a_helper_is_of_the_same_signer():
+    assert in_zip(app({"MacOS/tool": fat(TOOL, signed(code=b"arm " * 500))})).status == "signed"
+
+
+def test_a_helper_that_the_same_team_has_signed_anew_is_accepted():
+    assert in_zip(app({"MacOS/tool": signed(code=b"anew " * 500)})).status == "signed"
+
+
+def test_files_that_nobody_sealed_are_named():
+    more = {f"Resources/more-{number}.dylib": b"x" for number in range(5)}
+    found = in_zip(app({**more, ".DS_Store": b"x", "Resources/._a.txt": b"x", "PkgInfo": b"APPL????"}))
+
+    assert found.status == "signed"
+    (said,) = (said for said in found.not_verified if "nobody sealed" in said)
+    assert said.startswith("files that nobody sealed: Contents/Resources/more-0.dylib, ")
+    assert said.endswith(" and 2 more")
+
+
+def test_a_link_out_of_the_app_that_nobody_sealed_is_named():
+    found = in_zip(app(links={"Resources/out": b"../../../../etc/hosts"}))
+    assert "files that nobody sealed: Contents/Resources/out" in found.not_verified
+
+
+def test_a_script_as_a_helper_is_named_as_not_looked_at():
+    listed = {**LISTED, "MacOS/script": {"cdhash": b"1" * 20}}
+    found = in_zip(app({"MacOS/script": b"#!/bin/sh\n"}, listed=listed))
+
+    assert found.status == "signed"
+    assert "Contents/MacOS/script: its signature lies beside it, or too deep" in found.not_verified
+
+
+def test_a_bundle_without_a_program_is_known_by_its_code_directory():
+    bundle = {"PlugIns/B.bundle/Contents/_CodeSignature/CodeDirectory": b"directory"}
+    for data, status in ((b"directory", "signed"), (b"another", "broken")):
+        listed = {**LISTED, "PlugIns/B.bundle": {"cdhash": hashlib.sha256(data).digest()[:20]}}
+        held = {**bundle, "PlugIns/B.bundle/Contents/Info.plist": NESTED_INFO}
+        assert in_zip(app(held, listed=listed)).status == status
+
+
+def test_a_helper_without_a_signer_is_known_by_the_hashes_of_its_requirement():
+    one, two = (Program(None, {}, flags=2, stamp=None, code=code).made() for code in (b"x86 " * 500, b"arm " * 500))
+    requirement = f'cdhash H"{code_hash(one).hex()}" or cdhash H"{code_hash(two).hex()}"'
+    for second, status in ((two, "signed"), (TOOL, "signed")):
+        listed = {**LISTED, "MacOS/tool": {"cdhash": code_hash(one), "requirement": requirement}}
+        assert in_zip(app({"MacOS/tool": fat(one, second)}, listed=listed)).status == status
+    three = Program(None, {}, flags=2, stamp=None, code=b"evil " * 500).made()
+    assert in_zip(app({"MacOS/tool": fat(one, three)}, listed=listed)).status == "broken"
+
+
+def test_frameworks_in_each_other_are_followed_only_so_deep(monkeypatch):
+    monkeypatch.setattr(signature_seals, "SEALS_DEPTH", 0)
+    found = in_zip(app())
+    assert f"Contents/{FRAMEWORK}: its signature lies beside it, or too deep" in found.not_verified
+
+
+def test_more_files_than_are_counted_are_said(monkeypatch):
+    monkeypatch.setattr("kandji_uploader.installer.signature_files.SEALED_FILES", 8)
+    found = in_zip(app())
+    assert found.status == "signed"
+    assert "files beyond the first 100,000" in found.not_verified
+
+
+HOSTILE = {
+    "no XML": b"bplist00nonsense",
+    "entities": b'<!DOCTYPE plist [<!ENTITY a "aa">]><plist><dict/></plist>',
+    "nested beyond measure": b"<plist>" + b"<dict>" * 500,
+    "a hash that is none": plistlib.dumps({"files2": {}}).replace(
+        b"<dict/>", b"<dict><key>Resources/a.txt</key><dict><key>hash2</key><data>&#233;</data></dict></dict>"
+    ),
+    "a path that leads out": plistlib.dumps({"files2": {"../../../etc/hosts": {**hashed(b"a"), "optional": True}}}),
+}
+
+
+@pytest.mark.parametrize("seals", list(HOSTILE.values()), ids=list(HOSTILE))
+def test_a_hostile_list_of_seals_costs_nothing_but_its_own_word(seals):
+    program = Program(developer_id("app"), {1: INFO, 3: seals}).made()
+    members = [("A.app/Contents/Info.plist", FILE, INFO), ("A.app/Contents/MacOS/Run", FILE, program)]
+    members += [("A.app/Contents/_CodeSignature/CodeResources", FILE, seals)]
+    found = in_zip([*members, ("A.app/Contents/Resources/a.txt", FILE, b"a")])
+
+    assert found.status in ("signed", "broken")
+    assert found.status == "broken" or found.not_verified[:-1]
+    assert found.team_id == signing.TEAM or found.status == "broken"
+
+
+def mounted(path):
+    """The files and links of an app, written to a folder that stands for a mounted volume."""
+    for name, mode, data in app():
+        place = path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(data.decode()) if mode == LINK else place.write_bytes(data)
+    return MountedImage([path])
+
+
+def test_an_app_on_a_mounted_volume_is_read_with_its_links(tmp_path):
+    container = mounted(tmp_path)
+    found = signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)
+
+    assert "the 4 files that CodeResources lists" in found.verified
+    assert "the signatures of 2 frameworks, helpers or extensions in it" in found.verified
+
+
+@pytest.mark.skipif(not shutil.which("7zz"), reason="needs 7-Zip")
+def test_7_zip_gives_all_files_of_an_app_in_one_go():
+    image = CORPUS / "relic-dummy.dmg"
+    container = SevenZipImage(find_program(image), image)
+    found = {item.path: b"".join(content) for item, content in container.inside("Dummy.App")}
+
+    assert len(found) > 3
+    assert found == {item.path: container.read(item, 1 << 24) for item in container.items() if item.path in found}
+
+
+def test_memory_does_not_grow_with_the_files_of_an_app(tmp_path):
+    held = {f"Resources/{number}.bin": bytes([number]) * (4 << 20) for number in range(5)}
+    path = tmp_path / "A.zip"
+    path.write_bytes(zipped(app(held)))
+    del held
+    tracemalloc.start()
+    try:
+        found = installer.inspect(path, digest=False, signature=True).signature
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found.status == "signed"
+    assert peak < 8 << 20
