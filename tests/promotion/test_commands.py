@@ -227,6 +227,24 @@ def test_status_shows_both_stages_with_versions_and_reasons(past: World) -> None
     assert "         2 failed" in lines
 
 
+def test_status_tells_each_candidate_and_what_holds_it(past: World) -> None:
+    maps(past)
+    past.publish("1.0")
+    healthy(past, errors=2)
+    past.publish("1.1")
+    page = past.folder / "fleet.html"
+    done = command(past, "status", TEST, "--json", "--html", str(page))
+    assert done.returncode == 0, done.stderr
+    (test,) = json.loads(done.stdout)
+    assert [(each["version"], each["held"]) for each in test["candidates"]] == [
+        ("1.1", "has been in the test app for 0.0 of 5 days"),
+        ("1.0", "2 of 9 Macs in ERROR (22 %), limit 5 %"),
+    ]
+    assert "2 of 9 Macs in ERROR (22 %), limit 5 %" in page.read_text("utf-8")
+    told = command(past, "status", TEST).stdout
+    assert "  candidates for production\n    1.1: has been in the test app for 0.0 of 5 days\n" in told
+
+
 def test_status_as_json_and_as_a_page(past: World) -> None:
     past.publish("1.0")
     healthy(past, errors=2)

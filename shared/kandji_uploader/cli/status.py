@@ -90,7 +90,9 @@ def _details(app: AppStatus) -> list[str]:
         ("reasons of failure", app.figures.reasons),
         ("last report", {age: macs for age, macs in app.figures.ages.items() if macs}),
     )
-    found = [line for title, counts in parts for line in _counts(title, counts)]
+    held = [f"    {each.version}: {each.held or 'nothing holds it'}" for each in app.candidates]
+    found = ["  candidates for production", *map(report.visible, held)] if held else []
+    found += [line for title, counts in parts for line in _counts(title, counts)]
     return ["", report.visible(app.name), *found] if found else []
 
 

@@ -8,15 +8,19 @@ from datetime import datetime, timezone
 
 from kandji_uploader.flows.promote import Pair, app_named, pairs
 from kandji_uploader.models import CustomApp, Settings, Stage
+from kandji_uploader.promotion.promote import outlook
+from kandji_uploader.promotion.rules import Kind
 from kandji_uploader.publish import plan
 from kandji_uploader.publish.carry_out import console_link
-from kandji_uploader.publish.context import open_tenant
+from kandji_uploader.publish.context import open_context, open_tenant
 from kandji_uploader.publish.history import live_release
 from kandji_uploader.publish.request import Host
+from kandji_uploader.publish.resolve import scripts
+from kandji_uploader.publish.targets import RecipeFacts, decide_targets
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary as fleet
-from kandji_uploader.status.models import AppStatus
+from kandji_uploader.status.models import AppStatus, Candidate
 
 
 def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None = None) -> tuple[AppStatus, ...]:
@@ -36,22 +40,22 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
     ).settle()
     known = pairs(host, keys)
     tenant = open_tenant(settings, host)
-    wanted = {app: stage for name in names for app, stage in _apps(name, known)}
-    return tuple(_of(app_named(name, tenant), stage, settings, host) for name, stage in wanted.items())
+    wanted = {app: (stage, pair) for name in names for app, stage, pair in _apps(name, known)}
+    return tuple(_of(app_named(name, tenant), *found, settings, host) for name, found in wanted.items())
 
 
-def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None]]:
-    """The Custom Apps that a name stands for, with their stages where a map tells."""
+def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None, Pair | None]]:
+    """The Custom Apps that a name stands for, with their stages and pairs where a map tells."""
     for pair in known:
-        both = [(app, stage) for stage in (Stage.TEST, Stage.PROD) if (app := pair.settings.stage(stage).name)]
-        if name in (app for app, _ in both):
-            return [(app, stage) for app, stage in both if app == name]
+        both = [(app, stage, pair) for stage in (Stage.TEST, Stage.PROD) if (app := pair.settings.stage(stage).name)]
+        if name in (app for app, *_ in both):
+            return [each for each in both if each[0] == name]
         if name in pair.names:
             return [*both]
-    return [(name, None)]
+    return [(name, None, None)]
 
 
-def _of(app: CustomApp, stage: Stage | None, settings: Settings, host: Host) -> AppStatus:
+def _of(app: CustomApp, stage: Stage | None, pair: Pair | None, settings: Settings, host: Host) -> AppStatus:
     tenant = open_tenant(settings, host)
     remembered = store_of(settings).remembered()
     release = live_release(app, plan.ledger(app, remembered), host.now())
@@ -61,6 +65,21 @@ def _of(app: CustomApp, stage: Stage | None, settings: Settings, host: Host) -> 
         stage=stage,
         version=release.version,
         link=console_link(settings.api_url, app),
+        candidates=_candidates(pair.settings, host) if pair is not None and stage is Stage.TEST else (),
+    )
+
+
+def _candidates(settings: Settings, host: Host) -> tuple[Candidate, ...]:
+    """The releases of a test app that may move on, each with what holds it by the rules of its map."""
+    context = open_context(open_tenant(settings, host), store_of(settings), settings, host, RecipeFacts())
+    found = outlook(decide_targets(settings, "", scripts(settings)), context)
+    return tuple(
+        Candidate(
+            release.version,
+            datetime.fromtimestamp(release.at, timezone.utc),
+            "" if decision.kind is Kind.PROMOTE else decision.reason.removeprefix(str(release)).lstrip(": "),
+        )
+        for release, decision in found
     )
 
 

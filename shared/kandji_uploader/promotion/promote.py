@@ -63,6 +63,36 @@ def promote(
     return outcome, step
 
 
+def outlook(targets: tuple[Target, ...], context: RunContext) -> tuple[tuple[Release, Decision], ...]:
+    """Each release of the test app that may move on, the newest first, with what the rules say of it today.
+
+    Nothing is changed. There is none where the two apps cannot be told.
+
+    Raises:
+        NetworkError, ApiError: the tenant could not be read.
+    """
+    test, prod = targets
+    source, rules = meant(test, context).app, context.settings.promotion
+    if source is None or rules is None:
+        return ()
+    match = meant(prod, context, source.file_name)
+    if match.candidates:
+        return ()
+    app = with_digest(match.app, context) if match.app else None
+    pair = _pair(test, prod, with_digest(source, context), app, bare_input(context), context)
+    found = promotion.ahead(_weighed(pair.live, pair.standing, source, context), pair.candidates, pair.standing)
+    return tuple((each, promotion.judge(each, rules, pair.standing, context.now)) for each in found)
+
+
+def _weighed(
+    live: Release, standing: Standing, test_app: CustomApp, context: RunContext, *, at_once: bool = False
+) -> Release:
+    """What the test app has, with what its Macs say, where that is what decides."""
+    rules = context.settings.promotion
+    soaked = rules is not None and (at_once or promotion.soaked(live, rules, context.now))
+    return asked(live, test_app, context) if soaked and promotion.newer(live, standing, live=True) else live
+
+
 _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
 """What nobody needs a message of: it was promoted (which is told anyway), or waiting is all there is to do."""
 
@@ -112,9 +142,7 @@ def _next_step(prod: Target, test: Target, context: RunContext, *, at_once: bool
     app = with_digest(match.app, context) if match.app else None
     pair = _pair(test, prod, test_app, app, plan_input, context)
     standing = pair.by_name if force else pair.standing
-    live = pair.live
-    if promotion.newer(live, standing, live=True) and (at_once or promotion.soaked(live, rules, context.now)):
-        live = asked(live, test_app, context)
+    live = _weighed(pair.live, standing, test_app, context, at_once=at_once)
     if urgent:
         decision = promotion.decide(live, (), Promotion(), standing, context.now, at_once=True)
     else:

@@ -195,23 +195,29 @@ def decide(
         at_once: do not wait for `after_days`.
         clock_ahead: see `clock_problem`.
     """
-    ahead = [item for item in ended(former, live.at if live else 0.0) if newer(item, standing, live=False)]
-    ahead += [live] if live is not None and newer(live, standing, live=True) else []
-    ahead.sort(key=functools.cmp_to_key(order), reverse=True)
-    if not ahead:
+    candidates = ahead(live, former, standing)
+    if not candidates:
         return Decision(Kind.CURRENT, f"the test app has nothing newer than {standing.version or 'the prod app'}")
     if said := clock_problem(clock_ahead):
         return Decision(Kind.CLOCK, f"{said}; nothing is promoted until it is right")
     blocked: list[Decision] = []
-    for release in ahead:
-        decision = _judge(release, rules, standing, now, at_once=at_once)
+    for release in candidates:
+        decision = judge(release, rules, standing, now, at_once=at_once)
         if decision.kind is Kind.PROMOTE:
             return decision
         blocked.append(decision)
     return replace(blocked[0], reason="; ".join(item.reason for item in blocked[:3]))
 
 
-def _judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:
+def ahead(live: Release | None, former: Sequence[Release], standing: Standing) -> list[Release]:
+    """The releases of the test app that would move the prod app forward, the newest first; see `decide`."""
+    found = [item for item in ended(former, live.at if live else 0.0) if newer(item, standing, live=False)]
+    found += [live] if live is not None and newer(live, standing, live=True) else []
+    return sorted(found, key=functools.cmp_to_key(order), reverse=True)
+
+
+def judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool = False) -> Decision:
+    """Whether one release may move to the prod app, or why it may not yet; see `decide`."""
     pinned = _pinned(release, standing)
     if pinned is not None:
         return pinned
