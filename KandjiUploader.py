@@ -4,17 +4,40 @@
 AutoPkg executes this file again for every step of every recipe, with nothing but its own packages to count on; so
 nothing beyond the standard library is imported before `main`, and the library, which stays loaded for the whole run,
 keeps what must outlive a recipe.
+
+AutoPkg's trust information holds the digest of this file alone, so this file holds the digest of the library: what
+differs from it is not run. docs/trust.md says what that is worth.
 """
 
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autopkglib import Processor, ProcessorError  # pylint: disable=import-error
 
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import CodeType
+
 __all__ = ["KandjiUploader"]
 
+# The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
+_SEAL = "f37e653a45de0a64b6bc1b8a17bed760b12fd69b3ab563a1229d42286e1820d2"
+_LIST = "SHA256SUMS"
+_FOLDERS = ("shared", "audit")
+_PACKAGE = "kandji_uploader"
+_ROOT = Path(__file__).resolve().parent
+_LARGEST = 8 * 2**20
+"""Bytes of a file that are read; ours have some 40,000 at most."""
+_NAMED = 5
+"""How many differing files an error names."""
+_MONTH = 30 * 86_400.0
 _MEGABYTE = 1_000_000
-_LIBRARY = str(Path(__file__).resolve().parent / "shared")
 
 
 class KandjiUploader(Processor):
@@ -87,8 +110,7 @@ class KandjiUploader(Processor):
 
     def main(self) -> None:
         """Publish; every failure that is expected to happen becomes a ProcessorError."""
-        if _LIBRARY not in sys.path:
-            sys.path.insert(0, _LIBRARY)
+        _use_sealed_library(self.output)
         from kandji_uploader._util import dependencies as packages
 
         absent = packages.missing()
@@ -134,6 +156,205 @@ class _Tenths:
             self._told = tenth
             size = f"{total / 1e6:.1f} MB" if total >= _MEGABYTE else f"{total / 1e3:.1f} kB"
             self._say(f"uploaded {tenth * 10} % of {size}")
+
+
+def _use_sealed_library(say) -> None:  # noqa: ANN001 - AutoPkg's own `output`
+    """Let `import kandji_uploader` mean the sealed files and nothing else, from now on in this process.
+
+    Raises:
+        ProcessorError: a file differs, is missing or does not belong there; or other code has taken the name.
+    """
+    loaded = sys.modules.get(_PACKAGE)
+    if loaded is None:
+        files = _held_against_the_seal()
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not hasattr(finder, "kandji_uploader_seal")]
+        sys.meta_path.insert(0, _SealedLibrary(files, _byte_code_folder(say)))
+    elif getattr(loaded.__spec__.loader, "kandji_uploader_seal", None) != _SEAL:
+        raise ProcessorError(
+            f"another copy of the library is loaded in this AutoPkg run: {loaded.__file__}. If KandjiUploader was "
+            "updated while AutoPkg ran, start AutoPkg again; else find out which processor imports that copy"
+        )
+
+
+def _held_against_the_seal() -> dict[str, bytes]:
+    """The content of each sealed file, read once, by its path below the folder of this file."""
+    from hashlib import sha256
+
+    try:
+        names = _content(_LIST)
+    except OSError as problem:
+        raise ProcessorError(_refusal([f"{_LIST} cannot be read ({problem.strerror})"])) from None
+    if sha256(names).hexdigest() != _SEAL:
+        raise ProcessorError(_refusal([f"{_LIST} was changed"]))
+    sealed = {place: digest for digest, _, place in (row.partition("  ") for row in names.decode().splitlines())}
+    found, files, differing = _found(), {}, []
+    for place in sorted(sealed.keys() | found.keys()):
+        try:
+            files[place] = _held(place, sealed.get(place), found.get(place))
+        except ValueError as why:
+            differing.append(f"{ascii(place)[1:-1]} {why}")
+    if differing:
+        raise ProcessorError(_refusal(differing))
+    return files
+
+
+def _held(place: str, digest: str | None, is_file: bool | None) -> bytes:
+    """The content of one file, which has that digest; ValueError where it has not."""
+    from hashlib import sha256
+
+    if digest is None:
+        raise ValueError("does not belong there")
+    if not is_file:
+        raise ValueError("is missing" if is_file is None else "is a link or no ordinary file")
+    try:
+        content = _content(place)
+    except OSError as problem:
+        raise ValueError(f"cannot be read ({problem.strerror})") from None
+    if sha256(content).hexdigest() != digest:
+        raise ValueError("was changed")
+    return content
+
+
+def _content(place: str) -> bytes:
+    with (_ROOT / place).open("rb") as file:
+        return file.read(_LARGEST)
+
+
+def _found() -> dict[str, bool]:
+    """What lies in the sealed folders, and whether it is an ordinary file. No link is followed.
+
+    Left out is what Python, Finder and editors put beside a source: `__pycache__`, and names that begin with a dot or
+    a hash sign or end with a tilde. No module can have such a name, and nobody imports or reads what is not sealed.
+    """
+    found, waiting = {}, list(_FOLDERS)
+    while waiting:
+        place = waiting.pop()
+        with contextlib.suppress(OSError):  # what is not there is told as missing
+            mode = (_ROOT / place).lstat().st_mode
+            if not stat.S_ISDIR(mode):
+                found[place] = stat.S_ISREG(mode)
+                continue
+            names = os.listdir(_ROOT / place)  # noqa: PTH208 - names are all that is wanted
+            waiting += [f"{place}/{name}" for name in names if name != "__pycache__" and not _is_left_out(name)]
+    return found
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith((".", "#")) or name.endswith("~")
+
+
+def _refusal(differing: list[str]) -> str:
+    """What differs, and what to do; each name on its own, and no more than a few."""
+    more = len(differing) - _NAMED
+    named = ", ".join(differing[:_NAMED]) + (f", and {more} more" if more > 0 else "")
+    return (
+        f"the library beside KandjiUploader.py is not the one that belongs to it, so nothing of it was run: {named} "
+        f"(in {_ROOT}). Find out who changed it, and take the release again: `autopkg repo-update kandjiuploader` or a "
+        "new copy, then `autopkg verify-trust-info` and, after a review, `autopkg update-trust-info`. "
+        "If you work on KandjiUploader: `make seal`"
+    )
+
+
+class _SealedLibrary:
+    """Finds and loads the library in the bytes that were held against the seal, whatever lies on the disk by now.
+
+    Byte code that lies beside the sources is never looked at. Compiled code is kept in `codes`, where only this user
+    can write, each with its SHA-256, since a file may be torn when the power goes.
+    """
+
+    kandji_uploader_seal = _SEAL
+
+    def __init__(self, files: dict[str, bytes], codes: Path | None) -> None:
+        self._files = files
+        self._codes = codes
+
+    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:  # noqa: ANN001, ARG002 - importlib's
+        """The spec of a sealed module; None for what is not ours."""
+        from importlib.util import spec_from_file_location
+
+        if name.partition(".")[0] != _PACKAGE:
+            return None
+        place, inside = self._place(name), None
+        if place not in self._files:
+            raise ModuleNotFoundError(f"{name} is not among the sealed files of KandjiUploader", name=name)
+        if place.endswith("/__init__.py"):
+            inside = [str((_ROOT / place).parent)]
+        return spec_from_file_location(name, _ROOT / place, loader=self, submodule_search_locations=inside)
+
+    def create_module(self, spec) -> None:  # noqa: ANN001 - as importlib calls it
+        """Python makes the module."""
+
+    def exec_module(self, module) -> None:  # noqa: ANN001 - as importlib calls it
+        """Run the module's code."""
+        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 - what importing is
+
+    def get_data(self, path: str) -> bytes:
+        """The content of a sealed file that is no module, such as the template of the audit script."""
+        try:
+            return self._files[Path(path).relative_to(_ROOT).as_posix()]
+        except (KeyError, ValueError):
+            raise FileNotFoundError(2, "is not among the sealed files of KandjiUploader", path) from None
+
+    def get_code(self, name: str) -> CodeType:
+        """The code of a module: as it was kept, or else compiled and kept."""
+        import marshal
+        from hashlib import sha256
+
+        kept = None if self._codes is None else self._codes / name
+        with contextlib.suppress(OSError):
+            written = b"" if kept is None else kept.read_bytes()
+            if sha256(written[32:]).digest() == written[:32]:
+                return marshal.loads(written[32:])  # noqa: S302 - only this user can have written it
+        place = self._place(name)
+        code = compile(self._files[place], str(_ROOT / place), "exec", dont_inherit=True)
+        if kept is not None:
+            data = marshal.dumps(code)
+            draft = kept.with_name(f"{name}.{os.getpid()}~")
+            with contextlib.suppress(OSError):  # it is compiled again the next time
+                draft.write_bytes(sha256(data).digest() + data)
+                draft.replace(kept)
+        return code
+
+    def _place(self, name: str) -> str:
+        stem = f"shared/{name.replace('.', '/')}"
+        return f"{stem}/__init__.py" if f"{stem}/__init__.py" in self._files else f"{stem}.py"
+
+
+def _byte_code_folder(say) -> Path | None:  # noqa: ANN001 - AutoPkg's own `output`
+    """The folder for compiled code of this seal, place and Python; None where somebody else could write into it."""
+    from hashlib import sha256
+    from importlib.util import MAGIC_NUMBER
+
+    usual = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(caches):  # noqa: PTH117 - it is a text
+        caches = os.path.expanduser(usual)  # noqa: PTH111 - this one never raises
+    of = repr((_SEAL, str(_ROOT), MAGIC_NUMBER, sys.flags.optimize)).encode()
+    try:
+        every = Path(caches).resolve() / "KandjiUploader" / "code"
+        folder = every / sha256(of).hexdigest()[:32]
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True)
+            _remove_old(every)
+        for place in (folder, *folder.parents):
+            about = place.stat()
+            mine = about.st_uid == os.geteuid() or (about.st_uid == 0 and place != folder)
+            if not mine or (about.st_mode & 0o022 and not about.st_mode & stat.S_ISVTX):
+                say(f"compiled code is not kept, since others can write to {place}: `chmod go-w` it, or own it", 1)
+                return None
+    except OSError:
+        return None
+    return folder
+
+
+def _remove_old(every: Path) -> None:
+    """Remove the code of seals that were first run more than a month ago; one in use is compiled anew."""
+    import shutil
+    import time
+
+    for folder in every.iterdir():
+        if folder.stat().st_mtime < time.time() - _MONTH:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

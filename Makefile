@@ -3,6 +3,7 @@
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter, biome (the pages' CSS and JavaScript)
 # make examples  write again what is made from code: the example config, the JSON Schemas, the architecture's picture
+# make seal     after a change in shared/ or audit/: write what KandjiUploader.py lets run (SHA256SUMS and its digest)
 # make mutants  small changes of the rules, one at a time: does a test notice? Takes long (tools/mutants.sh)
 # make bench   the benchmarks; writes docs/performance.md
 
@@ -27,7 +28,7 @@ PURE = tests/plan tests/report tests/docs/test_house.py tests/docs/test_document
 # Without its bytecode every start of the program, of which the tests make hundreds, would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick test-pure test-quick lint examples mutants bench clean
+.PHONY: demo test quick test-pure test-quick lint examples seal mutants bench clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -75,6 +76,9 @@ examples: .venv-ready
 	for name in config recipe_map package_map tenants; do \
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
+
+seal:
+	@$(PYTHON) tools/seal.py
 
 clean:
 	rm -rf .venv .venv310 .venv-demo tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -9,12 +9,14 @@ import sys
 import pytest
 import requests
 
+from tests.support import sealed
 from tests.support.terminal import Terminal
 
 
 def demo(*flags):
     command = [sys.executable, "-m", "kandji_uploader", "demo", *flags]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("KANDJI_", "SLACK_", "KPKG_"))}
+    environ["PYTHONPATH"] = str(sealed.checkout() / "shared")
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environ)
 
 

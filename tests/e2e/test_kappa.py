@@ -6,7 +6,7 @@ import plistlib
 import pytest
 
 from tests.e2e.conftest import each_autopkg
-from tests.support.autopkg_host import CHECKOUT, RECIPES
+from tests.support.autopkg_host import RECIPES
 
 # The shape of the KAPPA README's own example: the step in the recipe, its keys as Arguments.
 STEP = {
@@ -42,7 +42,7 @@ def preferences(autopkg):
     parent = {"ParentRecipe": "com.example.pkg.Widget", "MinimumVersion": "2.3", "Input": {"NAME": "X"}}
     plist(recipes / "Widget.kappa.recipe", Identifier="com.example.kappa", Process=[STEP], **parent)
     known = json.loads(autopkg.preferences.read_text())
-    known["RECIPE_SEARCH_DIRS"] = [str(vendor), str(recipes), str(RECIPES), str(CHECKOUT)]
+    known["RECIPE_SEARCH_DIRS"] = [str(vendor), str(recipes), str(RECIPES), str(autopkg.checkout)]
     autopkg.preferences.write_text(json.dumps(known))
     return autopkg.preferences
 

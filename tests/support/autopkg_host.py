@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import sealed
+
 CHECKOUT = Path(__file__).parents[2]
 RECIPES = CHECKOUT / "tests" / "fixtures" / "recipes"
 LAUNCHERS = tuple(name for name in ("autopkg", "autopkg-dev") if shutil.which(name))
@@ -39,12 +41,14 @@ class AutoPkg:
         home: a folder for all it writes.
         environ: variables that runs get beside PATH and HOME.
         lent: whether the packages of the README's pip line are there.
+        checkout: where KandjiUploader is.
     """
 
     launcher: str
     home: Path
     environ: dict = field(default_factory=dict)
     lent: bool = True
+    checkout: Path = field(default_factory=sealed.checkout)
 
     def __post_init__(self):
         self.home.mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,7 @@ class AutoPkg:
             json.dumps(
                 {
                     "CACHE_DIR": str(self.home / "cache"),
-                    "RECIPE_SEARCH_DIRS": [str(self.home / "recipes"), str(RECIPES), str(CHECKOUT)],
+                    "RECIPE_SEARCH_DIRS": [str(self.home / "recipes"), str(RECIPES), str(self.checkout)],
                     "RECIPE_OVERRIDE_DIRS": [str(self.overrides)],
                     "RECIPE_REPO_DIR": str(self.home / "repos"),
                 }
@@ -65,7 +69,8 @@ class AutoPkg:
 
     def __call__(self, *words, check=None):
         """Run `autopkg WORDS`; `check` is the exit code that the test expects, if it does."""
-        environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environ}
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), "XDG_CACHE_HOME": str(sealed.caches())}
+        environ.update(self.environ)
         if self.packages:
             environ["PYTHONPATH"] = str(self.packages)
         command = [self.launcher, *map(str, words)]
@@ -89,7 +94,7 @@ class AutoPkg:
         environ = {
             "PATH": f"{folder}:{os.environ['PATH']}",
             "HOME": str(self.home),
-            "PYTHONPATH": str(CHECKOUT / "shared"),
+            "PYTHONPATH": str(self.checkout / "shared"),
             **self.environ,
         }
         command = [sys.executable, "-m", "kandji_uploader", *map(str, words)]

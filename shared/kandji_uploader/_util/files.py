@@ -15,7 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import SourceLoader
 
 _DRAFT = ".kandji-draft"
 _PATIENCE = 10.0
@@ -45,6 +48,19 @@ def identity(file: Path | int) -> FileIdentity:
     """
     status = os.stat(file)  # noqa: PTH116 - a Path cannot be made of a number
     return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def bundled(path: Path) -> str:
+    """The text of a file that belongs to this library.
+
+    What has loaded the library is asked for it: KandjiUploader.py gives what it has held against its seal, whatever
+    lies on the disk by now.
+
+    Raises:
+        OSError: it is not there.
+    """
+    loader = cast("SourceLoader", __spec__.loader if __spec__ else None)
+    return loader.get_data(str(path)).decode()
 
 
 def private_folder(folder: Path) -> Path:

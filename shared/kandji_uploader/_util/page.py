@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kandji_uploader._util import files
+
 # Embeddings, overrides and isolates; names in Hebrew or Arabic do without them.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # The colour of a status; any other gets `other`. Reading order of bars, too.
@@ -89,7 +91,7 @@ def data(name: str, value: Any) -> str:
 @functools.cache
 def beside(module: Path, name: str) -> str:
     """A style or script from a file beside a module; with a line break in front, as it stands in the page."""
-    return "\n" + module.with_name(name).read_text(encoding="utf-8")
+    return "\n" + files.bundled(module.with_name(name))
 
 
 def printable(text: str) -> str:

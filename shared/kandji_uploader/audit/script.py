@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from kandji_uploader._util import files
 from kandji_uploader.audit import conditions
 from kandji_uploader.errors import AuditScriptError
 
@@ -148,7 +149,7 @@ def load_template(path: str | Path | None = None) -> str:
     """
     place = bundled_template() if path is None else Path(path).expanduser()
     try:
-        template = place.read_text(encoding="utf-8")
+        template = files.bundled(place) if path is None else place.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as problem:
         raise AuditScriptError(
             f"the audit template {str(place)!r} cannot be read ({problem}). Correct `audit_template`"
