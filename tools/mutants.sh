@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 MODULES="_util/version.py publish/matching.py publish/targets.py publish/plan.py promotion/rules.py audit/script.py
     settings/ladder.py settings/coercion.py settings/sources.py"
-TESTS="tests/audit/test_versions.py tests/audit/test_render.py tests/audit/test_macos.py tests/plan tests/settings
+TESTS="tests/audit/test_versions.py tests/audit/test_script_text.py tests/audit/test_render.py tests/plan tests/settings
     tests/promotion/test_rules.py tests/keys"
 here=$PWD work=build/mutants
 [ $# -gt 0 ] || set -- $MODULES

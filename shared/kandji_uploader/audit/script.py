@@ -34,6 +34,8 @@ _MEMORY = """#!/bin/zsh -f
 #
 """
 
+# The variables that the scripts of KAPPA and kpkg have, too, under the same names: what lacks one of them is no audit
+# script of this family. Those scripts are read so that a tenant that moves here keeps its versions and deadlines.
 _NEEDED = (
     "APP_NAME",
     "BUNDLE_ID",
@@ -52,10 +54,12 @@ _OPTIONAL = {
 }
 
 _ASSIGNMENT = re.compile(rf"^({'|'.join((*_NEEDED, *_OPTIONAL))})=(.*)$", re.MULTILINE)
+# A note is a comment, which zsh passes over, on one line, which JSON makes of any text; its key must not end it early.
 _NOTE = re.compile(rf"^{_MARK}([a-z][a-z0-9_-]*) (.*)\n?", re.MULTILINE)
 _NOTE_KEY = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _LARGEST_TIME = 2**40  # Seconds; zsh and date of a Mac count further than that, and no calendar is meant.
 _LARGEST_DELAY = 36_500  # Days, a hundred years.
+# A script comes from the tenant, where anybody with the permission can put one; ours has some 40,000 characters.
 _LONGEST_SCRIPT = 2_000_000
 
 
@@ -169,6 +173,7 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
     Raises:
         AuditScriptError: nothing identifies the app, a value cannot be in a script, or the template lacks a variable.
     """
+    # Refused here, before anything is sent: the script runs as root on every Mac in scope.
     _check_values(values)
     _check_template(template, "in use")
     texts = _texts(values)
@@ -181,8 +186,8 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
             )
     script = _ASSIGNMENT.sub(lambda found: f"{found[1]}={_quote(texts[found[1]])}", template)
     lines = _note_lines({**notes, _BODY_NOTE: _digest(template)})
-    first = _ASSIGNMENT.search(script)
-    at = first.start() if first else 0
+    # Above the variables, which a template always has: below the head that an admin reads first.
+    at = next(_ASSIGNMENT.finditer(script)).start()
     return script[:at] + lines + script[at:]
 
 
@@ -199,6 +204,7 @@ def memory(notes: Mapping[str, str]) -> str:
 
 def read(script: str) -> AuditReading:
     """Read a live script back, ours or an incumbent's. Any text is accepted; nothing of it is ever run."""
+    # The console's editor may send line ends back as CR LF; the script means the same, and was not edited by that.
     script = script[:_LONGEST_SCRIPT].replace("\r\n", "\n")
     literals = _first_of_each(script)
     notes = _read_notes(script)
@@ -206,6 +212,7 @@ def read(script: str) -> AuditReading:
         return AuditReading(writer="ours", notes=_without_body(notes), body=_MEMORY_BODY)
     if not all(name in literals for name in _NEEDED):
         return AuditReading()
+    # A script that somebody else wrote may have such variables by chance, so its values are not believed.
     writer = _writer(script, notes)
     if writer is None:
         return AuditReading()
@@ -221,8 +228,8 @@ def read(script: str) -> AuditReading:
         pkg_id=texts["PKG_ID"] or None,
         install_when_missing=texts.get("INSTALL_WHEN_MISSING") != "false",
         version_key=texts.get("VERSION_KEY") or DEFAULT_VERSION_KEY,
-        blocking_applications=_blocking(texts.get("BLOCKING_APPLICATIONS", "")),
-        minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION", "")),
+        blocking_applications=_blocking(texts.get("BLOCKING_APPLICATIONS")),
+        minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION")),
         unzip_location=texts.get("UNZIP_LOCATION") or None,
         writer=writer,
         edited=writer == "ours" and notes.get(_BODY_NOTE) != body,
@@ -267,14 +274,14 @@ def _forms(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))))
 
 
-def _blocking(text: str) -> tuple[str, ...] | None:
+def _blocking(text: str | None) -> tuple[str, ...] | None:
     """The names that `_joined` made a text of; what someone wrote there by hand and is no name is left out."""
     if not text:
         return None
     return conditions.distinct(name for name in text.split(":") if not conditions.app_problem(name))
 
 
-def _macos(text: str) -> str | None:
+def _macos(text: str | None) -> str | None:
     return text if text and not conditions.macos_problem(text) else None
 
 
@@ -324,24 +331,32 @@ def _check_template(template: str, place: str) -> None:
 
 def _quote(text: str) -> str:
     """A zsh literal for a text, on one line: '...', or $'...' where a character would break or disguise the line."""
+    # zshmisc, "Quoting": between single quotes every character stands for itself, but the quote. It is closed, put in
+    # behind a backslash, and opened again: zsh reads the parts as one word.
     if not any(_unprintable(letter) for letter in text):
         return "'" + text.replace("'", "'\\''") + "'"
     return "$'" + "".join(_escaped(letter) for letter in text) + "'"
 
 
 def _unprintable(letter: str) -> bool:
-    """Control and format characters, line and paragraph separators."""
+    """Control and format characters, line and paragraph separators.
+
+    Format characters can show a line in another order than zsh reads it in ("Trojan Source", CVE-2021-42574).
+    """
     return unicodedata.category(letter) in {"Cc", "Cf", "Zl", "Zp"}
 
 
 def _escaped(letter: str) -> str:
     if letter in "\\'":
         return "\\" + letter
+    # Byte by byte: \u depends on the locale that zsh runs in, which an agent started by launchd does not have.
     if _unprintable(letter):
         return "".join(f"\\x{byte:02x}" for byte in letter.encode())
     return letter
 
 
+# The forms that `_quote` writes: '...', $'...', and one character behind a backslash. By hand also "..." without
+# anything that zsh would replace, or a bare word.
 _PIECE = re.compile(r"'((?:[^'\n])*)'|\$'((?:[^'\\\n]|\\.)*)'|\\(.)")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))")
 _BY_HAND = re.compile(r'"([^"$`\\]*)"|([\w.+-]*)')
@@ -368,7 +383,7 @@ def _unescape(text: str) -> str:
     def letter(found: re.Match[bytes]) -> bytes:
         return bytes([int(found[1], 16)]) if found[1] else found[2]
 
-    return _ESCAPE.sub(letter, text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return _ESCAPE.sub(letter, text.encode(errors="replace")).decode(errors="replace")
 
 
 def _bare(literal: str) -> str:
@@ -379,11 +394,12 @@ def _bare(literal: str) -> str:
 
 
 def _number(text: str) -> int | None:
-    """A number that the script can mean; None for any other text."""
+    """A number that the script can mean; None for any other text. 13 digits count further than `_LARGEST_TIME`."""
     return int(text) if re.fullmatch(r"[0-9]{1,13}", text) else None
 
 
 def _first_of_each(script: str) -> dict[str, str]:
+    # The template sets each once, at its top. A later line was added by hand, and may stand where it is never run.
     found: dict[str, str] = {}
     for name, literal in _ASSIGNMENT.findall(script):
         found.setdefault(name, literal)
@@ -393,6 +409,7 @@ def _first_of_each(script: str) -> dict[str, str]:
 def _writer(script: str, notes: Mapping[str, str]) -> str | None:
     if _BODY_NOTE in notes:
         return "ours"
+    # In comments only: an app may be called KAPPA. Both tools name themselves at the top of their scripts.
     comments = "\n".join(line for line in script.splitlines() if line.startswith("#"))
     if re.search(r"\bKAPPA\b", comments):
         return "kappa"
@@ -404,7 +421,7 @@ def _writer(script: str, notes: Mapping[str, str]) -> str | None:
 def _digest(script: str) -> str:
     """Digest of a script or template without values and notes; the service may trim its end."""
     bare = _ASSIGNMENT.sub(lambda found: f"{found[1]}=", _NOTE.sub("", script))
-    return hashlib.sha256(bare.replace("\r\n", "\n").strip().encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(bare.strip().encode(errors="replace")).hexdigest()
 
 
 def _note_lines(notes: Mapping[str, str]) -> str:

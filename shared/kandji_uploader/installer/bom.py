@@ -13,9 +13,14 @@ from kandji_uploader.installer.choice import APP, outer_app
 from kandji_uploader.installer.limits import DEPTH, FILES, NAME_BYTES, MalformedError
 from kandji_uploader.installer.plists import composed
 
+# Apple documents nothing of this. The layout is what the bomutils project found (src/bom.h), big-endian. Header:
+# "BOMStore", version, blocks in use, place and length of the table of blocks, place and length of the variables.
 _HEADER = struct.Struct(">8s6I")
+# "tree", version, block of the first node, size of a block. What follows is not needed.
 _TREE = struct.Struct(">4s3I")
+# Whether it is a leaf, how many pairs follow, the next leaf and the one before.
 _NODE = struct.Struct(">2H2I")
+# In the table of blocks: place and length. In a leaf: the block of the number of a file, and that of its name.
 _PAIR = struct.Struct(">2I")
 _NUMBER = struct.Struct(">I")
 _APP_ENDS = APP.encode()
@@ -96,6 +101,7 @@ class _Store:
         return number, parent, name.split(b"\0", 1)[0]
 
     def _block(self, number: int) -> tuple[int, int]:
+        # The table begins with how many blocks there are.
         start, length = _PAIR.unpack_from(self._data, self._index + _NUMBER.size + number * _PAIR.size)
         if start + length > len(self._data):
             raise MalformedError("Bom", "a block of it lies beyond its end")
@@ -106,6 +112,7 @@ class _Store:
         at += _NUMBER.size
         for _ in range(min(count, FILES)):
             (block,) = _NUMBER.unpack_from(self._data, at)
+            # The number of its block (4 bytes), the length of its name (1 byte), the name.
             end = at + 5 + self._data[at + 4]
             if self._data[at + 5 : end] == wanted:
                 return int(block)
@@ -122,5 +129,6 @@ class _Store:
             is_leaf, count, _, _ = _NODE.unpack_from(self._data, start)
             if is_leaf or not count:
                 return int(at)
+            # The first pair of a branch leads to the child with the smallest names; its leaves are chained from there.
             (at, _) = _PAIR.unpack_from(self._data, start + _NODE.size)
         raise MalformedError("Bom", "its tree of files has no leaves")

@@ -47,7 +47,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class AppCandidate:
     """One app that was found.
 
     Attributes:
@@ -77,7 +77,7 @@ class Candidate:
         """Whether it is installed under /Applications."""
         return (self.record.install_path or "").startswith("/Applications/")
 
-    def with_info(self, info: BundleInfo | None) -> Candidate:
+    def with_info(self, info: BundleInfo | None) -> AppCandidate:
         """The known facts, completed by its Info.plist; None where that could not be read."""
         if info is None:
             return replace(self, read=True)
@@ -91,10 +91,10 @@ class Candidate:
         return replace(self, record=record, read=True)
 
 
-def narrow(candidates: Sequence[Candidate], wish: Wish) -> list[Candidate]:
+def narrow(candidates: Sequence[AppCandidate], wish: Wish) -> list[AppCandidate]:
     """The apps with the best claim: one, or several that are equal, or none."""
     left = list(candidates)
-    rules: tuple[Callable[[Candidate], bool], ...] = (
+    rules: tuple[Callable[[AppCandidate], bool], ...] = (
         lambda one: wish.identifies(one.record),
         lambda one: wish.names(one.record),
         lambda one: "uninstall" not in one.record.name.lower(),
@@ -107,7 +107,7 @@ def narrow(candidates: Sequence[Candidate], wish: Wish) -> list[Candidate]:
     return [one for one in left if bears_package_id(one)] or left
 
 
-def bears_package_id(one: Candidate) -> bool:
+def bears_package_id(one: AppCandidate) -> bool:
     """Whether the package that brings an app under /Applications is called after that very app."""
     if one.package is None or not one.record.bundle_id or not one.in_applications:
         return False
@@ -142,7 +142,7 @@ def outer_app(path: str) -> tuple[str, str] | None:
     return place if place is not None and place[0].lower().endswith(APP) else None
 
 
-def _depth(one: Candidate) -> int:
+def _depth(one: AppCandidate) -> int:
     return one.place.strip("/").count("/")
 
 

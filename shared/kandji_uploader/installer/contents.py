@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
-from kandji_uploader.installer.choice import APP, Candidate, Wish, outer_bundle
+from kandji_uploader.installer.choice import APP, AppCandidate, Wish, outer_bundle
 from kandji_uploader.installer.found import Found
 from kandji_uploader.installer.limits import INNER_APPS, INNER_PACKAGES, PLIST_BYTES, Budget, MalformedError
 from kandji_uploader.installer.package import installed_at, read_package
@@ -167,17 +167,17 @@ def read_contents(container: Container, wish: Wish) -> Found:
     return found
 
 
-def _apps(container: Container, index: _Index) -> Iterator[Candidate]:
+def _apps(container: Container, index: _Index) -> Iterator[AppCandidate]:
     """The apps, outermost first; of very many only the first are read."""
     ordered = sorted(index.apps.values(), key=lambda app: (app.path.count("/"), app.path))
     for at, app in enumerate(ordered):
-        one = Candidate(AppRecord(composed(app.path)), signed=app.signed)
+        one = AppCandidate(AppRecord(composed(app.path)), signed=app.signed)
         if app.info is not None and at < INNER_APPS:
             one = one.with_info(read_info(container.read(app.info, PLIST_BYTES)))
         yield one
 
 
-def _meant(candidates: list[Candidate], wish: Wish) -> bool:
+def _meant(candidates: list[AppCandidate], wish: Wish) -> bool:
     """Whether one of the apps is what the installer is about; an uninstaller beside a package is not."""
     if wish.app_name or wish.bundle_id:
         return any(wish.fits(one.record) for one in candidates)
@@ -252,6 +252,6 @@ def _read_bundle_style(container: Container, package: _Package) -> Found:
     return found
 
 
-def _installed(path: str, info: BundleInfo | None, package: PackageRecord) -> Candidate:
+def _installed(path: str, info: BundleInfo | None, package: PackageRecord) -> AppCandidate:
     record = AppRecord(path, install_path=installed_at(package.install_location, path))
-    return Candidate(record, package).with_info(info)
+    return AppCandidate(record, package).with_info(info)

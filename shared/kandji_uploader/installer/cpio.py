@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from kandji_uploader.installer.limits import BLOCK, NAME_BYTES, Budget, MalformedError
 from kandji_uploader.installer.streams import Stream
 
+# odc: POSIX pax, "cpio Interchange Format". 76 octal digits: magic, dev, ino, mode, uid, gid, nlink, rdev (6 each),
+# mtime (11), bytes of the name (6), bytes of the file (11). All packages of Apple's tools that were seen have this one.
 _OCTAL = re.compile(
     rb"070707[0-7]{12}(?P<mode>[0-7]{6})[0-7]{12}(?P<links>[0-7]{6})[0-7]{17}(?P<name>[0-7]{6})(?P<size>[0-7]{11})\Z"
 )
+# newc: cpio(5), "New ASCII Format". After the magic 13 fields of 8 hexadecimal digits: ino, mode, uid, gid, nlink,
+# mtime, bytes of the file, two of the device, two of rdev, bytes of the name, checksum (only where 070702 is the
+# magic).
 _HEX = re.compile(
     rb"07070[12][0-9A-Fa-f]{8}(?P<mode>[0-9A-Fa-f]{8})[0-9A-Fa-f]{16}(?P<links>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}"
     rb"(?P<size>[0-9A-Fa-f]{8})"
@@ -119,9 +124,11 @@ class Cpio:
         name = self._name(name_size)
         self._left = size
         if not octal:
+            # newc pads to 4 bytes the header with its name, and then the content; odc pads nothing.
             self._pass(-(_LONGEST + name_size) % _ALIGNMENT)
             self._padding = -size % _ALIGNMENT
         self._budget.member()
+        # A file may be called like the end of an archive: only the real one has no content.
         if name == _TRAILER and not size:
             return None
         return Member(_checked(name, self._budget.place), mode, size, int(fields["links"], base) > 1)
@@ -129,6 +136,7 @@ class Cpio:
     def _name(self, size: int) -> bytes:
         if not 0 < size <= NAME_BYTES:
             raise MalformedError(self._budget.place, f"a file's name in it has {size} bytes; 1 to {NAME_BYTES} is sane")
+        # The size of a name counts the NUL that ends it.
         return self._take(size).rstrip(b"\0")
 
     def _take(self, size: int) -> bytes:
@@ -157,5 +165,6 @@ class Cpio:
 def _checked(name: bytes, place: str) -> bytes:
     """A name without its `./`; one that would lead out of the destination is refused."""
     if name.startswith(b"/") or (b".." in name and b".." in name.split(b"/")):
+        # We write nothing under a member's name, but the Mac will: such a package is not what its list of files says.
         raise MalformedError(place, f"a file in it is called {name[:80]!r}, which leads out of its folder")
     return name.removeprefix(b"./")

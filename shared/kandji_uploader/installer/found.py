@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kandji_uploader.installer.choice import Candidate, Wish, main_package, narrow
+from kandji_uploader.installer.choice import AppCandidate, Wish, main_package, narrow
 from kandji_uploader.installer.plists import BUNDLE_VERSION, SHORT_VERSION
 from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord, Signature
 
@@ -29,7 +29,7 @@ class Found:
         inner: the flat packages in an archive or a disk image that were read.
     """
 
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[AppCandidate] = field(default_factory=list)
     packages: list[PackageRecord] = field(default_factory=list)
     signed: bool | None = None
     product_id: str | None = None
@@ -71,20 +71,20 @@ def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
     )
 
 
-def meant(found: Found, wish: Wish) -> list[Candidate]:
+def meant(found: Found, wish: Wish) -> list[AppCandidate]:
     """The apps with the best claim: one, or several that are equal, or none."""
     return narrow(_distinct(found.candidates), wish)
 
 
-def _distinct(candidates: list[Candidate]) -> list[Candidate]:
+def _distinct(candidates: list[AppCandidate]) -> list[AppCandidate]:
     """One of each: components for two processors may bring the very same app to the very same place."""
-    kept: dict[tuple[str, str | None, str | None], Candidate] = {}
+    kept: dict[tuple[str, str | None, str | None], AppCandidate] = {}
     for one in candidates:
         kept.setdefault((one.place, one.record.bundle_id, one.record.short_version), one)
     return list(kept.values())
 
 
-def _package(found: Found, chosen: Candidate | None) -> PackageRecord | None:
+def _package(found: Found, chosen: AppCandidate | None) -> PackageRecord | None:
     if chosen is not None and chosen.package is not None:
         return chosen.package
     if chosen is not None:

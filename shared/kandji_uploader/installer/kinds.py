@@ -16,6 +16,8 @@ from kandji_uploader.models import InstallType
 _TRAILER_BYTES = 512
 _END_RECORD_BYTES = 22
 _COMMENT_BYTES = 65535
+# HFS+: the volume header in sector 2 (Apple's TN1150). APFS: `nx_magic` of the container (Apple File System Reference).
+# GPT and Apple's partition map: sector 1. ISO 9660: the first volume descriptor, sector 16 of 2,048 bytes.
 _VOLUME_MARKS = ((1024, b"H+"), (1024, b"HX"), (32, b"NXSB"), (512, b"EFI PART"), (512, b"PM\0\0"), (32769, b"CD001"))
 """Where a disk image without compression shows what it is: HFS+, APFS, its partition map, or ISO 9660."""
 
@@ -76,6 +78,7 @@ def kind_of(path: Path, file: FileIO) -> InstallType:
         return InstallType.PACKAGE
     if is_encrypted(file, size) or is_udif(file, size):
         return InstallType.IMAGE
+    # A .zip may begin with a program that unpacks it, so its end counts, too; an empty one has nothing but its end.
     if head.startswith((b"PK\3\4", b"PK\5\6")) or (size >= _END_RECORD_BYTES and _ends_as_zip(file, size)):
         return InstallType.ZIP
     if any(head[at:].startswith(mark) for at, mark in _VOLUME_MARKS):
@@ -88,11 +91,13 @@ def kind_of(path: Path, file: FileIO) -> InstallType:
 def is_udif(file: FileIO, size: int) -> bool:
     """Whether it has the trailer of a .dmg."""
     trailer = os.pread(file.fileno(), _TRAILER_BYTES, max(size - _TRAILER_BYTES, 0))
+    # Apple does not document the trailer. Its own size, 512, at 8 keeps four letters in other data from passing as one.
     return trailer.startswith(b"koly") and trailer[8:12] == struct.pack(">I", _TRAILER_BYTES)
 
 
 def is_encrypted(file: FileIO, size: int) -> bool:
     """Whether it is an encrypted .dmg, of the present or of the old kind."""
+    # The marks of hdiutil's encrypted images: version 2 has its header at the start, version 1 at the end.
     end = os.pread(file.fileno(), 8, max(size - 8, 0))
     return os.pread(file.fileno(), 8, 0) == b"encrcdsa" or end == b"cdsaencr"
 

@@ -52,6 +52,8 @@ class PackageInfo:
             self.version = plain(attributes.get("version"))
             self.install_location = plain(attributes.get("install-location"))
         elif tag == "bundle" and parents == ["pkg-info"]:
+            # "Flat Package Format" of S. Sudre: the bundles directly below the root are what the payload installs;
+            # those in <upgrade-bundle>, <bundle-version> and the like only refer to them.
             self.bundles.append(_bundle(attributes))
 
     def end(self, parents: list[str], tag: str, attributes: dict[str, str], text: str) -> None:
@@ -96,11 +98,13 @@ class Distribution:
     def start(self, parents: list[str], tag: str, attributes: dict[str, str]) -> None:
         """The root, the product, a reference, a bundle of one."""
         if not parents:
+            # Apple's "Distribution Definition": the newer and the older name of its root.
             self.seen = tag in ("installer-gui-script", "installer-script")
         elif tag == "product":
             self.product_id = self.product_id or plain(attributes.get("id"))
             self.product_version = self.product_version or plain(attributes.get("version"))
         elif tag == "pkg-ref":
+            # The same id may come several times, once with the target, once with the bundles: they are put together.
             self._ref = plain(attributes.get("id")) or ""
         elif tag == "bundle" and parents[-2:] == ["pkg-ref", "bundle-version"]:
             self.bundles.setdefault(self._ref, []).append(_bundle(attributes))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import BinaryIO
 
 from kandji_uploader.installer import bom, xar
-from kandji_uploader.installer.choice import APP, Candidate, Wish, bears_package_id, narrow, outer_app
+from kandji_uploader.installer.choice import APP, AppCandidate, Wish, bears_package_id, narrow, outer_app
 from kandji_uploader.installer.found import Found
 from kandji_uploader.installer.limits import BOM_BYTES, METADATA_BYTES, Budget, MalformedError
 from kandji_uploader.installer.metadata import (
@@ -100,7 +100,7 @@ class _Component:
     place: str
     payload: xar.Entry | None
     bom: xar.Entry | None
-    apps: dict[str, Candidate]
+    apps: dict[str, AppCandidate]
 
     @classmethod
     def read(
@@ -153,7 +153,7 @@ class _Component:
             bundle_version=bundle.bundle_version,
             install_path=self.installed(bundle.path),
         )
-        self.apps.setdefault(bundle.path, Candidate(record, self.package, read=self.payload is None))
+        self.apps.setdefault(bundle.path, AppCandidate(record, self.package, read=self.payload is None))
 
     def take(self, found: Apps) -> None:
         """What its payload says of the apps."""
@@ -211,10 +211,10 @@ class _Search:
                 self._scan(component, partial(self._is_it, component))
         self._complete()
 
-    def _candidates(self) -> list[Candidate]:
+    def _candidates(self) -> list[AppCandidate]:
         return [app for one in self.components for app in one.apps.values()]
 
-    def _wanted(self) -> list[Candidate]:
+    def _wanted(self) -> list[AppCandidate]:
         """The apps with the best claim so far; any whose id is not known yet may be the one the caller means."""
         known = self._candidates()
         if self.wish.bundle_id and not any(self.wish.identifies(one.record) for one in known):
@@ -222,7 +222,7 @@ class _Search:
             return unknown or narrow(known, self.wish)
         return narrow(known, self.wish)
 
-    def _trusted(self, wanted: list[Candidate]) -> bool:
+    def _trusted(self, wanted: list[AppCandidate]) -> bool:
         """Whether no app that the metadata leaves out could have a better claim."""
         if self.wish.app_name or self.wish.bundle_id:
             return bool(wanted) and all(self.wish.fits(one.record) for one in wanted)
@@ -243,7 +243,7 @@ class _Search:
     def _is_it(self, component: _Component, found: Apps, path: str) -> bool:
         """Whether the app just read settles it: under /Applications, and the caller's or the package's own."""
         record = AppRecord(path, install_path=component.installed(path))
-        one = Candidate(record, component.package).with_info(found.infos[path])
+        one = AppCandidate(record, component.package).with_info(found.infos[path])
         if not one.in_applications:
             return False
         if self.wish.bundle_id:

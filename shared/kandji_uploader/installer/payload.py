@@ -43,6 +43,7 @@ def decode(stream: Stream, budget: Budget) -> Stream:
     while len(head) < _HEAD and (more := stream.read(_HEAD - len(head))):
         head += more
     whole = Prefixed(head, stream)
+    # By the magic numbers of the formats: gzip (RFC 1952), pbzx, bzip2, xz (The .xz File Format, 2.1.1.1), cpio.
     if head.startswith(b"\x1f\x8b"):
         return unzip(whole, budget)
     if head.startswith(pbzx.MAGIC):
@@ -79,6 +80,7 @@ def scan(stream: Stream, budget: Budget, enough: Callable[[Apps, str], bool], pr
         if place is None:
             continue
         path, rest = place
+        # A file or a link called `Foo.app` is no app: only a folder can hold an Info.plist.
         if not rest and not stat.S_ISDIR(member.mode):
             continue
         found.infos.setdefault(path, None)

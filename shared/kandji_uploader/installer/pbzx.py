@@ -12,6 +12,8 @@ from kandji_uploader.installer.limits import CHUNK_BYTES, CHUNKS, LZMA_MEMORY, B
 from kandji_uploader.installer.streams import Decoded, Stream
 
 MAGIC = b"pbzx"
+# Apple documents nothing of this; the layout is that of real payloads, as the pbzx project of N. Rosenstein reads it,
+# big-endian: magic and the usual size of a chunk, then for each chunk its size decoded, its size stored, and its bytes.
 _START = struct.Struct(">4sQ")
 _CHUNK = struct.Struct(">QQ")
 _SLACK = 1 << 20  # stored data can be a little larger than what it decodes to
@@ -76,6 +78,7 @@ class Pbzx:
             raise self._broken(f"a chunk says it has {decoded} bytes, stored in {stored}: that is not sane")
         self._left = decoded
         self._part = _BoundedStream(self._source, stored)
+        # A chunk that xz could not make smaller is stored as it is, which only the equal sizes tell.
         self._content = self._part if decoded == stored else Decoded(self._part, _xz, self._budget)
         return True
 

@@ -84,6 +84,7 @@ class SevenZipImage:
         with self._running("l", "-slt", seconds=_SECONDS) as output:
             lines = _lines(output)
             types = _header(lines)
+            # Seen with 7-Zip 26: paths in HFS+ begin with the name of the volume, those in APFS do not.
             in_volume = types[-1:] == ["HFS"]
             for count, fields in enumerate(_blocks(lines)):
                 if count > FILES:

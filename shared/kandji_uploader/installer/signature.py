@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader.installer import xar
-from kandji_uploader.installer.choice import Candidate, Wish
+from kandji_uploader.installer.choice import AppCandidate, Wish
 from kandji_uploader.installer.contents import ArchiveEntry, Container
 from kandji_uploader.installer.found import Found, meant
 from kandji_uploader.installer.limits import Budget, MalformedError
@@ -83,7 +83,7 @@ def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset
     return _looked_at("app", look)
 
 
-def _no_app(apps: Sequence[Candidate]) -> Signature:
+def _no_app(apps: Sequence[AppCandidate]) -> Signature:
     return Signature("not_looked_at", why="several apps have an equal claim" if apps else "it holds no app")
 
 
@@ -106,7 +106,7 @@ def _of_inner(container: Container, found: Found, wish: Wish, roots: frozenset[s
     return signature
 
 
-def _brings(item: ArchiveEntry, apps: Sequence[Candidate]) -> bool:
+def _brings(item: ArchiveEntry, apps: Sequence[AppCandidate]) -> bool:
     package = apps[0].package if len(apps) == 1 else None
     return package is not None and f"{package.path}/".startswith(f"{composed(item.path)}/")
 

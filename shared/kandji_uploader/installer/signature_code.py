@@ -39,7 +39,10 @@ _NAMES = {
 _SEALED = (1, 2, 3, 5, 7, 8, 9, 10, 11)
 """The slots that an app can have: those named above, and launch constraints; 4 and 6 belong to other things."""
 _SEALED_INSIDE = tuple(slot for slot in _SEALED if slot not in (INFO_SLOT, RESOURCES_SLOT))
+# <mach-o/fat.h>, always big-endian: CPU type and subtype, offset, size, alignment; with 64-bit offsets in the second
+# form.
 _FAT = {0xCAFEBABE: (struct.Struct(">5I"), 2), 0xCAFEBABF: (struct.Struct(">2I2Q2I"), 2)}
+# <mach-o/loader.h>: by the magic number the byte order, and the bytes of the header; ncmds @16, sizeofcmds @20.
 _MACHO = {
     b"\xcf\xfa\xed\xfe": ("<", 32),
     b"\xce\xfa\xed\xfe": ("<", 28),
@@ -47,14 +50,20 @@ _MACHO = {
     b"\xfe\xed\xfa\xce": (">", 28),
 }
 _LC_CODE_SIGNATURE = 0x1D
+# The numbers and structures below are those of Apple's cs_blobs.h (xnu) and cscdefs.h (Security), big-endian.
 _SUPER_BLOB, _DIRECTORY, _WRAPPER = 0xFADE0CC0, 0xFADE0C02, 0xFADE0B01
 _CMS_SLOT, _FIRST_ALTERNATE, _LAST_ALTERNATE = 0x10000, 0x1000, 0x1004
 _BLOBS = 64
 _ADHOC = 0x2
+# CS_CodeDirectory: magic, length, version, flags, offset of the hashes, of the identifier, special slots, pages, bytes
+# covered; bytes of a hash, kind of hash, platform, page size as a power of 2; spare. Newer versions have more, see
+# _SCATTER.
 _HEAD = struct.Struct(">9I4BI")
 _HASHES = {1: ("sha1", 20), 2: ("sha256", 32), 3: ("sha256", 20), 4: ("sha384", 48)}
+# The versions since which there are: scattered pages (@44), the Team ID (@48), a limit of 64 bits (@56).
 _SCATTER, _TEAM, _LIMIT_64 = 0x20100, 0x20200, 0x20300
 _LARGEST_PAGE = 16
+# Apple's attribute in the CMS: a plist with the hashes of all code directories, each cut to 20 bytes.
 _CODE_HASHES = "1.2.840.113635.100.9.1"
 _CODE_HASH_BYTES = 20
 _PLACE = "code signature"
@@ -169,6 +178,7 @@ class _Slice:
         if at < head + length or size > CODE_SIGNATURE_BYTES:
             raise MalformedError(_PLACE, "it lies over the code, or is beyond all measure")
         data = self.read(at, size)
+        # codesign puts the signature last. Bytes behind it would be in the file of the Mac, and signed by nobody.
         if at + size != self.size:
             raise MalformedError(_PLACE, "bytes follow it which it does not cover")
         return at, data
@@ -203,6 +213,7 @@ def _read_slice(
         raise MalformedError(_PLACE, "it has no code directory")
     inner = {slot: blob for slot, blob in blobs.items() if 0 < slot < _FIRST_ALTERNATE}
     cms = blobs.get(_CMS_SLOT, b"")[8:]
+    # codesign writes an empty wrapper where nobody signs (`codesign -s -`).
     adhoc = bool(directories[0].flags & _ADHOC) or not cms
     loose: list[str] = []
     for one in directories:
@@ -222,6 +233,8 @@ def _signed(cms: bytes, directories: Sequence[_Directory], roots: frozenset[str]
     signed = read_cms(cms, first.data, roots)
     signed.check_validity()
     named = _code_hashes(signed.attributes.get(_CODE_HASHES, [])) if others else set()
+    # The CMS signs the first directory only. Without this, a second one with a stronger hash, which macOS prefers,
+    # could be put in by anybody.
     if not {one.code_hash for one in others} <= named:
         raise MalformedError(_PLACE, "one of its code directories is not signed")
     team = signed.chain.team_id
@@ -345,6 +358,7 @@ class _Directory:
         Raises:
             MalformedError: it was changed, or is not covered.
         """
+        # codesign aligns the signature to 16 bytes, so up to 15 bytes before it are no code.
         if not end - 16 < self.limit <= end:
             raise MalformedError(_PLACE, "it does not cover the program up to where it begins itself, or lies over it")
         page = self.page or self.limit

@@ -22,6 +22,7 @@ from kandji_uploader.installer.streams import FileSlice
 from kandji_uploader.models import Signature
 
 _STYLES = {"sha1": "sha1", "sha256": "sha256", "sha512": "sha512"}
+# By Apple's xar. The xar project itself means "other, named in the header" by 3, which no package was seen to have.
 _NUMBERS = {1: "sha1", 3: "sha256", 4: "sha512"}
 """The algorithms of the header; 2 is MD5, which proves nothing."""
 _RSA, _CMS, _SUM = "signature", "x-signature", "checksum"
@@ -168,6 +169,7 @@ class _SealedToc:
 def _checksum(file: BinaryIO, size: int, header: xar.Header, toc: _SealedToc) -> tuple[bytes, str]:
     """The checksum of the TOC, held against the TOC, and its algorithm."""
     used, told = _NUMBERS.get(header.algorithm), toc.sealed.get(_SUM)
+    # Header and TOC both name the algorithm. Where they differ, two readers would check two different seals.
     if used is None or told is None or _STYLES.get(told.style.strip().lower()) != used:
         raise MalformedError("TOC", "its checksum is of a kind that proves nothing, or the header says another")
     start, length = told.within(header.heap, size, "size")
@@ -234,6 +236,7 @@ def _check_files(file: BinaryIO, size: int, heap: int, toc: _SealedToc) -> int:
         if one.checksum is None or one.checksum[0] not in _STYLES:
             raise MalformedError(f"TOC, file {one.name[:80]!r}", "it has no checksum that proves anything")
         places.setdefault((start, length, *one.checksum), one.name)
+    # Each byte of the file is hashed once: a TOC that names the same large range 10,000 times costs no more.
     if sum(place[1] for place in places) > size:
         raise MalformedError("TOC", "its files overlap")
     for (start, length, style, wanted), name in sorted(places.items()):

@@ -196,6 +196,8 @@ def chain(leaf: x509.Certificate, others: Sequence[x509.Certificate], roots: fro
     with reading(place):
         way = [leaf]
         while not is_root(way[-1], roots) and len(way) < _DEPTH:
+            # A chain is followed by the signatures, not by the order in which the certificates come, which nobody
+            # promises.
             above = [one for one in others if one not in way and _issued(way[-1], one, len(way) - 1)]
             if not above:
                 break

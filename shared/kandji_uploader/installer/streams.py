@@ -138,6 +138,7 @@ class Inflater:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Decode, no more than `max_length` bytes."""
+        # zlib gives back what it had no room for, and wants it again before anything new.
         decoded = self._inflate.decompress(self._inflate.unconsumed_tail or data, max_length)
         self._full = len(decoded) == max_length
         return decoded
@@ -189,6 +190,8 @@ class Decoded:
 
     def _following(self) -> bool:
         """Begin the next compressed stream, if there is one; zeros between streams are padding."""
+        # gzip (RFC 1952, 2.2), bzip2 and xz files may be several streams in a row, and mean all of them; xz pads
+        # between them with zeros. A reader that stops at the first end sees less than the Mac does.
         data = self._decoder.unused_data.lstrip(b"\0")
         while not data:
             data = self._source.read(BLOCK)

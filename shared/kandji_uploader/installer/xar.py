@@ -19,9 +19,13 @@ from kandji_uploader.installer.streams import FileSlice, Stream, read_all, unbzi
 from kandji_uploader.installer.xmlwalk import Handler, walk
 
 MAGIC = b"xar!"
+# xar_header_t of the xar project (include/xar.h.in), big-endian: magic @0, bytes of the header @4, version @6, bytes of
+# the TOC compressed @8 and decoded @16, number of the algorithm of its checksum @24. Apple's tools use a fork of it.
 _HEADER = struct.Struct(">4sHHQQI")
+# 19 digits fill 63 bits, as many as an offset has; Python takes very long over a number of a million digits.
 _NUMBER = re.compile(r"\s*([0-9]{1,19})\s*\Z")
 
+# The media types that the xar project writes into <encoding style="...">; no style means stored as it is.
 _ENCODINGS = {
     "": None,
     "application/octet-stream": None,
@@ -172,6 +176,8 @@ def read_header(file: BinaryIO, size: int) -> Header:
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size or not header.startswith(MAGIC):
         raise MalformedError("header", "it is no xar archive, or it is truncated")
+    # The TOC begins where the header says that it ends itself, not at 28: where the algorithm is "other", its name
+    # follows within the header.
     _, header_size, _, stored, declared, algorithm = _HEADER.unpack(header)
     if header_size < _HEADER.size or header_size + stored > size:
         raise MalformedError("header", "the table of contents reaches beyond the end: the file is truncated or broken")
@@ -222,6 +228,7 @@ class _Toc:
         """A file begins, or its encoding is told."""
         within = parents[-1] if parents else ""
         if tag == "file" and within in ("toc", "file"):
+            # Counted before a node is made: the cap is on the memory that a TOC of 16 MiB could cost.
             self._files += 1
             if self._files > FILES:
                 raise MalformedError("TOC", f"it lists more than {FILES:,} files")
@@ -250,10 +257,12 @@ class _Toc:
             yield Entry(node.path, self._heap + numbers["offset"], numbers["length"], node.encoding)
 
     def _in_data(self, parents: list[str]) -> bool:
+        # <ea> (an extended attribute) has an offset and a length, too: only those in <data> are about the file.
         return bool(self._stack) and parents[-2:] == ["file", "data"]
 
     def _finish(self, node: Node) -> None:
         numbers = node.numbers
+        # A folder has no <data>, and an empty file may have none, or one without a meaning.
         if not numbers.get("length"):
             numbers = node.numbers = {"offset": 0, "length": 0}
         if "offset" not in numbers or numbers["offset"] + numbers["length"] > self._room:
@@ -266,6 +275,7 @@ class _Toc:
 
 
 def _file_name(text: str, encoding: str) -> str:
+    # The xar project writes a name so that is not UTF-8 (enctype="base64").
     if encoding == "base64":
         try:
             text = base64.b64decode(text, validate=False).decode("utf-8", "replace")

@@ -18,16 +18,24 @@ from kandji_uploader.installer.contents import ArchiveEntry, within
 from kandji_uploader.installer.limits import FILES, Budget, MalformedError
 from kandji_uploader.installer.streams import FileSlice, Stream, blocks, inflate, read_all, spooled
 
+# The layouts are those of PKWARE's APPNOTE.TXT, little-endian, by its sections: the end of the central directory
+# (4.3.16), the same for zip64 (4.3.14) with its locator (4.3.15), a header in the directory (4.3.12), a header before
+# data (4.3.7).
 _END = struct.Struct("<4s4H2IH")
 _END64_LOCATOR_BYTES = 20
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _MEMBER = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
+# The length of the last comment has 16 bits (4.4.12), so the end record begins within the last 65,557 bytes.
 _COMMENT_BYTES = 65535
+# In a field of 32 bits: the number stands in the extra field 1 (4.5.3).
 _UNKNOWN = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
+# Bit 0 of the flags (4.4.4). The two methods that macOS writes (4.4.5) follow.
 _ENCRYPTED = 1
 _STORED, _DEFLATED = 0, 8
+# Only a member that can belong to a bundle, or whose name could lead out of the folder, becomes an object: a .zip of
+# 300,000 small files costs no memory.
 _MATTERS = re.compile(rb"\.(app|m?pkg)|\.\.|\A[/\\]", re.IGNORECASE)
 _DIRECTORY = "central directory"
 
@@ -79,6 +87,9 @@ class Zip:
             raise MalformedError(item.path, "its data lies outside the file: the file is truncated or broken")
         self._file.seek(item.start)
         fields = self._unpack(_LOCAL, b"PK\3\4")
+        # Name and extra field stand here once more, and the extra field often has another length than in the directory:
+        # only this header tells where the data begins. Sizes may be 0 here (4.4.4, bit 3), so they come from the
+        # directory.
         start = item.start + _LOCAL.size + fields[9] + fields[10]
         if start + item.stored > self._size:
             raise MalformedError(item.path, "its data reaches beyond the end: the file is truncated or broken")
@@ -114,6 +125,8 @@ class Zip:
             if larger.startswith(b"PK\6\6"):
                 end -= _END64_LOCATOR_BYTES + _END64.size
                 length, offset = _END64.unpack(larger)[8:10]
+        # Offsets count from where the .zip began when it was made. What was put before it later (a program that unpacks
+        # it, for example) shows in how far the directory is from where the end record says.
         if length > end:
             raise MalformedError(_DIRECTORY, "it begins before the file does: the file is truncated or broken")
         return end - length, length, end - length - offset
@@ -123,6 +136,7 @@ class Zip:
         checksum, stored, size = fields[7:10]
         attributes, start = fields[15], fields[16]
         size, stored, start = _larger(extra, size, stored, start)
+        # The upper half is the mode of Unix (4.4.15), where a Unix made the .zip; elsewhere it is 0, which is a file.
         mode = attributes >> 16
         return ArchiveEntry(
             path=_name(name),
@@ -151,6 +165,7 @@ class Zip:
 
 def _larger(extra: bytes, *values: int) -> list[int]:
     """Sizes and offset that did not fit into 32 bits, out of the extra field that has them in this order."""
+    # 4.5.3: size, stored size, offset, in this order, but only those that are _UNKNOWN in the header.
     found = list(values)
     at = 0
     while at + 4 <= len(extra):
@@ -167,6 +182,7 @@ def _name(raw: bytes) -> str:
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
+        # What the format says of a name without the flag for UTF-8 (appendix D).
         name = raw.decode("cp437")
     path = name.rstrip("/")
     if name.startswith(("/", "\\")) or ".." in path.split("/"):

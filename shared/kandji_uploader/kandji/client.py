@@ -85,7 +85,7 @@ class Creation:
     sent: int
 
 
-class _Course:
+class _PageCheck:
     """A list on its way, which has to grow with each page and to end: `next` is the service's word, and may be wrong.
 
     Args:
@@ -320,7 +320,7 @@ class Client:
 
     def list_applications(self, limit: int = 300) -> Iterator[Fields]:
         """The applications of the inventory (Prism), one per Mac and app, page by page."""
-        offset, course = 0, _Course(self.policy.list_time)
+        offset, check = 0, _PageCheck(self.policy.list_time)
         while True:
             answer = self._ask("GET", "prism/apps", params={"limit": str(limit), "offset": str(offset)})
             rows = Fields(answer, answer.json()).objects("data")
@@ -328,7 +328,7 @@ class Client:
             offset += len(rows)
             if len(rows) < limit:
                 return
-            course.goes_on(answer, rows, None)
+            check.goes_on(answer, rows, None)
 
     # How it is done
 
@@ -344,7 +344,7 @@ class Client:
         self, address: str, parse: Callable[[Fields], Value], counts: list[int | None] | None = None
     ) -> Iterator[Value]:
         """The rows of every page; the `count` that each page tells goes to `counts`."""
-        course = _Course(self.policy.list_time)
+        check = _PageCheck(self.policy.list_time)
         following: str | None = address
         while following is not None:
             answer = self._ask("GET", following)
@@ -357,7 +357,7 @@ class Client:
                 self.list_was_cached |= answer.cached
             following = page.maybe_text("next")
             if following is not None:
-                course.goes_on(answer, rows, count)
+                check.goes_on(answer, rows, count)
 
     def _ask(
         self,

@@ -39,7 +39,7 @@ def rhythm(hours: int) -> str:
     return "every hour" if hours == 1 else f"every {hours} hours"
 
 
-class Reader(Protocol):
+class MappingReader(Protocol):
     """Reads YAML and JSON files as all others of the config folder are read: `kandji_uploader.settings` is one."""
 
     def find_file(self, folder: Path, stem: str) -> Path | None:
@@ -49,7 +49,7 @@ class Reader(Protocol):
         """What it holds."""
 
 
-def find(folder: Path, reader: Reader) -> Path | None:
+def find(folder: Path, reader: MappingReader) -> Path | None:
     """The file in a config folder; None where there is none.
 
     Raises:
@@ -58,7 +58,7 @@ def find(folder: Path, reader: Reader) -> Path | None:
     return reader.find_file(folder, STEM)
 
 
-def read(folder: Path, reader: Reader) -> Cron:
+def read(folder: Path, reader: MappingReader) -> Cron:
     """Read and check the file of a config folder.
 
     Raises:
