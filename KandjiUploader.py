@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "127323db08ff0a46950374c6fe3d0898bc17eb41aac323759f009f26a94ccbbb"
+_SEAL = "a689844c6912a19956b8cb9e261cab54be29dc5dda572d5f9aa450e13a32bba9"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit")
 _PACKAGE = "kandji_uploader"
@@ -124,7 +124,7 @@ class KandjiUploader(Processor):
         from kandji_uploader.publish.request import Host
         from kandji_uploader.report import text as report
 
-        host = Host(say=self.output, warn=self._warn, progress=_Tenths(self.output))
+        host = Host(say=self.output, warn=self._warn, progress=_Tenths(self.output), foretell=self._foretell)
         try:
             result = autopkg.publish(self.env, host, for_kappa=self.for_kappa)
         except InterruptedRunError as stopped:
@@ -136,6 +136,10 @@ class KandjiUploader(Processor):
             self.output(line, 0 if result.dry_run else 1)
         if result.failed:
             raise ProcessorError(report.failure(result))
+
+    def _foretell(self, text: str) -> None:
+        """What an app is to become, for -vv only: the line with its outcome says it, too."""
+        self.output(text, 2)
 
     def _warn(self, text: str) -> None:
         self.output(f"WARNING: {text}", 0)

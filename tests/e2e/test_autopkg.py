@@ -282,6 +282,18 @@ def test_a_second_recipe_that_means_the_same_app_fails_and_names_the_first(autop
     assert (len(tenant.uploads()), methods(tenant).count("PATCH")) == (1, 0)
 
 
+def test_each_custom_app_is_told_once_at_v_with_what_was_done_why_and_where(autopkg, tenant, widget):
+    done, _ = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-v")
+    told = [line for line in done.stdout.splitlines() if line.startswith("KandjiUploader: Widget")]
+    assert [line.partition("http://")[0] for line in told] == [
+        "KandjiUploader: Widget (Test): created (no Custom App has that name) ",
+        "KandjiUploader: Widget: created (no Custom App has that name) ",
+    ]
+    dry, _ = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.1')}", "-k", "dry_run=true", "-v")
+    assert dry.stdout.count("KandjiUploader: Widget: would update (found by name; the installer differs)") == 1
+    assert dry.stdout.count("KandjiUploader: Widget: ") == 1
+
+
 def test_a_recipe_that_runs_twice_is_one_item(autopkg, tenant, widget):
     done, report = autopkg.run("Widget.kandji", "Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-vv")
     assert report["failures"] == []

@@ -35,7 +35,6 @@ def apply(plans: Sequence[TargetPlan], context: ApplyContext) -> tuple[tuple[Out
     works = [Work(plan) for plan in plans]
     try:
         for work in works:
-            context.say(work.plan.told)
             work.carry_on(_write, upload, context)
         if any(work.made or work.replaced for work in works):
             wait(context)

@@ -70,9 +70,9 @@ def carry_out(
     """
     _check_scripts(plans, host, job.facts)
     sha256 = plan_input.installer.sha256 or ""
+    for plan in plans:
+        (host.foretell or host.say)(plan.told)
     if context.settings.dry_run:
-        for plan in plans:
-            host.say(plan.told)
         outcomes = tuple(_outcome(plan_input, plan, plan.app) for plan in plans)
     else:
         with host.turn.changing():

@@ -81,6 +81,7 @@ class Host:
         claims: which item means which Custom App, where this is in no batch; None where nothing else is published.
         token: the API token, where the caller gives it; None to have it looked up as the settings say.
         keys_from: what error texts call the origin of a command's own settings.
+        foretell: told what each Custom App is to become and why, before it is done; by default as `say`.
     """
 
     say: Callable[[str], None] = _log_info
@@ -93,6 +94,7 @@ class Host:
     claims: Claims | None = None
     token: Secret | None = None
     keys_from: str = "command line"
+    foretell: Callable[[str], None] | None = None
 
 
 def claim(request: Request, settings: Settings, host: Host, apps: Mapping[str, str]) -> None:

@@ -121,12 +121,10 @@ def lines(result: RunResult) -> list[str]:
 
 def _line(outcome: Outcome, *, dry_run: bool) -> str:
     told = f"{outcome.name}: {word(outcome, dry_run=dry_run)}"
-    if outcome.changes:
-        told += f" ({', '.join(outcome.changes)})"
-    if outcome.reason and outcome.action in _TELLING:
-        told += f": {outcome.reason}"
-    elif dry_run and outcome.reason:
-        told += f" because {outcome.reason}"
+    if outcome.reason and not outcome.action.bad:
+        told += f": {outcome.reason}" if outcome.action in _TELLING else f" ({outcome.reason})"
+    if outcome.changes and outcome.action is not Action.CREATE:
+        told += f": {', '.join(outcome.changes)}"
     return f"{told} {outcome.link}".rstrip()
 
 
