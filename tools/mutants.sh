@@ -18,7 +18,7 @@ quoted() {
 
 # mutmut knows packages in `src` only, so it works on a copy in which `shared` is called that.
 mkdir -p "$work"
-git ls-files -z | xargs -0 tar cf - | tar xf - -C "$work"
+git ls-files -z --cached --others --exclude-standard | xargs -0 tar cf - | tar xf - -C "$work"
 cd "$work"
 rm -rf src mutants
 mv shared src

@@ -28,6 +28,7 @@ NEEDED = ("APP_NAME", "BUNDLE_ID", "PKG_ID", "MINIMUM_ENFORCED_VERSION", "CREATI
 TEMPLATE = "#!/bin/zsh -f\n" + "".join(f"{name}=''\n" for name in NEEDED) + "exit 0\n"
 OF_KAPPA = """#!/bin/zsh
 # Rendered by KAPPA
+# for every Mac
 APP_NAME="Firefox.app"
 BUNDLE_ID=""
 PKG_ID=""

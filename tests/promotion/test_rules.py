@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -31,7 +32,7 @@ def release(version: str = "1.1", *, days: float = 6, **further) -> Release:
 
 
 def verdict(live: Release | None, *former: Release, standing: Standing = IN_PROD, rules: Promotion = RULES, **further):
-    return promotion.decide(live, former, rules, standing, NOW, **further)
+    return promotion.decide(live, former, rules, standing, NOW, **{"clock_ahead": 0.0, **further})
 
 
 def record(status: str, at: float | None, log: str = "", **further) -> StatusRecord:
@@ -127,6 +128,78 @@ def test_the_reasons_of_the_newest_ones_are_told() -> None:
     )
 
 
+def test_of_many_that_are_held_the_newest_three_are_told() -> None:
+    found = verdict(*(release(f"1.{minor}", days=1) for minor in (5, 4, 3, 2)))
+    assert [reason.split()[0] for reason in found.reason.split("; ")] == ["1.5", "1.4", "1.3"]
+
+
+def test_what_test_had_is_promoted_also_where_test_has_nothing_now() -> None:
+    assert verdict(None, release("1.1", days=6)).release == release("1.1", days=6)
+
+
+def test_nothing_newer_is_said_with_the_version_of_prod_where_it_is_known() -> None:
+    assert verdict(release("1.0", sha256=IN_PROD.sha256)).reason == "the test app has nothing newer than 1.0"
+    unknown = replace(IN_PROD, version="")
+    assert verdict(None, standing=unknown).reason == "the test app has nothing newer than the prod app"
+
+
+def test_a_former_release_tells_when_it_was_there_and_what_its_macs_said_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The times are UTC, wherever the machine is."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    quiet = replace(RULES, min_pass=None, max_error_percent=None, require_status=None)
+    live = release("1.2", days=1)
+    try:
+        soaking = verdict(live, release("1.1", days=3, until=NOW - 2 * DAY)).reason.split("; ")[1]
+        hours = verdict(live, release("1.1", days=6, until=NOW - 5.5 * DAY)).reason
+        days = verdict(live, release("1.1", days=6, until=NOW - 5 * DAY, health=None), rules=quiet).reason
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert soaking == "1.1 came into the test app 3.0 of 5 days ago (and was there until 2026-01-31 02:40 UTC)"
+    assert hours == (
+        "1.1 was live in test for 12.0 hours, from 2026-01-27 02:40 UTC to 2026-01-27 14:40 UTC; "
+        "its Macs when it was replaced: 9 of 10 Macs PASS, 0 in ERROR"
+    )
+    assert days == "1.1 was live in test for 1.0 days, from 2026-01-27 02:40 UTC to 2026-01-28 02:40 UTC"
+
+
+def test_of_macs_that_were_not_asked_nothing_is_said() -> None:
+    found = verdict(release(health=None), rules=Promotion(after_days=5))
+    assert found.reason == "1.1 has been in test for 6.0 days"
+
+
+def test_without_a_limit_of_errors_they_do_not_hold_and_just_enough_macs_are_enough() -> None:
+    assert verdict(release(health=Health(3, 6, 0)), rules=Promotion(after_days=5, min_pass=3)).kind is Kind.PROMOTE
+
+
+def test_a_soak_is_over_at_the_very_second() -> None:
+    rules = Promotion(after_days=1)
+    assert verdict(release(days=23 / 24, health=None), rules=rules).kind is Kind.PROMOTE
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (0, ""),
+        (900, ""),
+        (-900, ""),
+        (901, "this machine's clock is 15 minutes ahead of Kandji's"),
+        (-3599, "this machine's clock is 60 minutes behind Kandji's"),
+        (-3600, "this machine's clock is 1.0 hours behind Kandji's"),
+        (9000, "this machine's clock is 2.5 hours ahead of Kandji's"),
+        (DAY, "this machine's clock is 1.0 days ahead of Kandji's"),
+        (None, "Kandji's answers do not tell the time (there is no Date header)"),
+    ],
+)
+def test_a_clock_that_is_wrong_holds_and_is_told_with_by_how_much(ahead: float | None, said: str) -> None:
+    found = verdict(release(), clock_ahead=ahead)
+    if said:
+        assert (found.kind, found.reason) == (Kind.CLOCK, f"{said}; nothing is promoted until it is right")
+    else:
+        assert found.kind is Kind.PROMOTE
+
+
 def test_above_the_pin_nothing_is_promoted() -> None:
     assert verdict(release("1.1"), standing=replace(IN_PROD, pin="1.0.5")).kind is Kind.PINNED
     assert verdict(release("1.1"), standing=replace(IN_PROD, pin="1.1")).kind is Kind.PROMOTE
@@ -144,12 +217,23 @@ def test_what_was_rolled_back_in_test_is_not_promoted_but_an_older_one_may_be() 
     standing = replace(IN_PROD, withdrawn=release("1.2"))
     found = verdict(release("1.1"), release("1.2"), standing=standing)
     assert found.release == release("1.1")
+    alone = verdict(release("1.2"), standing=standing)
+    assert (alone.kind, alone.reason) == (Kind.ROLLED_BACK, "1.2 was rolled back in the test app")
+
+
+def test_a_file_that_was_rolled_back_stays_away_also_where_no_version_is_known() -> None:
+    standing = replace(IN_PROD, rolled_back=release("", sha256="c" * 64))
+    assert verdict(release("1.1", sha256="c" * 64), standing=standing).kind is Kind.ROLLED_BACK
 
 
 def test_a_release_from_the_future_is_held_with_a_word_on_the_clock() -> None:
     found = verdict(release(days=-2), at_once=True)
     assert found.kind is Kind.CLOCK
-    assert "clock" in found.reason
+    assert found.reason == (
+        "1.1 came at 2026-02-04 02:40 UTC, in the future by Kandji's clock: that of the machine which published it was "
+        "wrong"
+    )
+    assert verdict(release(days=-900 / DAY), at_once=True).kind is Kind.PROMOTE
 
 
 def test_a_release_whose_bytes_are_not_known_is_not_promoted() -> None:
@@ -157,7 +241,7 @@ def test_a_release_whose_bytes_are_not_known_is_not_promoted() -> None:
     assert verdict(release(file_key="")).kind is Kind.UNKNOWN
 
 
-def test_the_same_version_built_anew_is_promoted_once_and_never_back() -> None:
+def test_the_same_version_built_again_is_promoted_once_and_never_back() -> None:
     anew = release("1.0", sha256="b" * 64)
     assert verdict(anew).release == anew
     after = Standing(exists=True, version="1.0", sha256="b" * 64, former=frozenset({IN_PROD.sha256}))
@@ -199,6 +283,8 @@ def test_the_same_installer_with_another_script_is_ahead_of_prod_only_while_test
     changed = release("1.0", sha256=IN_PROD.sha256, digest="two")
     assert verdict(changed, standing=standing).release == changed
     assert verdict(replace(changed, digest="one"), standing=standing).kind is Kind.CURRENT
+    assert verdict(replace(changed, digest=""), standing=standing).kind is Kind.CURRENT
+    assert verdict(changed, standing=IN_PROD).kind is Kind.CURRENT
     assert verdict(release("0.9"), changed, standing=standing).kind is Kind.CURRENT
 
 
@@ -220,10 +306,16 @@ def test_only_what_was_said_since_the_release_came_is_evidence(status: str, at: 
 
 
 def test_clocks_that_differ_by_minutes_are_taken_as_they_are() -> None:
-    assert weigh(record("PASS", NOW + 600)) == (1, 0, 0)
+    assert weigh(record("PASS", NOW + 900)) == (1, 0, 0)
+    assert weigh(record("PASS", NOW + 901)) == (0, 0, 1)
 
 
-def test_a_mac_that_has_asked_for_the_version_in_vain_is_in_error() -> None:
+def test_the_macs_are_counted_and_it_is_known_when_they_were_asked() -> None:
+    records = [record(status, NOW - 60) for status in ("PASS", "ERROR", "PASS", "ERROR", "PASS", "PENDING")]
+    assert promotion.weigh(records, "1.1", NOW - DAY, NOW) == Health(3, 2, 1, NOW)
+
+
+def test_a_mac_that_has_asked_for_the_version_without_effect_is_in_error() -> None:
     """Its audit passes, since it waits before it asks again."""
     log = (
         "Installed version '1.0' less than required version '1.1'\n"
@@ -243,7 +335,8 @@ def test_an_audit_whose_deadline_is_not_due_is_no_pass() -> None:
 def test_a_mac_with_an_older_version_does_not_pass_a_newer_one() -> None:
     older = "\u2022 Installed version '1.0' less than required version '1.1'\n\u2022 User clicked Delay"
     newer = "\u2022 Installed version '1.2' greater than or equal to enforced version '1.1'"
-    assert weigh(record("PASS", NOW - 60, older), record("PASS", NOW - 60, newer)) == (1, 0, 1)
+    same = newer.replace("'1.2'", "'1.1'")
+    assert weigh(*(record("PASS", NOW - 60, log) for log in (older, newer, same))) == (2, 0, 1)
 
 
 def test_a_mac_without_the_app_does_not_pass() -> None:

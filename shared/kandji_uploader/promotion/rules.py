@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -20,11 +21,14 @@ from kandji_uploader.status.models import StatusRecord
 
 DAY = 86_400.0
 HOUR = 3_600.0
+# The agent checks in every 15 minutes, so when a Mac said something is not known more exactly than that.
 CLOCK_TOLERANCE = 900.0
 """Seconds that the clocks of this machine, of the service and of the Macs may disagree by."""
 SOAK_TOLERANCE = HOUR
 """Seconds that a run may come before a soak of a day or more is over."""
 
+# Lines of audit scripts that pass without a look at the version: ours and KAPPA's while the deadline is not due, ours
+# on a macOS that is too old or where only updates are wanted. The service says PASS of such a Mac.
 _NOBODY_LOOKED = ("Will verify", "so there is nothing to do")
 
 
@@ -100,29 +104,28 @@ def weigh(records: Iterable[StatusRecord], release: str, since: float, now: floa
         since: when it came, epoch seconds.
         now: epoch seconds.
     """
-    passed = errors = pending = 0
-    for record in records:
-        said = _evidence(record, release, since, now)
-        passed += said > 0
-        errors += said < 0
-        pending += said == 0
-    return Health(passed, errors, pending, now)
+    said = Counter(_evidence(record, release, since, now) for record in records)
+    return Health(said[1], said[-1], said[0], now)
 
 
 def _evidence(record: StatusRecord, release: str, since: float, now: float) -> int:
     """1 for a PASS that counts, -1 for an ERROR that counts, 0 for anything else.
 
-    A Mac that has asked for the version in vain, and waits (`summary.WAITING`), is in error, whatever the service says.
+    A Mac that has asked for the version without effect, and waits (`summary.WAITING`), is in error here; the service
+    says PASS of it.
     """
     mac = summary.read(record)
     if mac.reported_at is None or not since < mac.reported_at.timestamp() <= now + CLOCK_TOLERANCE:
         return 0
+    # An ERROR counts whatever version it is about: a Mac that cannot install an update has none to tell.
     if mac.status in summary.FAILING or mac.status == summary.WAITING:
         return -1
     if mac.status not in summary.PASSING or any(said in record.last_audit_log for said in _NOBODY_LOOKED):
         return 0
+    # A script that only updates passes on a Mac without the app, which says nothing of the release.
     if mac.version == summary.NOT_INSTALLED:
         return 0
+    # A log without a version (an install that went well, for example): the service's word counts.
     return 0 if mac.version and release and version.compare(mac.version, release) < 0 else 1
 
 
@@ -156,10 +159,12 @@ def newer(release: Release, standing: Standing, *, live: bool) -> bool:
     One of the same version does if it is what the test app has now (a package that was built anew, or a script that was
     changed); one that the prod app had before does not, or the two would take turns.
     """
+    # The first promotion creates the prod app: there is nothing that it could go back behind.
     if not standing.exists:
         return True
     if release.sha256 and release.sha256 == standing.sha256:
         return live and bool(release.digest and standing.digest) and release.digest != standing.digest
+    # A version that is not known counts as lower than any that is.
     order = compare_known(release.version, standing.version)
     return order > 0 or (order == 0 and live and release.sha256 not in standing.former)
 
@@ -182,7 +187,7 @@ def decide(
     now: float,
     *,
     at_once: bool = False,
-    clock_ahead: float | None = 0.0,
+    clock_ahead: float | None,
 ) -> Decision:
     """The newest release that may move to the prod app, or why none does.
 
@@ -198,8 +203,10 @@ def decide(
     candidates = ahead(live, former, standing)
     if not candidates:
         return Decision(Kind.CURRENT, f"the test app has nothing newer than {standing.version or 'the prod app'}")
+    # Asked only here: a clock that is wrong matters where there is something to promote.
     if said := clock_problem(clock_ahead):
         return Decision(Kind.CLOCK, f"{said}; nothing is promoted until it is right")
+    # An older one does not wait for a newer one that is held.
     blocked: list[Decision] = []
     for release in candidates:
         decision = judge(release, rules, standing, now, at_once=at_once)
@@ -211,6 +218,7 @@ def decide(
 
 def ahead(live: Release | None, former: Sequence[Release], standing: Standing) -> list[Release]:
     """The releases of the test app that would move the prod app forward, the newest first; see `decide`."""
+    # What test had before counts, too: an app with a new version every day would otherwise never have soaked.
     found = [item for item in ended(former, live.at if live else 0.0) if newer(item, standing, live=False)]
     found += [live] if live is not None and newer(live, standing, live=True) else []
     return sorted(found, key=functools.cmp_to_key(order), reverse=True)
@@ -221,8 +229,11 @@ def judge(release: Release, rules: Promotion, standing: Standing, now: float, *,
     pinned = _pinned(release, standing)
     if pinned is not None:
         return pinned
+    # Without the digest nobody could check afterwards that prod got what soaked; without the key no request can name
+    # it.
     if not release.sha256 or not release.file_key:
         return Decision(Kind.UNKNOWN, f"{release}: Kandji does not tell which file the test app has")
+    # Not skipped by `at_once`: this time decides which reports of the Macs are about the release.
     if release.at > now + CLOCK_TOLERANCE:
         text = "in the future by Kandji's clock: that of the machine which published it was wrong"
         return Decision(Kind.CLOCK, f"{release} came at {_utc(release.at)}, {text}")
@@ -234,6 +245,7 @@ def judge(release: Release, rules: Promotion, standing: Standing, now: float, *,
 
 def _soaking(release: Release, rules: Promotion, now: float) -> str:
     """How far the soak is; rounded down, so that nothing is held for 5.0 of 5 days."""
+    # The small sum is for floats, in which 4.3 days may be 4.299999999.
     days = f"{math.floor((now - release.at) / DAY * 10 + 1e-6) / 10:.1f} of {rules.after_days:g} days"
     if release.until:
         return f"came into the test app {days} ago (and was there until {_utc(release.until)})"
@@ -260,6 +272,7 @@ def _utc(moment: float) -> str:
 
 
 def _pinned(release: Release, standing: Standing) -> Decision | None:
+    # A pin fails closed: a version that is not known may be above it.
     if standing.pin is not None and not release.version:
         return Decision(Kind.PINNED, f"pin_version is {standing.pin}, and the version in the test app is not known")
     if above_pin(release.version, standing.pin):
@@ -277,6 +290,7 @@ def _unfit(release: Release, rules: Promotion) -> Decision | None:
 
     It fails closed: a limit of errors says nothing of a release whose Macs could not be asked, or have not reported.
     """
+    # As in progressive delivery (Argo Rollouts, Flagger), where missing metrics halt a rollout.
     if not rules.asks_macs:
         return None
     health = release.health
@@ -287,6 +301,7 @@ def _unfit(release: Release, rules: Promotion) -> Decision | None:
         percent = 100 * health.errors / health.reported
         if percent > rules.max_error_percent:
             limit = rules.max_error_percent
+            # 5.04 % is over a limit of 5 %, and must not be shown as "5 %, limit 5 %".
             shown = f"{percent:.0f}" if round(percent) > limit else f"{percent:.2f}"
             text = f"{health.errors} of {health.reported} Macs in ERROR ({shown} %), limit {limit:g} %"
             return Decision(Kind.ERRORS, f"{release}: {text}")
