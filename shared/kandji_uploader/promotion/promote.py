@@ -144,7 +144,8 @@ def _next_step(prod: Target, test: Target, context: RunContext, *, at_once: bool
     standing = pair.by_name if force else pair.standing
     live = _weighed(pair.live, standing, test_app, context, at_once=at_once)
     if urgent:
-        decision = promotion.decide(live, (), Promotion(), standing, context.now, at_once=True)
+        # No soak is asked for, so a clock that is wrong does not keep an urgent version back.
+        decision = promotion.decide(live, (), Promotion(), standing, context.now, at_once=True, clock_ahead=0.0)
     else:
         decision = promotion.decide(
             live, pair.candidates, rules, standing, context.now, at_once=at_once, clock_ahead=context.clock_ahead
