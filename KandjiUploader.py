@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "5d26cc7f4988f17911fa7e4df127dfffeb3ab8d9aa12e6fefe2ddb9d8c4a24ea"
+_SEAL = "cc283ac75a6b5b33aa278f53fff078e4a144ad52d6ec479107d860058c1e17e6"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit")
 _PACKAGE = "kandji_uploader"
@@ -97,10 +97,18 @@ class KandjiUploader(Processor):
             "required": False,
             "description": "Which tenants of tenants.yaml are published to: names, @GROUP, or all.",
         },
+        "publish_to": {
+            "required": False,
+            "description": (
+                "A folder that installers are put into in place of being published, for `kandji-uploader publish` "
+                "(AutoPkg only)."
+            ),
+        },
     }
     output_variables = {
         "kandji_uploader_summary_result": {"description": "What was published to the production Custom App."},
         "kandji_uploader_test_summary_result": {"description": "What was published to the Custom App for testing."},
+        "kandji_uploader_built_summary_result": {"description": "What was put into the folder that publish_to names."},
         "kandji_custom_apps": {"description": "One dict per Custom App, unchanged ones too."},
         "kandji_uploader_changed": {"description": "Whether anything was changed in Kandji."},
     }

@@ -33,6 +33,7 @@ KEYS = (
     "urgent",
     "replace_audit_script",
     "tenant",
+    "publish_to",
 )
 """The recipe keys; `custom_app` and `enforcement_delays` also as flat dotted keys."""
 
@@ -42,7 +43,7 @@ _CONFIG = ("kandji.", "iru.", "li_enforcement.", "network.", "slack.", "token_ke
 # AutoPkg's own pattern of a variable in a text.
 _VARIABLE = re.compile(r"%([a-zA-Z_][a-zA-Z_0-9]*)%")
 _PATHS = ("pkg_path", "pathname", "dmg_path")
-OUTPUTS = (*report.SUMMARY_KEYS.values(), "kandji_custom_apps", "kandji_uploader_changed")
+OUTPUTS = (*report.SUMMARY_KEYS.values(), report.BUILT_KEY, "kandji_custom_apps", "kandji_uploader_changed")
 
 
 def request(env: Mapping[str, Any]) -> Request:

@@ -184,3 +184,7 @@ class InterruptedRunError(KandjiUploaderError):
 
 class ToolMissingError(InstallerError):
     """A program that is needed to read the installer is not on this machine; the text says what to install."""
+
+
+class ManifestError(KandjiUploaderError):
+    """A manifest, or a file that it names, is missing, changed, cut off or too new; nothing was sent."""

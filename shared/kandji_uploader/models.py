@@ -271,7 +271,8 @@ class Settings:
     """All that holds for a run, resolved from the precedence ladder; `origins` tells where each value came from.
 
     Attributes:
-        api_url: `https://HOST` (or `http://` on loopback), without a trailing slash or path.
+        api_url: `https://HOST` (or `http://` on loopback), without a trailing slash or path; "" where nothing is sent,
+            since `publish_to` holds.
         token_name: name of the API token in the environment or keychain.
         tenant: what the tenant is called in tenants.yaml or by the caller; "" for the one of the settings.
         tenants: which tenants were asked for, as it was said; empty where none was.
@@ -292,6 +293,7 @@ class Settings:
         unzip_location: where a .zip is unpacked on the Mac.
         unzip_location_given: whether recipe, flag or map gave it (then an existing app is brought in line).
         create_new: always create, even where an app of that name exists.
+        publish_to: a folder that takes what a recipe would publish, for another machine; None to publish.
         allow_downgrade: publish a version lower than the one in Kandji.
         urgent: why a version goes to every stage at once, without a soak; None where it is not urgent.
         replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
@@ -338,6 +340,7 @@ class Settings:
     unzip_location: str = "/Applications"
     unzip_location_given: bool = False
     create_new: bool = False
+    publish_to: str | None = None
     allow_downgrade: bool = False
     urgent: str | None = None
     replace_audit_script: bool = False
@@ -476,6 +479,8 @@ class Action(str, Enum):
     HELD = "held"
     """Nothing is done, for a reason that time or an admin resolves; that is no failure."""
     PINNED = "pinned"
+    BUILD = "build"
+    """It was put into the folder that `publish_to` names, with a line for `kandji-uploader publish`."""
     CONFLICT = "conflict"
     REFUSED = "refused"
     FAILED = "failed"

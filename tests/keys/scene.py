@@ -22,6 +22,7 @@ import yaml
 from kandji_uploader import api, cli
 from kandji_uploader.errors import InterruptedRunError
 from kandji_uploader.kandji.tenant import forget_all
+from kandji_uploader.manifest import folder
 from kandji_uploader.publish.request import Host
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support import autopkglib_standin as standin
@@ -86,6 +87,10 @@ class Run:
         """The value of a line of the audit script that is sent for the app of a stage."""
         found = re.search(rf"^{variable}='(.*)'$", self.sent(stage, "audit_script") or "", re.MULTILINE)
         return found[1] if found else None
+
+    def lines(self) -> list[list[str]]:
+        """The apps of each line of the manifest that was built."""
+        return [list(line.apps) for line in folder.read(self.scene.folder / "built")]
 
     @property
     def writes(self) -> list[str]:

@@ -270,6 +270,13 @@ EFFECTS: dict[str, Effect] = {
         True,
         PROD_NAME,
     ),
+    "publish_to": Effect(
+        lambda scene: str(scene.folder / "built"),
+        lambda run: (run.lines(), run.tenant.requests),
+        ([[PROD]], []),
+        PROD_NAME,
+        only="AutoPkg",
+    ),
     "auto_create_app": Effect(False, beside=PROD_NAME, **says("auto_create_app is off")),
     "dry_run": Effect(True, lambda run: [*map(str, run.tenant.requests)], ["GET library/custom-apps"], PROD_NAME),
     "dynamic_lookup": Effect(

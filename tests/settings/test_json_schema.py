@@ -20,7 +20,12 @@ from tests.keys.test_every_key import EFFECTS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TABLES = {"config": schema.IN_CONFIG, "recipe_map": schema.IN_MAP, "package_map": schema.IN_MAP}
-SAMPLES = {"api_url": "acme.api.kandji.io", "audit_template": "own.zsh", "state_folder": "/state"}
+SAMPLES = {
+    "api_url": "acme.api.kandji.io",
+    "audit_template": "own.zsh",
+    "state_folder": "/state",
+    "publish_to": "/built",
+}
 BAD = ("perhaps? = x://", -1, "", "a\tb: c/d", {"deeper": 1}, ["", "a:b"])
 """Each key takes some of these at the most; those that its own reader refuses, the schema must refuse."""
 

@@ -34,6 +34,7 @@ DONE, FAILED, USAGE = 0, 1, 2
 
 COMMANDS = {
     "upload": ("upload", "publish installers or Homebrew casks as Custom Apps"),
+    "publish": ("publish", "publish what recipes have built elsewhere, from a manifest"),
     "inspect": ("inspect_installer", "show what an installer is: app, bundle id, version, package id"),
     "audit-script": ("audit_script", "render the audit script from a JSON object on standard input"),
     "setup": ("setup", "ask for the tenant and the token, check both, and write the config file"),
@@ -51,7 +52,7 @@ COMMANDS = {
     "completion": ("completion", "print the completion script for zsh or bash"),
 }
 
-_LOGGED = ("upload", "promote", "rollback", "retry", "schedule")
+_LOGGED = ("upload", "publish", "promote", "rollback", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
 
 _NEEDS_TOKEN = (*_LOGGED, "status")

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         with console.working():
             batch.run(arguments.jobs)
     finally:
-        _tell(batch.results(), arguments, console)
+        tell(batch.results(), arguments, console)
     return FAILED if any(result.action == "failed" for result in batch.results()) else DONE
 
 
@@ -287,7 +287,7 @@ def _keys(arguments: argparse.Namespace) -> dict[str, object]:
     return {**given, **{key: value for key, value in further.items() if value is not None}}
 
 
-def _tell(results: Sequence[api.Result], arguments: argparse.Namespace, console: Console) -> None:
+def tell(results: Sequence[api.Result], arguments: argparse.Namespace, console: Console) -> None:
     """The outcome: JSON, or a table and after it what went wrong."""
     if arguments.json:
         print(json.dumps([_as_json(result) for result in results], indent=2, ensure_ascii=False))

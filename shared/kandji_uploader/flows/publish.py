@@ -50,6 +50,10 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
 
 def _run(request: Request, source: Source, host: Host) -> RunResult:
     settings = resolve_settings(request, source, host)
+    if settings.publish_to and request.by_autopkg:
+        from kandji_uploader.publish import manifests
+
+        return manifests.keep(request, settings, source, host)
     try:
         result = _publish(request, settings, source, host)
     except KandjiUploaderError as problem:

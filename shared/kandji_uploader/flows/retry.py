@@ -77,17 +77,15 @@ def _check_installer(entry: Owed) -> None:
 
 def _request(entry: Owed, *, dry: bool) -> Request:
     asked: Mapping[str, Any] = entry.request
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in asked["given"].items()
-    }
     return Request(
         Path(entry.path),
         keys={**asked["keys"], **({"dry_run": True} if dry else {})},
         keys_from=asked["keys_from"],
         caller=asked["caller"],
-        given=RecipeFacts(**given),
+        given=RecipeFacts.of(asked["given"]),
         recipe=entry.recipe or None,
         recipe_identifier=asked["recipe_identifier"],
         base=Path(asked["base"]) if asked["base"] else None,
         parents=tuple(Path(each) for each in asked["parents"]),
+        defaults=asked.get("defaults", {}),
     )

@@ -34,6 +34,7 @@ class Request:
         recipe_identifier: likewise.
         base: the folder that relative script paths start from.
         parents: the files of the recipes that the recipe is made of, the nearest first; see `settings.load`.
+        defaults: keys of the config file that hold where this machine's says nothing; see `settings.load`.
         item: what this is called where another item of the run means the same Custom App; by default the path.
         lock_patience: seconds to wait for another run that publishes the same Custom App.
     """
@@ -47,8 +48,14 @@ class Request:
     recipe_identifier: str | None = None
     base: Path | None = None
     parents: tuple[Path, ...] = ()
+    defaults: Mapping[str, object] = field(default_factory=dict)
     item: Item | None = None
     lock_patience: float = 900.0
+
+    @property
+    def by_autopkg(self) -> bool:
+        """Whether a recipe asks."""
+        return self.caller in ("autopkg", "kappa")
 
 
 def _log(level: int, text: str) -> None:
@@ -126,6 +133,7 @@ def as_owed(request: Request, source: Source, names: tuple[str, ...], host: Host
         "recipe_identifier": request.recipe_identifier,
         "base": str(request.base or Path.cwd()),
         "parents": [str(path) for path in request.parents],
+        "defaults": dict(request.defaults),
     }
     version, recipe = request.given.version or "", request.recipe or ""
     path = str(source.path.absolute())

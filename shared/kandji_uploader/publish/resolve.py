@@ -21,7 +21,7 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
     Raises:
         SettingsError: all problems of all sources together.
     """
-    ladder = _ladder(request, host)
+    ladder = ladder_of(request, host)
     settings = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
     for warning in settings.warnings:
         host.warn(warning)
@@ -33,10 +33,15 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
 
 def resolve_early(request: Request, host: Host) -> Settings:
     """The settings before there is an installer, so without the package map. Raises as `resolve_settings`."""
-    return _ladder(request, host).settle()
+    return ladder_of(request, host).settle()
 
 
-def _ladder(request: Request, host: Host) -> Ladder:
+def ladder_of(request: Request, host: Host) -> Ladder:
+    """All that was said about a run, by whom; only which entry of the package map is meant is left open.
+
+    Raises:
+        SettingsError: all problems of all sources together.
+    """
     return load_settings(
         request.keys,
         given_origin=request.keys_from,
@@ -46,6 +51,7 @@ def _ladder(request: Request, host: Host) -> Ladder:
         environ=host.environ,
         base=request.base,
         parents=request.parents,
+        defaults=request.defaults,
     )
 
 

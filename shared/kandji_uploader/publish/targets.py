@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kandji_uploader._util import version
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
@@ -35,6 +36,12 @@ class RecipeFacts:
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> RecipeFacts:
+        """The facts, as JSON holds what `dataclasses.asdict` makes of them."""
+        known: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in plain.items()}
+        return cls(**known)
 
     @property
     def bundle_name(self) -> str | None:

@@ -16,6 +16,8 @@ SUMMARY_KEYS = {
     Stage.TEST: "kandji_uploader_test_summary_result",
 }
 
+BUILT_KEY = "kandji_uploader_built_summary_result"
+
 _TITLES = {
     Stage.PROD: "The following Custom Apps were published to Kandji:",
     Stage.TEST: "The following Custom Apps for testing were published to Kandji:",
@@ -29,13 +31,14 @@ _DONE = {
     Action.ROLL_BACK: "rolled back",
     Action.HELD: "held",
     Action.PINNED: "pinned",
+    Action.BUILD: "built",
     Action.CONFLICT: "conflict",
     Action.REFUSED: "refused",
     Action.FAILED: "failed",
 }
 
-_WOULD = {action: f"would {action.value}" for action in Action if action.writes}
-_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED)
+_WOULD = {action: f"would {action.value}" for action in Action if action.writes or action is Action.BUILD}
+_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED, Action.BUILD)
 
 
 def word(outcome: Outcome, *, dry_run: bool = False) -> str:
@@ -56,7 +59,7 @@ def row(outcome: Outcome, *, dry_run: bool = False) -> dict[str, str]:
 
 
 def summaries(result: RunResult) -> dict[str, dict[str, object]]:
-    """AutoPkg's summary results, one for each stage that changed; none for a dry run."""
+    """AutoPkg's summary results, one for each stage that changed, or one for what was built; none for a dry run."""
     found: dict[str, dict[str, object]] = {}
     for outcome in result.outcomes:
         if outcome.action.writes and not result.dry_run:
@@ -65,6 +68,15 @@ def summaries(result: RunResult) -> dict[str, dict[str, object]]:
                 "report_fields": list(FIELDS),
                 "data": row(outcome),
             }
+    built = [outcome for outcome in result.outcomes if outcome.action is Action.BUILD and not result.dry_run]
+    if built:
+        told = {"custom_app": ", ".join(outcome.name for outcome in built)}
+        fields = {name: text for name, text in row(built[0]).items() if name in ("version", "installer")}
+        found[BUILT_KEY] = {
+            "summary_text": "The following Custom Apps were built, for `kandji-uploader publish` to publish:",
+            "report_fields": [*told, *fields],
+            "data": {**told, **fields},
+        }
     return found
 
 

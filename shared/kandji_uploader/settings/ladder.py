@@ -40,7 +40,7 @@ def value(rungs: Sequence[Rung], key: Key) -> FoundValue:
     return first(rungs, key.path) or FoundValue(key.default, "default")
 
 
-def defaults(caller: str, config: Mapping[str, object]) -> Rung:
+def caller_defaults(caller: str, config: Mapping[str, object]) -> Rung:
     """The defaults that depend on who asks and on what the config file has."""
     pattern = "APPNAME (AutoPkg)" if caller in ("autopkg", "kappa") else "APPNAME (kandji-uploader)"
     found = {schema.NAMING.path: FoundValue(pattern, "default")}
@@ -93,6 +93,7 @@ class Ladder:
         recipe_why: why this one, or what was looked for; "" where the map is not in use.
         known: the tenants of tenants.yaml; empty where no tenant was asked for.
         tenant: the one tenant that is meant; None where the key `tenant` says it, or nobody does.
+        builds: whether `publish_to` holds: nothing is sent, so no tenant need be known here.
     """
 
     rungs: Rungs
@@ -106,6 +107,7 @@ class Ladder:
     recipe_why: str = ""
     known: Tenants | None = None
     tenant: TenantRungs | None = None
+    builds: bool = False
 
     def tenants(self, identifiers: Sequence[str] = ()) -> tuple[Tenant, ...]:
         """The tenants that are meant; empty where nobody says it: then it is the one of the settings.
@@ -145,7 +147,11 @@ class Ladder:
         _, *below = self.rungs.fixed
         problems = [*self.problems, *self._contradictions(asked)]
         config = self.rungs.config_file
-        told = config is None or any(problem.key.endswith(("api_url", "API_URL", "tenant")) for problem in problems)
+        told = (
+            self.builds
+            or config is None
+            or any(problem.key.endswith(("api_url", "API_URL", "tenant")) for problem in problems)
+        )
         if first((*asked, *below), schema.API_URL.path) is None and not told:
             problems.append(Problem(str(config), schema.API_URL.path, None, _MISSING_URL))
         if problems:
@@ -158,6 +164,26 @@ class Ladder:
             environment_first=schema.ENVIRONMENT.path in self.rungs.environment,
             unzip_location_given=first(asked, schema.UNZIP_LOCATION.path) is not None,
         )
+
+    def told(self, identifiers: Sequence[str] = ()) -> tuple[dict[str, object], dict[str, object]]:
+        """What holds for these apps, for another machine to go by; see `schema.travels`.
+
+        Args:
+            identifiers: as for `settle`.
+
+        Returns:
+            What the caller and the maps say, by recipe key; and what the config file says beside it, by its key path,
+            with the defaults that depend on who asks.
+        """
+        asked, below = self._asked(identifiers), (self.rungs.config, self.rungs.defaults)
+        keys: dict[str, object] = {}
+        further: dict[str, object] = {}
+        for key in filter(schema.travels, schema.ALL_KEYS):
+            if found := first(asked, key.path):
+                keys[key.recipe or key.path] = found.value
+            elif found := first(below, key.path):
+                further[key.path] = found.value
+        return keys, further
 
     def _asked(self, identifiers: Sequence[str]) -> tuple[Rung, ...]:
         """What the caller and the maps say."""
@@ -242,7 +268,7 @@ def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
         groups[group][field] = found.value
         origins[key.path] = found.origin
     return Settings(
-        **{**groups[""], "state_folder": Path(groups[""]["state_folder"])},
+        **{**groups[""], "api_url": groups[""]["api_url"] or "", "state_folder": Path(groups[""]["state_folder"])},
         prod=StageSettings(**_without_none(groups["prod"])),
         test=StageSettings(**_without_none(groups["test"])),
         promotion=_promotion(_without_none(groups["promotion"])),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.settings import coercion, schema
 from kandji_uploader.settings.coercion import UnfitError
-from kandji_uploader.settings.ladder import Ladder, Rungs, defaults, value
+from kandji_uploader.settings.ladder import Ladder, Rungs, caller_defaults, value
 from kandji_uploader.settings.places import config_folder, state_folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file
 from kandji_uploader.settings.recipes import RecipeMatch, RecipeNames, find_entry
@@ -28,6 +29,7 @@ from kandji_uploader.settings.sources import (
 )
 from kandji_uploader.settings.tenants import TenantRungs, Tenants, read_tenants, rungs_of
 
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 _UNKNOWN_VARIABLE = (
     "define it in the recipe's Input, let a step before this one find it (values found during a run belong in the "
     "Arguments of a later step), or write the value out"
@@ -46,6 +48,7 @@ def load(
     base: Path | None = None,
     parents: Sequence[Path] = (),
     tenant: Tenant | None = None,
+    defaults: Mapping[str, object] = _NOTHING,
 ) -> Ladder:
     """Read and check all sources.
 
@@ -63,6 +66,7 @@ def load(
         parents: the files of the recipes that the recipe is made of, the nearest first: for the recipe map where it
             does not know the recipe itself, and their folders for relative paths that are not found in `base`.
         tenant: the tenant, in place of what the key `tenant` says.
+        defaults: keys of the config file that hold where the one of this machine says nothing.
 
     Raises:
         SettingsError: with the problems of all sources.
@@ -76,10 +80,14 @@ def load(
     asked = read(source, given, complaints)
     place = folder or config_folder(environ)
     rungs = _rungs(asked, environ, caller, place, complaints, url_known=tenant is not None)
+    further = read(replace(source, table=schema.IN_CONFIG), defaults, complaints)
+    rungs = replace(rungs, defaults={**rungs.defaults, **further})
+    builds = by_autopkg and bool(value(rungs.fixed, schema.PUBLISH_TO).value)
     own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
     match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else RecipeMatch("", "", {})
     _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
-    there, known = _tenants(tenant, (asked, match.values, *package_map.values()), given_origin, place, complaints)
+    said = () if builds else (asked, match.values, *package_map.values())
+    there, known = _tenants(tenant, said, given_origin, place, complaints)
     ladder = Ladder(
         rungs,
         match.values,
@@ -92,6 +100,7 @@ def load(
         recipe_why=match.why,
         known=known,
         tenant=there,
+        builds=builds,
     )
     ladder.complain()
     return ladder
@@ -157,7 +166,10 @@ def _rungs(
         webhook = str(value(rungs, schema.WEBHOOK_NAME).value)
         if environment_has(environ, webhook):
             environment = {**environment, schema.SLACK.path: FoundValue(True, f"environment ({webhook})")}
-    below = {**defaults(caller, raw), schema.STATE_FOLDER.path: FoundValue(str(state_folder(environ)), "default")}
+    below = {
+        **caller_defaults(caller, raw),
+        schema.STATE_FOLDER.path: FoundValue(str(state_folder(environ)), "default"),
+    }
     return Rungs(asked, environment, config, below, place, path)
 
 

@@ -27,7 +27,7 @@ class Key:
         default: what holds where nobody gives it.
         spellings: further key paths in the config file that are understood.
         is_file: the value is the path of a file that must be there.
-        once: for one run only, so that it has no place in a map.
+        once: for one run or for a whole machine, so that it has no place in a map.
     """
 
     field: str
@@ -152,6 +152,15 @@ STATE_FOLDER = Key(
     config="state_folder",
 )
 
+PUBLISH_TO = Key(
+    "publish_to",
+    coercion.folder,
+    "A folder that installers are put into in place of being published, for `kandji-uploader publish` (AutoPkg only).",
+    config="publish_to",
+    recipe="publish_to",
+    once=True,
+)
+
 CONFIG_KEYS = (
     API_URL,
     TOKEN_NAME,
@@ -226,6 +235,7 @@ CONFIG_KEYS = (
         default=False,
     ),
     STATE_FOLDER,
+    PUBLISH_TO,
     Key(
         "processing_timeout",
         coercion.number(1, 86400, "seconds"),
@@ -388,6 +398,16 @@ RECIPE_KEYS = (
 )
 
 ALL_KEYS = (*CONFIG_KEYS, *RECIPE_KEYS)
+
+
+def travels(key: Key) -> bool:
+    """Whether a line of a manifest takes it along: what is said of an app, and how new apps are made.
+
+    How a machine reaches its tenant, waits and tells people is its own affair, and so are the names of secrets.
+    """
+    if key in (DRY_RUN, PUBLISH_TO):
+        return False
+    return bool(key.recipe) or key.path.startswith(("li_enforcement.", "zz_defaults.", "audit_template"))
 
 
 Table = Mapping[str, tuple[Key, ...]]

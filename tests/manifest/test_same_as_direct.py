@@ -1,0 +1,133 @@
+"""What is built here and published there is what the processor would have made of the tenant here."""
+
+from __future__ import annotations
+
+import operator
+import plistlib
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kandji_uploader import autopkg
+from kandji_uploader.publish import manifests, resolve
+from kandji_uploader.settings import schema
+from kandji_uploader.state import digests_of
+from tests.keys.scene import nested
+from tests.manifest.conftest import TOKEN, Machine, fresh, moved, recipe
+from tests.settings.test_json_schema import _sample
+
+TEMPLATE = Path(__file__).parents[2] / "audit" / "audit_app_and_version.zsh"
+NAMES = {"prod_name": "Widget", "test_name": "Widget (Test)"}
+
+
+def nothing(machine, _):
+    return {}
+
+
+def mapped(machine, _):
+    """All from the recipe map, scripts beside it."""
+    machine.write("before.zsh", "#!/bin/zsh\necho before\n")
+    machine.write("after.zsh", "#!/bin/zsh\necho after\n")
+    machine.write("config.yaml", {"use_recipe_map": True})
+    entry = {**NAMES, "preinstall_script": "before.zsh", "test_postinstall_script": "after.zsh", "restart": True}
+    entry |= {"blueprints": ["Macs"], "ss_category": "Productivity", "enforcement_delays": {"prod": 9}}
+    machine.write("recipe_map.yaml", {"Widget.pkg": entry})
+    return {}
+
+
+def by_package(machine, _):
+    machine.write("config.yaml", {"use_package_map": True})
+    machine.write("package_map.yaml", {"com.example.Widget": {"prod_name": "Mapped", "pin_version": "2.0"}})
+    return {}
+
+
+def templated(machine, _):
+    """All from the config file: an audit script of one's own, delays, names and categories."""
+    machine.write("own.zsh", f"# our own\n{TEMPLATE.read_text()}")
+    delays = {"type": "audit_enforce", "delays": {"prod": 12}}
+    naming = {"new_app_naming": "APPNAME (ours)", "self_service_category": "Productivity"}
+    machine.write("config.yaml", {"audit_template": "own.zsh", "li_enforcement": delays, "zz_defaults": naming})
+    return {"enforcement_type": "audit_enforce"}
+
+
+def promoted(machine, _):
+    rules = {"promotion": {"after_days": 2.5, "min_pass": 3}, "blocking_applications": []}
+    return {"custom_app": {**NAMES, **rules}, "enforcement_delays.test": "1"}
+
+
+def from_munki(machine, _):
+    pkginfo = {"display_name": "Widget for all", "category": "Productivity", "blocking_applications": ["A.app"]}
+    app = {"CFBundleIdentifier": "com.example.Widget", "path": "/Applications/Widget.app"}
+    info = {**pkginfo, "version": "1.0", "installs": [app], "minimum_os_version": "13.0"}
+    return {
+        "munki_info": info,
+        "pkginfo": {**pkginfo, "minimum_os_version": "13.0"},
+        "enforcement_type": "self_service",
+    }
+
+
+def unzipped(machine, path):
+    archive = path.with_name("Widget 1.0 (arm).zip")
+    plist = {"CFBundleIdentifier": "com.example.Widget", "CFBundleShortVersionString": "1.0"}
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(zipfile.ZipInfo("Widget.app/Contents/Info.plist"), plistlib.dumps(plist))
+    deadline = {"prod_name": "Zip", "enforcement_deadline": "2031-05-06T07:08:09+02:00"}
+    return {"pkg_path": str(archive), "unzip_location": "/Applications/Tools", "custom_app": deadline}
+
+
+@pytest.mark.parametrize("given", [nothing, mapped, by_package, templated, promoted, from_munki, unzipped])
+def test_the_tenant_ends_as_after_a_run_of_the_processor(tmp_path, widget, built, given):
+    states, told = [], []
+    for way in ("direct", "by way of a manifest"):
+        with fresh(tmp_path / way) as tenant:
+            known = {"KANDJI_API_URL": tenant.url, "KANDJI_TOKEN": TOKEN}
+            here = Machine.at(tmp_path / way / "here", **(known if way == "direct" else {}))
+            env = {**recipe(widget(), NAME="Widget"), **given(here, widget())}
+            if way == "direct":
+                results = [here.recipe(env)]
+            else:
+                here.recipe({**env, "publish_to": str(built)})
+                assert tenant.requests == []
+                shutil.rmtree(here.home)
+                there = Machine.at(tmp_path / "there", **known)
+                results = there.publish(moved(built, tmp_path / "artifact"))
+            told.append(
+                [(outcome.name, outcome.action, outcome.version) for one in results for outcome in one.outcomes]
+            )
+            states.append(tenant.snapshot())
+    assert states[0] == states[1]
+    assert told[0] == told[1]
+    assert states[0]["apps"]
+
+
+KEYS = [
+    pytest.param(place, path, key, id=f"{path} in {place}")
+    for key in filter(schema.travels, schema.ALL_KEYS)
+    for place, path in (("recipe", key.recipe), ("config", key.config))
+    if path
+]
+
+
+@pytest.mark.parametrize(("place", "path", "key"), KEYS)
+def test_each_key_holds_there_as_it_was_given_here(builder, built, widget, place, path, key):
+    value = _sample(key) if not key.is_file else str(builder.write("own.zsh", TEMPLATE.read_text()))
+    env = recipe(widget(), publish_to=str(built), custom_app=dict(NAMES))
+    if place == "config":
+        builder.write("config.yaml", nested({path: value}))
+    else:
+        env[path] = value
+    builder.recipe(env)
+    here = resolve.ladder_of(autopkg.request(env), builder.host()).settle()
+    there = Machine.at(builder.home / "there", KANDJI_API_URL="acme.api.kandji.io")
+    there.write("tenants.yaml", {"tenants": {"acme": {"api_url": "acme.api.kandji.io", "token_name": "ACME"}}})
+    ((request, _),) = manifests.chosen([built], None, digests_of(here))
+    assert of(resolve.ladder_of(request, there.host()).settle(), key) == of(here, key)
+
+
+def of(settings, key):
+    """The value of a key; the content of a file."""
+    value = operator.attrgetter(key.field)(settings)
+    assert value != key.default
+    return Path(value).read_text() if key.is_file else value
