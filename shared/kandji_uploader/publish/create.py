@@ -33,22 +33,16 @@ from kandji_uploader.publish.work import ANOTHER_APP, ApplyContext, Upload, Work
 from kandji_uploader.state import Created, StateStore
 
 _LOOKS = 4
-
-
+"""How often the list is read for an app whose create was not answered. With growing waits from half a second that is
+some eight seconds, since a read right after a write may be stale."""
 _CACHED_LOOKS = 3
-
-
+"""How often more, while the lists that come are out of a cache (an `Age` or `X-Cache` in front of the service)."""
 _ROUNDS = 3
-
-
+"""How often an app is created again after another machine has deleted the one that was gone on with."""
 _SENT = 600.0
 """Seconds for which the service may still act upon a create whose answer a run never read."""
-
-
 _LEFT = 2 * 86_400.0
 """Seconds for which an app that a killed run has created may be deleted again, if there is an older one."""
-
-
 _FRESH = 2.0
 """Seconds for which a list that was fetched while applying is believed that an app is missing."""
 
@@ -61,6 +55,7 @@ def create(work: Work, upload: Upload, context: ApplyContext) -> None:
     """
     plan = work.plan
     key = upload.key()
+    # The plan's list is older than the upload, which may have taken an hour: another machine was perhaps quicker.
     there = _made_meanwhile(plan, upload, context)
     if there is not None and _go_on_with(work, there, upload, context):
         return
@@ -68,13 +63,17 @@ def create(work: Work, upload: Upload, context: ApplyContext) -> None:
     try:
         made = _create_noted({**plan.fields, "file_key": key}, context)
     except RejectedError as problem:
+        # A key that the journal had from a former run: the store may have forgotten its file. A refusal is no lost
+        # answer, nothing was created, so sending the create again is safe.
         if "file_key" not in problem.body or not upload.send_anew():
             raise
         made = _create_noted({**plan.fields, "file_key": upload.key()}, context)
     app = made.app
     work.app = app
+    # The id takes the place of the note from before the create: what a run after a kill finds is this very app.
     context.store.note_created(Created(app.name, app.id, app.file_key, time.time()))
     context.tenant.put(app)
+    # The service computes the sha256 of what is in its store. Only here does it show whether that is what was sent.
     answered = other_digest(app, upload.sha256, context)
     if answered:
         upload.distrust(wrong_bytes(app, answered, upload.sha256, "nothing was done with it"))
@@ -93,6 +92,7 @@ def _made_meanwhile(plan: TargetPlan, upload: Upload, context: ApplyContext) -> 
     The list may lag behind or come out of a cache, so an app that this machine made before is asked for itself.
     """
     name = plan.target.name
+    # create_new: the admin wants one more app of that name, whatever there is.
     if context.another:
         return None
     context.tenant.forget_apps(before=max(upload.begun, time.time() - _FRESH))
@@ -100,6 +100,7 @@ def _made_meanwhile(plan: TargetPlan, upload: Upload, context: ApplyContext) -> 
     found = one_app.newcomers(context.tenant, name, known) or _left_under_way(name, known, context)
     if found:
         return found[0]
+    # A read by id does not come out of the cache that the list may come from.
     for entry in context.store.created(name):
         if not entry.app_id or entry.app_id in known:
             continue
@@ -149,7 +150,7 @@ def _go_on_with(work: Work, there: CustomApp, upload: Upload, context: ApplyCont
     context.say(f"{name!r} was created in Kandji by another run meanwhile; going on with that one ({live.id})")
     context.store.note_created(Created(name, live.id, live.file_key, time.time(), settled=True))
     again = context.replan(plan, live, upload.sha256)
-    # Whoever made it may be at its Blueprints still; to be assigned twice is no error.
+    # The other run may still be assigning it to Blueprints. To assign it twice is no error of the API.
     work.plan = replace(again, assign=() if again.action.bad else plan.assign)
     if again.action is Action.UPDATE:
         update(work, upload, context)
@@ -165,6 +166,7 @@ def _unlike(plan: TargetPlan, live: CustomApp) -> str:
     for name in ("install_enforcement", "show_in_self_service"):
         if getattr(live, name) != wanted[name]:
             return name
+    # A run of ours with other settings is no stranger; its script is repaired by the update that follows.
     audited = "audit_script" in plan.fields
     return "audit_script" if audited and audit_is_foreign(live, audit.read(live.audit_script)) else ""
 
@@ -192,7 +194,7 @@ def stay_alone(work: Work, upload: Upload, context: ApplyContext) -> None:
 
 
 def _create_noted(fields: Mapping[str, str | bool], context: ApplyContext) -> one_app.Made:
-    """Create an app; noted before it is sent, for whoever comes after a run that was killed. Raises as below."""
+    """Create an app; noted before it is sent, for the run that comes after one that was killed. Raises as below."""
     name = str(fields["name"])
     context.store.note_created(Created(name, "", str(fields["file_key"]), time.time()))
     try:
@@ -211,8 +213,10 @@ def _create_and_look(fields: Mapping[str, str | bool], context: ApplyContext) ->
         TargetError: it is not there, or that is not known; the text says which.
     """
     client, name = context.tenant.client, str(fields["name"])
+    # By the ids and not by the time: the clock of this machine and that of the service need not agree.
     before = frozenset(app.id for app in context.tenant.apps())
     sent, busy, lost_one = 0, False, False
+    # One try more where the service was busy: that first 503 said that nothing was done.
     while sent < client.policy.tries + busy:
         sent += 1
         try:
@@ -222,10 +226,13 @@ def _create_and_look(fields: Mapping[str, str | bool], context: ApplyContext) ->
             found = _look_for(fields, before, str(lost), context)
         except StillProcessingError as problem:
             found = _look_for(fields, before, str(problem), context, looks=1)
+            # The first 503 is answered by one look and one create that waits for as long as `processing_timeout`.
             if busy and not found:
                 raise
             busy = True
         else:
+            # The client repeats a create that the service says it did not act upon (429, 503). That may be wrong, so
+            # each of them counts as one that may have made an app. An answer about another app is not believed.
             sent += made.sent - 1
             found = [made.app] if _ours(made.app, fields, before) else _look_for(fields, before, ANOTHER_APP, context)
             lost_one = lost_one or sent > 1

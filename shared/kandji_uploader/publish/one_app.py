@@ -53,6 +53,7 @@ class Made:
 
 def moment(told: str) -> tuple[str, str]:
     """A time as the service writes it (UTC, with a fraction or without), as a value that can be compared."""
+    # As texts "...:05Z" comes after "...:05.9Z", although it is earlier.
     whole, _, fraction = told.rstrip("Z").partition(".")
     return whole, fraction.ljust(9, "0")
 
@@ -98,6 +99,7 @@ def _settle(made: Made, tenant: TenantView, settle_time: float, say: Callable[[s
     for look in range(_LOOKS):
         if look:
             tenant.client.wait(max(settle_time, min(policy.first_wait * 2**look, policy.longest_wait)))
+        # The first look may share a list with the other targets of the run, if it is young enough.
         tenant.forget_apps(before=None if look else made.at + settle_time)
         found = [app for app in newcomers(tenant, made.app.name, made.known) if not made.another or made.has_made(app)]
         shown = any(app.id == made.app.id for app in found)
@@ -105,10 +107,13 @@ def _settle(made: Made, tenant: TenantView, settle_time: float, say: Callable[[s
             continue  # the list is older than our app
         if not found:
             raise TargetError(f"{made.app.name!r} was deleted in Kandji meanwhile. Run again, which plans anew")
+        # Both machines sort alike, by what the service says, so both come to the same app without asking each other.
         first = found[0]
         ours = [app for app in found if made.has_made(app)]
         others = [app for app in found if not made.has_made(app)]
+        # Only what this run has made: an app of somebody else is never deleted, not even a twin.
         _delete([app for app in ours if app.id != first.id], tenant, say)
+        # Ours is the oldest, and others are there: they should go away by themselves, which is waited for.
         if first in others or not others:
             return first
     if not shown:
