@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "ed0e8c6db05e4b80fe3e1012ffcbe87e2eba45c904c3618560b34b4f038b4580"
+_SEAL = "145cf1cd36a47ce05d82fd1da3d232841071c96cad7ab1d5393b5eebbe29166f"
 _LIST = "SHA256SUMS"
-_FOLDERS = ("shared", "audit")
+_FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
 _ROOT = Path(__file__).resolve().parent
 _LARGEST = 8 * 2**20
