@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "145cf1cd36a47ce05d82fd1da3d232841071c96cad7ab1d5393b5eebbe29166f"
+_SEAL = "87bcfd28fdd7c51d2b086042d8674f95c9bf6ac623538ce239d6e9e023ca5f90"
 _LIST = "SHA256SUMS"
-_FOLDERS = ("shared", "audit", "requirements")
+_FOLDERS = ("shared", "audit")
 _PACKAGE = "kandji_uploader"
 _ROOT = Path(__file__).resolve().parent
 _LARGEST = 8 * 2**20

@@ -35,6 +35,7 @@ DONE, FAILED, USAGE = 0, 1, 2
 COMMANDS = {
     "upload": ("upload", "publish installers or Homebrew casks as Custom Apps"),
     "publish": ("publish", "publish what recipes have built elsewhere, from a manifest"),
+    "matrix": ("matrix", "print the jobs of a CI run: by tenant or recipe, or in groups"),
     "inspect": ("inspect_installer", "show what an installer is: app, bundle id, version, package id"),
     "audit-script": ("audit_script", "render the audit script from a JSON object on standard input"),
     "setup": ("setup", "ask for the tenant and the token, check both, and write the config file"),
