@@ -46,7 +46,7 @@ def problem(ran, code=1):
 
 
 def test_a_job_for_each_tenant_in_the_order_of_the_file(here, tenants):
-    wanted = [{"tenant": name, "token_name": f"{name}_token"} for name in NAMES]
+    wanted = [{"tenant": name, "token_name": f"{name.upper()}_TOKEN"} for name in NAMES]
     assert jobs(here("matrix", "--by", "tenant")) == {"include": wanted}
 
 
