@@ -14,3 +14,13 @@ def _no_waiting_for_the_disk():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+def pytest_collection_modifyitems(items):
+    """What runs the same lines hundreds of times is not measured: the tracer would take a third of its time.
+
+    Each rule has tests of its own, which are; so the figure for the whole stays what it was.
+    """
+    for item in items:
+        if item.get_closest_marker("slow") or getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("no_cover")
