@@ -28,6 +28,7 @@ class Scale:
     Attributes:
         large: bytes of the large installer.
         huge: bytes of the one that memory is compared with; 0 for none.
+        chunked: bytes of the one whose payload is pbzx, which takes long to make and to unpack; a multiple of 16 MiB.
         rounds: runs of which medians are taken.
         recipes: how many recipes there are in one process, for each point of the plot.
         apps: Custom Apps of the tenant for these.
@@ -39,6 +40,7 @@ class Scale:
 
     large: int = 1 << 30
     huge: int = 1 << 32
+    chunked: int = 1 << 30
     rounds: int = 5
     recipes: tuple[int, ...] = (10, 30, 100, 300, 1000)
     apps: int = 5000
@@ -50,11 +52,23 @@ class Scale:
     @property
     def large_name(self) -> str:
         """The size of the large installer, for people."""
-        return f"{self.large >> 30} GiB" if self.large >= 1 << 30 else f"{self.large >> 20} MiB"
+        return _in_words(self.large)
+
+
+def _in_words(size: int) -> str:
+    return f"{size >> 30} GiB" if size >= 1 << 30 else f"{size >> 20} MiB"
 
 
 SMALL = Scale(
-    large=64 << 20, huge=256 << 20, rounds=3, recipes=(10, 60), apps=600, parallel=8, parallel_size=4_000_000, wire=8e6
+    large=64 << 20,
+    huge=256 << 20,
+    chunked=16 << 20,
+    rounds=3,
+    recipes=(10, 60),
+    apps=600,
+    parallel=8,
+    parallel_size=4_000_000,
+    wire=8e6,
 )
 """For CI: large enough for ratios and memory, small enough for a minute."""
 
@@ -402,11 +416,11 @@ def _facts_of_gzip(bench: Bench) -> Iterable[Row]:
 
 
 def _facts_of_pbzx(bench: Bench) -> Iterable[Row]:
-    path, plain = installers.chunked_package(bench.folder / "Chunks.pkg", "Chunks", bench.scale.large)
+    path, plain = installers.chunked_package(bench.folder / "Chunks.pkg", "Chunks", bench.scale.chunked)
     here, there = _reading(bench, path, f"xz -dc '{plain}'")
     path.unlink()
     plain.unlink()
-    what = f"facts from a pkg with {bench.scale.large_name} of pbzx, Info.plist last"
+    what = f"facts from a pkg with {_in_words(bench.scale.chunked)} of pbzx, Info.plist last"
     yield _beside(what, here, "`xz -dc`", there, 1.3)
     yield _memory("its memory", here.peak, 64)
 

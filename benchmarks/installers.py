@@ -84,16 +84,19 @@ def _listed(name: str) -> bytes:
 def chunked_package(path: Path, name: str, size: int) -> tuple[Path, Path]:
     """The same with its payload as pbzx and Info.plist last; and the chunks of that as .xz, one after the other.
 
+    A chunk has 16 MiB, as `pkgbuild` writes it, or a sixteenth of a smaller package.
+
     Returns:
         The package, and a file beside it for `xz -dc`.
     """
     before, after = _around(name, size, late=True)
-    chunk = _compressible()
-    cut = _CHUNK - len(before)
-    whole = [before + chunk[:cut], *[chunk[cut:] + chunk[:cut]] * (size // _CHUNK - 1), chunk[cut:] + after]
+    length = min(_CHUNK, size // 16)
+    chunk = _compressible()[:length]
+    cut = length - len(before)
+    whole = [before + chunk[:cut], *[chunk[cut:] + chunk[:cut]] * (size // length - 1), chunk[cut:] + after]
     stored = {block: lzma.compress(block, preset=1, check=lzma.CHECK_CRC32) for block in set(whole)}
     parts = [struct.pack(">QQ", len(block), len(stored[block])) + stored[block] for block in whole]
-    payload = _Parts([b"pbzx" + struct.pack(">Q", _CHUNK), *parts])
+    payload = _Parts([b"pbzx" + struct.pack(">Q", length), *parts])
     _xar(path, [("PackageInfo", _package_info(name)), ("Bom", _listed(name)), ("Payload", payload)])
     plain = path.with_suffix(".xz")
     with plain.open("wb") as file:

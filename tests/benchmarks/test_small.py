@@ -93,7 +93,7 @@ def test_publishing_needs_no_more_memory_for_a_larger_file(bench, published):
 
 def test_an_unchanged_installer_takes_one_request_and_is_not_read_again(bench):
     path = installers.flat_package(bench.folder / "Zeros-1.0.pkg", "Zeros", 1 << 24, late=False, packed=True)
-    os.truncate(path, 512 << 20)  # zeros that take no room on the disk, but as long to be hashed as any bytes
+    os.truncate(path, 256 << 20)  # zeros that take no room on the disk, but as long to be hashed as any bytes
     digest = installers.sha256(path)
     requests = []
     with Tenant() as tenant:
