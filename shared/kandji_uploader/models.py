@@ -235,16 +235,16 @@ class Promotion:
         return self.require_status or self.min_pass is not None or self.max_error_percent is not None
 
 
-@dataclass(frozen=True)
-class StageSettings:
-    """What holds for one stage.
+@dataclass(frozen=True, kw_only=True)
+class StageValues:
+    """What is set for a stage, and so for its Custom App.
 
     Attributes:
-        name: the Custom App's name; None where this stage is not asked for.
         category: the Self Service category given by recipe, flag or map; None where none was given.
         default_category: the category of the config file, for Self Service apps that were given none.
         delay_days: days until the audit script enforces a new version.
-        preinstall_script: path of a script; None leaves what the app has in Kandji.
+        preinstall_script: of settings the path of a script, of a target its text; None leaves what the app has in
+            Kandji.
         postinstall_script: likewise.
         restart: whether a Mac restarts after the install; None leaves what the app has.
         active: whether the app is active; None leaves what the app has.
@@ -253,7 +253,6 @@ class StageSettings:
         enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
     """
 
-    name: str | None = None
     category: str | None = None
     default_category: str = "Apps"
     delay_days: int = 0
@@ -264,6 +263,17 @@ class StageSettings:
     recommended: bool | None = None
     blueprints: tuple[str, ...] = ()
     enforcement_deadline: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings(StageValues):
+    """The settings of one stage.
+
+    Attributes:
+        name: the Custom App's name; None where this stage is not asked for.
+    """
+
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -424,25 +434,16 @@ class Blueprint:
     type: str = "classic"
 
 
-@dataclass(frozen=True)
-class Target:
+@dataclass(frozen=True, kw_only=True)
+class Target(StageValues):
     """One Custom App that a run should leave in a given state.
 
     Attributes:
         stage: production or test.
         name: the Custom App's name.
         enforcement: what a new app gets; an existing one keeps its own.
-        category: the Self Service category given for the stage; None where none was given.
-        default_category: the one that stands in for a missing or ungiven one.
-        delay_days: days until the audit script enforces.
         enforcement_given: whether recipe, flag or map named the enforcement.
-        preinstall_script: the script's text; None leaves what the app has.
-        postinstall_script: likewise.
-        restart: None leaves what the app has.
-        active: None leaves what the app has.
-        recommended: None leaves what the app has.
-        blueprints: what the app is added to, whether it is new or not.
-        enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
+        unzip_location: where recipe, flag or map said that a .zip is unpacked; None where none did.
         blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
             where nobody is asked, None for the app itself.
         minimum_os_version: the lowest macOS that the audit script asks for an install or upgrade; None for any.
@@ -451,17 +452,8 @@ class Target:
     stage: Stage
     name: str
     enforcement: Enforcement
-    category: str | None = None
-    default_category: str = "Apps"
-    delay_days: int = 0
     enforcement_given: bool = False
-    preinstall_script: str | None = None
-    postinstall_script: str | None = None
-    restart: bool | None = None
-    active: bool | None = None
-    recommended: bool | None = None
-    blueprints: tuple[str, ...] = ()
-    enforcement_deadline: datetime | None = None
+    unzip_location: str | None = None
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
 

@@ -4,9 +4,9 @@ import pytest
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
-from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType
-from kandji_uploader.publish.plan import EnforcedIdentity, make_plan, needs_categories, needs_digest
-from tests.plan.world import NOW, live, plan, plan_input, script, self_service, target
+from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType, Stage
+from kandji_uploader.publish.plan import EnforcedIdentity, check_blueprints, matched, needs_categories, needs_digest
+from tests.plan.world import NOW, live, plan, plan_input, plans, script, self_service, target
 
 
 def test_the_same_installer_and_settings_are_unchanged():
@@ -178,7 +178,7 @@ def test_a_zip_needs_a_place_to_unpack():
     assert plan(kind=InstallType.ZIP).fields["unzip_location"] == "/Applications"
     zipped = live(install_type="zip", unzip_location="/Custom", audit_script=script(unzip_location="/Custom"))
     assert plan(zipped, kind=InstallType.ZIP).action is Action.UNCHANGED
-    moved = plan(zipped, kind=InstallType.ZIP, unzip_location="/Opt", unzip_location_given=True)
+    moved = plan(zipped, kind=InstallType.ZIP, of=target(unzip_location="/Opt"))
     assert moved.changes == ("unzip_location", "audit_script")
     assert (moved.fields["unzip_location"], moved.fields["audit_script"]) == ("/Opt", script(unzip_location="/Opt"))
 
@@ -214,26 +214,27 @@ def test_dynamic_lookup_takes_the_highest_version_then_the_one_modified_longest_
 
 def test_dynamic_lookup_never_gives_one_app_to_two_targets():
     app = live("Other", sha256="old", audit_script=script("1.0"), file_key="x/Widget-1.0_01234567.pkg")
-    plans = make_plan([target("One"), target("Two")], plan_input(app, dynamic_lookup=True))
-    assert [found.action for found in plans] == [Action.UPDATE, Action.CONFLICT]
+    both = [target("One", stage=Stage.TEST), target("Two")]
+    found = plans(both, plan_input(app, dynamic_lookup=True))
+    assert [each.action for each in found] == [Action.UPDATE, Action.CONFLICT]
 
 
 def test_a_missing_blueprint_is_an_error_before_anything_is_sent():
     with pytest.raises(TargetError, match=r"no Blueprint 'Nope'.*Macs"):
-        plan(of=target(blueprints=("Nope",)), blueprints=[Blueprint("b", "Macs")])
+        check_blueprints(target(blueprints=("Nope",)), [Blueprint("b", "Macs")])
 
 
 def test_a_blueprint_may_be_named_by_id_or_with_a_node():
     blueprints = [Blueprint("b-1", "Macs"), Blueprint("b-2", "Map: all", "map")]
-    found = plan(of=target(blueprints=("b-1", "Map: all:node-7")), blueprints=blueprints)
-    assert found.action is Action.CREATE
+    asked = target(blueprints=("b-1", "Map: all:node-7"))
+    check_blueprints(asked, blueprints)
+    assert plan(of=asked, blueprints=blueprints).assign == asked.blueprints
 
 
 def test_a_size_that_no_target_has_proves_a_change_without_the_digest():
-    assert not needs_digest([target()], plan_input(live(file_size=99)))
-    assert needs_digest([target()], plan_input(live(file_size=100)))
-    assert needs_digest([target()], plan_input(live(file_size=None)))
-    assert not needs_digest([target()], plan_input())
+    for app, needed in ((live(file_size=99), False), (live(file_size=100), True), (live(file_size=None), True)):
+        assert needs_digest([target()], matched([target()], plan_input(app))) is needed
+    assert not needs_digest([target()], matched([target()], plan_input()))
 
 
 def test_categories_are_needed_only_where_one_decides():
@@ -247,7 +248,7 @@ def test_categories_are_needed_only_where_one_decides():
 
 def test_a_plan_is_a_pure_function():
     asked = plan_input(live(sha256="old"))
-    assert make_plan([target()], asked) == make_plan([target()], asked)
+    assert plans([target()], asked) == plans([target()], asked)
 
 
 NAMES = ("Firefox.app", "Thunderbird.app")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.models import Category, CustomApp, Enforcement, InstallType, Settings, Stage, StageSettings, Target
-from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TenantData, make_plan
+from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TenantData, make_plan, matched
 
 NOW = 1_700_000_000
 CATEGORIES = (Category("c-apps", "Apps"), Category("c-utils", "Utilities"), Category("c-prod", "Productivity"))
@@ -58,4 +58,9 @@ def plan_input(*apps, identity=IDENTITY, blueprints=(), sha256="new", kind=Insta
 
 def plan(*apps, of=None, **others):
     """The plan of one target."""
-    return make_plan([of or target()], plan_input(*apps, **others))[0]
+    return plans([of or target()], plan_input(*apps, **others))[0]
+
+
+def plans(targets, asked):
+    """The plans of targets, each of which is matched."""
+    return make_plan(targets, matched(targets, asked))

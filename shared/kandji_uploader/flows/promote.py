@@ -329,9 +329,11 @@ def _put_back(
 ) -> Outcome:
     reading = audit.read(app.audit_script)
     delay = context.settings.prod.delay_days if reading.days is None else reading.days
-    target = _as_live(Target(Stage.PROD, app.name, Enforcement.AUDIT_ENFORCE, delay_days=delay), reading)
+    bare = Target(stage=Stage.PROD, name=app.name, enforcement=Enforcement.AUDIT_ENFORCE, delay_days=delay)
+    target = _as_live(bare, reading)
     after = releases.taken(ledger, live, replace(release, at=context.now, until=0.0, health=None, digest=""))
-    plan_input = plan_input_of_release(target, app, release, after, context, by_hand=True)
+    match = matching.Match(app, "found by name")
+    plan_input = plan_input_of_release(target, match, release, after, context, by_hand=True)
     why = f"from {live} back to {release}"
     found = replace(plan.plan_target(target, plan_input), reason=why)
     gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"

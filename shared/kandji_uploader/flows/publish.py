@@ -14,10 +14,10 @@ from kandji_uploader.flows.announce import announce, announce_failure
 from kandji_uploader.models import Action, Outcome, RunResult, Settings, Stage, Target
 from kandji_uploader.publish import owed
 from kandji_uploader.publish.carry_out import Job, carry_out
-from kandji_uploader.publish.context import RunContext, locked, settle_time
+from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, make_plan
-from kandji_uploader.publish.refresh import check_all_blueprints, refresh
+from kandji_uploader.publish.refresh import refresh, renewed
 from kandji_uploader.publish.request import Host, Request, as_owed, claim
 from kandji_uploader.publish.resolve import resolve_settings, resolve_targets
 from kandji_uploader.publish.sources import OnDisk, Source
@@ -67,63 +67,52 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
     source.kind()
     with source.reading_ahead(digests_of(settings)):
         name, targets = resolve_targets(request, settings, source, host)
-        apps = tuple(target.name for target in targets)
-        claim(request, settings, host, dict(zip(apps, apps, strict=True)))
+        names = tuple(target.name for target in targets)
+        claim(request, settings, host, dict(zip(names, names, strict=True)))
         store = store_of(settings)
-        owed.tell(store, apps, host.warn)
-        debt = owed.Debt(store, None if settings.create_new else as_owed(request, source, apps, host))
-        with debt.kept(), locked(settings, apps, host, store, request.given, request.lock_patience) as context:
-            outcomes, sha256 = _deliver(targets, source, context, host, request, debt)
+        owed.tell(store, names, host.warn)
+        debt = owed.Debt(store, None if settings.create_new else as_owed(request, source, names, host))
+        with debt.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
+            plan_input, plans = _plan(targets, source, context, host)
+            claim(request, settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
+            job = Job.of(request, source, debt, settings.urgent)
+            outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
             debt.ended(outcomes, sha256)
             news = False
             if settings.promotion is not None and not settings.urgent:
-                promoted, news = _promote(targets, context, host, outcomes)
+                promoted, news = _promote(targets, plan_input, context, host, outcomes)
                 outcomes = (*outcomes, promoted)
     facts, urgent = source.facts_if_read(), settings.urgent or ""
     return RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
 
 
-def _deliver(
-    targets: tuple[Target, ...], source: Source, context: RunContext, host: Host, request: Request, debt: owed.Debt
-) -> tuple[tuple[Outcome, ...], str]:
-    """Publish the installer: to every target, or with promotion to the test app only."""
-    soaks, urgent = context.settings.promotion is not None, context.settings.urgent
-    wanted = tuple(target for target in targets if target.stage is Stage.TEST) if soaks and not urgent else targets
-    plan_input, plans = _plan(wanted, targets, source, context, host)
-    if soaks:
-        from kandji_uploader.promotion import candidates
-
-        plan_input = candidates.with_notes(plan_input, plans, targets, context)
-        plans = make_plan(wanted, plan_input)
-    claim(request, context.settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
-    if urgent:
-        plans = tuple(replace(plan, reason=f"urgent: {urgent}; {plan.reason}") for plan in plans)
-    return carry_out(plans, plan_input, context, host, Job.of(request, source, debt, urgent))
-
-
 def _plan(
-    wanted: Sequence[Target], all_targets: Sequence[Target], source: Source, context: RunContext, host: Host
+    targets: tuple[Target, ...], source: Source, context: RunContext, host: Host
 ) -> tuple[PlanInput, tuple[TargetPlan, ...]]:
-    """What the targets are to become; where several apps have a name, that is looked at once more."""
-    plan_input = refresh(wanted, source, context)
-    check_all_blueprints(all_targets, context)
-    plans = make_plan(wanted, plan_input)
-    if any(len(plan.candidates) > 1 for plan in plans) and not context.settings.dry_run:
-        wait = settle_time(context.settings)
-        look_again(plans, plan_input.installer, context.tenant, context.store, wait, host.say)
-        plan_input = refresh(wanted, source, context)
-        plans = make_plan(wanted, plan_input)
-    return plan_input, plans
+    """What is to become of every target, or, where the release has to soak, of the test app only."""
+    plan_input = refresh(targets, source, context)
+    if look_again(plan_input, context, host.say):
+        plan_input = refresh(targets, source, context)
+    if context.settings.promotion is None:
+        return plan_input, make_plan(targets, plan_input)
+    from kandji_uploader.promotion.candidates import with_notes
+
+    plan_input, urgent = with_notes(plan_input, targets, context), context.settings.urgent
+    if not urgent:
+        return plan_input, make_plan(targets[:1], plan_input)
+    plans = make_plan(targets, plan_input)
+    return plan_input, tuple(replace(plan, reason=f"urgent: {urgent}; {plan.reason}") for plan in plans)
 
 
 def _promote(
-    targets: tuple[Target, ...], context: RunContext, host: Host, done: Sequence[Outcome]
+    targets: tuple[Target, ...], plan_input: PlanInput, context: RunContext, host: Host, done: Sequence[Outcome]
 ) -> tuple[Outcome, bool]:
     """Promote after publishing; what goes wrong then must not hide what was published."""
     from kandji_uploader.promotion.promote import promote
 
     try:
-        outcome, step = promote(targets, context, host)
+        matches = renewed(plan_input.matches, done, context.tenant)
+        outcome, step = promote(targets, context, host, matches)
     except InterruptedRunError as stopped:
         published = [f"{outcome.name}: {outcome.action.value}" for outcome in done if outcome.action.writes]
         before = f"Before the promotion: {'; '.join(published)}. The promotion was " if published else ""

@@ -5,119 +5,82 @@ The Macs are asked about the release that is about to be replaced, since its hea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
-from kandji_uploader.models import Action, CustomApp, InstallType, Stage, Target
-from kandji_uploader.promotion import rules as promotion
+from kandji_uploader.models import Action, CustomApp, Stage, Target
+from kandji_uploader.promotion import rules
 from kandji_uploader.promotion.rules import Standing
-from kandji_uploader.publish import matching, plan, releases
+from kandji_uploader.publish import plan, releases
 from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.history import live_release, noted
-from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan, TenantData
-from kandji_uploader.publish.releases import Ledger, Release
-from kandji_uploader.status import summary as fleet
+from kandji_uploader.publish.plan import PlanInput, TargetPlan
+from kandji_uploader.publish.releases import Contents, Ledger, Release
+from kandji_uploader.status import summary
 
 
 def asked(release: Release, app: CustomApp, context: RunContext) -> Release:
     """The release with what its Macs say now; without, where no rule asks or the status cannot be read."""
-    rules = context.settings.promotion
-    if rules is None or not rules.asks_macs:
+    wanted = context.settings.promotion
+    if wanted is None or not wanted.asks_macs:
         return release
-    updated = fleet.moment(app.file_updated or "")
+    updated = summary.moment(app.file_updated or "")
     since = max(release.at, updated.timestamp()) if updated else release.at
     try:
         statuses = context.tenant.client.library_item_statuses(app.id)
-        return replace(release, health=promotion.weigh(statuses, release.version, since, context.now))
+        return replace(release, health=rules.weigh(statuses, release.version, since, context.now))
     except (ApiError, NetworkError) as problem:
         context.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
         return release
 
 
-def meant(target: Target, context: RunContext, file_name: str = "") -> matching.Match:
-    """The Custom App that a target means; `file_name` is that of the installer which would go there."""
-    plan_input = replace(
-        bare_input(context), installer=Installer(matching.stored_name(file_name), InstallType.PACKAGE, 0)
-    )
-    if plan.needs_categories((target,), plan_input.tenant, plan_input.settings):
-        plan_input = replace(plan_input, tenant=replace(plan_input.tenant, categories=context.tenant.categories()))
-    return plan.find(target, plan_input)
-
-
-def bare_input(context: RunContext) -> PlanInput:
-    """A plan input without an installer, to find apps with."""
-    return PlanInput(
-        installer=Installer("", InstallType.PACKAGE, 0),
-        identity=EnforcedIdentity(),
-        tenant=TenantData(context.tenant.apps()),
-        settings=replace(context.settings, create_new=False),
-        template="",
-        now=int(context.now),
-        remembered=context.store.remembered(),
-    )
-
-
-def with_notes(
-    plan_input: PlanInput, plans: Sequence[TargetPlan], targets: Sequence[Target], context: RunContext
-) -> PlanInput:
+def with_notes(plan_input: PlanInput, targets: Sequence[Target], context: RunContext) -> PlanInput:
     """The plan input with what the apps are to remember of the release that they get.
 
+    The test app may also get the same installer with another script. A first plan tells whether it gets anything; its
+    Macs are asked about the release that is about to be replaced, since its health cannot be told afterwards.
+
     Args:
-        plan_input: what the plans were made from.
-        plans: of the test app; where the release is urgent, of the prod app, too.
+        plan_input: all else.
         targets: the test app and the prod app.
         context: where the run takes place.
     """
-    test, prod = targets[0], targets[-1]
-    if not context.settings.urgent:
-        return entering(plan_input, plans, prod, context)
-    text = f"urgent: {context.settings.urgent}; test and prod app get it without a soak"
-    context.warn(f"{text}. Take `urgent` out again afterwards")
-    return urgently(plan_input, plans, (test, prod), context)
-
-
-def entering(plan_input: PlanInput, plans: Sequence[TargetPlan], prod: Target, context: RunContext) -> PlanInput:
-    """The plan input with what is to be remembered of the test app, if it gets another release.
-
-    That may be the same installer with another script. The Macs are asked about the release that is about to be
-    replaced, since its health cannot be told afterwards.
-    """
-    each = next((each for each in plans if each.target.stage is Stage.TEST and each.action in _GOING_ON), None)
-    if each is None:
-        return plan_input
-    coming = _coming(plan_input, each.target, prod, context)
-    found = _replaced_by(coming, each, plan_input, context)
-    if found is None:
-        return plan_input
-    ledger, live = found
-    if each.app is not None and live is not None:
-        live = asked(live, each.app, context)
-    in_prod = meant(prod, context, plan_input.installer.name).app
-    above = standing_of(in_prod, plan_input, Ledger(), context).version if in_prod else ""
-    after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
-    return replace(plan_input, notes={Stage.TEST: releases.to_notes(after)})
-
-
-def urgently(
-    plan_input: PlanInput, plans: Sequence[TargetPlan], targets: tuple[Target, Target], context: RunContext
-) -> PlanInput:
-    """The plan input with the notes of both apps, test and prod, where a release goes to both at once."""
     test, prod = targets
-    plan_input = entering(plan_input, plans, prod, context)
-    coming = _coming(plan_input, test, prod, context)
-    found = _replaced_by(coming, next(each for each in plans if each.target.stage is Stage.PROD), plan_input, context)
-    if found is None:
-        return plan_input
-    after = releases.replaced(*found, coming, keep=releases.KEPT_FORMER)
-    return replace(plan_input, notes={**plan_input.notes, Stage.PROD: releases.to_notes(after)})
+    coming = _coming(plan_input, test, prod, context.now)
+    notes: dict[Stage, Mapping[str, str]] = {}
+    found = _replaced_by(coming, plan.plan_target(test, plan_input), plan_input, context)
+    if found is not None:
+        ledger, live = found
+        app, in_prod = plan_input.matches[test.stage].app, plan_input.matches[prod.stage].app
+        live = asked(live, app, context) if app and live else None
+        above = standing_of(in_prod, plan_input, Ledger(), context).version if in_prod else ""
+        after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
+        notes[test.stage] = releases.to_notes(after)
+    urgent = context.settings.urgent
+    if urgent:
+        context.warn(f"urgent: {urgent}; test and prod app get it without a soak. Take `urgent` out again afterwards")
+        found = _replaced_by(coming, plan.plan_target(prod, plan_input), plan_input, context)
+        if found is not None:
+            notes[prod.stage] = releases.to_notes(releases.replaced(*found, coming, keep=releases.KEPT_FORMER))
+    return replace(plan_input, notes=notes)
+
+
+def _coming(plan_input: PlanInput, test: Target, prod: Target, now: float) -> Release:
+    """The release that the installer becomes, with the scripts and settings of both apps."""
+    coming, kind = plan.coming(plan_input, plan_input.installer.sha256 or "", now), plan_input.installer.type
+    mine, theirs = Contents.of(test, kind), Contents.of(prod, kind)
+    digest, urgent = releases.digest_of(coming.sha256, mine, theirs), plan_input.settings.urgent or ""
+    return replace(coming, digest=digest, given=theirs.given, urgent=urgent)
 
 
 def _replaced_by(
     coming: Release, each: TargetPlan, plan_input: PlanInput, context: RunContext
 ) -> tuple[Ledger, Release | None] | None:
-    """What is known of the app of a plan and of the release that it has; None where that is the coming one already."""
+    """What is known of the app of a plan and of the release that it has; None where it gets no other one."""
+    if each.action not in _GOING_ON:
+        return None
     if each.app is None:
         return Ledger(), None
     ledger = plan.ledger(each.app, plan_input.remembered)
@@ -125,13 +88,6 @@ def _replaced_by(
     if not each.needs_file and not _another(coming, live, each):
         return None
     return ledger, live
-
-
-def _coming(plan_input: PlanInput, test: Target, prod: Target, context: RunContext) -> Release:
-    coming = plan.coming(plan_input, plan_input.installer.sha256 or "", context.now)
-    mine, theirs = plan.contents(test, plan_input), plan.contents(prod, plan_input)
-    digest, urgent = releases.digest_of(coming.sha256, mine, theirs), plan_input.settings.urgent or ""
-    return replace(coming, digest=digest, given=theirs.given, urgent=urgent)
 
 
 def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
@@ -145,8 +101,6 @@ def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
 
 
 _GOING_ON = (Action.CREATE, Action.UPDATE, Action.UNCHANGED)
-
-
 _OF_A_RELEASE = {"preinstall_script", "postinstall_script", "restart", "unzip_location"}
 
 

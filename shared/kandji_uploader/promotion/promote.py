@@ -6,32 +6,42 @@ only where a rule asks for it and the release has soaked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
-from kandji_uploader.models import Action, CustomApp, InstallType, Outcome, Promotion, Settings, Target
-from kandji_uploader.promotion import rules as promotion
-from kandji_uploader.promotion.candidates import asked, bare_input, meant, standing_of
+from kandji_uploader.models import Action, CustomApp, InstallType, Outcome, Promotion, Stage, Target
+from kandji_uploader.promotion import rules
+from kandji_uploader.promotion.candidates import asked, standing_of
 from kandji_uploader.promotion.contents import MovedContents
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.promotion.stored import StoredRelease
 from kandji_uploader.publish import matching, plan, releases
 from kandji_uploader.publish.carry_out import Job, carry_out
-from kandji_uploader.publish.context import RunContext, settle_time
+from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.history import live_release, noted
+from kandji_uploader.publish.matching import Match
 from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan
-from kandji_uploader.publish.refresh import refresh, with_digest, with_scope
+from kandji_uploader.publish.refresh import look_up, refresh, with_digest
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.targets import RecipeFacts
 
+_NONE: Mapping[Stage, Match] = MappingProxyType({})
+
 
 def promote(
-    targets: tuple[Target, ...], context: RunContext, host: Host, *, at_once: bool = False, force: bool = False
+    targets: tuple[Target, ...],
+    context: RunContext,
+    host: Host,
+    matches: Mapping[Stage, Match] = _NONE,
+    *,
+    at_once: bool = False,
+    force: bool = False,
 ) -> tuple[Outcome, Step]:
     """Move the prod app to the newest release that has soaked in the test app and is healthy, if there is one.
 
@@ -39,22 +49,28 @@ def promote(
         targets: the test app and the prod app.
         context: where; its settings hold the rules.
         host: who is told.
+        matches: the Custom Apps of the targets, where the run has matched them already.
         at_once: do not wait for `after_days`.
         force: also over a file that somebody else has put into the prod app.
 
     Returns:
         What became of the prod app, and how that was decided.
+
+    Raises:
+        TargetError: a category or Blueprint of an app that is to be created does not exist.
+        AuditScriptError: nothing tells what the prod app's audit script should look for.
+        NetworkError, ApiError: the tenant could not be read.
     """
     test, prod = targets
-    step = _next_step(prod, test, context, at_once=at_once, force=force)
-    if len(step.plan.candidates) > 1 and not context.settings.dry_run:
-        wait = settle_time(context.settings)
-        look_again((step.plan,), step.plan_input.installer, context.tenant, context.store, wait, host.say)
-        step = _next_step(prod, test, context, at_once=at_once, force=force)
-    found = with_scope(step.plan, step.plan_input, context)
+    context = replace(context, settings=replace(context.settings, create_new=False))
+    plan_input = _look_up_both(test, prod, context, matches)
+    if not matches and look_again(plan_input, context, host.say):
+        plan_input = _look_up_both(test, prod, context)
+    step = _next_step(prod, test, plan_input, context, at_once=at_once, force=force)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
     job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
+    found = plan.with_missing_blueprints(step.plan, plan_input.tenant)
     (outcome,), _ = carry_out((found,), step.plan_input, context, host, job)
     if outcome.action.writes and step.plan.action.writes and step.decision.release is not None:
         outcome = replace(outcome, action=Action.PROMOTE)
@@ -71,26 +87,23 @@ def outlook(targets: tuple[Target, ...], context: RunContext) -> tuple[tuple[Rel
     Raises:
         NetworkError, ApiError: the tenant could not be read.
     """
-    test, prod = targets
-    source, rules = meant(test, context).app, context.settings.promotion
-    if source is None or rules is None:
+    test, prod = (replace(target, blueprints=()) for target in targets)
+    plan_input, wanted = _look_up_both(test, prod, context), context.settings.promotion
+    test_app = plan_input.matches[test.stage].app
+    if test_app is None or wanted is None or plan_input.matches[prod.stage].candidates:
         return ()
-    match = meant(prod, context, source.file_name)
-    if match.candidates:
-        return ()
-    app = with_digest(match.app, context) if match.app else None
-    pair = _pair(test, prod, with_digest(source, context), app, bare_input(context), context)
-    found = promotion.ahead(_weighed(pair.live, pair.standing, source, context), pair.candidates, pair.standing)
-    return tuple((each, promotion.judge(each, rules, pair.standing, context.now)) for each in found)
+    pair = _pair(test, prod, test_app, plan_input, context)
+    found = rules.ahead(_weighed(pair.live, pair.standing, test_app, context), pair.candidates, pair.standing)
+    return tuple((each, rules.judge(each, wanted, pair.standing, context.now)) for each in found)
 
 
 def _weighed(
     live: Release, standing: Standing, test_app: CustomApp, context: RunContext, *, at_once: bool = False
 ) -> Release:
     """What the test app has, with what its Macs say, where that is what decides."""
-    rules = context.settings.promotion
-    soaked = rules is not None and (at_once or promotion.soaked(live, rules, context.now))
-    return asked(live, test_app, context) if soaked and promotion.newer(live, standing, live=True) else live
+    wanted = context.settings.promotion
+    soaked = wanted is not None and (at_once or rules.soaked(live, wanted, context.now))
+    return asked(live, test_app, context) if soaked and rules.newer(live, standing, live=True) else live
 
 
 _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
@@ -114,50 +127,47 @@ class Step:
     news: bool = False
 
 
-def _next_step(prod: Target, test: Target, context: RunContext, *, at_once: bool = False, force: bool = False) -> Step:
-    """What is to become of the prod app, given what the test app has and had.
+def _look_up_both(test: Target, prod: Target, context: RunContext, matches: Mapping[Stage, Match] = _NONE) -> PlanInput:
+    """What the tenant holds of both apps; the installer that may go to the prod app is called as that of the test app.
 
-    Args:
-        prod: the prod app.
-        test: the test app.
-        context: where; its settings hold the rules.
-        at_once: do not wait for `after_days`.
-        force: also over a file that somebody else has put into the prod app.
-
-    Raises:
-        TargetError: a category or Blueprint of an app that is to be created does not exist.
-        AuditScriptError: nothing tells what the prod app's audit script should look for.
-        NetworkError, ApiError: the tenant could not be read.
+    Of the test app nothing is asked but which one it is: it is not changed here.
     """
-    rules, urgent = context.settings.promotion, context.settings.urgent
-    assert rules is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
-    source, plan_input = meant(test, context), bare_input(context)
+    no_file = Installer("", InstallType.PACKAGE, 0)
+    matches = look_up((replace(test, blueprints=()),), no_file, context, matches).matches
+    app = matches[test.stage].app
+    return look_up((prod,), _named(app) if app else no_file, context, matches)
+
+
+def _next_step(
+    prod: Target, test: Target, plan_input: PlanInput, context: RunContext, *, at_once: bool, force: bool
+) -> Step:
+    """What is to become of the prod app, given what the test app has and had."""
+    wanted, urgent = context.settings.promotion, context.settings.urgent
+    assert wanted is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
+    source, match = plan_input.matches[test.stage], plan_input.matches[prod.stage]
     if source.app is None:
         text = f"there is no test app to promote from: {source.why} ({test.name!r})"
         return Step(TargetPlan(prod, Action.HELD, text), plan_input, Decision(Kind.NO_TEST, text))
-    match = meant(prod, context, source.app.file_name)
     if match.candidates:
-        return Step(plan.plan_target(prod, replace(plan_input, installer=_named(source.app))), plan_input, _UNDECIDED)
-    test_app = with_digest(source.app, context)
-    app = with_digest(match.app, context) if match.app else None
-    pair = _pair(test, prod, test_app, app, plan_input, context)
-    standing = pair.by_name if force else pair.standing
-    live = _weighed(pair.live, standing, test_app, context, at_once=at_once)
+        return Step(plan.plan_target(prod, plan_input), plan_input, _UNDECIDED)
+    pair = _pair(test, prod, source.app, plan_input, context)
+    app, standing = pair.app, pair.by_name if force else pair.standing
+    live = _weighed(pair.live, standing, source.app, context, at_once=at_once)
     if urgent:
         # No soak is asked for, so a clock that is wrong does not keep an urgent version back.
-        decision = promotion.decide(live, (), Promotion(), standing, context.now, at_once=True, clock_ahead=0.0)
+        decision = rules.decide(live, (), Promotion(), standing, context.now, at_once=True, clock_ahead=0.0)
     else:
-        decision = promotion.decide(
-            live, pair.candidates, rules, standing, context.now, at_once=at_once, clock_ahead=context.clock_ahead
+        decision = rules.decide(
+            live, pair.candidates, wanted, standing, context.now, at_once=at_once, clock_ahead=context.clock_ahead
         )
     if decision.release is None:
         return _staying(pair, decision, standing, context)
     if app is not None and not force and pair.ledger.current and not noted(app, pair.ledger):
         return _edited(prod, app, decision, plan_input)
-    goal = pair.moved.target(decision.release, live=decision.release.key == live.key)
-    if goal is None:
+    target = pair.moved.target(decision.release, live=decision.release.key == live.key)
+    if target is None:
         return _waiting(prod, app, _lost(decision.release), standing, plan_input)
-    return _moving(*goal, app, pair.ledger, decision, context, force=force)
+    return _moving(target, replace(match, app=app), pair.ledger, decision, context, force=force)
 
 
 @dataclass(frozen=True)
@@ -187,13 +197,13 @@ class _Pair:
     moved: MovedContents
 
 
-def _pair(
-    test: Target, prod: Target, test_app: CustomApp, app: CustomApp | None, plan_input: PlanInput, context: RunContext
-) -> _Pair:
+def _pair(test: Target, prod: Target, test_app: CustomApp, plan_input: PlanInput, context: RunContext) -> _Pair:
+    test_app, match = with_digest(test_app, context), plan_input.matches[prod.stage]
+    app = with_digest(match.app, context) if match.app else None
     ledger = plan.ledger(app, plan_input.remembered) if app else Ledger()
     soaking = plan.ledger(test_app, plan_input.remembered)
     live = live_release(test_app, soaking, context.now)
-    moved = MovedContents(test, prod, test_app, app, replace(plan_input, installer=_kind(live)))
+    moved = MovedContents(test, prod, test_app, app, live.install_type)
     standing = standing_of(app, plan_input, soaking, context)
     standing = replace(standing, digest=standing.digest or moved.known_in_prod(live))
     named = _disputed(app, ledger, standing) if app is not None else ""
@@ -213,7 +223,7 @@ def _pair(
 def _staying(pair: _Pair, decision: Decision, standing: Standing, context: RunContext) -> Step:
     """Nothing moves: the prod app is left as it is, or what somebody did to its audit script is repaired or told."""
     if pair.app is not None:
-        if decision.kind is Kind.CURRENT and promotion.newer(pair.live, pair.by_name, live=True):
+        if decision.kind is Kind.CURRENT and rules.newer(pair.live, pair.by_name, live=True):
             return _unclear(pair.prod, pair.app, pair.live, standing, pair.plan_input)
         drift = _drift(pair.prod, pair.app, pair.ledger, decision, context)
         if drift is not None:
@@ -226,10 +236,6 @@ _UNDECIDED = Decision(Kind.UNKNOWN, "")
 
 def _named(app: CustomApp) -> Installer:
     return Installer(matching.stored_name(app.file_name), InstallType.PACKAGE, 0)
-
-
-def _kind(release: Release) -> Installer:
-    return Installer("", release.install_type, 0)
 
 
 def _waiting(
@@ -265,7 +271,8 @@ def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, con
     kept = replace(
         prod, blocking_applications=reading.blocking_applications, minimum_os_version=reading.minimum_os_version
     )
-    plan_input = plan_input_of_release(kept, app, replace(live, file_key=app.file_key), ledger, context, by_hand=True)
+    match = Match(app, "")
+    plan_input = plan_input_of_release(kept, match, replace(live, file_key=app.file_key), ledger, context, by_hand=True)
     found = plan.plan_target(kept, plan_input)
     fields = MappingProxyType({"audit_script": found.fields["audit_script"]})
     why = f"its audit script enforced {reading.version}, and the file that it belongs to is {live}; {decision.reason}"
@@ -315,22 +322,15 @@ def _lost(release: Release) -> Decision:
 
 
 def _moving(
-    prod: Target,
-    settings: Settings,
-    app: CustomApp | None,
-    ledger: Ledger,
-    decision: Decision,
-    context: RunContext,
-    *,
-    force: bool,
+    prod: Target, match: Match, ledger: Ledger, decision: Decision, context: RunContext, *, force: bool
 ) -> Step:
     release = decision.release
     assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
-    live = live_release(app, ledger, context.now) if app else None
-    urgent = settings.urgent or ""
+    live = live_release(match.app, ledger, context.now) if match.app else None
+    urgent = context.settings.urgent or ""
     put = replace(release, at=context.now, until=0.0, health=None, urgent=urgent)
     after = releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
-    plan_input = plan_input_of_release(prod, app, release, after, replace(context, settings=settings), by_hand=force)
+    plan_input = plan_input_of_release(prod, match, release, after, context, by_hand=force)
     found = plan.plan_target(prod, plan_input)
     reason = f"urgent: {urgent}; {decision.reason}" if urgent else decision.reason
     reason = reason if found.action.writes else found.reason
@@ -339,7 +339,7 @@ def _moving(
 
 def plan_input_of_release(
     target: Target,
-    app: CustomApp | None,
+    match: Match,
     release: Release,
     after: Ledger,
     context: RunContext,
@@ -350,7 +350,7 @@ def plan_input_of_release(
 
     Args:
         target: the app.
-        app: the app as it is; None where it is to be created.
+        match: the app that is meant, as it is.
         release: what it is to have.
         after: what its audit script is to remember then.
         context: where.
@@ -359,7 +359,7 @@ def plan_input_of_release(
     Raises: as `refresh`.
     """
     settings = replace(context.settings, create_new=False)
-    source = StoredRelease(release, audit.read(app.audit_script if app else ""))
-    plan_input = refresh((target,), source, replace(context, given=RecipeFacts(), settings=settings))
-    installer = replace(plan_input.installer, sha256=release.sha256 or None)
-    return replace(plan_input, installer=installer, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)
+    source = StoredRelease(release, audit.read(match.app.audit_script if match.app else ""))
+    here = replace(context, given=RecipeFacts(), settings=settings)
+    plan_input = refresh((target,), source, here, {target.stage: match})
+    return replace(plan_input, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)

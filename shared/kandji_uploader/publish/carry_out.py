@@ -16,7 +16,7 @@ from kandji_uploader.publish import owed
 from kandji_uploader.publish.apply import apply
 from kandji_uploader.publish.context import RunContext, settle_time
 from kandji_uploader.publish.history import remember
-from kandji_uploader.publish.plan import PlanInput, TargetPlan, plan_target
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, matched, plan_target
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.work import ApplyContext
@@ -157,7 +157,8 @@ def _apply_context(plan_input: PlanInput, context: RunContext, host: Host, job: 
             return replace(plan, action=Action.REFUSED, reason=text, app=live)
         apps = (*(app for app in plan_input.tenant.apps if app.id != live.id), live)
         tenant = replace(plan_input.tenant, apps=apps)
-        return plan_target(plan.target, replace(plan_input, installer=installer, tenant=tenant))
+        again = matched((plan.target,), replace(plan_input, installer=installer, tenant=tenant))
+        return plan_target(plan.target, again)
 
     return ApplyContext(
         tenant=context.tenant,

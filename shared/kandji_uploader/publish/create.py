@@ -24,10 +24,11 @@ from kandji_uploader.errors import (
 )
 from kandji_uploader.http.tries import LostAnswerError
 from kandji_uploader.kandji.client import NotFoundError, RejectedError
-from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import Action, CustomApp
 from kandji_uploader.publish import one_app
-from kandji_uploader.publish.plan import Installer, TargetPlan, audit_is_foreign
+from kandji_uploader.publish.context import RunContext
+from kandji_uploader.publish.context import settle_time as settle_time_of
+from kandji_uploader.publish.plan import Installer, PlanInput, TargetPlan, audit_is_foreign
 from kandji_uploader.publish.update import update
 from kandji_uploader.publish.work import ANOTHER_APP, ApplyContext, Upload, Work, other_digest, wait, wrong_bytes
 from kandji_uploader.state import Created, StateStore
@@ -284,43 +285,47 @@ def _look_for(
     )
 
 
-def look_again(
-    plans: Sequence[TargetPlan],
-    installer: Installer,
-    tenant: TenantView,
-    store: StateStore,
-    settle_time: float,
-    say: Callable[[str], None],
-) -> None:
-    """Before a conflict is told: have the list read anew, since one of two apps may be about to be deleted.
+def look_again(plan_input: PlanInput, context: RunContext, say: Callable[[str], None]) -> bool:
+    """Have the list read anew where a target found several apps of its name: one may be about to be deleted.
 
-    The one is perhaps that of another run (see `one_app`), or of one on this machine that was killed before it could
-    find out that there were two; that one is deleted here, if it is the younger one.
+    It may be that of another run (see `one_app`), or of a run on this machine that was killed before it could find out
+    that there were two. That one is deleted here, if it is the younger one.
 
     Args:
-        plans: the plans; only those that found several apps of a name count.
-        installer: the file on disk.
-        tenant: the tenant.
-        store: the state folder.
-        settle_time: seconds to wait.
+        plan_input: what was found.
+        context: where the run takes place.
         say: told what is deleted.
+
+    Returns:
+        Whether the targets are to be matched anew.
 
     Raises:
         TargetError: an app of ours that should be deleted could not be.
         NetworkError, ApiError: the list could not be read.
     """
+    several = [match.candidates for match in plan_input.matches.values() if len(match.candidates) > 1]
+    if not several or context.settings.dry_run:
+        return False
+    tenant, store, settle_time = context.tenant, context.store, settle_time_of(context.settings)
     tenant.client.wait(settle_time)
     tenant.forget_apps()
-    for plan in plans:
-        left = {entry.app_id: entry.file_key for entry in store.created(plan.target.name) if _is_left(entry)}
-        if installer.unfinished and installer.file_key:
-            left |= {app.id: app.file_key for app in plan.candidates if app.file_key == installer.file_key}
-        for app in plan.candidates:
+    for candidates in several:
+        left = _left_alone(candidates, plan_input.installer, store)
+        for app in candidates:
             if left.get(app.id) == app.file_key:
                 stays = one_app.settle(one_app.Made(app, frozenset(), 0.0), tenant, settle_time, say)
                 store.forget_created(app.id)
                 if stays.id == app.id:
                     store.note_created(Created(app.name, app.id, app.file_key, time.time(), settled=True))
+    return True
+
+
+def _left_alone(candidates: Sequence[CustomApp], installer: Installer, store: StateStore) -> dict[str, str]:
+    """The `file_key`s, by app id, of apps that a run on this machine made right before it was killed."""
+    left = {entry.app_id: entry.file_key for entry in store.created(candidates[0].name) if _is_left(entry)}
+    if installer.unfinished and installer.file_key:
+        left |= {app.id: app.file_key for app in candidates if app.file_key == installer.file_key}
+    return left
 
 
 def _is_left(entry: Created) -> bool:

@@ -7,7 +7,7 @@ same values is the same plan, and a dry run is the plan, printed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from kandji_uploader._util import version
@@ -137,6 +137,7 @@ class PlanInput:
         now: epoch seconds.
         notes: per stage, what the audit script is to remember with a new release (see `releases`).
         remembered: per app id, what this machine remembers of it.
+        matches: per stage, the Custom App that its target means; each target is matched once, by `matched`.
         by_hand: an admin asked for this very release: no pin, no rollback and no higher version stands against it.
     """
 
@@ -148,6 +149,7 @@ class PlanInput:
     now: int
     notes: Mapping[Stage, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     remembered: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    matches: Mapping[Stage, matching.Match] = field(default_factory=lambda: MappingProxyType({}))
     by_hand: bool = False
 
 
@@ -155,7 +157,7 @@ def make_plan(targets: Sequence[Target], plan_input: PlanInput) -> tuple[TargetP
     """Plan every target.
 
     Raises:
-        TargetError: a Self Service category or a Blueprint does not exist; nothing has been changed.
+        TargetError: a Self Service category does not exist; nothing has been changed.
         AuditScriptError: an audit script is needed and nothing identifies the app.
     """
     plans = [plan_target(target, plan_input) for target in targets]
@@ -176,8 +178,7 @@ def make_plan(targets: Sequence[Target], plan_input: PlanInput) -> tuple[TargetP
 def plan_target(target: Target, plan_input: PlanInput) -> TargetPlan:
     """Plan one target. Raises as `make_plan`."""
     settings = plan_input.settings
-    check_blueprints(target, plan_input.tenant.blueprints)
-    match = find(target, plan_input)
+    match = plan_input.matches[target.stage]
     if settings.create_new and match.app is None:
         return _create(target, plan_input, "create_new is set")
     if match.app is not None:
@@ -191,7 +192,17 @@ def plan_target(target: Target, plan_input: PlanInput) -> TargetPlan:
     return TargetPlan(target, Action.REFUSED, text)
 
 
-def find(target: Target, plan_input: PlanInput) -> matching.Match:
+def matched(targets: Sequence[Target], plan_input: PlanInput) -> PlanInput:
+    """The plan input with the Custom App that each of these targets means.
+
+    Raises:
+        TargetError: the Self Service category that tells which of several apps is meant does not exist.
+    """
+    found = {target.stage: _find(target, plan_input) for target in targets}
+    return replace(plan_input, matches=MappingProxyType({**plan_input.matches, **found}))
+
+
+def _find(target: Target, plan_input: PlanInput) -> matching.Match:
     """The Custom App that the target means; with create_new, only one that an interrupted run has left."""
     if plan_input.settings.create_new:
         return _left_behind(target, plan_input)
@@ -224,14 +235,14 @@ def needs_digest(targets: Sequence[Target], plan_input: PlanInput) -> bool:
 
     A size that differs from every target's `file_size` proves a change without reading the file.
     """
-    apps = [find(target, plan_input).app for target in targets]
+    apps = [plan_input.matches[target.stage].app for target in targets]
     return any(app is not None and app.file_size in (None, plan_input.installer.size) for app in apps)
 
 
 def needs_audit(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     """Whether any target will carry an audit script of ours, so that the installer must say what it is."""
     for target in targets:
-        app = find(target, plan_input).app
+        app = plan_input.matches[target.stage].app
         carries = target.enforcement.audited if app is None else audited(app)
         if carries:
             return True
@@ -243,7 +254,7 @@ def needs_version(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     settings = plan_input.settings
     if settings.pin_version or settings.promotion is not None:
         return True
-    apps = [find(target, plan_input).app for target in targets]
+    apps = [plan_input.matches[target.stage].app for target in targets]
     return any(app is not None and ledger(app, plan_input.remembered).rolled_back is not None for app in apps)
 
 
@@ -271,6 +282,7 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
     withheld = _withheld(None, plan_input)
     if withheld is not None:
         return TargetPlan(target, *withheld, enforcement=target.enforcement.value)
+    unzipped = target.unzip_location or settings.unzip_location
     fields: dict[str, str | bool] = {
         "name": target.name,
         "install_type": installer.type.value,
@@ -278,13 +290,13 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
     }
     warnings: tuple[str, ...] = ()
     if installer.type is InstallType.ZIP:
-        fields["unzip_location"] = settings.unzip_location
+        fields["unzip_location"] = unzipped
     if target.enforcement is Enforcement.SELF_SERVICE:
         category, warnings = _category(target, plan_input.tenant.categories)
         fields["show_in_self_service"] = True
         fields["self_service_category_id"] = category.id
     if target.enforcement.audited:
-        fields["audit_script"] = _script(target, plan_input, audit.read(""), settings.unzip_location, anew=True)
+        fields["audit_script"] = _script(target, plan_input, audit.read(""), unzipped, anew=True)
         warnings = (*warnings, *_past_deadline(target, plan_input))
     else:
         if notes := plan_input.notes.get(target.stage):
@@ -346,8 +358,8 @@ def _wanted(
     settings, installer = plan_input.settings, plan_input.installer
     wanted: dict[str, str | bool] = _extras(target)
     warnings: tuple[str, ...] = ()
-    if installer.type is InstallType.ZIP and (settings.unzip_location_given or not app.unzip_location):
-        wanted["unzip_location"] = settings.unzip_location
+    if installer.type is InstallType.ZIP and (target.unzip_location or not app.unzip_location):
+        wanted["unzip_location"] = target.unzip_location or settings.unzip_location
     unzipped = wanted.get("unzip_location", app.unzip_location)
     if app.self_service and target.category:
         category, warnings = _category(target, plan_input.tenant.categories)
@@ -483,19 +495,6 @@ def published_version(plan_input: PlanInput) -> str:
     return plan_input.identity.version or matching.version_in(plan_input.installer.name) or ""
 
 
-def contents(target: Target, plan_input: PlanInput) -> releases.Contents:
-    """What of a release the settings give to an app beside the installer; what they do not give is left as it is."""
-    given = plan_input.settings.unzip_location_given and plan_input.installer.type is InstallType.ZIP
-    return releases.Contents(
-        preinstall_script=target.preinstall_script,
-        postinstall_script=target.postinstall_script,
-        restart=target.restart,
-        unzip_location=plan_input.settings.unzip_location if given else None,
-        blocking_applications=target.blocking_applications,
-        minimum_os_version=target.minimum_os_version,
-    )
-
-
 def live_contents(app: CustomApp, given: str) -> releases.Contents:
     """What of a release an app has in Kandji, as far as settings gave it; for `given` see `releases.Contents.given`."""
     reading = audit.read(app.audit_script)
@@ -596,6 +595,16 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
     missing = f"neither {asked}" if asked else f"the default Self Service category {target.default_category!r} does not"
     listing = ", ".join(sorted(known)) or "none"
     raise TargetError(f"{missing} exist{'s' if asked else ''} for {target.name!r}. The tenant has: {listing}")
+
+
+def with_missing_blueprints(found: TargetPlan, tenant: TenantData) -> TargetPlan:
+    """The plan of an app that is left as it is, with the Blueprints that it lacks all the same."""
+    if found.app is None or found.action.writes or found.action.bad:
+        return found
+    assign = missing_blueprints(found.target, found.app, tenant)
+    if assign and found.action is Action.UNCHANGED:
+        found = replace(found, action=Action.UPDATE, reason="only blueprints differ")
+    return replace(found, assign=assign)
 
 
 def missing_blueprints(target: Target, app: CustomApp, tenant: TenantData) -> tuple[str, ...]:

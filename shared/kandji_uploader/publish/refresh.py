@@ -6,83 +6,94 @@ a change, and categories and Blueprints are fetched only when one is named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import MissingPermissionError
-from kandji_uploader.models import Action, CustomApp, Target
+from kandji_uploader.kandji.tenant import TenantView
+from kandji_uploader.models import CustomApp, Outcome, Stage, Target
 from kandji_uploader.publish import plan, targets
 from kandji_uploader.publish.context import RunContext
-from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan, TenantData
+from kandji_uploader.publish.matching import Match
+from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TenantData
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.state import StateStore, digests_of
 
+_NONE: Mapping[Stage, Match] = MappingProxyType({})
 
-def refresh(wanted: Sequence[Target], source: Source, context: RunContext) -> PlanInput:
-    """All that the plan of these targets is made from.
+
+def refresh(
+    wanted: Sequence[Target], source: Source, context: RunContext, matches: Mapping[Stage, Match] = _NONE
+) -> PlanInput:
+    """All that the plan of these targets is made from; nothing is asked after this.
+
+    Args:
+        wanted: the targets.
+        source: the installer.
+        context: where the run takes place.
+        matches: the Custom Apps of targets that were matched before.
 
     Raises:
         InstallerError: the installer must be read and cannot be.
         AuditScriptError: an audit script is needed and it is not clear for which app, or its template is bad.
+        TargetError: a Blueprint does not exist.
         NetworkError, ApiError: the tenant could not be read.
     """
-    settings, tenant = context.settings, context.tenant
+    installer = Installer(source.path.name, source.kind(), source.size, source.promised)
+    plan_input = look_up(wanted, installer, context, matches)
+    if plan.needs_audit(wanted, plan_input) or plan.needs_version(wanted, plan_input):
+        plan_input = _with_identity(plan_input, source, context)
+    plan_input = _with_digest(wanted, _with_details(wanted, plan_input, context), source, context)
+    if context.settings.create_new and plan_input.installer.unfinished:
+        return plan.matched(wanted, plan_input)  # Now it is known which upload an interrupted run has left.
+    return plan_input
+
+
+def look_up(
+    wanted: Sequence[Target], installer: Installer, context: RunContext, matches: Mapping[Stage, Match] = _NONE
+) -> PlanInput:
+    """What the tenant holds of these targets; of the installer no more than is given. Raises as `refresh`."""
+    settings, tenant = context.settings, TenantData(context.tenant.apps())
+    if plan.needs_categories(wanted, tenant, settings):
+        tenant = replace(tenant, categories=context.tenant.categories())
     plan_input = PlanInput(
-        installer=Installer(source.path.name, source.kind(), source.size, source.promised),
+        installer=installer,
         identity=EnforcedIdentity(version=context.given.version),
-        tenant=TenantData(tenant.apps()),
+        tenant=tenant,
         settings=settings,
         template="",
         now=int(context.now),
         remembered=context.store.remembered(),
+        matches=matches,
     )
-    if plan.needs_categories(wanted, plan_input.tenant, settings):
-        plan_input = _with_tenant(plan_input, categories=tenant.categories())
-    if any(target.blueprints for target in wanted):
-        plan_input = with_blueprints(wanted, plan_input, context)
-    if plan.needs_audit(wanted, plan_input) or plan.needs_version(wanted, plan_input):
-        plan_input = _with_identity(plan_input, source, context)
-    plan_input = _with_details(wanted, plan_input, context)
-    return _with_digest(wanted, plan_input, source, context)
+    plan_input = plan.matched([target for target in wanted if target.stage not in matches], plan_input)
+    return _with_blueprints(wanted, plan_input, context) if any(target.blueprints for target in wanted) else plan_input
 
 
-def with_blueprints(wanted: Sequence[Target], plan_input: PlanInput, context: RunContext) -> PlanInput:
+def _with_blueprints(wanted: Sequence[Target], plan_input: PlanInput, context: RunContext) -> PlanInput:
     """The plan input with the Blueprints of these targets, and with what is on those of apps that exist."""
-    plan_input = _with_tenant(plan_input, blueprints=context.tenant.blueprints())
+    blueprints = context.tenant.blueprints()
+    for target in wanted:
+        plan.check_blueprints(target, blueprints)
     items: dict[str, frozenset[str]] = {}
+    there = [target for target in wanted if plan_input.matches[target.stage].app]
     try:
-        for target in wanted:
-            if plan.find(target, plan_input).app is None:
-                continue
-            for named in target.blueprints:
-                blueprint, _ = plan.resolve_blueprint(named, plan_input.tenant.blueprints)
-                items[blueprint.id] = context.tenant.blueprint_items(blueprint.id)
+        for named in (named for target in there for named in target.blueprints):
+            blueprint, _ = plan.resolve_blueprint(named, blueprints)
+            items[blueprint.id] = context.tenant.blueprint_items(blueprint.id)
     except MissingPermissionError as problem:  # which tokens of before have not been given
         context.warn(f"whether apps are on their Blueprints was not compared: {problem}")
-    return _with_tenant(plan_input, items=items)
+    return replace(plan_input, tenant=replace(plan_input.tenant, blueprints=blueprints, items=items))
 
 
-def check_all_blueprints(targets: Sequence[Target], context: RunContext) -> None:
-    """Raise TargetError unless every Blueprint of every target exists; of those that are published later, too."""
-    for target in targets:
-        if target.blueprints:
-            plan.check_blueprints(target, context.tenant.blueprints())
-
-
-def with_scope(found: TargetPlan, plan_input: PlanInput, context: RunContext) -> TargetPlan:
-    """The plan of an app that is left as it is, with the Blueprints that it lacks all the same."""
-    app, target = found.app, found.target
-    if app is None or found.action.writes or found.action.bad or not target.blueprints:
-        return found
-    assign = plan.missing_blueprints(target, app, with_blueprints((target,), plan_input, context).tenant)
-    if assign and found.action is Action.UNCHANGED:
-        found = replace(found, action=Action.UPDATE, reason="only blueprints differ")
-    return replace(found, assign=assign)
-
-
-def _with_tenant(plan_input: PlanInput, **parts: object) -> PlanInput:
-    return replace(plan_input, tenant=replace(plan_input.tenant, **parts))  # type: ignore[arg-type]
+def renewed(matches: Mapping[Stage, Match], outcomes: Sequence[Outcome], tenant: TenantView) -> Mapping[Stage, Match]:
+    """The matches with the apps as they are once a run has published; an app stays the one that it was, by its id."""
+    ids = {stage: match.app.id for stage, match in matches.items() if match.app}
+    ids |= {outcome.stage: outcome.app_id for outcome in outcomes}
+    apps = {app.id: app for app in tenant.apps()}
+    return {stage: replace(match, app=apps.get(ids.get(stage, ""))) for stage, match in matches.items()}
 
 
 def _with_identity(plan_input: PlanInput, source: Source, context: RunContext) -> PlanInput:
@@ -95,13 +106,12 @@ def _with_identity(plan_input: PlanInput, source: Source, context: RunContext) -
 def _with_details(wanted: Sequence[Target], plan_input: PlanInput, context: RunContext) -> PlanInput:
     """Fill in the sha256 of the apps that are meant where the list leaves it out."""
     for target in wanted:
-        app = plan.find(target, plan_input).app
+        match = plan_input.matches[target.stage]
         soaks = context.settings.promotion is not None
-        if app is None or (app.file_size not in (None, plan_input.installer.size) and not soaks):
+        if match.app is None or (match.app.file_size not in (None, plan_input.installer.size) and not soaks):
             continue
-        if app.sha256 is None:
-            with_digest(app, context)
-            plan_input = _with_tenant(plan_input, apps=context.tenant.apps())
+        known = replace(match, app=with_digest(match.app, context))
+        plan_input = replace(plan_input, matches={**plan_input.matches, target.stage: known})
     return plan_input
 
 
@@ -126,10 +136,9 @@ def _published_digest(app: CustomApp, store: StateStore) -> str | None:
 
 def _with_digest(wanted: Sequence[Target], plan_input: PlanInput, source: Source, context: RunContext) -> PlanInput:
     """Add the sha256, and the key of an upload of the same bytes that is in the store already."""
-    known_key: str | None = getattr(source, "file_key", None)
-    if known_key:  # the installer is in Kandji, and not on this machine
-        digest = source.digest(digests_of(context.settings))
-        return replace(plan_input, installer=replace(plan_input.installer, sha256=digest, file_key=known_key))
+    if source.file_key:  # the installer is in Kandji, and not on this machine
+        digest = source.digest(digests_of(context.settings)) or None
+        return replace(plan_input, installer=replace(plan_input.installer, sha256=digest, file_key=source.file_key))
     local = context.now + (context.clock_ahead or 0.0)  # the journal is this machine's, and so are its times
     pending = {entry.sha256: entry.file_key for entry in context.store.uploads(local) if entry.size == source.size}
     if not pending and context.settings.promotion is None and not plan.needs_digest(wanted, plan_input):
@@ -139,7 +148,7 @@ def _with_digest(wanted: Sequence[Target], plan_input: PlanInput, source: Source
     if digest in pending:
         found = replace(found, file_key=pending[digest], unfinished=True)
     else:
-        meant = [app for target in wanted if (app := plan.find(target, plan_input).app) is not None]
+        meant = [app for target in wanted if (app := plan_input.matches[target.stage].app) is not None]
         same = [app.file_key for app in meant if app.sha256 == digest]
         found = replace(found, file_key=same[0] if same else None)
     return replace(plan_input, installer=found)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kandji_uploader._util import version
-from kandji_uploader.models import InstallType
+from kandji_uploader.models import InstallType, Target
 
 KEPT_CANDIDATES = 20
 KEPT_FORMER = 5
@@ -75,6 +75,12 @@ class Contents:
     unzip_location: str | None = None
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
+
+    @staticmethod
+    def of(target: Target, kind: InstallType) -> Contents:
+        """What the settings give to an app with an installer of that kind; only a .zip is unpacked."""
+        given = Contents(**{each.name: getattr(target, each.name) for each in fields(Contents)})
+        return given if kind is InstallType.ZIP else replace(given, unzip_location=None)
 
     @property
     def given(self) -> str:

@@ -26,6 +26,10 @@ class Source(Protocol):
     """Where an installer is: on disk, or in Kandji already (see `casks`)."""
 
     @property
+    def file_key(self) -> str | None:
+        """What a Custom App names it by; None where it is not in Kandji yet."""
+
+    @property
     def promised(self) -> str | None:
         """What its sha256 is to be; None where nobody has said."""
 
@@ -64,6 +68,11 @@ class NotReadAhead:
 
     promised: str | None = None
 
+    @property
+    def file_key(self) -> str | None:
+        """See `Source`."""
+        return None
+
     def reading_ahead(self, _: DigestCache) -> AbstractContextManager[None]:
         """See `Source`."""
         return contextlib.nullcontext()
@@ -93,6 +102,7 @@ class OnDisk:
     given: RecipeFacts
     warn: Callable[[str], None]
     promised: str | None = None
+    file_key: None = field(default=None, init=False)
     _facts: list[AppFacts | None] = field(default_factory=list)
     _ahead: BackgroundDigest | None = None
     _seen: FileIdentity | None = None

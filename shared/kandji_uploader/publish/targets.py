@@ -84,23 +84,22 @@ def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, s
     enforcement = settings.enforcement_type or settings.default_enforcement
     if stage_settings.category:
         enforcement = Enforcement.SELF_SERVICE
+    own_category = given.category if enforcement is Enforcement.SELF_SERVICE else None
+    values = {
+        **vars(stage_settings),
+        "name": name,
+        "category": stage_settings.category or own_category,
+        "preinstall_script": scripts.get(stage_settings.preinstall_script or ""),
+        "postinstall_script": scripts.get(stage_settings.postinstall_script or ""),
+    }
     return Target(
         stage=stage,
-        name=name,
         enforcement=enforcement,
-        category=stage_settings.category or (given.category if enforcement is Enforcement.SELF_SERVICE else None),
-        default_category=stage_settings.default_category,
-        delay_days=stage_settings.delay_days,
         enforcement_given=settings.enforcement_type is not None and not stage_settings.category,
-        preinstall_script=scripts.get(stage_settings.preinstall_script or ""),
-        postinstall_script=scripts.get(stage_settings.postinstall_script or ""),
-        restart=stage_settings.restart,
-        active=stage_settings.active,
-        recommended=stage_settings.recommended,
-        blueprints=stage_settings.blueprints,
-        enforcement_deadline=stage_settings.enforcement_deadline,
+        unzip_location=settings.unzip_location if settings.unzip_location_given else None,
         blocking_applications=given.blocking_applications if blocking is None else blocking,
         minimum_os_version=settings.minimum_os_version or given.minimum_os_version,
+        **values,
     )
 
 
