@@ -7,15 +7,26 @@
         raise RuntimeError(result.error)
 
 The settings are those of the command line (config file, maps, environment), unless a call says otherwise. Publishing
-raises nothing for a failure that is expected to happen; nothing here prints, configures logging or ends the process.
+raises nothing for a failure that is expected to happen; `promote` and `status` raise KandjiUploaderError where the
+settings are wrong or there is no such pair or app. Nothing here prints, configures logging or ends the process.
 Progress goes to the logger `kandji_uploader` as INFO, and warnings as WARNING.
 
-Each call reads the tenant anew; calls that belong together share what was read by being in one `Batch`.
+Each call reads the tenant anew; calls that belong together share what was read by being in one `Batch`. A call that
+SIGINT or SIGTERM ends raises InterruptedRunError; its text says what was done and what was not. All calls take:
+
+    tenant: the tenant, instead of the one in the settings.
+    api_url: the tenant's API address, such as `acme.api.kandji.io`, where no `tenant` is given.
+    token: its API token, where no `tenant` is given.
+    parent_dir: the config folder, instead of the usual one.
+    keys: any other settings, by recipe key or config key path.
+    keys_from: what error texts call the origin of all these.
+    batch: what the call is part of; the tenant is read once for all of it.
+    host: where progress is told; the logger `kandji_uploader` by default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -116,7 +127,7 @@ def process_pkg(
     batch: Batch | None = None,
     host: Host | None = None,
 ) -> Result:
-    """Publish a .pkg, .dmg or .zip.
+    """Publish a .pkg, .dmg or .zip. The arguments that all calls take: see the module.
 
     Args:
         path: the installer.
@@ -128,25 +139,13 @@ def process_pkg(
         create: create even where an app of that name exists.
         unzip_location: where a .zip is unpacked on the Mac.
         urgent: to the test and the prod app at once, without a soak, and why.
-        tenant: the tenant, instead of the one in the settings.
-        api_url: the tenant's API address, such as `acme.api.kandji.io`, where no `tenant` is given.
-        token: its API token, where no `tenant` is given.
-        parent_dir: the config folder, instead of the usual one.
-        keys: any other settings, by recipe key or config key path.
-        keys_from: what error texts call the origin of all these.
-        batch: what the call is part of; the tenant is read once for all of it.
-        host: where progress is told; the logger `kandji_uploader` by default.
-
-    Raises:
-        InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
     """
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Request, Host]:
-        there = _there(tenant, api_url, token)
-        every = {**_address(there), **given, **_said(urgent=urgent), **(keys or {})}
-        request = Request(Path(path), keys=every, keys_from=keys_from, caller="python")
-        return request, _host(host, there, parent_dir, batch, keys_from)
+        every, there = call.made({**given, "urgent": urgent})
+        return Request(Path(path), keys=every, keys_from=keys_from, caller="python"), there
 
     return _tried(str(path), lambda: _run(str(path), asked, publish))
 
@@ -183,21 +182,15 @@ def process_brew(
         use_brew: ask and download with `brew` instead of by ourselves.
         allow_no_checksum: accept a cask that has no sha256.
         progress: told the bytes downloaded and the bytes in all (0 where that is not known).
-
-    Raises:
-        InterruptedRunError: SIGINT or SIGTERM; its text says what was and was not done.
     """
     from kandji_uploader.flows import casks
 
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
-    if arch is not None:
-        given["arch"] = arch
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Order, Host]:
-        there = _there(tenant, api_url, token)
-        every = {**_address(there), **given, **_said(urgent=urgent), **(keys or {})}
-        order = casks.Order(cask, every, keys_from, use_brew, allow_no_checksum)
-        return order, _host(host, there, parent_dir, batch, keys_from)
+        every, there = call.made({**given, "arch": arch, "urgent": urgent})
+        return casks.Order(cask, every, keys_from, use_brew, allow_no_checksum), there
 
     return _tried(cask, lambda: _run(cask, asked, lambda order, there: casks.run(order, there, progress)))
 
@@ -230,36 +223,21 @@ def promote(
         every_pair: every pair of the maps (`--all`).
         test: a test app that is in no map.
         prod: its prod app.
-        after_days: days in the test app, instead of the map's rule; 0 to 3650.
-        min_pass: Macs that must report PASS, instead of the map's rule; 1 or more.
+        after_days: days in the test app (0 to 3650), instead of the map's rule.
+        min_pass: Macs that must report PASS (1 or more), likewise.
         max_error_percent: Macs that may be in ERROR, per cent of those that report; 0 to 100.
         now: do not wait for the days; the Macs' health counts all the same.
         force: also over a file that somebody else has put into the prod app.
         urgent: do not wait, whatever the Macs say, and why; it is noted and told to Slack.
         dry: tell what would be done, change nothing.
-
-    The others are those of `process_pkg`.
-
-    Raises:
-        KandjiUploaderError: nothing was tried: the settings are wrong, or there is no such pair. What went wrong with
-            one pair is a `failed` result.
-        InterruptedRunError: SIGINT; its text says what was and was not done.
     """
-    from kandji_uploader.flows import promote as promotion
+    from kandji_uploader.flows import promote as flow
 
-    problem = _promote_misuse(names, every_pair=every_pair, test=test, prod=prod)
-    if problem:
-        raise SettingsError([Problem(keys_from, "promote", None, problem)])
     rules = _rules(after_days, min_pass, max_error_percent, keys_from)
-    there = _there(tenant, api_url, token)
-    where = _host(host, there, parent_dir, batch, keys_from)
-    given = {**_address(there), **_said(dry_run=dry or None, urgent=urgent), **(keys or {})}
-    if prod and test:
-        wanted: Iterable[promotion.Pair] = [promotion.named_pair(prod, test, where, given)]
-    else:
-        wanted = promotion.chosen(promotion.pairs(where, given), names)
-    runs = promotion.promote(tuple(wanted), where, rules=rules, at_once=now, force=force)
-    return tuple(of_run(run, run.source) for run in runs)
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
+    given, there = call.made({"dry_run": dry or None, "urgent": urgent})
+    pairs = flow.asked_for(names, there, given, every_pair=every_pair, test=test, prod=prod)
+    return tuple(of_run(run, run.source) for run in flow.promote(pairs, there, rules=rules, at_once=now, force=force))
 
 
 def rollback(
@@ -282,18 +260,14 @@ def rollback(
         name: the Custom App.
         to: the version to go back to; the one before the present one by default.
         dry: tell what would be done, change nothing.
-
-    The others are those of `process_pkg`.
-
-    Raises:
-        InterruptedRunError: SIGINT; its text says what was and was not done.
     """
-    from kandji_uploader.flows import promote as promotion
+    from kandji_uploader.flows import promote as flow
+
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def run() -> RunResult:
-        there = _there(tenant, api_url, token)
-        given = {**_address(there), **_said(dry_run=dry or None), **(keys or {})}
-        return promotion.rollback(name, _host(host, there, parent_dir, batch, keys_from), to=to, keys=given)
+        given, there = call.made({"dry_run": dry or None})
+        return flow.rollback(name, there, to=to, keys=given)
 
     return _tried(name, run)
 
@@ -317,11 +291,10 @@ def status(
     Raises:
         KandjiUploaderError: there is no such app, or the tenant could not be read.
     """
-    from kandji_uploader.flows import status as fleet
+    from kandji_uploader.flows.status import statuses
 
-    there = _there(tenant, api_url, token)
-    given = {**_address(there), **(keys or {})}
-    return fleet.statuses(names, _host(host, there, parent_dir, batch, keys_from), given)
+    given, there = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host).made({})
+    return statuses(names, there, given)
 
 
 def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Host) -> dict[str, str]:
@@ -424,12 +397,47 @@ def flags(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _promote_misuse(names: Iterable[str], *, every_pair: bool, test: str | None, prod: str | None) -> str:
-    """The error in the choice of what to promote; "" for none."""
-    if bool(test) != bool(prod):
-        return "test and prod go together"
-    ways = [bool(tuple(names)), every_pair, bool(prod)]
-    return "" if sum(ways) == 1 else "name the apps, or ask for every pair, or give a pair with test and prod"
+@dataclass(frozen=True)
+class _Call:
+    """What all calls take; see the module."""
+
+    tenant: Tenant | None
+    api_url: str | None
+    token: str | None
+    parent_dir: str | Path | None
+    keys: Mapping[str, object] | None
+    keys_from: str
+    batch: Batch | None
+    host: Host | None
+
+    def made(self, own: Mapping[str, object]) -> tuple[dict[str, object], Host]:
+        """The settings of a call, with its `own` ones, and its host; a call that is in no batch is one.
+
+        Raises:
+            SettingsError: the tenant is named in two ways, or its address is empty, which must not mean the one in the
+                settings.
+            CredentialError: the token is none.
+        """
+        if self.tenant is not None and (self.api_url is not None or self.token is not None):
+            text = "goes without api_url and token; put them into the Tenant"
+            raise SettingsError([Problem(_CALL, "tenant", None, text)])
+        there = self.tenant or Tenant("", self.api_url or "", token=self.token)
+        if (self.tenant or self.api_url is not None) and not there.url.strip():
+            text = "is empty; give the API's address, such as acme.api.kandji.io"
+            raise SettingsError([Problem(_CALL, "tenant.url" if self.tenant else "api_url", None, text)])
+        address = {"kandji.api_url": there.url or None, "kandji.token_name": there.token_name}
+        every = {**address, **own, **(self.keys or {})}
+        return {key: value for key, value in every.items() if value is not None}, self._host(there.token)
+
+    def _host(self, token: str | None) -> Host:
+        host = self.host or Host()
+        if token is not None:
+            from kandji_uploader.settings import credentials
+
+            host = replace(host, token=credentials.given_token(token, self.keys_from))
+        if self.parent_dir is not None:
+            host = replace(host, environ={**host.environ, "KANDJI_UPLOADER_DIR": str(self.parent_dir)})
+        return replace(host, batch=self.batch or host.batch or Batch(), keys_from=self.keys_from)
 
 
 def _rules(after_days: float | None, min_pass: int | None, max_error_percent: float | None, where: str) -> Rules:
@@ -453,45 +461,3 @@ def _rules(after_days: float | None, min_pass: int | None, max_error_percent: fl
 def _between(value: object, lowest: int, highest: int | None) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and lowest <= value and (highest is None or value <= highest)  # type: ignore[operator]
-
-
-def _there(tenant: Tenant | None, api_url: str | None, token: str | None) -> Tenant:
-    """The tenant of a call; the settings fill in the rest.
-
-    Raises:
-        SettingsError: it is named in two ways, or its address is empty, which must not mean the one in the settings.
-    """
-    if tenant is not None and (api_url is not None or token is not None):
-        text = "goes without api_url and token; put them into the Tenant"
-        raise SettingsError([Problem(_CALL, "tenant", None, text)])
-    url = tenant.url if tenant else api_url
-    if url is not None and not url.strip():
-        text = "is empty; give the API's address, such as acme.api.kandji.io"
-        raise SettingsError([Problem(_CALL, "tenant.url" if tenant else "api_url", None, text)])
-    return tenant or Tenant("", url or "", token=token)
-
-
-def _address(tenant: Tenant) -> dict[str, object]:
-    """Where the tenant is, as settings."""
-    return _said(**{"kandji.api_url": tenant.url or None, "kandji.token_name": tenant.token_name})
-
-
-def _said(**keys: object) -> dict[str, object]:
-    """Settings, but for what was not given."""
-    return {key: value for key, value in keys.items() if value is not None}
-
-
-def _host(host: Host | None, tenant: Tenant, folder: str | Path | None, batch: Batch | None, keys_from: str) -> Host:
-    """The host of one call, with what the call says itself; a call that is in no batch is one.
-
-    Raises:
-        CredentialError: the token is none.
-    """
-    host = host or Host()
-    if tenant.token is not None:
-        from kandji_uploader.settings import credentials
-
-        host = replace(host, token=credentials.given_token(tenant.token, keys_from))
-    if folder is not None:
-        host = replace(host, environ={**host.environ, "KANDJI_UPLOADER_DIR": str(folder)})
-    return replace(host, batch=batch or host.batch or Batch(), keys_from=keys_from)

@@ -57,10 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
     given = {"dry_run": arguments.dry or None, "urgent": arguments.urgent}
     keys = {key: value for key, value in given.items() if value is not None}
-    if arguments.prod:
-        wanted: Sequence[promote.Pair] = [promote.named_pair(arguments.prod, arguments.test, host, keys)]
-    else:
-        wanted = promote.chosen(promote.pairs(host, keys), arguments.names)
+    asked = {"every_pair": arguments.all, "test": arguments.test, "prod": arguments.prod}
+    wanted = promote.asked_for(arguments.names, host, keys, **asked)
     rules = promote.Rules(arguments.after_days, arguments.min_pass, arguments.max_error_percent)
     results = promote.promote(wanted, host, rules=rules, at_once=arguments.now, force=arguments.force)
     tell(results, console, as_json=arguments.json)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kandji_uploader.audit import script as audit
-from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, TargetError
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError, TargetError
 from kandji_uploader.flows.announce import announce
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import (
@@ -118,12 +118,31 @@ def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | No
     )
 
 
-def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs that are meant; all of them where no name is given.
+def asked_for(
+    names: Sequence[str],
+    host: Host,
+    keys: Mapping[str, object] | None = None,
+    *,
+    every_pair: bool = False,
+    test: str | None = None,
+    prod: str | None = None,
+) -> tuple[Pair, ...]:
+    """The pairs that a caller means: those of the maps that it names, every pair of the maps, or one that it gives.
 
     Raises:
-        TargetError: a name is not known, or there is no pair at all.
+        SettingsError: it is not clear which are meant, or the settings are wrong.
+        TargetError: a name is not known, or the maps hold no pair.
     """
+    problem = "name the apps, or ask for every pair, or give a pair with test and prod"
+    if bool(test) != bool(prod):
+        problem = "test and prod go together"
+    elif bool(names) + every_pair + bool(prod) == 1:
+        return (named_pair(prod, test, host, keys),) if prod and test else chosen(pairs(host, keys), names)
+    raise SettingsError([Problem(host.keys_from, "promote", None, problem)])
+
+
+def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
+    """The pairs of these names; all of them where no name is given. Raises TargetError as `asked_for`."""
     if not known:
         raise TargetError(
             "no entry of recipe_map or package_map holds `promotion` (or the maps are not in use: use_recipe_map, "
