@@ -147,7 +147,7 @@ def test_a_dry_run_tells_what_would_be_promoted_and_only_reads(world: World) -> 
     world.writes()
     result = world.publish("1.0", dry_run=True)
     assert world.writes() == []
-    assert report.lines(result)[-1].startswith("Firefox: would promote (file_key, name, ")
+    assert report.lines(result)[-1].startswith("Firefox: would promote: 1.0 has been in test for 5.0 days, ")
     assert not (world.folder / "state" / "notes.json").exists()
 
 
