@@ -75,12 +75,10 @@ def _looks_secret(text: str) -> bool:
 
 def boolean(value: object) -> bool:
     """True or false, also as text."""
-    text = str(value).strip().lower() if isinstance(value, str | bool | int) else ""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise UnfitError("must be true or false (also yes or no, 1 or 0)")
+    word = str(value).strip().lower()
+    if not isinstance(value, str | bool | int) or word not in (*_TRUE, *_FALSE):
+        raise UnfitError("must be true or false (also yes or no, 1 or 0)")
+    return word in _TRUE
 
 
 @dataclass(frozen=True)
@@ -200,8 +198,8 @@ class Choice:
 
     def __call__(self, value: object) -> str:
         """The word, in lower case. Raises UnfitError."""
-        found = value.strip().lower() if isinstance(value, str) else ""
-        if found not in self.words:
+        found = str(value).strip().lower()
+        if not isinstance(value, str) or found not in self.words:
             raise UnfitError(f"must be {' or '.join(self.words)}")
         return found
 
