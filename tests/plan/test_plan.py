@@ -239,11 +239,11 @@ def test_a_size_that_no_target_has_proves_a_change_without_the_digest():
 
 def test_categories_are_needed_only_where_one_decides():
     asked = target(enforcement=Enforcement.SELF_SERVICE, category="Productivity")
-    held = plan_input().settings
-    assert not needs_categories([target()], plan_input().tenant, held)
-    assert needs_categories([asked], plan_input().tenant, held)
-    assert needs_categories([asked], plan_input(self_service()).tenant, held)
-    assert not needs_categories([asked], plan_input(live()).tenant, held)
+    settled = plan_input().settings
+    assert not needs_categories([target()], plan_input().tenant, settled)
+    assert needs_categories([asked], plan_input().tenant, settled)
+    assert needs_categories([asked], plan_input(self_service()).tenant, settled)
+    assert not needs_categories([asked], plan_input(live()).tenant, settled)
 
 
 def test_a_plan_is_a_pure_function():
@@ -287,8 +287,8 @@ def test_a_script_that_differs_in_these_only_is_repaired_and_the_clock_goes_on(h
 
 
 def test_a_script_that_has_them_is_left_alone():
-    held = {"blocking_applications": NAMES, "minimum_os_version": "13.0"}
-    assert plan(live(audit_script=script(**held)), of=target(**held)).action is Action.UNCHANGED
+    settled = {"blocking_applications": NAMES, "minimum_os_version": "13.0"}
+    assert plan(live(audit_script=script(**settled)), of=target(**settled)).action is Action.UNCHANGED
 
 
 def test_a_script_from_before_these_variables_is_repaired_and_the_clock_goes_on():

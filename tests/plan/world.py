@@ -51,9 +51,11 @@ def target(name="Widget", **fields):
 
 
 def plan_input(*apps, identity=IDENTITY, blueprints=(), sha256="new", kind=InstallType.PACKAGE, **settings):
-    held = Settings("https://t.api.kandji.io", prod=StageSettings(name="Widget"), **settings)
+    settled = Settings("https://t.api.kandji.io", prod=StageSettings(name="Widget"), **settings)
     installer = Installer("Widget-2.0.pkg", kind, 100, sha256)
-    return PlanInput(installer, identity, TenantData(tuple(apps), CATEGORIES, tuple(blueprints)), held, TEMPLATE, NOW)
+    return PlanInput(
+        installer, identity, TenantData(tuple(apps), CATEGORIES, tuple(blueprints)), settled, TEMPLATE, NOW
+    )
 
 
 def plan(*apps, of=None, **others):

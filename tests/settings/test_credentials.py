@@ -47,28 +47,28 @@ def put(items, **accounts):
     items.write_text(json.dumps({f"KANDJI_TOKEN|{account}": value for account, value in accounts.items()}))
 
 
-def failure(held, environ=None, platform="darwin"):
+def failure(settled, environ=None, platform="darwin"):
     with pytest.raises(CredentialError) as caught:
-        credentials.api_token(held, environ or {}, platform)
+        credentials.api_token(settled, environ or {}, platform)
     assert TOKEN not in str(caught.value)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("platform", ["darwin", "linux"])
 def test_token_from_the_environment_by_exact_name_then_upper_case(platform):
-    held = replace(HELD, token_name="my_token")
+    settled = replace(HELD, token_name="my_token")
     environ = {"my_token": TOKEN, "MY_TOKEN": OTHER}
-    found = credentials.api_token(held, environ, platform)
+    found = credentials.api_token(settled, environ, platform)
     assert (found.reveal(), found.origin) == (TOKEN, "environment (my_token)")
-    found = credentials.api_token(held, {"MY_TOKEN": OTHER}, platform)
+    found = credentials.api_token(settled, {"MY_TOKEN": OTHER}, platform)
     assert (found.reveal(), found.origin) == (OTHER, "environment (MY_TOKEN)")
 
 
 def test_token_under_irupkg_s_name_and_the_other_way_round():
     assert credentials.api_token(HELD, {"IRUPKG_TOKEN": TOKEN}).origin == "environment (IRUPKG_TOKEN)"
     assert credentials.api_token(HELD, {"IRUPKG_TOKEN": TOKEN, "KANDJI_TOKEN": OTHER}).reveal() == OTHER
-    held = replace(HELD, token_name="IRUPKG_TOKEN")
-    assert credentials.api_token(held, {"KANDJI_TOKEN": TOKEN}).reveal() == TOKEN
+    settled = replace(HELD, token_name="IRUPKG_TOKEN")
+    assert credentials.api_token(settled, {"KANDJI_TOKEN": TOKEN}).reveal() == TOKEN
     assert "ANOTHER was not found" in failure(replace(HELD, token_name="ANOTHER"), {"KANDJI_TOKEN": TOKEN})
 
 
@@ -99,9 +99,9 @@ def test_environment_stands_in_for_a_keychain_that_fails_elsewhere(keychain, bac
 @pytest.mark.parametrize("platform", ["darwin", "linux"])
 def test_env_keystore_puts_the_environment_first(keychain, platform):
     put(keychain(), KandjiUploader=OTHER)
-    held = replace(KEYCHAIN, environment_first=True)
-    assert credentials.api_token(held, {"KANDJI_TOKEN": TOKEN}, platform).reveal() == TOKEN
-    assert credentials.api_token(held, {}, platform).reveal() == OTHER
+    settled = replace(KEYCHAIN, environment_first=True)
+    assert credentials.api_token(settled, {"KANDJI_TOKEN": TOKEN}, platform).reveal() == TOKEN
+    assert credentials.api_token(settled, {}, platform).reveal() == OTHER
 
 
 def test_environment_comes_before_the_keychain_where_both_are_on(keychain):
@@ -113,12 +113,12 @@ def test_environment_comes_before_the_keychain_where_both_are_on(keychain):
 def test_keychain_is_asked_for_our_account_then_those_of_the_former_tools(keychain):
     items = keychain()
     accounts = ("irupkg", "kpkg", "KAPPA", "KandjiUploader")
-    held: dict[str, str] = {}
+    settled: dict[str, str] = {}
     for account in accounts:
-        held[account] = f"token-of-{account}"
-        put(items, **held)
+        settled[account] = f"token-of-{account}"
+        put(items, **settled)
         found = credentials.api_token(KEYCHAIN, {}, "darwin")
-        assert (found.reveal(), found.origin) == (held[account], f"keychain (account {account})")
+        assert (found.reveal(), found.origin) == (settled[account], f"keychain (account {account})")
 
 
 def test_nothing_is_looked_up_on_a_mac_with_both_keystores_off():
@@ -203,19 +203,19 @@ def test_webhook_is_none_where_slack_is_off():
 def test_webhook_is_found_like_the_token(keychain):
     items = keychain()
     items.write_text(json.dumps({"MY_HOOK|KAPPA": HOOK}))
-    held = replace(BOTH, slack_enabled=True, webhook_name="MY_HOOK")
-    assert credentials.slack_webhook(held, {"MY_HOOK": HOOK + "z"}).reveal() == HOOK + "z"
-    assert credentials.slack_webhook(held, {}).reveal() == HOOK
+    settled = replace(BOTH, slack_enabled=True, webhook_name="MY_HOOK")
+    assert credentials.slack_webhook(settled, {"MY_HOOK": HOOK + "z"}).reveal() == HOOK + "z"
+    assert credentials.slack_webhook(settled, {}).reveal() == HOOK
 
 
 @pytest.mark.parametrize("hook", ["xoxb-secret-word", "ftp://secret-word/x", "https://", "https://[secret-word"])
 def test_webhook_that_is_no_url_is_refused_and_not_shown(hook):
-    held = replace(HELD, slack_enabled=True)
+    settled = replace(HELD, slack_enabled=True)
     with pytest.raises(CredentialError, match=r"is not a URL \(not shown\)") as caught:
-        credentials.slack_webhook(held, {"SLACK_TOKEN": hook})
+        credentials.slack_webhook(settled, {"SLACK_TOKEN": hook})
     assert "secret-word" not in str(caught.value)
     with pytest.raises(CredentialError, match="SLACK_TOKEN was not found"):
-        credentials.slack_webhook(held, {})
+        credentials.slack_webhook(settled, {})
 
 
 def test_stored_secret_is_found_and_can_be_deleted(keychain):

@@ -17,9 +17,9 @@ WEBHOOK = "https://hooks.slack.com/services/T/B/x"
 
 def test_webhook_in_the_environment_turns_slack_on(house):
     house.write("config.json", {"slack": {"enabled": False}})
-    held = house.settle(environ={**URL, "SLACK_TOKEN": WEBHOOK})
-    assert (held.slack_enabled, held.origins["slack.enabled"]) == (True, "environment (SLACK_TOKEN)")
-    assert WEBHOOK not in repr(held)
+    settled = house.settle(environ={**URL, "SLACK_TOKEN": WEBHOOK})
+    assert (settled.slack_enabled, settled.origins["slack.enabled"]) == (True, "environment (SLACK_TOKEN)")
+    assert WEBHOOK not in repr(settled)
     assert not house.settle(environ={**URL, "SLACK_TOKEN": " "}).slack_enabled
     assert not house.settle({"slack.enabled": False}, environ={**URL, "SLACK_TOKEN": WEBHOOK}).slack_enabled
 
@@ -39,20 +39,24 @@ def test_webhook_does_not_turn_slack_on_where_the_environment_is_not_looked_up(h
 def test_env_keystore_puts_the_environment_first(house):
     house.write("config.json", {"token_keystore": {"environment": False, "keychain": True}})
     for word in ("1", "true", "YES"):
-        held = house.settle(environ={**URL, "ENV_KEYSTORE": word})
-        assert (held.environment_first, held.keystore_environment, held.keystore_keychain) == (True, True, True)
-        assert held.origins["token_keystore.environment"] == "environment (ENV_KEYSTORE)"
+        settled = house.settle(environ={**URL, "ENV_KEYSTORE": word})
+        assert (settled.environment_first, settled.keystore_environment, settled.keystore_keychain) == (
+            True,
+            True,
+            True,
+        )
+        assert settled.origins["token_keystore.environment"] == "environment (ENV_KEYSTORE)"
     for word in ("0", "false", "", " "):
-        held = house.settle(environ={**URL, "ENV_KEYSTORE": word})
-        assert (held.environment_first, held.keystore_environment) == (False, False)
+        settled = house.settle(environ={**URL, "ENV_KEYSTORE": word})
+        assert (settled.environment_first, settled.keystore_environment) == (False, False)
     assert "ENV_KEYSTORE is 'perhaps'" in house.problem(environ={**URL, "ENV_KEYSTORE": "perhaps"})
 
 
 @pytest.mark.parametrize("variable", ["KANDJI_TOKEN_NAME", "IRUPKG_TOKEN_NAME"])
 def test_token_name_from_the_environment(house, variable):
     house.write("config.json", {"kandji": {"token_name": "OTHER"}})
-    held = house.settle(environ={**URL, variable: "MINE"})
-    assert (held.token_name, held.origins["kandji.token_name"]) == ("MINE", f"environment ({variable})")
+    settled = house.settle(environ={**URL, variable: "MINE"})
+    assert (settled.token_name, settled.origins["kandji.token_name"]) == ("MINE", f"environment ({variable})")
 
 
 @pytest.mark.parametrize(
@@ -87,8 +91,8 @@ def test_folder_is_the_platform_s_otherwise(platform, environ, folder):
 def test_config_of_the_named_folder_is_read(house):
     house.write("config.json", {"zz_defaults": {"dry_run": True}})
     environ = {**URL, "KANDJI_UPLOADER_DIR": str(house.folder)}
-    held = settings.load({}, given_origin="python", caller="python", environ=environ).settle()
-    assert (held.dry_run, held.config_folder) == (True, house.folder)
+    settled = settings.load({}, given_origin="python", caller="python", environ=environ).settle()
+    assert (settled.dry_run, settled.config_folder) == (True, house.folder)
 
 
 def test_without_config_file_and_folder_the_environment_is_enough(tmp_path):

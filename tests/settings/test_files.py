@@ -55,16 +55,16 @@ def irupkg():
 @pytest.mark.parametrize("form", ["config.json", "config.yaml", "config.yml"])
 def test_config_of_the_former_tool_works_unchanged(house, config, form):
     house.write(form, config if form.endswith("json") else yaml.safe_dump(config))
-    held = house.settle(environ={})
-    assert held.api_url == "https://acme.api.kandji.io"
-    assert (held.token_name, held.webhook_name, held.slack_enabled) == ("MY_TOKEN", "HOOK", True)
-    assert held.default_enforcement is Enforcement.INSTALL_ONCE
-    assert (held.prod.delay_days, held.test.delay_days) == (7, 1)
-    assert (held.keystore_environment, held.keystore_keychain) == (False, True)
-    assert (held.auto_create_app, held.dry_run, held.dynamic_lookup) == (False, True, True)
-    assert held.new_app_naming == "APPNAME (kpkg)"
-    assert (held.prod.default_category, held.test.default_category) == ("Productivity", "Testing")
-    assert held.warnings == ()
+    settled = house.settle(environ={})
+    assert settled.api_url == "https://acme.api.kandji.io"
+    assert (settled.token_name, settled.webhook_name, settled.slack_enabled) == ("MY_TOKEN", "HOOK", True)
+    assert settled.default_enforcement is Enforcement.INSTALL_ONCE
+    assert (settled.prod.delay_days, settled.test.delay_days) == (7, 1)
+    assert (settled.keystore_environment, settled.keystore_keychain) == (False, True)
+    assert (settled.auto_create_app, settled.dry_run, settled.dynamic_lookup) == (False, True, True)
+    assert settled.new_app_naming == "APPNAME (kpkg)"
+    assert (settled.prod.default_category, settled.test.default_category) == ("Productivity", "Testing")
+    assert settled.warnings == ()
 
 
 def test_two_spellings_of_one_setting_are_a_problem(house):
@@ -245,8 +245,8 @@ def test_json_values_lose_nothing(tmp_path, written, read):
 def test_version_in_a_map_keeps_its_digits(house):
     house.write("config.yaml", "use_package_map: yes\n")
     house.write("package_map.yaml", "org.mozilla.firefox:\n  pin_version: 1.10\n  prod_name: 2.0\n")
-    held = house.settle(identifiers=["org.mozilla.firefox"])
-    assert (held.pin_version, held.prod.name) == ("1.10", "2.0")
+    settled = house.settle(identifiers=["org.mozilla.firefox"])
+    assert (settled.pin_version, settled.prod.name) == ("1.10", "2.0")
 
 
 def test_yaml_merge_keys_may_be_overridden(tmp_path):
@@ -265,8 +265,8 @@ def test_read_yaml_names_its_source():
 def test_example_is_a_config_that_loads_cleanly_and_holds_the_defaults(house):
     untouched = house.settle()
     house.write("config.yaml", showing.example())
-    held = house.settle()
-    told = {row.key: row.value for row in showing.explain(held)}
+    settled = house.settle()
+    told = {row.key: row.value for row in showing.explain(settled)}
     assert told == {row.key: row.value for row in showing.explain(untouched)}
-    assert held.origins["zz_defaults.dry_run"] == str(house.folder / "config.yaml")
-    assert held.warnings == ()
+    assert settled.origins["zz_defaults.dry_run"] == str(house.folder / "config.yaml")
+    assert settled.warnings == ()

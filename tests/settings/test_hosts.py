@@ -110,11 +110,14 @@ def test_config_as_shipped_works_with_the_environment_variable(house, unfilled):
 
 
 def test_iru_variable_is_understood_and_kandji_wins(house):
-    held = house.settle(environ={"IRU_API_URL": "iru.api.iru.com"})
-    assert (held.api_url, held.origins["kandji.api_url"]) == ("https://iru.api.iru.com", "environment (IRU_API_URL)")
-    held = house.settle(environ={"IRU_API_URL": "iru.api.iru.com", "KANDJI_API_URL": "acme.api.kandji.io"})
-    assert held.api_url == "https://acme.api.kandji.io"
-    assert held.warnings == ("KANDJI_API_URL and IRU_API_URL are both set and differ; KANDJI_API_URL is used",)
+    settled = house.settle(environ={"IRU_API_URL": "iru.api.iru.com"})
+    assert (settled.api_url, settled.origins["kandji.api_url"]) == (
+        "https://iru.api.iru.com",
+        "environment (IRU_API_URL)",
+    )
+    settled = house.settle(environ={"IRU_API_URL": "iru.api.iru.com", "KANDJI_API_URL": "acme.api.kandji.io"})
+    assert settled.api_url == "https://acme.api.kandji.io"
+    assert settled.warnings == ("KANDJI_API_URL and IRU_API_URL are both set and differ; KANDJI_API_URL is used",)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_the_settings_hold_the_defaults_of_the_table_and_nothing_that_is_in_no_t
             group, _, field = key.field.rpartition(".")
             assert getattr(getattr(settings, group) if group else settings, field) == key.default, key.field
     further = {"tenant", "environment_first", "unzip_location_given", "config_folder", "origins", "warnings"}
-    held = {"": models.Settings, "prod": models.StageSettings, "promotion": models.Promotion}
-    for group, holder in held.items():
+    settled = {"": models.Settings, "prod": models.StageSettings, "promotion": models.Promotion}
+    for group, holder in settled.items():
         known = {key.field.rpartition(".")[2] for key in schema.ALL_KEYS if key.field.rpartition(".")[0] == group}
         assert set(get_type_hints(holder)) == known | (further | {"prod", "test", "promotion"} if not group else set())

@@ -21,21 +21,21 @@ RECIPE = "Firefox.pkg.recipe"
 
 
 def test_defaults_are_those_of_the_contract(house):
-    held = house.settle()
-    assert held.default_enforcement is Enforcement.AUDIT_ENFORCE
-    assert (held.prod.delay_days, held.test.delay_days) == (5, 0)
-    assert (held.keystore_environment, held.keystore_keychain) == (True, False)
-    assert (held.auto_create_app, held.dry_run, held.dynamic_lookup) == (True, False, False)
-    assert (held.prod.default_category, held.test.default_category) == ("Apps", "Utilities")
-    assert held.unzip_location == "/Applications"
-    assert (held.token_name, held.webhook_name, held.slack_enabled) == ("KANDJI_TOKEN", "SLACK_TOKEN", False)
-    switches = (held.create_new, held.allow_downgrade, held.replace_audit_script, held.unzip_location_given)
+    settled = house.settle()
+    assert settled.default_enforcement is Enforcement.AUDIT_ENFORCE
+    assert (settled.prod.delay_days, settled.test.delay_days) == (5, 0)
+    assert (settled.keystore_environment, settled.keystore_keychain) == (True, False)
+    assert (settled.auto_create_app, settled.dry_run, settled.dynamic_lookup) == (True, False, False)
+    assert (settled.prod.default_category, settled.test.default_category) == ("Apps", "Utilities")
+    assert settled.unzip_location == "/Applications"
+    assert (settled.token_name, settled.webhook_name, settled.slack_enabled) == ("KANDJI_TOKEN", "SLACK_TOKEN", False)
+    switches = (settled.create_new, settled.allow_downgrade, settled.replace_audit_script, settled.unzip_location_given)
     assert switches == (False, False, False, False)
-    assert (held.prod.name, held.prod.restart, held.promotion, held.pin_version) == (None, None, None, None)
-    assert (held.arch, held.processing_timeout) == ("arm64", 300)
-    assert held.enforcement_type is None
-    assert held.warnings == ()
-    assert held.config_folder == house.folder
+    assert (settled.prod.name, settled.prod.restart, settled.promotion, settled.pin_version) == (None, None, None, None)
+    assert (settled.arch, settled.processing_timeout) == ("arm64", 300)
+    assert settled.enforcement_type is None
+    assert settled.warnings == ()
+    assert settled.config_folder == house.folder
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def everywhere(house, *, given, recipe_map, package_map, config):
 @pytest.mark.parametrize("sources", list(itertools.product([True, False], repeat=4)))
 def test_highest_rung_wins_and_origin_tells_it(house, sources):
     names = ("given", "recipe_map", "package_map", "config")
-    held = everywhere(house, **dict(zip(names, sources, strict=True)))
+    settled = everywhere(house, **dict(zip(names, sources, strict=True)))
     winner = next((name for name, there in zip(names, sources, strict=True) if there), "default")
     origins = {
         "given": "the caller",
@@ -73,18 +73,18 @@ def test_highest_rung_wins_and_origin_tells_it(house, sources):
         "config": str(house.folder / "config.json"),
         "default": "default",
     }
-    assert held.unzip_location == ("/Applications" if winner == "default" else f"/{winner}")
-    assert held.origins["zz_defaults.unzip_location"] == origins[winner]
-    assert held.unzip_location_given == (winner not in ("config", "default"))
+    assert settled.unzip_location == ("/Applications" if winner == "default" else f"/{winner}")
+    assert settled.origins["zz_defaults.unzip_location"] == origins[winner]
+    assert settled.unzip_location_given == (winner not in ("config", "default"))
 
 
 def test_environment_is_between_map_and_config(house):
     house.write("config.json", {"kandji": {"api_url": "config.api.kandji.io"}})
-    held = house.settle(environ={"KANDJI_API_URL": "environment.api.kandji.io"})
-    assert held.api_url == "https://environment.api.kandji.io"
-    assert held.origins["kandji.api_url"] == "environment (KANDJI_API_URL)"
-    held = house.settle({"kandji.api_url": "given.api.kandji.io"}, environ={"KANDJI_API_URL": "e.api.kandji.io"})
-    assert held.api_url == "https://given.api.kandji.io"
+    settled = house.settle(environ={"KANDJI_API_URL": "environment.api.kandji.io"})
+    assert settled.api_url == "https://environment.api.kandji.io"
+    assert settled.origins["kandji.api_url"] == "environment (KANDJI_API_URL)"
+    settled = house.settle({"kandji.api_url": "given.api.kandji.io"}, environ={"KANDJI_API_URL": "e.api.kandji.io"})
+    assert settled.api_url == "https://given.api.kandji.io"
     assert house.settle(environ={}).api_url == "https://config.api.kandji.io"
 
 
@@ -93,34 +93,38 @@ def test_values_come_key_by_key_from_different_rungs(house):
     house.write("recipe_map.json", {"Firefox.pkg": {"prod_name": "Firefox", "ss_category": "Browsers"}})
     house.write("package_map.json", {"org.mozilla.firefox": {"test_name": "Firefox (Test)", "ss_category": "Apps"}})
     asked = {"custom_app": {"prod_name": "Mozilla Firefox"}}
-    held = house.settle(asked, ["org.mozilla.firefox"], caller="autopkg", recipe=RECIPE)
-    assert (held.prod.name, held.test.name, held.prod.category) == ("Mozilla Firefox", "Firefox (Test)", "Browsers")
+    settled = house.settle(asked, ["org.mozilla.firefox"], caller="autopkg", recipe=RECIPE)
+    assert (settled.prod.name, settled.test.name, settled.prod.category) == (
+        "Mozilla Firefox",
+        "Firefox (Test)",
+        "Browsers",
+    )
 
 
 def test_flat_key_wins_over_dictionary(house):
-    held = house.settle({"custom_app.prod_name": "flat", "custom_app": {"prod_name": "nested", "test_name": "kept"}})
-    assert (held.prod.name, held.test.name) == ("flat", "kept")
-    held = house.settle({"enforcement_delays": {"prod": 1, "test": 2}, "enforcement_delays.prod": "9"})
-    assert (held.prod.delay_days, held.test.delay_days) == (9, 2)
+    settled = house.settle({"custom_app.prod_name": "flat", "custom_app": {"prod_name": "nested", "test_name": "kept"}})
+    assert (settled.prod.name, settled.test.name) == ("flat", "kept")
+    settled = house.settle({"enforcement_delays": {"prod": 1, "test": 2}, "enforcement_delays.prod": "9"})
+    assert (settled.prod.delay_days, settled.test.delay_days) == (9, 2)
 
 
 def test_none_means_not_given(house):
     house.write("config.json", {"zz_defaults": {"dry_run": True, "unzip_location": None}, "slack": None})
-    held = house.settle({"dry_run": None, "custom_app": None, "custom_app.prod_name": None})
-    assert (held.dry_run, held.prod.name) == (True, None)
+    settled = house.settle({"dry_run": None, "custom_app": None, "custom_app.prod_name": None})
+    assert (settled.dry_run, settled.prod.name) == (True, None)
 
 
 def test_key_without_prefix_holds_for_both_stages_and_prefix_wins(house):
-    held = house.settle({"custom_app": {"restart": True, "test_restart": False, "blueprints": ["All"]}})
-    assert (held.prod.restart, held.test.restart) == (True, False)
-    assert held.prod.blueprints == held.test.blueprints == ("All",)
+    settled = house.settle({"custom_app": {"restart": True, "test_restart": False, "blueprints": ["All"]}})
+    assert (settled.prod.restart, settled.test.restart) == (True, False)
+    assert settled.prod.blueprints == settled.test.blueprints == ("All",)
 
 
 def test_key_without_prefix_on_a_higher_rung_wins_over_prefix_below(house):
     house.write("config.json", {"use_recipe_map": True})
     house.write("recipe_map.json", {"Firefox.pkg": {"prod_restart": False, "test_restart": False}})
-    held = house.settle({"custom_app.restart": "yes"}, caller="autopkg", recipe=RECIPE)
-    assert (held.prod.restart, held.test.restart) == (True, True)
+    settled = house.settle({"custom_app.restart": "yes"}, caller="autopkg", recipe=RECIPE)
+    assert (settled.prod.restart, settled.test.restart) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -136,24 +140,27 @@ def test_key_without_prefix_on_a_higher_rung_wins_over_prefix_below(house):
 )
 def test_delay_absent_from_a_config_that_has_the_section_is_three(house, section, delays):
     house.write("config.json", section)
-    held = house.settle()
-    assert (held.prod.delay_days, held.test.delay_days) == delays
+    settled = house.settle()
+    assert (settled.prod.delay_days, settled.test.delay_days) == delays
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
 def test_empty_enforcement_type_is_install_once_with_a_warning(house, empty):
     house.write("config.json", {"li_enforcement": {"type": empty, "delays": {"prod": 1, "test": 1}}})
-    held = house.settle()
-    assert held.default_enforcement is Enforcement.INSTALL_ONCE
-    (warning,) = held.warnings
+    settled = house.settle()
+    assert settled.default_enforcement is Enforcement.INSTALL_ONCE
+    (warning,) = settled.warnings
     assert "li_enforcement.type is empty" in warning
     assert "install_once" in warning
 
 
 def test_given_enforcement_is_kept_apart_from_the_default(house):
     house.write("config.json", {"li_enforcement": {"type": "install_once"}})
-    held = house.settle({"enforcement_type": "Continuously_Enforce"})
-    assert (held.enforcement_type, held.default_enforcement) == (Enforcement.AUDIT_ENFORCE, Enforcement.INSTALL_ONCE)
+    settled = house.settle({"enforcement_type": "Continuously_Enforce"})
+    assert (settled.enforcement_type, settled.default_enforcement) == (
+        Enforcement.AUDIT_ENFORCE,
+        Enforcement.INSTALL_ONCE,
+    )
 
 
 def test_same_name_for_prod_and_test_is_a_problem(house):
@@ -175,10 +182,10 @@ def test_promotion_is_read_from_dictionary_map_and_flat_keys(house):
     house.write("config.json", {"use_recipe_map": True})
     entry = {"prod_name": "P", "test_name": "T", "promotion": {"after_days": 7, "max_error_percent": "2.5"}}
     house.write("recipe_map.json", {"Firefox.pkg": entry})
-    held = house.settle({"custom_app.promotion.min_pass": "3"}, caller="autopkg", recipe=RECIPE)
-    assert held.promotion == Promotion(after_days=7, min_pass=3, max_error_percent=2.5)
-    held = house.settle(caller="autopkg", recipe=RECIPE)
-    assert held.promotion == Promotion(after_days=7, max_error_percent=2.5)
+    settled = house.settle({"custom_app.promotion.min_pass": "3"}, caller="autopkg", recipe=RECIPE)
+    assert settled.promotion == Promotion(after_days=7, min_pass=3, max_error_percent=2.5)
+    settled = house.settle(caller="autopkg", recipe=RECIPE)
+    assert settled.promotion == Promotion(after_days=7, max_error_percent=2.5)
 
 
 @pytest.mark.parametrize("rule", [{"min_pass": 3}, {"max_error_percent": 5}])
@@ -197,24 +204,24 @@ def test_promotion_needs_both_apps(house, names):
 
 
 def test_category_of_an_app_that_is_not_asked_for_is_told(house):
-    held = house.settle({"custom_app": {"prod_name": "Firefox", "test_category": "Apps"}})
-    assert held.warnings == (
+    settled = house.settle({"custom_app": {"prod_name": "Firefox", "test_category": "Apps"}})
+    assert settled.warnings == (
         "the caller: custom_app.test_category is not used, since there is no custom_app.test_name",
     )
     assert house.settle({"custom_app": {"ss_category": "Apps"}}).warnings == ()
 
 
 def test_new_app_name_is_checked(house):
-    held = house.settle(caller="autopkg")
-    assert settings.new_app_name(held, "Firefox") == "Firefox (AutoPkg)"
+    settled = house.settle(caller="autopkg")
+    assert settings.new_app_name(settled, "Firefox") == "Firefox (AutoPkg)"
     with pytest.raises(SettingsError, match="at most 255"):
-        settings.new_app_name(held, "x" * 250)
+        settings.new_app_name(settled, "x" * 250)
 
 
 def test_explain_lists_every_setting_with_its_origin(house):
-    held = house.settle({"custom_app": {"prod_name": "Firefox", "blueprints": "A, B"}, "dry_run": "yes"})
-    rows = {row.key: row for row in showing.explain(held)}
-    assert set(rows) == set(held.origins)
+    settled = house.settle({"custom_app": {"prod_name": "Firefox", "blueprints": "A, B"}, "dry_run": "yes"})
+    rows = {row.key: row for row in showing.explain(settled)}
+    assert set(rows) == set(settled.origins)
     assert (rows["custom_app.prod_name"].value, rows["custom_app.prod_name"].origin) == ("Firefox", "the caller")
     assert rows["zz_defaults.dry_run"].value == "true"
     assert rows["custom_app.test_blueprints"].value == "A, B"
@@ -224,11 +231,11 @@ def test_explain_lists_every_setting_with_its_origin(house):
 
 
 def test_settings_cannot_be_changed(house):
-    held = house.settle()
+    settled = house.settle()
     with pytest.raises(AttributeError):
-        held.dry_run = True
+        settled.dry_run = True
     with pytest.raises(TypeError):
-        held.origins["dry_run"] = "elsewhere"
+        settled.origins["dry_run"] = "elsewhere"
 
 
 PRINTABLE = some.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"))

@@ -21,9 +21,9 @@ def package_map(house, content, name="package_map.json"):
 @pytest.mark.parametrize("asked", ["", ".recipe", ".recipe.yaml", ".recipe.plist"])
 def test_recipe_is_found_by_its_exact_name_with_or_without_suffix(house, suffix, asked):
     recipe_map(house, {f"GoogleChrome.pkg{suffix}": {"prod_name": "Google Chrome"}})
-    held = house.settle(caller="autopkg", recipe=f"GoogleChrome.pkg{asked}")
-    assert held.prod.name == "Google Chrome"
-    assert held.origins["custom_app.prod_name"] == f"{house.folder}/recipe_map.json (GoogleChrome.pkg{suffix})"
+    settled = house.settle(caller="autopkg", recipe=f"GoogleChrome.pkg{asked}")
+    assert settled.prod.name == "Google Chrome"
+    assert settled.origins["custom_app.prod_name"] == f"{house.folder}/recipe_map.json (GoogleChrome.pkg{suffix})"
 
 
 def test_recipe_is_found_by_its_path(house):
@@ -96,9 +96,9 @@ def test_two_keys_of_one_parent_are_a_problem(house):
 )
 def test_part_of_a_name_never_matches_but_is_told(house, key, recipe):
     recipe_map(house, {key: {"prod_name": "Wrong"}, "Other.pkg": {}})
-    held = house.settle(caller="autopkg", recipe=recipe)
-    assert held.prod.name is None
-    (warning,) = held.warnings
+    settled = house.settle(caller="autopkg", recipe=recipe)
+    assert settled.prod.name is None
+    (warning,) = settled.warnings
     assert f"but one for {key}" in warning
 
 
@@ -145,10 +145,10 @@ def test_package_map_entry_may_hold_recipe_keys_and_unzip_location(house):
         "restart": True,
     }
     package_map(house, {"a.b": entry})
-    held = house.settle(identifiers=["a.b"])
-    assert (held.unzip_location, held.unzip_location_given) == ("/Library", True)
-    assert (held.enforcement_type.value, held.prod.delay_days, held.pin_version) == ("update_only", 9, "3")
-    assert (held.prod.restart, held.test.restart) == (True, True)
+    settled = house.settle(identifiers=["a.b"])
+    assert (settled.unzip_location, settled.unzip_location_given) == ("/Library", True)
+    assert (settled.enforcement_type.value, settled.prod.delay_days, settled.pin_version) == ("update_only", 9, "3")
+    assert (settled.prod.restart, settled.test.restart) == (True, True)
 
 
 def test_every_entry_of_a_map_is_checked_also_those_not_used(house):

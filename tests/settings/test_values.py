@@ -113,9 +113,11 @@ def test_unknown_enforcement_is_a_problem(house, word):
 
 
 def test_blueprints_as_list_or_with_commas(house):
-    held = house.settle({"custom_app": {"blueprints": "All Macs, Lab:node-1 ,All Macs", "test_blueprints": ["A, B"]}})
-    assert held.prod.blueprints == ("All Macs", "Lab:node-1")
-    assert held.test.blueprints == ("A, B",)
+    settled = house.settle(
+        {"custom_app": {"blueprints": "All Macs, Lab:node-1 ,All Macs", "test_blueprints": ["A, B"]}}
+    )
+    assert settled.prod.blueprints == ("All Macs", "Lab:node-1")
+    assert settled.test.blueprints == ("A, B",)
     assert "must not be empty" in house.problem({"custom_app.blueprints": "A,,B"})
     assert "list of names" in house.problem({"custom_app.blueprints": []})
     assert "list of names" in house.problem({"custom_app.blueprints": {"A": 1}})
@@ -132,9 +134,9 @@ def test_blueprints_as_list_or_with_commas(house):
     ],
 )
 def test_deadline_is_a_moment(house, found, utc):
-    held = house.settle({"custom_app.enforcement_deadline": found, "custom_app.test_enforcement_deadline": found})
-    assert held.prod.enforcement_deadline == datetime(*utc, tzinfo=timezone.utc)
-    assert held.test.enforcement_deadline == held.prod.enforcement_deadline
+    settled = house.settle({"custom_app.enforcement_deadline": found, "custom_app.test_enforcement_deadline": found})
+    assert settled.prod.enforcement_deadline == datetime(*utc, tzinfo=timezone.utc)
+    assert settled.test.enforcement_deadline == settled.prod.enforcement_deadline
 
 
 @pytest.mark.parametrize("found", ["2026-03-31", "2026-03-31T18:00:00", "tomorrow", 5, "2026-13-01T00:00:00Z"])
@@ -211,8 +213,8 @@ def test_an_empty_list_wins_over_names_below_it(house):
 def test_a_map_in_yaml_keeps_the_digits_of_a_macos(house):
     house.write("config.yaml", "use_package_map: true\n")
     house.write("package_map.yaml", "com.example.A:\n  minimum_os_version: 10.10\n  blocking_applications: []\n")
-    held = house.settle(identifiers=("com.example.A",))
-    assert (held.minimum_os_version, held.blocking_applications) == ("10.10", ())
+    settled = house.settle(identifiers=("com.example.A",))
+    assert (settled.minimum_os_version, settled.blocking_applications) == ("10.10", ())
 
 
 @pytest.mark.parametrize("found", ["12", "13.6.1", 13, " 14.0 "])
@@ -298,16 +300,16 @@ def test_scripts_are_found_relative_to_their_source_and_all_missing_ones_are_tol
     house.write("template.zsh", "#!/bin/zsh\n")
     house.write("config.json", {"use_recipe_map": True, "audit_template": "template.zsh"})
     house.write("recipe_map.json", {"Firefox": {"postinstall_script": "post.zsh"}})
-    held = house.settle(
+    settled = house.settle(
         {"custom_app": {"preinstall_script": "pre.zsh", "test_preinstall_script": str(house.folder / "post.zsh")}},
         caller="autopkg",
         recipe="Firefox.recipe",
         base=recipes,
     )
-    assert held.prod.preinstall_script == str(recipes / "pre.zsh")
-    assert held.test.preinstall_script == str(house.folder / "post.zsh")
-    assert held.prod.postinstall_script == held.test.postinstall_script == str(house.folder / "post.zsh")
-    assert held.audit_template == str(house.folder / "template.zsh")
+    assert settled.prod.preinstall_script == str(recipes / "pre.zsh")
+    assert settled.test.preinstall_script == str(house.folder / "post.zsh")
+    assert settled.prod.postinstall_script == settled.test.postinstall_script == str(house.folder / "post.zsh")
+    assert settled.audit_template == str(house.folder / "template.zsh")
     problems = house.problems(
         {"custom_app": {"preinstall_script": "post.zsh", "postinstall_script": "."}, "audit_template": "none.zsh"},
         base=recipes,
@@ -377,9 +379,9 @@ def test_a_script_is_looked_for_in_the_recipes_folder_and_then_in_those_of_its_p
     (far / "far.zsh").write_text("#!/bin/zsh\n")
     parents = [near / "A.recipe", far / "B.recipe"]
     given = {"custom_app": {"preinstall_script": "both.zsh", "postinstall_script": f"{house.folder}/far.zsh"}}
-    held = house.settle(given, parents=parents)
-    assert held.prod.preinstall_script == str(near / "both.zsh")
-    assert held.prod.postinstall_script == str(far / "far.zsh")
+    settled = house.settle(given, parents=parents)
+    assert settled.prod.preinstall_script == str(near / "both.zsh")
+    assert settled.prod.postinstall_script == str(far / "far.zsh")
     text = house.problem({"custom_app": {"preinstall_script": "none.zsh"}}, parents=parents)
     assert all(f"{folder}/none.zsh (No such file or directory)" in text for folder in (house.folder, near, far))
 
@@ -414,11 +416,11 @@ def test_a_name_of_an_app_holds_no_character_that_nobody_can_see(house, key, hid
 
 def test_other_names_may_be_joined_emoji(house):
     joined = "Devs \U0001f469\u200d\U0001f4bb"
-    held = house.settle({"custom_app.prod_name": "Widget", "custom_app.ss_category": joined})
-    assert held.prod.category == joined
+    settled = house.settle({"custom_app.prod_name": "Widget", "custom_app.ss_category": joined})
+    assert settled.prod.category == joined
 
 
 def test_the_name_that_comes_out_of_an_apps_own_is_held_to_it_too(house):
-    held = house.settle({})
+    settled = house.settle({})
     with pytest.raises(SettingsError, match=r"U\+200E \(LEFT-TO-RIGHT MARK\)"):
-        settings.new_app_name(held, "\u200eWhatsApp")
+        settings.new_app_name(settled, "\u200eWhatsApp")
