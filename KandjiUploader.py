@@ -29,7 +29,7 @@ __all__ = ["KandjiUploader"]
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
 _SEAL = "cf2a8159f2f19c33b3c73976043dc955549ce8eb3559e59eff5b26316eca9f02"
 _LIST = "SHA256SUMS"
-_FOLDERS = ("shared", "audit")
+_FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
 _ROOT = Path(__file__).resolve().parent
 _LARGEST = 8 * 2**20

@@ -3,7 +3,9 @@
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter, biome (the pages' CSS and JavaScript)
 # make examples  write again what is made from code: the example config, the JSON Schemas, the architecture's picture
-# make seal     after a change in shared/ or audit/: write what KandjiUploader.py lets run (SHA256SUMS and its digest)
+# make seal     after a change in shared/, audit/, requirements/: write what KandjiUploader.py lets run (SHA256SUMS and its digest)
+# make requirements  write the locked versions again (requirements/), from pyproject.toml; needs uv and the network
+# make sbom     build the wheel, and write what it and the image are made of (build/sbom/, CycloneDX)
 # make mutants  small changes of the rules, one at a time: does a test notice? Takes long (tools/mutants.sh)
 # make bench   the benchmarks; writes docs/performance.md
 
@@ -28,7 +30,7 @@ PURE = tests/plan tests/report tests/docs/test_house.py tests/docs/test_document
 # Without its bytecode every start of the program, of which the tests make hundreds, would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick test-pure test-quick lint examples seal mutants bench clean
+.PHONY: demo test quick test-pure test-quick lint examples seal requirements sbom mutants bench clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -79,6 +81,24 @@ examples: .venv-ready
 
 seal:
 	@$(PYTHON) tools/seal.py
+
+LOCK = uv pip compile --quiet --upgrade --generate-hashes --custom-compile-command "make requirements"
+LOCK_ALL = $(LOCK) pyproject.toml --extra signing --constraints requirements/constraints.txt
+IMAGE = --python-platform linux --python-version 3.13
+
+# shtab is for the command line.
+requirements:
+	@command -v uv >/dev/null || { echo "uv is not on PATH; install it: pipx install uv"; exit 1; }
+	$(LOCK_ALL) --universal --python-version 3.10 --no-emit-package shtab \
+		--output-file requirements/autopkg.txt
+	$(LOCK_ALL) $(IMAGE) --output-file requirements/image.txt
+	$(LOCK) $(IMAGE) requirements/build.in --output-file requirements/build.txt
+	$(MAKE) seal
+
+sbom: .venv-ready
+	@rm -rf build/wheel
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	.venv/bin/python tools/sbom.py build/wheel/*.whl
 
 clean:
 	rm -rf .venv .venv310 .venv-demo tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write SHA256SUMS, and its digest into KandjiUploader.py: `make seal`, after each change in shared/ or audit/.
+"""Write SHA256SUMS, and its digest into KandjiUploader.py: `make seal`, after each change of what is sealed.
 
 Needs nothing but Python. What is sealed is asked of KandjiUploader.py itself, so that both mean the same files.
 """

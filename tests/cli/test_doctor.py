@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -202,9 +203,10 @@ def test_autopkgs_version(findings, only_python, version, health):
 
 
 def test_packages_that_autopkgs_python_lacks_are_told_with_the_line_to_run(findings, only_python):
+    checkout = Path(__file__).parents[2]
     only_python("python-bare", f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     only_python("sh")
     only_python("autopkg", f"#!{only_python.path}/python-bare\nprint('2.9.0')\n")
     health, text = findings(PATH=only_python.path)["AutoPkg's Python"]
     assert health == "problem"
-    assert "-m pip install --upgrade requests 'urllib3>=2.6.3' pyyaml keyring" in text
+    assert f"-m pip install --require-hashes -r {checkout}/requirements/autopkg.txt" in text

@@ -9,7 +9,7 @@ from kandji_uploader import cli
 from kandji_uploader.settings import schema, showing
 
 CHECKOUT = Path(__file__).parents[2]
-DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")])
+DOCUMENTS = sorted([CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *(CHECKOUT / "docs").glob("*.md")])
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8") for path in [CHECKOUT / "KandjiUploader.py", *(CHECKOUT / "shared").rglob("*.py")]
 )
@@ -67,6 +67,8 @@ def test_the_pip_line_of_the_readme_installs_what_the_processor_asks_for():
     from kandji_uploader._util import dependencies
 
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^sudo -H .*pip install.*$", readme, flags=re.MULTILINE)
-    needed = set(dependencies._NEEDED.values()) - {"pyyaml"}  # AutoPkg brings it
-    assert all(name in line for name in needed)
+    folder = "~/Library/AutoPkg/RecipeRepos/com.github.kandjiuploader.kandjiuploader"
+    before = f"sudo -H {dependencies.AUTOPKG_PYTHON} -m pip install --require-hashes \\\n    -r {folder}/"
+    (path,) = re.findall(rf"^{re.escape(before)}(\S+)$", readme, flags=re.MULTILINE)
+    locked = (CHECKOUT / path).read_text(encoding="utf-8")
+    assert [name for name in dependencies._NEEDED.values() if f"\n{name.split('>')[0]}==" not in locked] == []

@@ -232,7 +232,7 @@ def test_missing_packages_get_the_line_that_installs_them(launcher, tenant, tmp_
     done, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", check=70)
     message = report["failures"][0]["message"]
     assert "requests" in message
-    assert "-m pip install --upgrade" in message
+    assert f"-m pip install --require-hashes -r {autopkg.checkout}/requirements/autopkg.txt" in message
     assert "Traceback" not in done.stdout + done.stderr
 
 

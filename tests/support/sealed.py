@@ -17,7 +17,7 @@ def copy(folder):
     folder.mkdir()
     for name in ("KandjiUploader.py", "KandjiUploader.recipe.yaml"):
         shutil.copy(CHECKOUT / name, folder)
-    for name in ("shared", "audit"):
+    for name in ("shared", "audit", "requirements"):
         shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "examples").symlink_to(CHECKOUT / "examples")
     seal(folder)

@@ -5,42 +5,57 @@ AutoPkg brings a Python of its own, without `requests` and `keyring`, and each A
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from importlib import metadata, util
+from pathlib import Path
 
 AUTOPKG_PYTHON = "/usr/local/autopkg/python"
 
-_NEEDED = {"requests": "requests", "urllib3": "urllib3>=2.6.3", "yaml": "pyyaml", "keyring": "keyring"}
-_SIGNING = {"cryptography": "cryptography>=46.0.5", "asn1crypto": "asn1crypto>=1.5.1"}
+_INTEL_MAC = sys.platform == "darwin" and os.uname().machine == "x86_64"
+"""For which 48 is the last cryptography that comes ready to use, as pyproject.toml says."""
+_NEEDED = {"requests": "requests>=2.33.0", "urllib3": "urllib3>=2.8.0", "yaml": "pyyaml", "keyring": "keyring"}
+_SIGNING = {"cryptography": f"cryptography>={'48.0.1' if _INTEL_MAC else '50.0.0'}", "asn1crypto": "asn1crypto>=1.5.1"}
 """The extra `signing`, which verifies signatures."""
-_LOWEST = {"urllib3": (2, 6, 3), "cryptography": (46, 0, 5), "asn1crypto": (1, 5, 1)}
 
 
 def missing() -> tuple[str, ...]:
     """The packages that are not there, or too old, as pip names them."""
-    return tuple(wanted for module, wanted in _NEEDED.items() if util.find_spec(module) is None or _too_old(module))
+    return _lacking(_NEEDED)
 
 
 def missing_for_signing() -> tuple[str, ...]:
-    """The packages of the extra `signing` that are not there, as pip names them."""
-    return tuple(wanted for module, wanted in _SIGNING.items() if util.find_spec(module) is None or _too_old(module))
+    """The packages of the extra `signing` that are not there, or too old, as pip names them."""
+    return _lacking(_SIGNING)
 
 
 def pip_line(packages: tuple[str, ...]) -> str:
-    """The command that installs packages into the Python that runs now."""
-    quoted = " ".join(f"'{item}'" if ">" in item else item for item in packages)
+    """The command that installs packages into the Python that runs now.
+
+    Beside a checkout it is the list of versions and hashes there, which has all that AutoPkg's Python lacks.
+    """
+    locked = Path(__file__).resolve().parents[3] / "requirements" / "autopkg.txt"
+    what = f"--upgrade {' '.join(map(shlex.quote, packages))}"
+    if locked.is_file():
+        what = f"--require-hashes -r {shlex.quote(str(locked))}"
     if sys.platform == "darwin" and "autopkg" in sys.prefix.lower() + sys.executable.lower():
-        return f"sudo -H {AUTOPKG_PYTHON} -m pip install --upgrade {quoted}"
-    return f"{sys.executable} -m pip install --upgrade {quoted}"
+        return f"sudo -H {AUTOPKG_PYTHON} -m pip install {what}"
+    return f"{sys.executable} -m pip install {what}"
 
 
-def _too_old(module: str) -> bool:
-    lowest = _LOWEST.get(module)
-    if lowest is None:
-        return False
+def _lacking(needed: dict[str, str]) -> tuple[str, ...]:
+    """By the module that is imported: what pip calls it, with the lowest version that will do."""
+    return tuple(wanted for module, wanted in needed.items() if util.find_spec(module) is None or _too_old(wanted))
+
+
+def _too_old(wanted: str) -> bool:
+    package, _, lowest = wanted.partition(">=")
     try:
-        found = metadata.version(module)
+        return bool(lowest) and _numbers(metadata.version(package)) < _numbers(lowest)
     except metadata.PackageNotFoundError:
         return False
-    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
-    return numbers < lowest
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())

@@ -270,7 +270,10 @@ def _autopkg_python(program: Path) -> Iterator[Check]:
         yield Check("AutoPkg's Python", Severity.OK, text)
         return
     # The module with the list of packages is run there as a text, for nothing of ours is installed in that Python.
-    script = f"{inspect.getsource(dependencies)}\nlacking = missing()\nprint(pip_line(lacking) if lacking else 'ok')\n"
+    script = (
+        f"{inspect.getsource(dependencies)}\n__file__ = {dependencies.__file__!r}\n"
+        "lacking = missing()\nprint(pip_line(lacking) if lacking else 'ok')\n"
+    )
     said = (_output([python, "-c", script]) or "").strip()
     if said == "ok":
         yield Check("AutoPkg's Python", Severity.OK, f"{python} has all packages")
