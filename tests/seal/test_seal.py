@@ -64,6 +64,10 @@ def link_to_itself(path):
     path.symlink_to(path.with_name("moved"))
 
 
+def endless(path):
+    os.truncate(path, 1 << 43)
+
+
 LIBRARY = "shared/kandji_uploader"
 
 
@@ -85,6 +89,7 @@ LIBRARY = "shared/kandji_uploader"
         (link_to_itself, f"{LIBRARY}/errors.py", "errors.py is a link or no ordinary file"),
         (link_to_itself, "shared", "shared does not belong there"),
         (os.mkfifo, f"{LIBRARY}/pipe.py", "pipe.py does not belong there"),
+        (endless, f"{LIBRARY}/errors.py", "errors.py was changed"),
     ],
 )
 def test_what_differs_from_the_seal_is_named_and_nothing_is_run(checkout, change, place, said):
@@ -242,6 +247,18 @@ class TestCompiledCode:
     def plant(file):
         data = marshal.dumps(compile(PLANTED + "class KandjiUploaderError: ...", "x", "exec"))
         file.write_bytes(sha256(data).digest() + data)
+
+    def test_what_belongs_to_another_user_is_not_used(self, checkout, caches):
+        self.run(checkout, caches)
+        told = host(checkout, f"os.geteuid = lambda: 12345\n{self.RUN}", XDG_CACHE_HOME=str(caches))
+        assert told.startswith(f"said: compiled code is not kept, since others can write to {self.kept(caches)}")
+
+    def test_a_copy_elsewhere_has_code_of_its_own_which_tells_where_it_is(self, checkout, caches, tmp_path):
+        self.run(checkout, caches)
+        shutil.copytree(checkout, tmp_path / "elsewhere", symlinks=True)
+        code = f"{self.RUN}; print(it.SettingsError.__init__.__code__.co_filename)"
+        told = host(tmp_path / "elsewhere", code, XDG_CACHE_HOME=str(caches))
+        assert told.splitlines()[-1] == f"{tmp_path}/elsewhere/{LIBRARY}/errors.py"
 
     def test_without_a_place_for_it_the_library_runs_all_the_same(self, checkout, tmp_path):
         (tmp_path / "file").touch()

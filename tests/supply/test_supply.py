@@ -80,14 +80,14 @@ def test_the_locked_versions_of_autopkgs_python_are_those_that_the_project_asks_
     for system, where in AUTOPKGS.items():
         versions, needed = locked("autopkg.txt", where), wanted(FOR_USE, where)
         for name in needed.keys() - ONLY_FOR_THE_COMMAND_LINE:
-            assert versions[name] in needed[name].specifier, f"{name} on {system}: `make requirements`"
+            assert versions.get(name, "0") in needed[name].specifier, f"{name} on {system}: `make requirements`"
         assert not ONLY_FOR_THE_COMMAND_LINE & versions.keys()
 
 
 def test_the_locked_versions_of_the_image_are_those_that_the_project_asks_for():
     versions = locked("image.txt", IMAGE)
     for name, need in wanted(FOR_USE, IMAGE).items():
-        assert versions[name] in need.specifier, f"{name}: `make requirements`"
+        assert versions.get(name, "0") in need.specifier, f"{name}: `make requirements`"
     assert (CHECKOUT / "requirements" / "build.in").read_text("utf-8").split() == PROJECT["build-system"]["requires"]
     (builder,) = wanted(PROJECT["build-system"]["requires"], IMAGE).values()
     assert locked("build.txt", IMAGE)[builder.name] in builder.specifier
