@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "1bde9a83aff812e257db0bea3a843d98234b2b3c77b3c203466fb30aef975714"
+_SEAL = "9c07443c0fc778b8935a18a70ea7137cdc0c89e36f347fe77ac6632a821ed16a"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
@@ -62,10 +62,10 @@ class KandjiUploader(Processor):
         "custom_app": {
             "required": False,
             "description": (
-                "Dict: prod_name, test_name, ss_category, test_category, and preinstall_script, postinstall_script, "
+                "Dict: prod_name, ss_category, test_name, test_category, and preinstall_script, postinstall_script, "
                 "restart, active, recommended, blueprints, enforcement_deadline, each also as prod_ or test_...; "
-                "promotion, pin_version, blocking_applications, minimum_os_version. "
-                "Also as flat keys: custom_app.prod_name and so on."
+                "promotion, pin_version, blocking_applications, minimum_os_version. Also as flat keys: "
+                "custom_app.prod_name and so on."
             ),
         },
         "enforcement_type": {

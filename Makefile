@@ -2,7 +2,7 @@
 # make test    everything the tests need, then the tests
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter, biome (the pages' CSS and JavaScript)
-# make examples  write again what is made from code: the example config, the JSON Schemas, the architecture's picture
+# make examples  write again what is made from code: the example config, the JSON Schemas, processor-info, the picture
 # make seal     after a change in shared/, audit/, requirements/: write what KandjiUploader.py lets run (SHA256SUMS and its digest)
 # make requirements  write the locked versions again (requirements/), from pyproject.toml; needs uv and the network
 # make sbom     build the wheel, and write what it and the image are made of (build/sbom/, CycloneDX)
@@ -78,6 +78,7 @@ examples: .venv-ready
 	for name in config recipe_map package_map tenants; do \
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
+	.venv/bin/python tools/processor_info.py
 
 seal:
 	@$(PYTHON) tools/seal.py

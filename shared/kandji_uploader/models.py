@@ -247,10 +247,9 @@ class StageValues:
             Kandji.
         postinstall_script: likewise.
         restart: whether a Mac restarts after the install; None leaves what the app has.
-        active: whether the app is active; None leaves what the app has.
-        recommended: whether Self Service shows it as recommended; None leaves what the app has.
         blueprints: names or ids, optionally `name:node-id` for a node of an Assignment Map.
         enforcement_deadline: when the audit script enforces, whatever the delay says; with a time zone.
+        fields: what becomes a field of the request as it is, by the API's name; others stay as the app has them.
     """
 
     category: str | None = None
@@ -259,10 +258,9 @@ class StageValues:
     preinstall_script: str | None = None
     postinstall_script: str | None = None
     restart: bool | None = None
-    active: bool | None = None
-    recommended: bool | None = None
     blueprints: tuple[str, ...] = ()
     enforcement_deadline: datetime | None = None
+    fields: Mapping[str, str | bool] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,7 +381,8 @@ class CustomApp:
     """A Custom App as Kandji's list shows it; the attributes are the API's fields.
 
     `sha256`, `self_service_category_id` and `self_service_recommended` are None where the answer left them out
-    (the documentation shows them in answers to create and update only). Times are the service's own texts.
+    (the documentation shows them in answers to create and update only). Times are the service's own texts. `further`
+    are the other texts and flags of the answer, by their names.
     """
 
     id: str
@@ -405,6 +404,12 @@ class CustomApp:
     show_in_self_service: bool = False
     self_service_category_id: str | None = None
     self_service_recommended: bool | None = None
+    further: Mapping[str, str | bool] = field(default_factory=lambda: MappingProxyType({}), hash=False, repr=False)
+
+    def value(self, name: str) -> str | bool | None:
+        """What the app has in a field of the API that can be written; None where the answer left it out."""
+        found: str | bool | None = getattr(self, name, self.further.get(name))
+        return found
 
     @property
     def file_name(self) -> str:

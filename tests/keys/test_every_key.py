@@ -10,6 +10,7 @@ import inspect
 import itertools
 import json
 import re
+import runpy
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -112,8 +113,10 @@ def stage_keys(stage: str, category_key: str) -> dict[str, Effect]:
         ),
         "delay_days": Effect(9, beside=beside, **writes_line(stage, "DAYS_UNTIL_ENFORCEMENT", "9")),
         "restart": Effect(True, beside=beside, **sends(stage, "restart", "true")),
-        "active": Effect(False, beside=beside, **sends(stage, "active", "false")),
-        "recommended": Effect(True, beside=shown, **sends(stage, "self_service_recommended", "true")),
+        "fields.active": Effect(False, beside=beside, **sends(stage, "active", "false")),
+        "fields.self_service_recommended": Effect(
+            True, beside=shown, **sends(stage, "self_service_recommended", "true")
+        ),
         "blueprints": Effect(["Macs", "Labs"], blueprints, ["Labs", "Macs"], beside),
         "enforcement_deadline": Effect(
             DEADLINE,
@@ -598,6 +601,11 @@ def test_every_environment_variable_of_the_documentation_has_its_effect():
     (part,) = [part for part in text.split("\n## ") if part.startswith("Environment variables")]
     named = [name for line in part.splitlines() if line.startswith("| `") for name in line.split("|")[1:3]]
     assert {name.strip(" `") for name in named} - {"", "see above"} == {*VARIABLES, *SECRETS_AND_FOLDER}
+
+
+def test_processor_info_lists_the_keys_of_a_custom_app_as_the_table_has_them():
+    made = runpy.run_path(str(CHECKOUT / "tools" / "processor_info.py"))["described"]()
+    assert PROCESSOR.input_variables["custom_app"]["description"] == made, "`make examples` writes it again"
 
 
 def test_processor_info_tells_every_recipe_key_in_the_words_of_the_schema():

@@ -160,8 +160,8 @@ def test_a_version_that_differs_only_in_zeros_is_no_downgrade():
         ({"preinstall_script": "echo 1"}, ("preinstall_script",)),
         ({"postinstall_script": "echo 1"}, ("postinstall_script",)),
         ({"restart": True}, ("restart",)),
-        ({"active": False}, ("active",)),
-        ({"active": True, "restart": False}, ()),
+        ({"fields": {"active": False}}, ("active",)),
+        ({"fields": {"active": True}, "restart": False}, ()),
     ],
 )
 def test_an_extra_is_repaired_where_it_differs(given, changes):
@@ -169,9 +169,16 @@ def test_an_extra_is_repaired_where_it_differs(given, changes):
 
 
 def test_what_the_service_does_not_tell_is_sent_only_along_with_another_change():
-    asked = target(recommended=True)
+    asked = target(fields={"self_service_recommended": True})
     assert plan(live(), of=asked).action is Action.UNCHANGED
     assert "self_service_recommended" in plan(live(sha256="old"), of=asked).changes
+
+
+def test_a_field_that_no_code_knows_is_sent_where_it_differs_and_put_where_a_new_app_is_made():
+    asked = target(fields={"motto": "one\ntwo"})
+    assert plan(live(further={"motto": "one\r\ntwo\n"}), of=asked).action is Action.UNCHANGED
+    assert plan(live(further={"motto": "three"}), of=asked).changes == ("motto",)
+    assert plan(of=asked).fields["motto"] == "one\ntwo"
 
 
 def test_a_zip_needs_a_place_to_unpack():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,17 @@ class Fields:
             raise self._wrong(name, "an object of texts", value)
         return MappingProxyType({_whole(key): _whole(item) for key, item in value.items()})
 
+    def others(self, known: frozenset[str]) -> Mapping[str, str | bool]:
+        """The texts and flags that are none of the known ones; as they are, see `script`."""
+        found = {name: value for name, value in self._data.items() if name not in known}
+        return MappingProxyType(
+            {
+                name: _whole(value) if isinstance(value, str) else value
+                for name, value in found.items()
+                if isinstance(value, str | bool)
+            }
+        )
+
     def objects(self, name: str) -> list[Fields]:
         """A list of objects."""
         value = self._data.get(name)
@@ -132,6 +143,10 @@ def _whole(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+# `file_url` is the presigned address of the installer: who has it has the file, so it is not kept.
+_READ = frozenset({"file_url", *(each.name for each in fields(CustomApp))})
+
+
 def custom_app(fields: Fields) -> CustomApp:
     """A Custom App of a list or of an answer to get, create or update."""
     return CustomApp(
@@ -154,6 +169,7 @@ def custom_app(fields: Fields) -> CustomApp:
         show_in_self_service=fields.flag("show_in_self_service", default=False),
         self_service_category_id=fields.maybe_text("self_service_category_id"),
         self_service_recommended=fields.maybe_flag("self_service_recommended"),
+        further=fields.others(_READ),
     )
 
 

@@ -165,7 +165,7 @@ def _unlike(plan: TargetPlan, live: CustomApp) -> str:
     """
     wanted = {"install_enforcement": "", "show_in_self_service": False, **plan.fields}
     for name in ("install_enforcement", "show_in_self_service"):
-        if getattr(live, name) != wanted[name]:
+        if live.value(name) != wanted[name]:
             return name
     # A run of ours with other settings is no stranger; its script is repaired by the update that follows.
     audited = "audit_script" in plan.fields

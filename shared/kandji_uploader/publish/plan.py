@@ -327,9 +327,7 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
     wanted, warnings = _wanted(target, app, reading, plan_input, anew=not same_file)
     if not same_file and app.install_type != installer.type.value:
         wanted["install_type"] = installer.type.value
-    fields = {
-        name: value for name, value in wanted.items() if _differs(getattr(app, name), value, unknown=not same_file)
-    }
+    fields = {name: value for name, value in wanted.items() if _differs(app.value(name), value, unknown=not same_file)}
     assign = missing_blueprints(target, app, plan_input.tenant)
     if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
@@ -555,8 +553,7 @@ def _extras(target: Target) -> dict[str, str | bool]:
         "preinstall_script": target.preinstall_script,
         "postinstall_script": target.postinstall_script,
         "restart": target.restart,
-        "active": target.active,
-        "self_service_recommended": target.recommended,
+        **target.fields,
     }
     return {name: value for name, value in given.items() if value is not None}
 

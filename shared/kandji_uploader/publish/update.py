@@ -204,7 +204,7 @@ def _look_at(before: CustomApp, lost: str, context: ApplyContext) -> CustomApp:
 
 def _holds(before: CustomApp, live: CustomApp, name: str, value: str | bool) -> bool:
     """Whether the live app has a field as we sent it; of one that the service does not tell, that anything changed."""
-    told = getattr(live, name)
+    told = live.value(name)
     if told is None:
         return live.updated_at != before.updated_at
     return same_value(told, value)
@@ -219,7 +219,7 @@ def _confirm(
         return
     # First of all the journal forgets the key: should we be killed before all is put back, the next run uploads anew.
     upload.distrust(wrong_bytes(before, answered, upload.sha256, "that upload is not used again"))
-    former = {name: value for name in fields if (value := getattr(before, name)) is not None}
+    former = {name: value for name in fields if (value := before.value(name)) is not None}
     try:
         context.tenant.put(_update_surely(before, former, context))
         ending = "the former installer was put back"

@@ -305,7 +305,7 @@ _ORDER: tuple[str, ...] = (
 
 
 def _in_order(app: Mapping[str, Any]) -> Document:
-    return {name: app[name] for name in _ORDER}
+    return {name: app[name] for name in (*_ORDER, *(name for name in DEFAULTS if name not in _ORDER))}
 
 
 def _stay(app: Mapping[str, Any], since: str) -> Document:

@@ -12,6 +12,7 @@ Each value comes from the highest rung that has one, key by key.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -260,7 +261,7 @@ def _idle_categories(asked: Sequence[Rung]) -> list[str]:
 
 
 def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
-    groups: dict[str, dict[str, Any]] = {"": {}, "prod": {}, "test": {}, "promotion": {}}
+    groups: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     origins: dict[str, str] = {}
     for key in schema.ALL_KEYS:
         found = value(rungs, key)
@@ -269,12 +270,17 @@ def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
         origins[key.path] = found.origin
     return Settings(
         **{**groups[""], "api_url": groups[""]["api_url"] or "", "state_folder": Path(groups[""]["state_folder"])},
-        prod=StageSettings(**_without_none(groups["prod"])),
-        test=StageSettings(**_without_none(groups["test"])),
+        prod=_stage(groups, "prod"),
+        test=_stage(groups, "test"),
         promotion=_promotion(_without_none(groups["promotion"])),
         origins=MappingProxyType(origins),
         **further,
     )
+
+
+def _stage(groups: Mapping[str, dict[str, Any]], stage: str) -> StageSettings:
+    fields = _without_none(groups[f"{stage}.fields"])
+    return StageSettings(**_without_none(groups[stage]), fields=MappingProxyType(fields))
 
 
 def _promotion(given: dict[str, Any]) -> Promotion | None:

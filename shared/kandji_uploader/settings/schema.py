@@ -19,7 +19,8 @@ class Key:
     """One setting.
 
     Attributes:
-        field: where it is in `Settings`: an attribute, or `prod.` or `test.` and one of the stage.
+        field: where it is in `Settings`: an attribute, or `prod.` or `test.` and one of the stage. `prod.fields.NAME`:
+            its value goes into the request as it is, as the API's field NAME, and nothing else needs to know of it.
         kind: reads a value or raises `UnfitError`.
         purpose: one sentence for tables and the example file.
         config: its key path in the config file; None where it has no place there.
@@ -301,8 +302,13 @@ def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
         key("preinstall_script", coercion.text, "The path of a preinstall script.", is_file=True),
         key("postinstall_script", coercion.text, "The path of a postinstall script.", is_file=True),
         key("restart", coercion.boolean, "Restart the Mac after the install."),
-        key("active", coercion.boolean, "Whether the app is active."),
-        key("recommended", coercion.boolean, "Show the app as recommended in Self Service."),
+        key("fields.active", coercion.boolean, "Whether the app is active.", f"{stage}_active"),
+        key(
+            "fields.self_service_recommended",
+            coercion.boolean,
+            "Show the app as recommended in Self Service.",
+            f"{stage}_recommended",
+        ),
         key("blueprints", coercion.names, "Blueprints that the app is added to; it is removed from none."),
         key("enforcement_deadline", coercion.moment, "When the audit script enforces, in place of a delay."),
     )
@@ -417,9 +423,8 @@ Table = Mapping[str, tuple[Key, ...]]
 def _in_recipe() -> dict[str, tuple[Key, ...]]:
     found: dict[str, tuple[Key, ...]] = {key.recipe: (key,) for key in ALL_KEYS if key.recipe}
     for prod, test in zip(_PROD, _TEST, strict=True):
-        field = prod.field.removeprefix("prod.")
-        if field not in ("name", "category"):
-            found[f"custom_app.{field}"] = (prod, test)
+        if prod.field not in ("prod.name", "prod.category"):
+            found[(prod.recipe or "").replace(".prod_", ".", 1)] = (prod, test)
     return found
 
 

@@ -38,8 +38,8 @@ def explain(settings: Settings) -> tuple[Row, ...]:
 
 def _value_of(settings: Settings, key: Key) -> object:
     value: object = settings
-    for attribute in key.field.split("."):
-        value = getattr(value, attribute, None)
+    for part in key.field.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
     return value
 
 
