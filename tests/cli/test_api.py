@@ -260,7 +260,7 @@ def test_promote_rollback_and_status_tell_what_is_wrong(house, host):
 
 
 def test_what_the_commands_take_the_functions_take():
-    known = {"-h", "--json", "-v", "--setup", "--debug", "--html", "-y"}
+    known = {"-h", "--color", "--quiet", "--no-progress", "--json", "-v", "--setup", "--debug", "--html", "-y"}
     spelled = {"pkg": "path", "brew": "cask", "all": "every_pair"}
     for command, functions in (
         ("upload", (api.process_pkg, api.process_brew)),

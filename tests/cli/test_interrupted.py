@@ -53,7 +53,7 @@ def words(widgets, jobs):
 
 def test_ctrl_c_at_a_terminal_gives_one_account_which_is_true(house, widgets):
     slow_store(house, after=1)
-    with house.terminal(*words(widgets, 1)) as terminal:
+    with house.terminal(*words(widgets, 1), columns=500) as terminal:
         wait_for_upload(house, 2)
         terminal.ctrl_c()
         assert terminal.end() == 130

@@ -104,8 +104,8 @@ def test_a_missing_permission_is_named(bare):
         terminal.answer("environment or keychain", "environment")
         terminal.answer("API token", bare.tenant.token)
         terminal.expect(r"Create Custom App +granted")
-        terminal.expect(r"Update Custom App +MISSING")
-        terminal.expect(r"List Blueprints +MISSING +only for the `blueprints` key")
+        terminal.expect(r"Update Custom App +\x1b\[1;31mMISSING\x1b\[0m")
+        terminal.expect(r"List Blueprints +\S*MISSING\S* +only for the `blueprints` key")
         terminal.expect("Nothing can be published yet")
         assert terminal.end() == 1
 

@@ -238,7 +238,7 @@ def test_an_inventory_that_ignores_the_offset_ends():
 def test_waiting_is_told_to_who_waits(tenant):
     told = []
     tenant.faults.add("GET", "**", kind="status", code=500, times=2)
-    from kandji_uploader.kandji.client import tell_to
+    from kandji_uploader.http.tries import tell_to
 
     tell_to(told.append)
     Client(tenant.url, Secret("token"), BRIEF).list_custom_apps()

@@ -22,7 +22,8 @@ def shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (line,) = re.findall(r"^kandji-uploader (munki import .*)$", DOCUMENT, re.MULTILINE)
     assert main([*line.split(), "--time-zone", "Europe/Berlin"]) == 0
-    said = capsys.readouterr().err
+    told = capsys.readouterr()
+    said = told.err + told.out
     return (
         said,
         Path("recipe_map.yaml").read_text(encoding="utf-8"),

@@ -35,17 +35,6 @@ def test_a_failure_says_what_failed_and_what_did_not():
     ]
 
 
-def test_wide_letters_keep_the_columns_aligned():
-    lines = report.columns(["A", "B"], [["日本語", "x"], ["e\u0301", "x"], ["abc", "x"]]).splitlines()
-    assert {report.width(line[: line.index("x")]) for line in lines[2:]} == {8}
-
-
-def test_control_characters_of_a_tenant_are_shown_and_not_obeyed():
-    evil = Outcome(Stage.PROD, "W\x1b[2J\x07\u202e", Action.CREATE)
-    assert "\x1b" not in report.table([result(evil)])
-    assert "\\x1b[2J\\x07\\u202e" in report.table([result(evil)])
-
-
 def test_the_json_of_a_result_is_plain_json():
     found = json.loads(json.dumps(report.as_json(result(CREATED, FAILED))))
     assert [app["action"] for app in found["custom_apps"]] == ["created", "failed"]

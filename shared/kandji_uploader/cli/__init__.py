@@ -25,11 +25,11 @@ from types import ModuleType
 
 from kandji_uploader import __version__
 from kandji_uploader._util.signals import sigterm_as_ctrl_c
-from kandji_uploader.cli import log, root
+from kandji_uploader.cli import flags, log, screen
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, StateError
-from kandji_uploader.report.text import visible
+from kandji_uploader.report.layout import visible
 
-PROGRAM = "kandji-uploader"
+PROGRAM = flags.PROGRAM
 DONE, FAILED, USAGE = 0, 1, 2
 
 COMMANDS = {
@@ -60,26 +60,25 @@ _NEEDS_TOKEN = (*_LOGGED, "status")
 
 _HELP, _VERSION, _SETUP = ("-h", "--help", "help"), ("-v", "--version"), ("-S", "--setup")
 
-_MANUAL = """\
+_EXAMPLES = """\
 examples:
   kandji-uploader setup
   kandji-uploader -p Firefox.pkg -n "Firefox" -t "Firefox (Test)" -y
   kandji-uploader -b firefox -b google-chrome
   kandji-uploader doctor
-
-environment:
-  KANDJI_API_URL        the tenant's API host, such as TENANT.api.kandji.io
-  KANDJI_TOKEN          the API token
-  SLACK_TOKEN           a Slack webhook; its presence turns Slack on
-  KANDJI_UPLOADER_DIR   the folder of config.yaml and the maps
-  KANDJI_UPLOADER_STATE_DIR  the folder of the journal, the caches and the log
-  HOMEBREW_API_DOMAIN   another cask API
-
-exit codes:
-  0 done    1 failed    2 wrong usage    130 stopped by Ctrl-C    143 stopped by SIGTERM
-
-`kandji-uploader help COMMAND` tells more of each. Flags without a command mean `upload`.
 """
+_ENVIRONMENT = {
+    "KANDJI_API_URL": "the tenant's API host, such as TENANT.api.kandji.io",
+    "KANDJI_TOKEN": "the API token",
+    "SLACK_TOKEN": "a Slack webhook; its presence turns Slack on",
+    "KANDJI_UPLOADER_DIR": "the folder of config.yaml and the maps",
+    "KANDJI_UPLOADER_STATE_DIR": "the folder of the journal, the caches and the log",
+    "HOMEBREW_API_DOMAIN": "another cask API",
+    "NO_COLOR": "no colours; FORCE_COLOR: colours in a file or a pipe, too",
+}
+_CODES = "0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM"
+_PURPOSE = "Software from AutoPkg, a file or a Homebrew cask into Kandji (Iru) Custom Apps."
+_FURTHER = "`kandji-uploader help COMMAND` tells more of each. Flags without a command mean `upload`."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,10 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     with sigterm_as_ctrl_c() as stop:
         try:
-            code = _run(words)
-            _flush()
+            try:
+                code = _run(words)
+            finally:  # argparse ends the process when it has printed its help
+                _flush()
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             known = isinstance(stopped, InterruptedRunError)
+            if sys.stderr.isatty():
+                print(file=sys.stderr)  # below the ^C that the terminal shows
             _tell(str(stopped) if known else "stopped; nothing was being changed")
             return stop.exit_code
         except BrokenPipeError:
@@ -115,7 +118,9 @@ def whole_parser() -> argparse.ArgumentParser:
     _module("upload").configure(whole)
     below = whole.add_subparsers()
     for name, (_, purpose) in COMMANDS.items():
-        _module(name).configure(below.add_parser(name, help=purpose))
+        parser = below.add_parser(name, help=purpose)
+        _module(name).configure(parser)
+        screen.configure(parser)
     return whole
 
 
@@ -125,9 +130,12 @@ def _run(words: list[str]) -> int:
         return _overview_for(rest)
     module = _module(name)
     parsed = _parser(name, module).parse_args(rest)
+    screen.choose(parsed)
     if name in _LOGGED:
         _keep_log(dry=getattr(parsed, "dry", False))
     if name in _NEEDS_TOKEN and getattr(parsed, "word", "run") == "run":
+        from kandji_uploader.cli import root
+
         root.refuse_keychain(os.environ)
     code: int = module.run(parsed)
     return code
@@ -162,16 +170,18 @@ def _overview_for(words: list[str]) -> int:
 
 
 def _overview() -> argparse.ArgumentParser:
-    listing = "\n".join(f"  {name:14} {purpose}" for name, (_, purpose) in COMMANDS.items())
+    environment = screen.listing(_ENVIRONMENT.items(), 25)
+    commands = screen.listing(((name, purpose) for name, (_, purpose) in COMMANDS.items()), 14)
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Software from AutoPkg, a file or a Homebrew cask into Kandji (Iru) Custom Apps.",
-        epilog=f"commands:\n{listing}\n\n{_MANUAL}",
+        description=f"{screen.prose(_PURPOSE)}\n\ncommands:\n{commands}",
+        epilog=f"{_EXAMPLES}\nenvironment:\n{environment}\n\n{screen.prose(f'exit codes: {_CODES}')}\n\n"
+        f"{screen.prose(_FURTHER)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage=f"{PROGRAM} COMMAND ...\n       {PROGRAM} -p FILE | -b CASK ...",
     )
-    parser.add_argument("-v", "--version", action="version", version=f"{PROGRAM} {__version__}")
-    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    flags.upload(parser)
+    screen.configure(parser)
     return parser
 
 
@@ -183,11 +193,12 @@ def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
     purpose, *manual = re.split(r"\n\n(?=[Ee]xamples:)", module.__doc__ or "", maxsplit=1)
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {name}",
-        description=purpose,
-        epilog="".join(manual),
+        description=screen.prose(purpose),
+        epilog=screen.prose("".join(manual)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.configure(parser)
+    screen.configure(parser)
     return parser
 
 
@@ -223,8 +234,9 @@ def _flush() -> None:
 
 def _tell(text: str) -> None:
     log.note(logging.ERROR, text)
-    shown = "\n".join(visible(line) for line in text.splitlines())
-    print(f"{PROGRAM}: {shown}", file=sys.stderr)
+    shape = screen.of(sys.stderr)
+    lines = f"{PROGRAM}: {text}".splitlines()
+    print("\n".join(shape.wrapped(visible(line), "  ") for line in lines), file=sys.stderr)
 
 
 def _tell_bug(bug: Exception) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from kandji_uploader import settings
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.cli import DONE
+from kandji_uploader.cli import DONE, screen
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials, showing
@@ -114,6 +114,4 @@ def _as_json(settings: Settings, rows: Sequence[Row], secrets: Sequence[Row]) ->
 
 
 def _table(rows: Sequence[Row]) -> str:
-    lines = [("Setting", "Value", "From"), *((row.key, row.value or "-", row.origin) for row in rows)]
-    key, value = (max(len(line[column]) for line in lines) for column in (0, 1))
-    return "\n".join(f"{line[0]:{key}}  {line[1]:{value}}  {line[2]}" for line in lines)
+    return screen.of().table(["Setting", "Value", "From"], [[row.key, row.value or "-", row.origin] for row in rows])

@@ -13,9 +13,9 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
-from kandji_uploader.cli import log
+from kandji_uploader.cli import log, screen
 from kandji_uploader.cli.progress import Progress
-from kandji_uploader.report.text import visible
+from kandji_uploader.report.layout import visible
 
 Told = Callable[[int, int], None]
 
@@ -64,12 +64,12 @@ class Console:
     """Messages of one command; several threads may use it.
 
     Args:
-        quiet: say nothing but warnings and failures (for `--json`).
+        quiet: say nothing but warnings and failures (for `--json`), as with `--quiet`.
         debug: say more: each request.
     """
 
     def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
-        self._quiet = quiet
+        self._quiet = quiet or screen.CHOICE.quiet
         self._debug = debug
         self._prefix = ""
         self._bars = True
@@ -111,7 +111,7 @@ class Console:
 
     def transfer(self, what: str) -> Told:
         """A function to be told how far a transfer is, in bytes."""
-        nowhere = io.StringIO() if self._quiet else None
+        nowhere = io.StringIO() if self._quiet or not screen.CHOICE.progress else None
         bar = Progress(visible(what), nowhere, plain=not self._bars)
 
         return partial(self._screen.draw, bar)
@@ -135,5 +135,8 @@ class Console:
     def _write(self, level: int, text: str, label: str = "", *, shown: bool = True) -> None:
         log.note(level, "\n".join(f"{self._prefix}{line}" for line in text.splitlines()))
         if shown and text:
-            told = "\n".join(visible(line) for line in text.splitlines())
-            self._screen.write(f"{visible(self._prefix)}{label}{told}\n")
+            shape = screen.of(sys.stderr)
+            first = f"{visible(self._prefix)}{label}"
+            lines = f"{first}{text}".splitlines()
+            told = "\n".join(shape.wrapped(visible(line), "  ") for line in lines)
+            self._screen.write(f"{told.replace(label, shape.paint(label.removesuffix(': '), label), 1)}\n")

@@ -26,7 +26,7 @@ from pathlib import Path
 from kandji_uploader import autopkg
 from kandji_uploader._util import children
 from kandji_uploader.audit import script as audit
-from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli import DONE, FAILED, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.flows.publish import run as publish_installer
 from kandji_uploader.kandji.tenant import forget_all
@@ -107,7 +107,7 @@ def _contents(tenant: RehearsalTenant) -> str:
         ]
         for app in tenant.apps()
     ]
-    return report.columns(["Custom App", "Enforces", "Installer", "sha256"], rows)
+    return screen.of().table(["Custom App", "Enforces", "Installer", "sha256"], rows)
 
 
 def _has_autopkg(arguments: argparse.Namespace) -> bool:
@@ -142,7 +142,8 @@ def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
         result = publish_installer(
             autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host
         )
-        print(report.table([result]))
+        rows = [list(report.row(outcome).values()) for outcome in result.outcomes]
+        print(screen.of().table(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], rows))
         return not result.failed
 
     return publish

@@ -14,10 +14,10 @@ import argparse
 import json
 import os
 
-from kandji_uploader.cli import DONE, FAILED
-from kandji_uploader.report.text import visible
+from kandji_uploader.cli import DONE, FAILED, screen
+from kandji_uploader.report.layout import visible
 from kandji_uploader.setup import doctor
-from kandji_uploader.setup.doctor import Severity
+from kandji_uploader.setup.doctor import Check, Severity
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +31,18 @@ def run(arguments: argparse.Namespace) -> int:
     for check in doctor.examine(os.environ):
         checks.append(check)
         if not arguments.json:
-            print(visible(f"{check.severity.value:8} {check.subject:17} {check.text}"), flush=True)
+            print(told(check), flush=True)
     if arguments.json:
         rows = [{"subject": each.subject, "health": each.severity.value, "text": each.text} for each in checks]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     return FAILED if any(each.severity is Severity.PROBLEM for each in checks) else DONE
+
+
+def told(check: Check) -> str:
+    """One check: in a line where it fits, else its text below what it is about."""
+    shown = screen.of()
+    severity, subject, text = (visible(each) for each in (check.severity.value, check.subject, check.text))
+    lines = shown.wrapped(f"{severity:8} {subject:17} {text}", " " * 4)
+    if "\n" in lines:
+        lines = f"{severity:8} {subject}\n{shown.wrapped(f'    {text}', ' ' * 4)}"
+    return lines.replace(severity, shown.paint(severity), 1)

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from typing import Any
 
 from kandji_uploader import installer
-from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli import DONE, FAILED, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.models import AppFacts, AppRecord, PackageRecord, Signature
-from kandji_uploader.report.text import visible
+from kandji_uploader.report.layout import visible
 
 _LABEL = 16
 
@@ -78,7 +78,7 @@ def card(file: str, facts: AppFacts) -> str:
     if len(facts.packages) > 1:
         lines += ["  Packages", *(f"    {visible(_package(package))}" for package in facts.packages)]
     lines += [f"  Warning: {visible(warning)}" for warning in facts.warnings]
-    return "\n".join(lines)
+    return "\n".join(screen.of().wrapped(line, " " * 6) for line in lines)
 
 
 def _signature(found: Signature | None) -> list[tuple[str, str | None]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kandji_uploader._util import files
-from kandji_uploader.report.text import visible
+from kandji_uploader.report.layout import visible
 
 FILE_NAME = "kandji-uploader.log"
 _SIZE = 1_000_000

@@ -17,6 +17,7 @@ from kandji_uploader import settings
 from kandji_uploader._util import files
 from kandji_uploader.cli import DONE
 from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.prompts import tell
 from kandji_uploader.errors import MunkiRepoError, Problem, SettingsError
 from kandji_uploader.munki import Imported, ImportOptions, Repo, import_repo, pkginfo, recipe_map, report
 from kandji_uploader.settings import sources
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise MunkiRepoError(f"{error.filename}: cannot be written ({error.strerror}); choose another place") from None
     console = Console(quiet=arguments.json)
-    _tell(console, found, out, written)
+    _tell(console, found, out, written, as_json=arguments.json)
     if arguments.json:
         print(as_json, end="")
     return DONE
@@ -170,16 +171,18 @@ def _mapping(text: str, out: Path) -> Mapping[str, object]:
     return read if isinstance(read, Mapping) else {}
 
 
-def _tell(console: Console, found: Imported, out: Path, written: Path) -> None:
+def _tell(console: Console, found: Imported, out: Path, written: Path, *, as_json: bool) -> None:
+    """What could not be said is a warning; the outcome goes to standard output, unless the JSON is there."""
     for finding in found.findings:
         console.warn(f"{finding.where}: {finding.text}")
     entries, partly = len(found.entries), sum(item.mapped and bool(item.gaps) for item in found.items)
-    console.say(f"{out}: {entries} of {len(found.items)} items, {partly} of them not in every respect")
-    console.say(f"{written}: what was mapped, how, and what could not be")
+    say = console.say if as_json else tell
+    say(f"{out}: {entries} of {len(found.items)} items, {partly} of them not in every respect")
+    say(f"{written}: what was mapped, how, and what could not be")
     if out.name not in _MAPS:
         close = difflib.get_close_matches(out.name, _MAPS, 1)
-        console.say(f"AutoPkg runs read it once it is called {close[0] if close else _MAPS[0]}, in the config folder")
+        say(f"AutoPkg runs read it once it is called {close[0] if close else _MAPS[0]}, in the config folder")
     others = [name for name in _MAPS if name != out.name and (out.parent / name).exists()]
     if out.name in _MAPS and others:
         console.warn(f"{out.parent} holds {' and '.join(others)} too; keep one of them")
-    console.say("To use it: put it, with munki_scripts, into the config folder and set `use_recipe_map: true`")
+    say("To use it: put it, with munki_scripts, into the config folder and set `use_recipe_map: true`")

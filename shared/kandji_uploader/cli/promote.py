@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from kandji_uploader.cli import DONE, FAILED, USAGE
+from kandji_uploader.cli import DONE, FAILED, USAGE, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.flows import promote
 from kandji_uploader.models import RunResult
@@ -84,7 +84,8 @@ def tell(results: Sequence[RunResult], console: Console, *, as_json: bool) -> No
             rows.append(
                 [outcome.name, done, outcome.version, outcome.reason if not outcome.error else "", outcome.link]
             )
-    print(report.columns(["Custom App", "Action", "Version", "Why", "Link"], rows))
+    if len(rows) > 1 or not all(result.failed for result in results):
+        print(screen.of().table(["Custom App", "Action", "Version", "Why", "Link"], rows))
     for result in results:
         if result.failed:
             console.fail(report.failure(result))

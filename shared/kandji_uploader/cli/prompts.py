@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kandji_uploader.errors import KandjiUploaderError, SetupError
-from kandji_uploader.report.text import visible
+from kandji_uploader.report.layout import visible
 
 T = TypeVar("T")
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             for result in _published(asked, console, dry=arguments.dry):
                 results.append(result)  # noqa: PERF402 - those that are done are told, whatever ends the others
     finally:
-        tell(results, arguments, console)
+        tell(results, arguments, console, several=len(asked) > 1)
     return FAILED if any(result.action == "failed" for result in results) else DONE
 
 

@@ -25,7 +25,7 @@ from types import FrameType
 from kandji_uploader.cli import DONE
 from kandji_uploader.errors import KandjiUploaderError
 from kandji_uploader.rehearsal import Record, RehearsalTenant
-from kandji_uploader.report.text import visible
+from kandji_uploader.report.layout import visible
 
 _STATE = "tenant"
 _CONFIG = "config"

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from kandji_uploader import settings
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.cli import DONE, FAILED, USAGE, main
+from kandji_uploader.cli import DONE, FAILED, USAGE, main, screen
 from kandji_uploader.cli.prompts import Prompts, tell
 from kandji_uploader.errors import AuthenticationError, CredentialError, KandjiUploaderError, SetupError
 from kandji_uploader.kandji.probe import State
@@ -33,7 +33,6 @@ from kandji_uploader.models import Settings
 from kandji_uploader.publish.context import open_tenant
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.resolve import resolve_early
-from kandji_uploader.report.text import columns
 from kandji_uploader.settings import credentials, writing
 from kandji_uploader.setup import autopkg_tool, kappa, wizard
 
@@ -260,7 +259,7 @@ class Wizard:
             shown = state.value.upper() if state is State.MISSING else state.value
             rows.append([permission.name, shown, permission.purpose])
             complete = complete and not (permission.always and state is State.MISSING)
-        tell(columns(["Permission", "State", "Needed"], rows))
+        print(screen.of().table(["Permission", "State", "Needed"], rows), flush=True)
         if not complete:
             tell("Nothing can be published yet: add the MISSING permissions in Kandji under Settings > Access.")
         return complete
@@ -393,7 +392,7 @@ def _list_ids(place: str, prompts: Prompts) -> int:
         place = prompts.ask("A .pkg, .dmg or .zip, or a folder of them", _dropped, instead="give -i FILE|FOLDER")
     found = wizard.installer_ids(Path(place).expanduser())
     rows = [[each.path.name, each.ids[0] if each.ids else "-", each.version] for each in found if not each.problem]
-    print(columns(["Filename", "ID", "Version"], rows))
+    print(screen.of().table(["Filename", "ID", "Version"], rows))
     for each in found:
         if each.problem:
             print(f"warning: {each.problem}", file=sys.stderr)

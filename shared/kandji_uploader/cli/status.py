@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 
 from kandji_uploader._util import files
-from kandji_uploader.cli import DONE
+from kandji_uploader.cli import DONE, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows import status as status_flow
 from kandji_uploader.publish.request import Host
-from kandji_uploader.report import text as report
+from kandji_uploader.report.layout import visible
 from kandji_uploader.status import html, summary
 from kandji_uploader.status.models import AppStatus
 
@@ -76,7 +76,7 @@ def _table(apps: Sequence[AppStatus], now: datetime) -> str:
         ]
         for app in apps
     ]
-    return report.columns(["Custom App", "Stage", "Version", "Macs", *words, "Last report"], rows)
+    return screen.of().table(["Custom App", "Stage", "Version", "Macs", *words, "Last report"], rows)
 
 
 def _first_failing(word: str) -> tuple[int, str]:
@@ -91,13 +91,18 @@ def _details(app: AppStatus) -> list[str]:
         ("last report", {age: macs for age, macs in app.figures.ages.items() if macs}),
     )
     held = [f"    {each.version}: {each.held or 'nothing holds it'}" for each in app.candidates]
-    found = ["  candidates for production", *map(report.visible, held)] if held else []
+    found = ["  candidates for production", *map(visible, held)] if held else []
     found += [line for title, counts in parts for line in _counts(title, counts)]
-    return ["", report.visible(app.name), *found] if found else []
+    return ["", visible(app.name), *map(_in_lines, found)] if found else []
+
+
+def _in_lines(line: str) -> str:
+    """A line of a list, its further lines indented below its text."""
+    return screen.of().wrapped(line, " " * 11)
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> list[str]:
-    shown = [f"    {macs:6} {report.visible(word)}" for word, macs in list(counts.items())[:_TOP]]
+    shown = [f"    {macs:6} {visible(word)}" for word, macs in list(counts.items())[:_TOP]]
     more = len(counts) - len(shown)
     return [f"  {title}", *shown, *([f"           and {more} more"] if more > 0 else [])] if shown else []
 

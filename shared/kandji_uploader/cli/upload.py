@@ -26,9 +26,9 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from kandji_uploader import __version__, api
+from kandji_uploader import api
 from kandji_uploader._util import signals
-from kandji_uploader.cli import DONE, FAILED, PROGRAM, USAGE, main
+from kandji_uploader.cli import DONE, FAILED, USAGE, flags, main, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError
 from kandji_uploader.models import Enforcement
@@ -37,7 +37,6 @@ from kandji_uploader.publish.queue import Queue, Turn
 from kandji_uploader.publish.request import Host
 from kandji_uploader.report import text as report
 
-_MOST_JOBS = 32
 _LAST_WORDS = 5.0
 """Seconds that the other threads have to say what they did and did not do."""
 _LOOK = 0.05
@@ -49,39 +48,7 @@ _SINGLE = ("name", "testname", "sscategory", "zzcategory")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The standalone tool's flags, then ours."""
-    add = parser.add_argument
-    add("-p", "--pkg", metavar="PATH", action="append", default=[], help="a .pkg, .dmg or .zip; may be repeated")
-    add("-b", "--brew", metavar="CASK", action="append", default=[], help="a Homebrew cask; may be repeated")
-    add("-n", "--name", help="the Custom App to create or update (a single item only, as the next three)")
-    add("-t", "--testname", metavar="NAME", help="the Custom App for testing")
-    add("-s", "--sscategory", metavar="CATEGORY", help="Self Service category that goes with --name")
-    add("-z", "--zzcategory", metavar="CATEGORY", help="Self Service category that goes with --testname")
-    add("-u", "--unzip-location", metavar="FOLDER", help="where a .zip is unpacked on the Mac (default: /Applications)")
-    add("-c", "--create", action="store_true", help="create a Custom App even where one of that name exists")
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
-    add("-d", "--debug", action="store_true", help="tell more: each request")
-    add("-v", "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
-    add("-S", "--setup", action="store_true", help="run `kandji-uploader setup`")
-    add("--json", action="store_true", help="the outcome as JSON on standard output")
-    add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items published at a time (1 to {_MOST_JOBS})")
-    add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
-    add(
-        "--enforcement",
-        metavar="TYPE",
-        choices=[kind.value for kind in Enforcement],
-        help=f"how a new app is enforced: {', '.join(kind.value for kind in Enforcement)}",
-    )
-    add("--allow-downgrade", action="store_true", help="publish a version lower than the one in Kandji")
-    add("--urgent", metavar="REASON", help="to the test and the prod app at once, without a soak, and why")
-    add("--replace-audit-script", action="store_true", help="replace an audit script that somebody else wrote")
-    _configure_casks(parser.add_argument_group("Homebrew casks"))
-
-
-def _configure_casks(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--arch", choices=("arm64", "x86_64"), help="which variation is meant (default: arm64)")
-    add("--use-brew", action="store_true", help="download with an installed `brew`, which knows third-party taps")
-    add("--allow-no-checksum", action="store_true", help="accept a cask whose download cannot be checked")
+    flags.upload(parser, tuple(kind.value for kind in Enforcement))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         with console.working():
             batch.run(arguments.jobs)
     finally:
-        tell(batch.results(), arguments, console)
+        tell(batch.results(), arguments, console, several=len(items) > 1)
     return FAILED if any(result.action == "failed" for result in batch.results()) else DONE
 
 
@@ -287,14 +254,16 @@ def _keys(arguments: argparse.Namespace) -> dict[str, object]:
     return {**given, **{key: value for key, value in further.items() if value is not None}}
 
 
-def tell(results: Sequence[api.Result], arguments: argparse.Namespace, console: Console) -> None:
-    """The outcome: JSON, or a table and after it what went wrong."""
+def tell(
+    results: Sequence[api.Result], arguments: argparse.Namespace, console: Console, *, several: bool = True
+) -> None:
+    """The outcome: JSON, or a table and after it what went wrong; no table of a single item that failed."""
     if arguments.json:
         print(json.dumps([_as_json(result) for result in results], indent=2, ensure_ascii=False))
         return
-    rows = [row for result in results for row in _rows(result)]
-    if rows:
-        print(report.columns(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], rows))
+    if (several and results) or any(result.run is not None and result.run.outcomes for result in results):
+        rows = [row for result in results for row in _rows(result)]
+        print(screen.of().table(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], rows))
     for result in results:
         if result.error:
             named = result.error.startswith(result.source)
@@ -311,9 +280,3 @@ def _rows(result: api.Result) -> list[list[str]]:
 def _as_json(result: api.Result) -> dict[str, object]:
     run = report.as_json(result.run) if result.run is not None else {"custom_apps": []}
     return {**run, "source": result.source, "action": result.action, "error": result.error or None}
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_JOBS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
-    return int(text)

@@ -16,6 +16,7 @@ from kandji_uploader._util import signals
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
 from kandji_uploader.flows.publish import run as publish
+from kandji_uploader.http.tries import tell_to
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.publish.claims import Item
 from kandji_uploader.publish.context import open_context, open_tenant
@@ -149,6 +150,7 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
 
 
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
+    tell_to(host.say)
     settings = resolve_early(_request(order, Path(order.token)), host)
     cask = _find(order, settings, host)
     for note in cask.notes:

@@ -78,7 +78,7 @@ def get(url: str, headers: Mapping[str, str], policy: Policy, *, file: bool = Fa
         with response:
             if response.status_code in _WORTH_ANOTHER_TRY:
                 raise RetryableError(
-                    f"{shown(url)} answered HTTP {response.status_code}; try again later", retry_after(response.headers)
+                    f"{shown(url)} answered HTTP {response.status_code}. Try again later", retry_after(response.headers)
                 )
             yield Arriving(response, session)
 

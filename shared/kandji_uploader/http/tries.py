@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -68,15 +69,29 @@ class EndlessAnswerError(LostAnswerError):
     """The answer is larger than any honest one, or takes longer; asking again would bring the same."""
 
 
-def with_tries(
-    policy: Policy, attempt: Callable[[], Value], say: Say = lambda _: None, *, repeat: bool = True
-) -> Value:
+_told: ContextVar[Say] = ContextVar("told", default=lambda _: None)
+
+
+def tell_to(say: Say) -> None:
+    """Have each wait told to the run that this thread works for, from now on, one line each.
+
+    One client serves all the runs of a process, and several threads at a time: messages to the user belong to the run.
+    """
+    _told.set(say)
+
+
+def tell(line: str) -> None:
+    """Say a line to the run that this thread works for."""
+    _told.get()(line)
+
+
+def with_tries(policy: Policy, attempt: Callable[[], Value], say: Say = tell, *, repeat: bool = True) -> Value:
     """What `attempt` returns; called again after a passing error, within the policy.
 
     Args:
         policy: how often, and how long to wait.
         attempt: raises `RetryableError` where another try may help.
-        say: told before each wait, one line.
+        say: told before each wait, one line; by default the run that this thread works for.
         repeat: whether it may be sent again when its answer was lost.
 
     Raises:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import ApiError, KandjiUploaderError, NetworkError, StillProcessingError
 from kandji_uploader.http.addresses import safe_address
-from kandji_uploader.http.tries import LostAnswerError, Policy, Say, spoken, with_tries
+from kandji_uploader.http.tries import LostAnswerError, Policy, spoken, tell, with_tries
 from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
 from kandji_uploader.kandji.transport import Answer, BusyError, Transport
@@ -41,22 +40,6 @@ _THERE_ALREADY = ("already exists", "can only have one of this Library Item type
 """Answers to an assignment that mean that the item is there. The documentation has the first one only; a node of an
 Assignment Map was seen to answer the second one about an item that it holds."""
 _SOME = 1000
-
-
-_told: ContextVar[Say] = ContextVar("told", default=lambda _: None)
-
-
-def tell_to(say: Say) -> None:
-    """Have what takes longer told to the run that this thread works for, from now on, one line each.
-
-    One client serves all the runs of a process, and several threads at a time: messages to the user belong to the run.
-    """
-    _told.set(say)
-
-
-def tell(line: str) -> None:
-    """Say a line to the run that this thread works for."""
-    _told.get()(line)
 
 
 class NotFoundError(ApiError):
@@ -191,7 +174,7 @@ class Client:
         """
         with UploadForm(path, ticket.post_data, progress, begun) as form:
             try:
-                return with_tries(self.policy, lambda: self._upload_once(ticket, form), tell)
+                return with_tries(self.policy, lambda: self._upload_once(ticket, form))
             except BusyError as busy:
                 text = "the upload store has a problem; nothing was published. Run again later"
                 raise busy.answer.error(text) from None

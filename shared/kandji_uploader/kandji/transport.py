@@ -27,7 +27,7 @@ from kandji_uploader.errors import (
 )
 from kandji_uploader.http.addresses import origin, safe_address
 from kandji_uploader.http.session import Session
-from kandji_uploader.http.tries import Policy, RetryableError, Say, retry_after, with_tries
+from kandji_uploader.http.tries import Policy, RetryableError, Say, retry_after, spoken, with_tries
 from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.upload import UploadForm
 
@@ -171,7 +171,7 @@ class Transport:
 
         def attempt() -> Answer:
             nonlocal sent
-            self._brake.wait()
+            self._brake.wait(say)
             sent += 1
             answer, wait = self._send(
                 name, method, url, data=fields, json=json, params=params, auth=auth, headers=_UNCACHED
@@ -268,10 +268,12 @@ class _Brake:
         with self._lock:
             self._until = max(self._until, time.monotonic() + seconds)
 
-    def wait(self) -> None:
-        """Wait until sending is allowed, which may be put off further meanwhile."""
+    def wait(self, say: Say) -> None:
+        """Wait until sending is allowed, which may be put off further meanwhile; told where it is for a second."""
         signals.check()
         while (left := self._until - time.monotonic()) > 0:
+            if left >= 1:
+                say(f"Kandji asked for fewer requests; sending none for {spoken(left)}")
             signals.pause(left)
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kandji_uploader.http.addresses import is_loopback
-from kandji_uploader.http.tries import Policy
-from kandji_uploader.kandji.client import tell_to
+from kandji_uploader.http.tries import Policy, tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Settings
 from kandji_uploader.publish.request import Host

@@ -16,7 +16,7 @@ from kandji_uploader.publish.claims import Claims, Item, file_item
 from kandji_uploader.publish.queue import Batch, Turn
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.targets import RecipeFacts
-from kandji_uploader.report import text as report
+from kandji_uploader.report.layout import visible
 from kandji_uploader.state import Owed
 
 
@@ -61,7 +61,7 @@ class Request:
 def _log(level: int, text: str) -> None:
     """Log a text, line by line; control characters are shown, so that nothing can pass for a line of ours."""
     for line in text.splitlines():
-        logging.getLogger("kandji_uploader").log(level, "%s", report.visible(line))
+        logging.getLogger("kandji_uploader").log(level, "%s", visible(line))
 
 
 def _log_info(text: str) -> None:

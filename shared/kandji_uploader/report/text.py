@@ -1,9 +1,7 @@
-"""What comes back: AutoPkg's summary results, a table for people, JSON for machines. Values in, text out."""
+"""What comes back: AutoPkg's summary results, lines for a log, JSON for machines. Values in, text out."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from kandji_uploader.models import Action, Outcome, RunResult, Stage
@@ -138,33 +136,3 @@ def _line(outcome: Outcome, *, dry_run: bool) -> str:
     if outcome.changes and outcome.action is not Action.CREATE:
         told += f": {', '.join(outcome.changes)}"
     return f"{told} {outcome.link}".rstrip()
-
-
-def table(results: Sequence[RunResult]) -> str:
-    """The outcomes of one or more runs as a table for people."""
-    rows = [row(outcome, dry_run=result.dry_run) for result in results for outcome in result.outcomes]
-    return columns(
-        ["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], [list(r.values()) for r in rows]
-    )
-
-
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Texts in aligned columns under underlined heads; control characters are shown, not obeyed."""
-    cells = [[visible(cell) for cell in each] for each in rows]
-    widths = [max(width(line[column]) for line in [list(heads), *cells]) for column in range(len(heads))]
-    ruled = [list(heads), ["-" * size for size in widths], *cells]
-    return "\n".join("  ".join(_padded(cell, widths[at]) for at, cell in enumerate(line)).rstrip() for line in ruled)
-
-
-def visible(text: str) -> str:
-    """A text from an installer or a tenant made safe for a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def width(text: str) -> int:
-    """How many columns a terminal uses for a text: East Asian letters and emoji take two, combining marks none."""
-    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
-
-
-def _padded(text: str, size: int) -> str:
-    return text + " " * (size - width(text))

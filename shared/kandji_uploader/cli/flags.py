@@ -1,0 +1,59 @@
+"""The flags of `upload`, which need no command in front of them: those of kpkg, then ours.
+
+They are apart from the command itself so that the overview can show them without loading what publishes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from kandji_uploader import __version__
+
+PROGRAM = "kandji-uploader"
+_MOST_JOBS = 32
+
+
+def upload(parser: argparse.ArgumentParser, enforcements: Sequence[str] = ()) -> None:
+    """Add them; those of the standalone tool, then ours.
+
+    Args:
+        parser: that of the command, or of the overview.
+        enforcements: the types of enforcement that may be given; any where there are none.
+    """
+    add = parser.add_argument
+    add("-p", "--pkg", metavar="PATH", action="append", default=[], help="a .pkg, .dmg or .zip; may be repeated")
+    add("-b", "--brew", metavar="CASK", action="append", default=[], help="a Homebrew cask; may be repeated")
+    add("-n", "--name", help="the Custom App to create or update (a single item only, as the next three)")
+    add("-t", "--testname", metavar="NAME", help="the Custom App for testing")
+    add("-s", "--sscategory", metavar="CATEGORY", help="Self Service category that goes with --name")
+    add("-z", "--zzcategory", metavar="CATEGORY", help="Self Service category that goes with --testname")
+    add("-u", "--unzip-location", metavar="FOLDER", help="where a .zip is unpacked on the Mac (default: /Applications)")
+    add("-c", "--create", action="store_true", help="create a Custom App even where one of that name exists")
+    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    add("-d", "--debug", action="store_true", help="tell more: each request")
+    add("-v", "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
+    add("-S", "--setup", action="store_true", help="run `kandji-uploader setup`")
+    _ours(parser, enforcements)
+
+
+def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
+    add = parser.add_argument
+    add("--json", action="store_true", help="the outcome as JSON on standard output")
+    add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items published at a time (1 to {_MOST_JOBS})")
+    add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
+    told = f": {', '.join(enforcements)}" if enforcements else ""
+    add("--enforcement", metavar="TYPE", choices=enforcements or None, help=f"how a new app is enforced{told}")
+    add("--allow-downgrade", action="store_true", help="publish a version lower than the one in Kandji")
+    add("--urgent", metavar="REASON", help="to the test and the prod app at once, without a soak, and why")
+    add("--replace-audit-script", action="store_true", help="replace an audit script that somebody else wrote")
+    add = parser.add_argument_group("Homebrew casks").add_argument
+    add("--arch", choices=("arm64", "x86_64"), help="which variation is meant (default: arm64)")
+    add("--use-brew", action="store_true", help="download with an installed `brew`, which knows third-party taps")
+    add("--allow-no-checksum", action="store_true", help="accept a cask whose download cannot be checked")
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
+    return int(text)

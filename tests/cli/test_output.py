@@ -1,0 +1,109 @@
+"""What goes where: colours, pipes that are closed, Ctrl-C at a terminal, waits, and how little a start costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import COMMAND
+from tests.support.commands import parsers
+
+RED = "\x1b[1;31merror: \x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "coloured"),
+    [
+        ((), {}, False),
+        ((), {"FORCE_COLOR": "1"}, True),
+        ((), {"FORCE_COLOR": "0"}, False),
+        ((), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, True),
+        (("--color", "never"), {"FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_a_pipe_gets_colours_where_they_are_asked_for(house, words, environ, coloured):
+    done = house.run("-p", "none.pkg", *words, **environ)
+    assert (RED in done.stderr) is coloured
+    assert "error: none.pkg" in done.stderr.replace("\x1b[1;31m", "").replace("\x1b[0m", "")
+
+
+@pytest.mark.parametrize("words", ["-h", "upload -h", "--version", "config", "config --example"])
+def test_a_reader_that_stops_early_hears_nothing_more(house, words):
+    script = f"{' '.join(COMMAND)} {words} | head -c 1"
+    done = subprocess.run(
+        ["sh", "-c", script], env=house.environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (len(done.stdout), done.stderr) == (1, "")
+
+
+def test_after_ctrl_c_both_the_message_and_the_prompt_have_a_line_of_their_own(house):
+    with house.terminal("setup", "--reset", "--offline") as terminal:
+        terminal.expect("API URL")
+        terminal.ctrl_c()
+        assert terminal.end() == 130
+        assert "^C\nkandji-uploader: stopped" in terminal.screen
+        assert terminal.screen.endswith("\n")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_help_is_as_wide_as_the_terminal(here, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    told = [here(*words, "-h").stdout for words in ([], *([name] for name in parsers()))]
+    for line in (line for text in told for line in text.splitlines()):
+        to_be_copied = line.startswith("  ") and ("kandji-uploader " in line or "|" in line or line.count("  ") < 2)
+        assert len(line) <= columns or to_be_copied or line.split()[0].startswith(("usage", "[", "-", "{"))
+
+
+def test_the_overview_shows_the_commands_and_the_flags_of_kpkg(here):
+    told = here("-h").stdout
+    assert all(f"\n  {name} " in told for name in parsers())
+    assert all(f"  {flag}" in told for flag in ("-p PATH", "-b CASK", "-n NAME", "-y, --dry", "-S, --setup"))
+
+
+@pytest.mark.parametrize("word", ["-h", "--version"])
+def test_a_start_that_only_tells_loads_nothing_that_publishes(word):
+    script = (
+        "import sys\nfrom kandji_uploader.cli import main\ntry: main([sys.argv[1]])\nexcept SystemExit: pass\n"
+        "print([name for name in ('requests', 'yaml', 'keyring', 'kandji_uploader.models', 'kandji_uploader.settings',"
+        " 'kandji_uploader.api') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, word], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"kind": "rate_limit", "retry_after": 1}, "HTTP 429; trying again in 1 s (try 2 of 5)"),
+        ({"kind": "reset_before_reading"}, "the connection broke; trying again in a moment (try 2 of 5)"),
+        ({"kind": "status", "code": 502}, "HTTP 502; trying again in a moment (try 2 of 5)"),
+    ],
+)
+def test_each_wait_for_kandji_is_told(house, fault, told):
+    house.tenant.faults.add("GET", "library/custom-apps", **fault)
+    done = house.run("-p", house.widget(), "-n", "Widget", "-y")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trying again") == 1
+    assert told in done.stderr
+
+
+def test_a_tenant_that_cannot_be_reached_is_waited_for_aloud(house):
+    done = house.run("-p", house.widget(), "-y", KANDJI_API_URL="http://127.0.0.1:9")
+    assert done.stderr.count("was not reached; trying again in") == 4
+
+
+def test_waiting_for_an_upload_to_be_processed_is_told(house):
+    house.tenant.configure(processing_polls=2)
+    done = house.run("-p", house.widget(), "-n", "Widget", "--enforcement", "install_once")
+    assert done.returncode == 0, done.stderr
+    assert "Kandji is still processing; asking again in" in done.stderr
+
+
+def test_waiting_for_homebrew_is_told(casks, offer, here):
+    offer("widget")
+    casks.offers["/files/Widget-1.0.pkg"].faults = ["status 503"]
+    ran = here("-b", "widget", "-y")
+    assert "HTTP 503; trying again in" in ran.stderr
