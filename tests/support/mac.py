@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import atexit
+import functools
 import marshal
 import os
 import plistlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,33 @@ DELAYS = "Library/Preferences/io.kandji.enforcement.delay.plist"
 
 ZSH = shutil.which("zsh")
 needs_zsh = pytest.mark.skipif(ZSH is None, reason="no zsh on this machine (Debian: apt-get install zsh)")
+
+
+STUB = """
+zmodload zsh/net/socket
+zsocket '%s' || exit 98
+print -rNu $REPLY -- $# $0 "$@"
+IFS= read -rd '' -u $REPLY output
+IFS= read -rd '' -u $REPLY error
+IFS= read -rd '' -u $REPLY code
+print -rnu 2 -- $error
+print -rn -- $output
+exit $code
+"""
+"""A tool that has the process of `_tools` do its work."""
+
+
+@functools.cache
+def _tools() -> tuple[Path, subprocess.Popen[bytes]]:
+    """The socket of, and, a process that is all tools of the Macs of this test process, and ends with it."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="mac-")), os.getpid()  # a socket's path has at most about 100 bytes
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import mac_tools; mac_tools.serve(sys.argv[2])"
+    words = [sys.executable, "-SEIX", "utf8", "-c", code, str(Path(__file__).parent), str(folder / "tools")]
+    tools = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert tools.stdout
+    assert tools.stdout.readline() == b"ready\n"
+    return folder / "tools", tools
 
 
 @dataclass(frozen=True)
@@ -78,12 +108,7 @@ class Mac:
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        program = self.root / "tool.py"
-        program.write_text(
-            f"#!{sys.executable} -SEI\nimport sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-            "import mac_tools\nmac_tools.main()\n"
-        )
-        program.chmod(0o755)
+        program = self.root / "tool"
         for name in TOOLS:
             place = self.root / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +156,7 @@ class Mac:
         """Run a rendered script, once, as the agent would."""
         text = simulate.with_prefix(script, self.root)
         assert text is not None
-        place = self._prepare(text)
+        place = self._prepare(text, f"#!{ZSH} -f\n{STUB % _tools()[0]}")
         return self._run([str(ZSH), "-f", str(place)], {"LC_ALL": locale} if locale else {})
 
     def audit_unchanged(self, script: str) -> Audit:
@@ -141,7 +166,11 @@ class Mac:
         """
         if sys.platform != "linux" or os.geteuid() != 0:
             pytest.skip("a private view of the file system takes root on Linux")
-        self._prepare(script)
+        self._prepare(
+            script,
+            f"#!{sys.executable} -SEI\nimport sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "import mac_tools\nmac_tools.main()\n",
+        )
         steps = """
             mount -t tmpfs none "$1" && mkdir "$1/over" "$1/work" "$1/all" && cp -aL "$2/." "$1/over" || exit 77
             test ! -L /bin || { mv "$1/over/bin/"* "$1/over/usr/bin" && rmdir "$1/over/bin"; } || exit 77
@@ -160,7 +189,10 @@ class Mac:
             pytest.skip(f"no private view of the file system can be had here: {done.error.strip()}")
         return done
 
-    def _prepare(self, text: str) -> Path:
+    def _prepare(self, text: str, tool: str) -> Path:
+        program = self.root / "tool"
+        program.write_text(tool)
+        program.chmod(0o755)
         for name in ("calls", "dialogs", "quit"):
             (self.root / name).unlink(missing_ok=True)
         names = ("now", "spotlight", "running", "dialogs", "thinking", "quits", "macos", "receipts")
