@@ -42,12 +42,109 @@ def test_defaults_are_those_of_the_contract(house):
     ("caller", "naming"),
     [
         ("autopkg", "APPNAME (AutoPkg)"),
+        ("kappa", "APPNAME (AutoPkg)"),
         ("command line", "APPNAME (kandji-uploader)"),
         ("python", "APPNAME (kandji-uploader)"),
     ],
 )
 def test_default_naming_tells_who_made_the_app(house, caller, naming):
-    assert house.settle(caller=caller).new_app_naming == naming
+    settled = house.settle(caller=caller)
+    assert (settled.new_app_naming, settled.origins["zz_defaults.new_app_naming"]) == (naming, "default")
+
+
+def test_a_config_file_with_the_section_but_no_delay_has_the_delay_of_kappa_and_says_so(house):
+    house.write("config.json", {"li_enforcement": {"delays": {"prod": 7}}})
+    settled = house.settle()
+    assert (settled.prod.delay_days, settled.test.delay_days) == (7, 3)
+    assert settled.origins["li_enforcement.delays.test"] == "default where li_enforcement has no such delay"
+
+
+PAIR = {"custom_app.prod_name": "A", "custom_app.test_name": "B"}
+PROMOTION = "custom_app.promotion"
+NO_PAIR = (
+    "custom_app.promotion: moves a version from the test app to the prod app; give custom_app.prod_name and "
+    "custom_app.test_name, or drop it"
+)
+BLIND = (
+    "custom_app.promotion.require_status is false: min_pass and max_error_percent cannot hold where nobody knows the "
+    "Macs' status; drop require_status"
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            {**PAIR, "custom_app.test_name": "A"},
+            "custom_app.prod_name is 'A': is the name of the test app too; give them different names",
+        ),
+        (
+            {"custom_app.prod_name": "A", f"{PROMOTION}.after_days": 1},
+            NO_PAIR,
+        ),
+        (
+            {
+                **PAIR,
+                f"{PROMOTION}.min_pass": 1,
+                f"{PROMOTION}.max_error_percent": 5,
+                f"{PROMOTION}.require_status": False,
+            },
+            BLIND,
+        ),
+        ({**PAIR, f"{PROMOTION}.min_pass": 1, f"{PROMOTION}.require_status": True}, ""),
+        ({**PAIR, f"{PROMOTION}.after_days": 1, f"{PROMOTION}.require_status": False}, ""),
+    ],
+    ids=["one name for both", "no pair", "blind", "not blind", "nothing about Macs"],
+)
+def test_values_that_do_not_go_together_are_told_with_the_way_out(house, asked, told):
+    if told:
+        assert house.problem(asked) == f"the caller: {told}"
+    else:
+        assert house.settle(asked).prod.name == "A"
+
+
+def test_what_is_wrong_and_what_does_not_go_together_are_told_at_once_before_the_installer_is_read(house):
+    asked = {**PAIR, "custom_app.test_name": "A", "dry_run": "perhaps"}
+    with pytest.raises(SettingsError) as caught:
+        house.load(asked)
+    assert [problem.key for problem in caught.value.problems] == ["dry_run", "custom_app.prod_name"]
+
+
+def test_what_only_the_package_map_can_mend_waits_for_the_installer(house):
+    house.write("config.json", {"use_package_map": True})
+    house.write("package_map.json", {"org.a": {"test_name": "B"}, "org.b": {"prod_name": "C", "test_name": "C2"}})
+    ladder = house.load({"custom_app.prod_name": "A", f"{PROMOTION}.after_days": 1})
+    assert ladder.settle(("org.x", "org.a", "org.b")).test.name == "B"
+    with pytest.raises(SettingsError, match=r"give custom_app\.prod_name and custom_app\.test_name"):
+        ladder.settle()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"custom_app.ss_category": "X"}, []),
+        (
+            {"custom_app.test_category": "X"},
+            ["custom_app.test_category is not used, since there is no custom_app.test_name"],
+        ),
+        (
+            {"custom_app.test_name": "B", "custom_app.ss_category": "X", "custom_app.test_category": "Y"},
+            ["custom_app.ss_category is not used, since there is no custom_app.prod_name"],
+        ),
+        ({**PAIR, "custom_app.ss_category": "X", "custom_app.test_category": "Y"}, []),
+    ],
+)
+def test_the_category_of_an_app_that_the_run_is_not_about_is_warned_of(house, asked, told):
+    assert house.settle(asked).warnings == tuple(f"the caller: {text}" for text in told)
+
+
+def test_what_another_machine_is_told_is_about_apps_and_not_about_this_machine(house):
+    house.write("config.json", {"use_package_map": True, "zz_defaults": {"auto_create_app": False, "dry_run": True}})
+    house.write("package_map.json", {"org.a": {"unzip_location": "/opt"}})
+    keys, further = house.load({"custom_app.prod_name": "A", "network.tries": 2}).told(("org.a",))
+    assert keys == {"custom_app.prod_name": "A", "unzip_location": "/opt"}
+    naming = {"zz_defaults.new_app_naming": "APPNAME (kandji-uploader)"}
+    assert further == {"zz_defaults.auto_create_app": False, **naming}
 
 
 def everywhere(house, *, given, recipe_map, package_map, config):

@@ -192,7 +192,7 @@ class Ladder:
         return (self.rungs.given, self.recipe_entry, entry)
 
     def _one_tenant(self, identifiers: Sequence[str]) -> TenantRungs | None:
-        chosen = self.tenants(identifiers) if self.known is not None and not self.problems else ()
+        chosen = () if self.problems else self.tenants(identifiers)
         if len(chosen) > 1:
             names = ", ".join(tenant.name for tenant in chosen)
             text = f"means {len(chosen)} tenants ({names}), and this is about one; name one of them"
@@ -216,9 +216,8 @@ class Ladder:
         """Values that are right one by one but not together; errors inside one map entry are known already."""
         paths = _PAIR
         prod, test = (first(asked, path) for path in paths)
-        problems = []
-        if prod and test and (prod.origin != test.origin or prod.origin == self.given_origin):
-            problems += same_names(asked, prod.origin, paths[0])
+        apart = prod and test and (prod.origin != test.origin or prod.origin == self.given_origin)
+        problems = same_names(asked, prod.origin, paths[0]) if prod and apart else []
         if not (prod and test) and any(first(asked, key.path) for key in schema.PROMOTION):
             advice = f"moves a version from the test app to the prod app; give {' and '.join(paths)}, or drop it"
             problems.append(Problem(self.given_origin, "custom_app.promotion", None, advice))
