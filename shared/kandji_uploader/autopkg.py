@@ -81,7 +81,7 @@ def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = Fals
 
     Args:
         env: AutoPkg's environment.
-        host: who is told.
+        host: where the run is told.
         for_kappa: the recipe was written for KAPPA: what KAPPA passed over is passed over with a warning, and a key of
             the recipe map may be a part of the recipe's name.
 

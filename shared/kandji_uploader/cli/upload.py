@@ -98,7 +98,7 @@ class UploadBatch:
     Args:
         items: what to publish.
         arguments: the flags, which hold for all of them.
-        console: who is told.
+        console: where the run is told.
     """
 
     def __init__(self, items: Sequence[UploadItem], arguments: argparse.Namespace, console: Console) -> None:

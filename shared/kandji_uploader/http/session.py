@@ -1,7 +1,7 @@
 """The session: one request at a time, sent once, and its answer read within limits.
 
-TLS is always verified. `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` and `SSL_CERT_FILE` name certificate authorities of
-one's own; nothing turns the verification off. Proxies are those of the environment (or of macOS), except for this
+TLS is always verified. `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` and `SSL_CERT_FILE` name further certificate
+authorities; nothing turns the verification off. Proxies are those of the environment (or of macOS), except for this
 machine. No password is looked for in ~/.netrc, and no redirect is followed here.
 """
 

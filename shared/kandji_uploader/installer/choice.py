@@ -124,7 +124,7 @@ def main_package(packages: Sequence[PackageRecord], product_version: str | None)
 def outer_bundle(path: str) -> tuple[str, str] | None:
     """The outermost bundle (app, framework, package folder, ...) that a path belongs to, and the rest of the path.
 
-    None for what is in no bundle, and for the `._` files in which archives keep a Mac's extended attributes.
+    None for a path that is in no bundle, and for the `._` files in which archives keep a Mac's extended attributes.
     """
     parts = path.split("/")
     for at, part in enumerate(parts):
@@ -134,7 +134,7 @@ def outer_bundle(path: str) -> tuple[str, str] | None:
 
 
 def outer_app(path: str) -> tuple[str, str] | None:
-    """The app that a path belongs to, and the rest of the path; None for what is not in an app.
+    """The app that a path belongs to, and the rest of the path; None for a path that is not in an app.
 
     Apps inside other bundles (helpers, extensions, what frameworks bring) are none.
     """

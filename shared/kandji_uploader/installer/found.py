@@ -24,7 +24,7 @@ class Found:
         product_id: the id of the product that a Distribution names.
         product_version: its version.
         minimum_os_version: the lowest macOS that the installer allows.
-        warnings: what is odd, one sentence each.
+        warnings: what looks odd, one sentence each.
         signature: who signed it; None where that was not asked for.
         inner: the flat packages in an archive or a disk image that were read.
     """

@@ -134,7 +134,7 @@ def _of_installed_app(file: BinaryIO, size: int, found: Found, wish: Wish, roots
 
 
 def _looked_at(of: str, look: Callable[[], Signature]) -> Signature:
-    """What looking at a signature gives: what is broken is a value, not an error."""
+    """What the look at a signature has found; a broken signature is a value, not an error."""
     packages = missing_for_signing()
     if packages:
         return Signature("not_looked_at", why=f"install {' and '.join(packages)}: {pip_line(packages)}")

@@ -187,6 +187,6 @@ def _timestamp(message: _SignedMessage, roots: frozenset[str]) -> tuple[datetime
     with reading(_STAMP_PLACE):
         counts = way.stamps()
     if not counts:
-        return None, (f"the timestamp: it comes from {way.root}, or from who may not give any",)
+        return None, (f"the timestamp: it comes from {way.root}, or from a signer that may not give any",)
     way.check_validity(when, stamped=True)
     return when, ()

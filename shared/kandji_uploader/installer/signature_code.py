@@ -106,7 +106,7 @@ def read_code(
         file: what holds the program; must be able to seek.
         start: where the program begins in it.
         size: its bytes.
-        parts: what belongs to it: Info.plist and CodeResources, by their slots; None for what is not there, and for all
+        parts: what belongs to it: Info.plist and CodeResources, by their slots; None where there is none, and for all
             of them where it is a program by itself, whose Info.plist is in it.
         roots: SHA-256 fingerprints of the roots that count.
         known: code hashes that somebody else has sealed; who signed such code is not asked.
@@ -330,7 +330,7 @@ class _Directory:
         return hashlib.new(self.algorithm, self.data).digest()[:_CODE_HASH_BYTES]
 
     def check_parts(self, parts: Mapping[int, bytes | None], slots: Sequence[int]) -> Iterator[str]:
-        """Hold what belongs to the code against its slots; what is there and not sealed is told.
+        """Compare the parts that belong to the code with its slots; a part that is there and not sealed is yielded.
 
         Raises:
             MalformedError: something was changed, or is missing.

@@ -1,4 +1,4 @@
-"""The files of an app, each read once, in whatever order they come: a digest of each, and what is looked at again.
+"""The files of an app, each read once, as they come: a digest of each, and the parts that are read again.
 
 Memory grows by a few hundred bytes a file, not with their sizes. Programs, Info.plist files and lists of seals go into
 a temporary file; nothing is written under a file's name.
@@ -59,7 +59,7 @@ class Files:
 
     Args:
         path: where the app is.
-        spool: takes what is looked at again.
+        spool: takes the parts that are read again.
 
     Attributes:
         path: likewise.

@@ -144,7 +144,7 @@ class _SealedToc:
 
     @property
     def signatures(self) -> dict[str, _Place]:
-        """The plain signature and the CMS, whichever there are."""
+        """The plain signature and the CMS, as far as there are any."""
         return {tag: place for tag, place in self.sealed.items() if tag != _SUM}
 
     def _data(self) -> _Place:

@@ -163,7 +163,7 @@ class Chain:
 
 
 def as_team(text: str | None) -> str | None:
-    """A Team ID; None for what is none."""
+    """A Team ID; None for any other text."""
     return text if text and _TEAM.fullmatch(text) else None
 
 

@@ -131,7 +131,7 @@ def open_archive(file: BinaryIO, size: int, names: frozenset[str]) -> Archive:
     Args:
         file: the archive, open for reading.
         size: its bytes.
-        names: the names of the files that are wanted, wherever they lie.
+        names: the names of the files that are wanted, in any folder.
 
     Raises:
         MalformedError: it is no xar archive, it is broken or beyond a cap.

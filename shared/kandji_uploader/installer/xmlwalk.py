@@ -30,7 +30,7 @@ def walk(blocks: Iterable[bytes], handler: Handler, place: str) -> None:
 
     Args:
         blocks: the document, in pieces.
-        handler: who is told.
+        handler: is told of each element.
         place: named in errors.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The console: pages that show what the tenant holds and what is asked of it, as it comes.
+"""The console: pages that show the tenant's content and the requests to it, as they come.
 
 For a person with a browser on this machine. The page at `/` asks for its sections again each second.
 """

@@ -1,4 +1,4 @@
-"""Upload tickets: presigned POST forms as S3 has them. The policy in the form says what is allowed and until when.
+"""Upload tickets: presigned POST forms as S3 has them. The policy in the form says what may be sent, and until when.
 
 Nothing is remembered of a ticket; the store reads it from the form, as S3 does.
 """

@@ -80,7 +80,7 @@ def _filled(parts: Sequence[tuple[str, int]], room: int, indent: str) -> Iterato
 
 
 def wrapped(text: str, room: int | None, indent: str = "") -> list[str]:
-    """A text in lines that hold whole words; what is quoted in backticks stays in one piece, to be copied.
+    """A text in lines that hold whole words; a quote in backticks stays in one piece, to be copied.
 
     Args:
         text: one line.

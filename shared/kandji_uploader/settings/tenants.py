@@ -141,7 +141,7 @@ def rungs_of(tenant: Tenant, where: str, folder: Path, complaints: Complaints) -
         tenant: the tenant.
         where: how error texts call the file or the call that it comes from.
         folder: where relative paths start.
-        complaints: told what is wrong.
+        complaints: collects the problems.
     """
     origin = f"{where} ({tenant.name})"
     raw = dict(tenant.keys)

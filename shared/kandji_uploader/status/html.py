@@ -137,7 +137,7 @@ def _share(word: str, macs: int, told: int) -> str:
 
 
 def _reached(app: AppStatus, versions: Iterable[str], told: int) -> str:
-    """How many Macs have what is enforced, or newer."""
+    """How many Macs have the enforced version, or a newer one."""
     if not app.version:
         return ""
     there = sum(app.figures.versions[word] for word in versions if version.compare(word, app.version) >= 0)
