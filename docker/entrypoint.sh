@@ -34,7 +34,7 @@ if [ ! -d "$folder" ] || [ ! -w "$folder" ]; then
 fi
 export KANDJI_UPLOADER_DIR="$folder"
 export KANDJI_UPLOADER_STATE_DIR="${KANDJI_UPLOADER_STATE_DIR:-$folder/state}"
-for stem in config package_map brew_cron; do
+for stem in config package_map tenants brew_cron; do
     for suffix in yaml yml json; do
         name=$stem.$suffix
         if [ -f "$mounted/$name" ]; then
