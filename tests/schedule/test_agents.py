@@ -82,6 +82,7 @@ class TestLaunchAgent:
         with pytest.raises(ScheduleError, match=r"bootstrap gui/501 .* failed: Domain does not support"):
             agent.install(4)
         assert len([call for call in programs.calls() if call[1] == "bootstrap"]) == tries
+        assert not agent.path.exists(), "launchd would load it when somebody logs in"
 
     def test_root_is_told_to_leave_out_sudo(self, agent, programs):
         with pytest.raises(ScheduleError, match="without sudo"):
@@ -153,10 +154,20 @@ class TestSystemdTimer:
         assert ours == []
 
     @pytest.mark.parametrize("word", ["daemon-reload", "enable", "restart"])
-    def test_what_systemctl_says_is_told(self, timer, programs, word):
+    def test_what_systemctl_says_is_told_and_nothing_is_left_behind(self, timer, programs, word):
         programs.answer("systemctl", 1, word, "Failed to connect to bus: No medium found")
-        with pytest.raises(ScheduleError, match=f"`systemctl --user {word}.*Failed to connect to bus"):
+        with pytest.raises(ScheduleError, match=f"`systemctl --user {word}.*Failed to connect to bus") as told:
             timer.install(4)
+        assert "over SSH or at the screen, not through su or sudo" in str(told.value)
+        assert "\n" not in str(told.value)
+        assert list(programs.home.iterdir()) == []
+
+    def test_a_timer_that_was_there_stays_as_it_was(self, timer, programs):
+        timer.install(4)
+        programs.answer("systemctl", 1, "daemon-reload", "Failed to connect to bus: No medium found")
+        with pytest.raises(ScheduleError):
+            timer.install(6)
+        assert timer.hours() == 4
 
     def test_the_status_tells_installed_active_and_hours(self, timer, programs):
         assert "not installed" in timer.status()

@@ -90,9 +90,10 @@ def _save(cron: Cron) -> int:
 
 def _install(folder: Path, every: int | None) -> int:
     cron = schedule.added(schedule.read(folder, settings), (), every)
+    told = schedule.for_platform(folder).install(cron.hours)
     if every is not None:
         schedule.write(cron)
-    print(schedule.for_platform(folder).install(cron.hours))
+    print(told)
     return DONE
 
 

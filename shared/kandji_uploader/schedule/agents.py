@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import plistlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +36,12 @@ _KEPT = (
 )
 _STILL_THERE = 5
 """`launchctl bootstrap` says so (EIO) while the agent that was booted out is still going away."""
+
+
+_NO_BUS = (
+    "systemd runs nothing for this user here: log in as this user over SSH or at the screen, not through su or sudo, "
+    "and try again; in a container run `kandji-uploader schedule run --loop`"
+)
 
 
 class Agent(Protocol):
@@ -91,9 +98,10 @@ class LaunchAgent:
             raise ScheduleError("a LaunchAgent runs for the user who is logged in; run this without sudo")
         launchctl = _program("launchctl", self.environ)
         _run([launchctl, "bootout", f"gui/{self.uid}/{LABEL}"], self.environ)
-        _write(self.path, plistlib.dumps(self._content(hours)))
-        _make(self.log.parent)
-        self._bootstrap(launchctl)
+        with _as_they_were(self.path):
+            _write(self.path, plistlib.dumps(self._content(hours)))
+            _make(self.log.parent)
+            self._bootstrap(launchctl)
         return (
             f"{self.path} is active: a cycle now and {rhythm(hours)}; messages go to {self.log}. It does not see "
             "your shell's variables: keep the token in the keychain (`token_keystore.keychain: true`)"
@@ -176,12 +184,18 @@ class SystemdTimer:
     def install(self, hours: int) -> str:
         """See `Agent`."""
         systemctl = _program("systemctl", self.environ)
-        _write(self.service, self._service().encode())
-        _write(self.timer, _timer(hours).encode())
-        for words in (["daemon-reload"], ["enable", self.timer.name], ["restart", self.timer.name]):
-            done = _run([systemctl, "--user", *words], self.environ)
-            if done.returncode:
-                raise ScheduleError(f"`systemctl --user {' '.join(words)}` failed: {_said(done)}")
+        with _as_they_were(self.timer, self.service) as installed:
+            _write(self.service, self._service().encode())
+            _write(self.timer, _timer(hours).encode())
+            for words in (["daemon-reload"], ["enable", self.timer.name], ["restart", self.timer.name]):
+                done = _run([systemctl, "--user", *words], self.environ)
+                if not done.returncode:
+                    continue
+                if words[0] == "restart" and not installed:
+                    _run([systemctl, "--user", "disable", self.timer.name], self.environ)
+                said = _said(done)
+                advice = f". {_NO_BUS}" if "to bus" in said else ""
+                raise ScheduleError(f"`systemctl --user {' '.join(words)}` failed: {said}{advice}")
         return (
             f"{self.timer} is active: a cycle now and {rhythm(hours)}; `journalctl --user -u {UNIT}` shows its "
             f"messages. It does not see your shell's variables: keep the token in the keychain, or in {self.secrets} "
@@ -311,6 +325,26 @@ def _write(path: Path, content: bytes) -> None:
         path.chmod(0o644)
     except OSError as problem:
         raise ScheduleError(f"{path} cannot be written ({problem.strerror}); correct its permissions") from None
+
+
+@contextlib.contextmanager
+def _as_they_were(*paths: Path) -> Iterator[bool]:
+    """Where the block fails, these files are as before: those that were not there go, with the folders made for them.
+
+    Yields whether all of them were there.
+    """
+    before = {path: path.read_bytes() if path.exists() else None for path in paths}
+    made = sorted({folder for path in paths for folder in path.parents if not folder.exists()}, reverse=True)
+    try:
+        yield all(content is not None for content in before.values())
+    except BaseException:
+        for path, content in before.items():
+            with contextlib.suppress(OSError):  # the failure itself is what is told
+                path.unlink() if content is None else path.write_bytes(content)
+        for folder in made:
+            with contextlib.suppress(OSError):  # something else is in it by now
+                folder.rmdir()
+        raise
 
 
 def _remove(*paths: Path) -> str:
