@@ -289,11 +289,14 @@ CONFIG_KEYS = (
 )
 
 
+_FIELDS = "fields."
+
+
 def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
     """The keys of one stage in `custom_app`."""
 
     def key(field: str, kind: Kind, purpose: str, recipe: str | None = None, *, is_file: bool = False) -> Key:
-        path = f"custom_app.{recipe or f'{stage}_{field}'}"
+        path = f"custom_app.{recipe or f'{stage}_{field.removeprefix(_FIELDS)}'}"
         return Key(f"{stage}.{field}", kind, f"{purpose} ({stage} app)", recipe=path, is_file=is_file)
 
     return (
@@ -302,7 +305,7 @@ def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
         key("preinstall_script", coercion.text, "The path of a preinstall script.", is_file=True),
         key("postinstall_script", coercion.text, "The path of a postinstall script.", is_file=True),
         key("restart", coercion.boolean, "Restart the Mac after the install."),
-        key("fields.active", coercion.boolean, "Whether the app is active.", f"{stage}_active"),
+        key("fields.active", coercion.boolean, "Whether the app is active."),
         key(
             "fields.self_service_recommended",
             coercion.boolean,
