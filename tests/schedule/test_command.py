@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from kandji_uploader.cli import main
+from kandji_uploader.schedule.running import noted
 from tests.support import stranger
 from tests.support.cask_server import cask_server
 
@@ -93,6 +95,21 @@ def test_the_status_tells_the_last_cycle(folder, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("last cycle: 19")
     assert lines[3:] == ["  firefox: skipped", "  slack: failed: no"]
+
+
+def test_a_loop_whose_cycle_does_not_begin_is_told_to_be_late(folder, capsys):
+    main(["schedule", "add", "firefox", "--unchecked"])
+    for seconds, code in ((500, 0), (700, 1)):
+        with noted(folder / "state") as note:
+            note(time.time() - seconds, "")
+            assert main(["schedule", "status", "--loop"]) == code
+        assert ("it is late: look at its messages" in capsys.readouterr().out) is bool(code)
+
+
+def test_where_nothing_could_start_the_cycles_that_is_said(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    main(["schedule", "status"])
+    assert "there is no systemd; `kandji-uploader schedule run --loop` does" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("word", ["install", "run", "status"])

@@ -202,6 +202,9 @@ def test_the_image_holds_what_is_needed_and_runs_as_a_user():
     assert not re.search(r"linuxbrew|brew install|Homebrew/install", lines)
     assert "-slim" in last.splitlines()[0]
     assert json.loads(re.search(r"^CMD (.*)$", last, re.MULTILINE)[1]) == ["schedule", "run", "--loop"]
+    health = json.loads(re.search(r"^HEALTHCHECK .*\\\n    CMD (.*)$", last, re.MULTILINE)[1])
+    assert health == ["kandji-uploader", "schedule", "status", "--loop"]
+    assert "KANDJI_UPLOADER_STATE_DIR=/data/state" in last, "for what is started without the entry point"
 
 
 def copied():

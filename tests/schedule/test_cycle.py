@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -181,6 +182,36 @@ def test_a_signal_ends_a_waiting_loop_promptly_and_cleanly(tmp_path, number):
     said, errors = process.communicate(timeout=5)
     assert time.monotonic() - began < 2
     assert (process.returncode, said, errors) == (0, "the schedule was stopped\n", "")
+
+
+def status(folder, *flags):
+    process = command(folder, "schedule", "status", *flags)
+    return process.communicate(timeout=20)[0].splitlines(), process.returncode
+
+
+def test_the_status_tells_of_a_loop_that_runs_and_of_no_other(tmp_path):
+    loop = command(tmp_path, "schedule", "run", "--loop")
+    assert "this cycle was left out" in loop.stdout.readline()
+    assert loop.stdout.readline().startswith("next cycle at")
+    cron(tmp_path, "good")
+    lines, code = status(tmp_path, "--loop")
+    assert re.search(
+        r"^`schedule run --loop` runs since 20.*: next cycle at 20.*; the last one was left out: ", lines[1]
+    )
+    assert code == 1, "it does not publish what is written there"
+    loop.kill()
+    loop.communicate(timeout=5)
+    cron(tmp_path, "slow")
+    loop = command(tmp_path, "schedule", "run", "--loop")
+    assert loop.stdout.readline() == "publishing slow\n"
+    lines, code = status(tmp_path, "--loop")
+    assert (lines[1].rpartition(": ")[2], code) == ("a cycle is under way", 0)
+    loop.kill()
+    loop.communicate(timeout=5)
+    lines, code = status(tmp_path, "--loop")
+    assert "runs since" not in lines[1]
+    assert code == 1
+    assert status(tmp_path)[1] == 0, "without --loop it may be a timer that starts the cycles"
 
 
 def test_a_signal_in_mid_publication_says_what_was_not_done(tmp_path):

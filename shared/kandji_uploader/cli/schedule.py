@@ -38,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _casks(words.add_parser("remove", help="remove casks from the schedule"))
     _every(words.add_parser("install", help="let this machine run the schedule"))
     words.add_parser("uninstall", help="let it run no longer; brew_cron.json stays")
-    words.add_parser("status", help="show the schedule, whether it is installed, and the last cycle")
+    status = words.add_parser("status", help="show the schedule, who starts its cycles, and the last cycle")
+    status.add_argument("--loop", action="store_true", help="exit code 1 unless `run --loop` runs, in time")
     run_word = words.add_parser("run", help="run one cycle now")
     run_word.add_argument("--loop", action="store_true", help="go on, cycle after cycle, until SIGTERM or Ctrl-C")
     run_word.add_argument("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.word == "uninstall":
         print(schedule.for_platform(folder).uninstall())
         return DONE
-    return _status(folder) if arguments.word == "status" else _run(folder, arguments)
+    return _status(folder, arguments.loop) if arguments.word == "status" else _run(folder, arguments)
 
 
 def _casks(parser: argparse.ArgumentParser) -> None:
@@ -97,10 +98,12 @@ def _install(folder: Path, every: int | None) -> int:
     return DONE
 
 
-def _status(folder: Path) -> int:
+def _status(folder: Path, loop: bool) -> int:
     cron = _shown(folder)
-    print(schedule.for_platform(folder).status())
-    last = schedule.last_cycle(settings.early(os.environ).state_folder)
+    state_folder = settings.early(os.environ).state_folder
+    running = schedule.running(state_folder)
+    print(_said_of(running) if running else schedule.for_platform(folder).status())
+    last = schedule.last_cycle(state_folder)
     if last is None:
         print("no cycle was run yet")
     else:
@@ -109,7 +112,18 @@ def _status(folder: Path) -> int:
             print(f"  {cask}: {action}{f': {last.errors[cask]}' if cask in last.errors else ''}")
     if cron:
         _warn_of_other_hours(cron)
-    return DONE if cron else FAILED
+    healthy = cron and (not loop or (running and not running.is_late() and not running.problem))
+    return DONE if healthy else FAILED
+
+
+def _said_of(running: schedule.Running) -> str:
+    """What the loop does now."""
+    text = f"`schedule run --loop` runs since {schedule.clock(running.since)}: "
+    if running.next_cycle is None:
+        return f"{text}a cycle is under way"
+    late = "; it is late: look at its messages" if running.is_late() else ""
+    left_out = f"; the last one was left out: {running.problem}" if running.problem else ""
+    return f"{text}next cycle at {schedule.clock(running.next_cycle)}{late}{left_out}"
 
 
 def _shown(folder: Path) -> Cron | None:

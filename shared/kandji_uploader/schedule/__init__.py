@@ -7,6 +7,7 @@ user timer on Linux or `loop` in a container sees to the rest. The caller passes
 from kandji_uploader.schedule.agents import Agent, LaunchAgent, SystemdTimer, for_platform
 from kandji_uploader.schedule.cron import Cron, added, find, read, removed, rhythm, write
 from kandji_uploader.schedule.cycle import Cycle, Publish, StopFlag, clock, last_cycle, loop, run_cycle
+from kandji_uploader.schedule.running import Running, running
 
 __all__ = [
     "Agent",
@@ -14,6 +15,7 @@ __all__ = [
     "Cycle",
     "LaunchAgent",
     "Publish",
+    "Running",
     "StopFlag",
     "SystemdTimer",
     "added",
@@ -26,5 +28,6 @@ __all__ = [
     "removed",
     "rhythm",
     "run_cycle",
+    "running",
     "write",
 ]

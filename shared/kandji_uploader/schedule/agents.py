@@ -213,6 +213,8 @@ class SystemdTimer:
     def status(self) -> str:
         """See `Agent`."""
         if not self.timer.exists():
+            if shutil.which("systemctl", path=self.environ.get("PATH", os.defpath)) is None:
+                return "nothing starts the cycles, for there is no systemd; `kandji-uploader schedule run --loop` does"
             return "the systemd timer is not installed; `kandji-uploader schedule install` does it"
         systemctl = _program("systemctl", self.environ)
         done = _run([systemctl, "--user", "is-active", self.timer.name], self.environ)

@@ -12,6 +12,7 @@ from typing import Protocol
 from kandji_uploader._util.files import write_private
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, SettingsError
 from kandji_uploader.schedule.cron import Cron
+from kandji_uploader.schedule.running import noted
 
 _STATE = "schedule.json"
 _HOUR = 3600.0
@@ -143,23 +144,33 @@ def loop(
         stop: asked by a signal.
     """
     try:
-        while not stop.asked:
-            began = time.time()
-            try:
-                cron = read()
-                pause = cron.hours * _HOUR
-                run_cycle(cron, begin(), say, state_folder)
-            except SettingsError as problem:
-                pause = _LOOK_AGAIN
-                say(f"this cycle was left out: {problem}")
-            next_start = max(began + pause, time.time())
-            say(f"next cycle at {clock(next_start)}")
-            stop.wait(next_start - time.time())
+        with noted(state_folder) as note:
+            while not stop.asked:
+                note(None, "")
+                next_start, problem = _begin_one(read, begin, say, state_folder)
+                note(next_start, problem)
+                say(f"next cycle at {clock(next_start)}")
+                stop.wait(next_start - time.time())
     except InterruptedRunError as stopped:
         say(str(stopped))
     except KeyboardInterrupt:
         pass
     say("the schedule was stopped")
+
+
+def _begin_one(
+    read: Callable[[], Cron], begin: Callable[[], Publish], say: Say, state_folder: Path | None
+) -> tuple[float, str]:
+    """One cycle of a loop: when the next one begins, and why this one was left out, if it was."""
+    began, left_out = time.time(), ""
+    try:
+        cron = read()
+        pause = cron.hours * _HOUR
+        run_cycle(cron, begin(), say, state_folder)
+    except SettingsError as problem:
+        pause, left_out = _LOOK_AGAIN, str(problem)
+        say(f"this cycle was left out: {left_out}")
+    return max(began + pause, time.time()), left_out
 
 
 def last_cycle(state_folder: Path) -> Cycle | None:
