@@ -140,6 +140,8 @@ class KandjiUploader(Processor):
             raise KeyboardInterrupt from None
         except KandjiUploaderError as problem:
             raise ProcessorError(str(problem)) from None
+        declared = {key: {"description": "What was published."} for key in autopkg.summary_keys(self.env)}
+        self.output_variables = {**declared, **self.output_variables}
         for line in report.lines(result):
             self.output(line, 0 if result.dry_run else 1)
         if result.failed:

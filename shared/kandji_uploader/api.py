@@ -14,7 +14,8 @@ Progress goes to the logger `kandji_uploader` as INFO, and warnings as WARNING.
 Each call reads the tenant anew; calls that belong together share what was read by being in one `Batch`. A call that
 SIGINT or SIGTERM ends raises InterruptedRunError; its text says what was done and what was not. All calls take:
 
-    tenant: the tenant, instead of the one in the settings.
+    tenant: the tenant, instead of the one in the settings: a value, or a name in tenants.yaml. What publishes takes
+        several: `@GROUP`, `all` or a list of names; what became of each is in `custom_apps`.
     api_url: the tenant's API address, such as `acme.api.kandji.io`, where no `tenant` is given.
     token: its API token, where no `tenant` is given.
     parent_dir: the config folder, instead of the usual one.
@@ -41,6 +42,8 @@ from kandji_uploader.publish.queue import Batch
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.resolve import app_names
 from kandji_uploader.report import text as report
+from kandji_uploader.settings import config_folder
+from kandji_uploader.settings.tenants import read_tenants
 
 if TYPE_CHECKING:
     from kandji_uploader.flows.casks import Order
@@ -75,7 +78,10 @@ _CALL = "the call"
 
 @dataclass(frozen=True)
 class Published:
-    """One Custom App of a result: its stage, name, id, link in the console, what was done (`created`, ...), and why."""
+    """One Custom App of a result: its stage, name, id, link in the console, what was done (`created`, ...), and why.
+
+    And the name of its tenant; "" for the tenant of the settings.
+    """
 
     stage: str
     name: str
@@ -83,6 +89,7 @@ class Published:
     link: str
     action: str
     reason: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ def process_pkg(
     create: bool = False,
     unzip_location: str | None = None,
     urgent: str | None = None,
-    tenant: Tenant | None = None,
+    tenant: Tenant | str | Sequence[str] | None = None,
     api_url: str | None = None,
     token: str | None = None,
     parent_dir: str | Path | None = None,
@@ -144,7 +151,7 @@ def process_pkg(
     call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Request, Host]:
-        every, there = call.made({**given, "urgent": urgent})
+        every, there = call.made({**given, "urgent": urgent}, several=True)
         return Request(Path(path), keys=every, keys_from=keys_from, caller="python"), there
 
     return _tried(str(path), lambda: _run(str(path), asked, publish))
@@ -165,7 +172,7 @@ def process_brew(
     allow_no_checksum: bool = False,
     progress: Progress | None = None,
     urgent: str | None = None,
-    tenant: Tenant | None = None,
+    tenant: Tenant | str | Sequence[str] | None = None,
     api_url: str | None = None,
     token: str | None = None,
     parent_dir: str | Path | None = None,
@@ -189,7 +196,7 @@ def process_brew(
     call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Order, Host]:
-        every, there = call.made({**given, "arch": arch, "urgent": urgent})
+        every, there = call.made({**given, "arch": arch, "urgent": urgent}, several=True)
         return casks.Order(cask, every, keys_from, use_brew, allow_no_checksum), there
 
     return _tried(cask, lambda: _run(cask, asked, lambda order, there: casks.run(order, there, progress)))
@@ -207,7 +214,7 @@ def promote(
     force: bool = False,
     urgent: str | None = None,
     dry: bool = False,
-    tenant: Tenant | None = None,
+    tenant: Tenant | str | None = None,
     api_url: str | None = None,
     token: str | None = None,
     parent_dir: str | Path | None = None,
@@ -245,7 +252,7 @@ def rollback(
     *,
     to: str | None = None,
     dry: bool = False,
-    tenant: Tenant | None = None,
+    tenant: Tenant | str | None = None,
     api_url: str | None = None,
     token: str | None = None,
     parent_dir: str | Path | None = None,
@@ -274,7 +281,7 @@ def rollback(
 
 def status(
     *names: str,
-    tenant: Tenant | None = None,
+    tenant: Tenant | str | None = None,
     api_url: str | None = None,
     token: str | None = None,
     parent_dir: str | Path | None = None,
@@ -360,6 +367,7 @@ def of_run(run: RunResult, source: str) -> Result:
             item.link,
             report.word(item, dry_run=run.dry_run),
             item.reason or item.error,
+            item.tenant,
         )
         for item in run.outcomes
     )
@@ -401,7 +409,7 @@ def flags(
 class _Call:
     """What all calls take; see the module."""
 
-    tenant: Tenant | None
+    tenant: Tenant | str | Sequence[str] | None
     api_url: str | None
     token: str | None
     parent_dir: str | Path | None
@@ -410,24 +418,43 @@ class _Call:
     batch: Batch | None
     host: Host | None
 
-    def made(self, own: Mapping[str, object]) -> tuple[dict[str, object], Host]:
+    def made(self, own: Mapping[str, object], *, several: bool = False) -> tuple[dict[str, object], Host]:
         """The settings of a call, with its `own` ones, and its host; a call that is in no batch is one.
+
+        Args:
+            own: keys.
+            several: whether it may be about several tenants, which the key `tenant` then says.
 
         Raises:
             SettingsError: the tenant is named in two ways, or its address is empty, which must not mean the one in the
-                settings.
+                settings; there is no such tenant.
             CredentialError: the token is none.
         """
         if self.tenant is not None and (self.api_url is not None or self.token is not None):
             text = "goes without api_url and token; put them into the Tenant"
             raise SettingsError([Problem(_CALL, "tenant", None, text)])
-        there = self.tenant or Tenant("", self.api_url or "", token=self.token)
-        if (self.tenant or self.api_url is not None) and not there.url.strip():
+        there = self.tenant if isinstance(self.tenant, Tenant) else None
+        url = there.url if there else self.api_url
+        if url is not None and not url.strip():
             text = "is empty; give the API's address, such as acme.api.kandji.io"
-            raise SettingsError([Problem(_CALL, "tenant.url" if self.tenant else "api_url", None, text)])
-        address = {"kandji.api_url": there.url or None, "kandji.token_name": there.token_name}
-        every = {**address, **own, **(self.keys or {})}
-        return {key: value for key, value in every.items() if value is not None}, self._host(there.token)
+            raise SettingsError([Problem(_CALL, "tenant.url" if there else "api_url", None, text)])
+        words = self.tenant if several and there is None else None
+        every = {"kandji.api_url": self.api_url, "tenant": words, **own, **(self.keys or {})}
+        host = self._host(there.token if there else self.token)
+        if there is None and self.tenant is not None and not several:
+            there = self._one(config_folder(host.environ))
+        return {key: value for key, value in every.items() if value is not None}, replace(
+            host, tenant=there or host.tenant
+        )
+
+    def _one(self, folder: Path) -> Tenant:
+        """The one tenant of tenants.yaml that is named."""
+        words = [self.tenant] if isinstance(self.tenant, str) else [*map(str, self.tenant or ())]
+        chosen = read_tenants(folder).chosen(words, self.keys_from)
+        if len(chosen) != 1:
+            text = f"means {len(chosen)} tenants, and this is about one; name one of them"
+            raise SettingsError([Problem(self.keys_from, "tenant", ", ".join(words), text)])
+        return chosen[0]
 
     def _host(self, token: str | None) -> Host:
         host = self.host or Host()

@@ -93,7 +93,7 @@ def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = Fals
     if not env.get("kandji_custom_apps"):
         # The first step of ours: the recipe runs, or runs again, and may have another installer now.
         CLAIMS.release(_recipe(env))
-    for key in OUTPUTS:
+    for key in [*OUTPUTS, *summary_keys(env)]:
         env.pop(key, None)
     asked = _as_kappa_reads_it(request(env), host.warn) if for_kappa else request(env)
     result = flow.run(asked, replace(host, claims=CLAIMS))
@@ -156,6 +156,11 @@ def outputs(result: RunResult) -> dict[str, Any]:
         "kandji_custom_apps": report.custom_apps(result),
         "kandji_uploader_changed": result.changed,
     }
+
+
+def summary_keys(env: Mapping[str, Any]) -> list[str]:
+    """Our summaries in AutoPkg's environment; each tenant that is named has some of its own, which must be declared."""
+    return [key for key in env if key.startswith("kandji_uploader_") and key.endswith("_summary_result")]
 
 
 def _ours(key: str) -> bool:

@@ -7,7 +7,7 @@ Nothing here reads a file, a clock or the network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -510,6 +510,7 @@ class Outcome:
         reason: why, one sentence.
         error: what went wrong and what to do; "" where nothing did.
         warnings: what was done otherwise than asked.
+        tenant: the tenant's name; "" for the one of the settings.
     """
 
     stage: Stage
@@ -524,6 +525,12 @@ class Outcome:
     reason: str = ""
     error: str = ""
     warnings: tuple[str, ...] = ()
+    tenant: str = ""
+
+    @property
+    def title(self) -> str:
+        """The Custom App, with its tenant where one was named."""
+        return f"{self.tenant}: {self.name}" if self.tenant else self.name
 
 
 @dataclass(frozen=True)
@@ -549,6 +556,10 @@ class RunResult:
     sha256: str = ""
     news: bool = False
     urgent: str = ""
+
+    def at(self, tenant: str) -> RunResult:
+        """The result with the tenant's name in each outcome; "" for the tenant of the settings."""
+        return replace(self, outcomes=tuple(replace(outcome, tenant=tenant) for outcome in self.outcomes))
 
     @property
     def changed(self) -> bool:

@@ -403,6 +403,7 @@ FLAGS = {
     "create": "create_new",
     "dry": "dry_run",
     "api_url": "api_url",
+    "tenant": "tenants",
     "enforcement": "enforcement_type",
     "allow_downgrade": "allow_downgrade",
     "urgent": "urgent",
@@ -412,7 +413,7 @@ FLAGS = {
 NO_SETTINGS = {"help", "pkg", "brew", "debug", "version", "setup", "json", "jobs", "use_brew", "allow_no_checksum"}
 
 ARGUMENTS = {name: field for name, field in FLAGS.items() if name in inspect.signature(api.process_brew).parameters}
-NO_SETTINGS_OF_API = {"path", "cask", "tenant", "token", "batch", "parent_dir", "keys", "keys_from", "host", "progress"}
+NO_SETTINGS_OF_API = {"path", "cask", "token", "batch", "parent_dir", "keys", "keys_from", "host", "progress"}
 
 
 @dataclass(frozen=True)

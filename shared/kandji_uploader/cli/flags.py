@@ -42,6 +42,7 @@ def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     add("--json", action="store_true", help="the outcome as JSON on standard output")
     add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items published at a time (1 to {_MOST_JOBS})")
     add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
+    tenant(parser)
     told = f": {', '.join(enforcements)}" if enforcements else ""
     add("--enforcement", metavar="TYPE", choices=enforcements or None, help=f"how a new app is enforced{told}")
     add("--allow-downgrade", action="store_true", help="publish a version lower than the one in Kandji")
@@ -51,6 +52,23 @@ def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     add("--arch", choices=("arm64", "x86_64"), help="which variation is meant (default: arm64)")
     add("--use-brew", action="store_true", help="download with an installed `brew`, which knows third-party taps")
     add("--allow-no-checksum", action="store_true", help="accept a cask whose download cannot be checked")
+
+
+def tenant(parser: argparse.ArgumentParser) -> None:
+    """The flag that names tenants, of several commands."""
+    parser.add_argument(
+        "--tenant",
+        metavar="NAME",
+        type=_words,
+        help="a tenant of tenants.yaml, @GROUP or all; several with commas (default: the one in the settings)",
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not words:
+        raise argparse.ArgumentTypeError("names no tenant")
+    return words
 
 
 def _jobs(text: str) -> int:

@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from kandji_uploader.cli import DONE, FAILED, USAGE, screen
+from kandji_uploader.cli import DONE, FAILED, USAGE, flags, screen, tenants
 from kandji_uploader.cli.console import Console
 from kandji_uploader.flows import promote
 from kandji_uploader.models import RunResult
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--now", action="store_true", help="do not wait for the days; the Macs' health counts all the same")
     add("--urgent", metavar="REASON", help="do not wait, whatever the Macs say, and why; it is noted and told to Slack")
     add("--force", action="store_true", help="also over a file that somebody else has put into the prod app")
+    flags.tenant(parser)
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
@@ -58,11 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
     given = {"dry_run": arguments.dry or None, "urgent": arguments.urgent}
     keys = {key: value for key, value in given.items() if value is not None}
     asked = {"every_pair": arguments.all, "test": arguments.test, "prod": arguments.prod}
-    wanted = promote.asked_for(arguments.names, host, keys, **asked)
     rules = promote.Rules(arguments.after_days, arguments.min_pass, arguments.max_error_percent)
-    results = promote.promote(wanted, host, rules=rules, at_once=arguments.now, force=arguments.force)
+
+    def at(there: Host) -> list[RunResult]:
+        wanted = promote.asked_for(arguments.names, there, keys, **asked)
+        return promote.promote(wanted, there, rules=rules, at_once=arguments.now, force=arguments.force)
+
+    results, failed = tenants.each(arguments.tenant, host, console, at)
     tell(results, console, as_json=arguments.json)
-    return FAILED if any(result.failed for result in results) else DONE
+    return FAILED if failed or any(result.failed for result in results) else DONE
 
 
 def _misuse(arguments: argparse.Namespace) -> str:
@@ -82,7 +87,7 @@ def tell(results: Sequence[RunResult], console: Console, *, as_json: bool) -> No
         for outcome in result.outcomes:
             done = report.word(outcome, dry_run=result.dry_run)
             rows.append(
-                [outcome.name, done, outcome.version, outcome.reason if not outcome.error else "", outcome.link]
+                [outcome.title, done, outcome.version, outcome.reason if not outcome.error else "", outcome.link]
             )
     if len(rows) > 1 or not all(result.failed for result in results):
         print(screen.of().table(["Custom App", "Action", "Version", "Why", "Link"], rows))

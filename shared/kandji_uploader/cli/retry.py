@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli import DONE, FAILED, flags, tenants
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.promote import tell
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("names", metavar="NAME", nargs="*", help="a Custom App, a recipe or an installer (default: all that is owed)")
     add("--forget", metavar="NAME", action="append", default=[], help="give this one up; nothing is published for it")
+    flags.tenant(parser)
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
@@ -40,6 +41,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it; 1 where something is owed on."""
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
+    done: list[RunResult] = []
+    try:
+        codes, failed = tenants.each(
+            arguments.tenant, host, console, lambda there: [_at(there, arguments, console, done)]
+        )
+    finally:
+        if done or (arguments.json and not arguments.forget):
+            tell(done, console, as_json=arguments.json)
+    return FAILED if failed else max(codes, default=DONE)
+
+
+def _at(host: Host, arguments: argparse.Namespace, console: Console, done: list[RunResult]) -> int:
+    """Do it at one tenant, and note what was done."""
     store, _ = retry.open_store(host, dry=arguments.dry)
     if arguments.forget:
         for entry in retry.chosen(store.owed(), arguments.forget):
@@ -49,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     owed = retry.chosen(store.owed(), arguments.names)
     if not owed:
         console.say("nothing is owed")
-    done: list[RunResult] = []
+    before = len(done)
     left = list(owed)
     try:
         while left:
@@ -59,11 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     except InterruptedRunError as stopped:
         if len(owed) == 1:
             raise
-        raise _account(owed, left, done, str(stopped)) from None
-    finally:
-        if done or arguments.json:
-            tell(done, console, as_json=arguments.json)
-    return DONE if len(done) == len(owed) and not any(result.failed for result in done) else FAILED
+        raise _account(owed, left, done[before:], str(stopped)) from None
+    return DONE if len(done) - before == len(owed) and not any(result.failed for result in done[before:]) else FAILED
 
 
 def _one(entry: Owed, again: Callable[[], RunResult], console: Console) -> RunResult | None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 
-from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli import DONE, FAILED, flags, tenants
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.promote import tell
 from kandji_uploader.flows import promote
+from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
 
 
@@ -25,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("name", metavar="NAME", help="the Custom App")
     add("--to", metavar="VERSION", help="the version to go back to (default: the one before)")
+    flags.tenant(parser)
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
@@ -34,6 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
     keys = {"dry_run": True} if arguments.dry else {}
-    result = promote.rollback(arguments.name, host, to=arguments.to, keys=keys)
-    tell([result], console, as_json=arguments.json)
-    return FAILED if result.failed else DONE
+
+    def at(there: Host) -> list[RunResult]:
+        return [promote.rollback(arguments.name, there, to=arguments.to, keys=keys)]
+
+    results, failed = tenants.each(arguments.tenant, host, console, at)
+    tell(results, console, as_json=arguments.json)
+    return FAILED if failed or any(result.failed for result in results) else DONE

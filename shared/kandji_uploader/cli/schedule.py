@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from kandji_uploader import schedule, settings
-from kandji_uploader.cli import DONE, FAILED
+from kandji_uploader.cli import DONE, FAILED, flags
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.schedule import Cron
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     run_word = words.add_parser("run", help="run one cycle now")
     run_word.add_argument("--loop", action="store_true", help="go on, cycle after cycle, until SIGTERM or Ctrl-C")
     run_word.add_argument("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.tenant(run_word)
     run_word.add_argument("--use-brew", action="store_true", help="download with `brew`")
 
 
@@ -175,7 +176,8 @@ def _publisher(arguments: argparse.Namespace, cron: Cron) -> schedule.Publish:
         environ=os.environ,
         batch=Batch(casks=cron.casks, use_brew=arguments.use_brew),
     )
-    return partial(api.process_brew, dry=arguments.dry, use_brew=arguments.use_brew, host=host)
+    tenant = arguments.tenant or cron.tenant or None
+    return partial(api.process_brew, dry=arguments.dry, use_brew=arguments.use_brew, tenant=tenant, host=host)
 
 
 @contextmanager

@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from kandji_uploader._util import files
-from kandji_uploader.cli import DONE, screen
+from kandji_uploader.cli import DONE, FAILED, flags, screen, tenants
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows import status as status_flow
@@ -36,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a Custom App, or an entry of a map with `promotion` for both of its apps",
     )
+    flags.tenant(parser)
     add("--json", action="store_true", help="the figures as JSON on standard output")
     add("--html", type=Path, metavar="FILE", help="write one self-contained page")
 
@@ -44,16 +46,27 @@ def run(arguments: argparse.Namespace) -> int:
     """Show it."""
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
-    apps = status_flow.statuses(arguments.names, host)
+
+    def at(there: Host) -> list[tuple[str, AppStatus]]:
+        tenant = there.tenant.name if there.tenant else ""
+        return [(tenant, app) for app in status_flow.statuses(arguments.names, there)]
+
+    found, failed = tenants.each(arguments.tenant, host, console, at)
+    apps = [replace(app, name=f"{tenant}: {app.name}") if tenant else app for tenant, app in found]
     now = status_flow.moment_of(host)
     if arguments.html:
         _write(arguments.html, html.render(apps, now))
         console.say(f"wrote {arguments.html}")
     if arguments.json:
-        print(json.dumps(status_flow.as_json(apps), indent=2, ensure_ascii=False))
+        told = [_as_json(tenant, app) for tenant, app in found]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         print("\n".join([_table(apps, now), *(line for app in apps for line in _details(app))]))
-    return DONE
+    return FAILED if failed else DONE
+
+
+def _as_json(tenant: str, app: AppStatus) -> dict[str, object]:
+    return {**({"tenant": tenant} if tenant else {}), **status_flow.as_json(app)}
 
 
 def _write(path: Path, page: str) -> None:

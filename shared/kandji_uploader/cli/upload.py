@@ -245,6 +245,7 @@ def _keys(arguments: argparse.Namespace) -> dict[str, object]:
     )
     further = {
         "kandji.api_url": arguments.api_url,
+        "tenant": arguments.tenant,
         "arch": arguments.arch,
         "enforcement_type": arguments.enforcement,
         "allow_downgrade": arguments.allow_downgrade or None,
@@ -274,7 +275,7 @@ def _rows(result: api.Result) -> list[list[str]]:
     """One row per Custom App; an item that failed before there was one has a row, too."""
     if result.run is None or not result.run.outcomes:
         return [[result.app_name or "-", result.action, "", "", Path(result.source).name, ""]]
-    return [list(report.row(outcome, dry_run=result.run.dry_run).values()) for outcome in result.run.outcomes]
+    return [report.cells(outcome, dry_run=result.run.dry_run) for outcome in result.run.outcomes]
 
 
 def _as_json(result: api.Result) -> dict[str, object]:

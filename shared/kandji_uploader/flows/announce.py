@@ -24,7 +24,7 @@ def announce_failure(name: str, problem: KandjiUploaderError, settings: Settings
 
 def _tell_slack(settings: Settings, host: Host, message: Mapping[str, object]) -> None:
     """Post to Slack, if it is on; what goes wrong there never fails the run."""
-    if not settings.slack_enabled or settings.dry_run:
+    if not (host.announces and settings.slack_enabled) or settings.dry_run:
         return
     try:
         webhook = credentials.slack_webhook(settings, host.environ)

@@ -15,14 +15,16 @@ from kandji_uploader import homebrew
 from kandji_uploader._util import signals
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
+from kandji_uploader.flows.announce import announce
 from kandji_uploader.flows.publish import run as publish
+from kandji_uploader.flows.tenants import at_each
 from kandji_uploader.http.tries import tell_to
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.publish.claims import Item
 from kandji_uploader.publish.context import open_context, open_tenant
 from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.request import Host, Request
-from kandji_uploader.publish.resolve import resolve_early
+from kandji_uploader.publish.resolve import resolve_early, resolve_tenants_early
 from kandji_uploader.publish.sources import NotReadAhead, OnDisk
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import new_app_name
@@ -142,6 +144,8 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
         KandjiUploaderError: the settings are wrong, or there is no such cask.
     """
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
+    tenants = resolve_tenants_early(_request(order, Path(order.token)), quiet)
+    quiet = replace(quiet, tenant=tenants[0]) if tenants else quiet
     settings = resolve_early(_request(order, Path(order.token)), quiet)
     if settings.use_package_map:
         return ()  # what the installer's ids are, only the installer tells
@@ -150,21 +154,41 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
 
 
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
+    """Publish a cask, looked up and downloaded once, at each tenant that is named, or at that of the settings."""
     tell_to(host.say)
-    settings = resolve_early(_request(order, Path(order.token)), host)
+    tenants = resolve_tenants_early(_request(order, Path(order.token)), host)
+    there = replace(host, tenant=tenants[0]) if tenants else host
+    settings = resolve_early(_request(order, Path(order.token)), there)
     cask = _find(order, settings, host)
     for note in cask.notes:
         host.warn(note)
+    with contextlib.ExitStack() as meanwhile:
+        fetched: list[OnDisk] = []
+
+        def download() -> OnDisk:
+            if not fetched:
+                host.say(f"downloading {cask.token} {cask.version}")
+                path = _fetch(order, cask, _downloads(cask, settings, meanwhile), settings, host, _checked(progress))
+                fetched.append(OnDisk(path, _request(order, path, cask).given, host.warn, cask.sha256))
+            return fetched[0]
+
+        if not tenants:
+            return _at(order, cask, host, download)
+        result = at_each(tenants, lambda there: _at(order, cask, there, download), cask.token, host)
+    announce(result, settings, host)
+    return result
+
+
+def _at(order: Order, cask: homebrew.Cask, host: Host, download: Callable[[], OnDisk]) -> RunResult:
+    """Publish a cask at one tenant, without its download where an app there holds it already."""
+    settings = resolve_early(_request(order, Path(order.token)), host)
     if cask.sha256 and not settings.create_new:
         request = _request(order, settings.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
         done = _without_download(request, cask, settings, host)
         if done is not None:
             return done
-    host.say(f"downloading {cask.token} {cask.version}")
-    with contextlib.ExitStack() as meanwhile:
-        path = _fetch(order, cask, _downloads(cask, settings, meanwhile), settings, host, _checked(progress))
-        request = _request(order, path, cask)
-        return publish(request, host, OnDisk(path, request.given, host.warn, cask.sha256))
+    source = download()
+    return publish(_request(order, source.path, cask), host, source)
 
 
 def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:

@@ -39,8 +39,11 @@ from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.resolve import scripts
 from kandji_uploader.publish.targets import decide_targets
-from kandji_uploader.settings import find_file, read_mapping_file, recipes, sources
+from kandji_uploader.settings import Ladder, find_file, read_mapping_file, recipes, sources
 from kandji_uploader.settings import load as load_settings
+from kandji_uploader.settings.schema import TENANT
+from kandji_uploader.settings.sources import Rung
+from kandji_uploader.settings.tenants import read_tenants
 from kandji_uploader.state import store_of
 
 _HOLDS = "custom_app.promotion."
@@ -91,19 +94,32 @@ def pairs(host: Host, keys: Mapping[str, object] | None = None) -> tuple[Pair, .
     Raises:
         SettingsError: all problems of config file and maps.
     """
-    ladder = load_settings(keys or {}, given_origin=host.keys_from, caller="autopkg", environ=host.environ)
+    ladder = load_settings(
+        keys or {}, given_origin=host.keys_from, caller="autopkg", environ=host.environ, tenant=host.tenant
+    )
     base = ladder.settle()
     for warning in base.warnings:
         host.warn(warning)
-    found: dict[tuple[str | None, str | None], Pair] = {}
+    found: dict[tuple[str | None, ...], Pair] = {}
     for stem, used in (("recipe_map", base.use_recipe_map), ("package_map", base.use_package_map)):
         path = find_file(base.config_folder, stem) if used else None
         content = read_mapping_file(path) if path else {}
         for entry, rung in (sources.from_map(path, content, sources.Complaints()) if path else {}).items():
-            if any(key.startswith(_HOLDS) for key in rung):
-                settings = replace(ladder, recipe_entry=rung).settle()
-                found.setdefault((settings.test.name, settings.prod.name), Pair(entry, settings))
+            for settings in _settled(ladder, rung, host):
+                found.setdefault((settings.tenant, settings.test.name, settings.prod.name), Pair(entry, settings))
     return tuple(found.values())
+
+
+def _settled(ladder: Ladder, rung: Rung, host: Host) -> list[Settings]:
+    """The settings of an entry with `promotion`, at each tenant that it is for."""
+    everywhere = ladder.tenant.every if ladder.tenant else {}
+    if not any(key.startswith(_HOLDS) for key in (*rung, *everywhere)):
+        return []
+    ladders = [replace(ladder, recipe_entry=rung)]
+    if TENANT.path in rung:
+        known = replace(ladders[0], known=read_tenants(ladder.rungs.folder), tenant=None)
+        ladders = [known.at(tenant) for tenant in known.tenants() if host.tenant in (None, tenant)]
+    return [settings for each in ladders if (settings := each.settle()).promotion is not None]
 
 
 def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | None = None) -> Pair:
@@ -114,7 +130,10 @@ def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | No
     """
     given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_HOLDS}after_days": 0, **(keys or {})}
     return Pair(
-        "", load_settings(given, given_origin=host.keys_from, caller="command line", environ=host.environ).settle()
+        "",
+        load_settings(
+            given, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
+        ).settle(),
     )
 
 
@@ -205,6 +224,7 @@ def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, for
         outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
     urgent = settings.urgent or ""
     result = RunResult(pair.entry or name, (outcome,), settings.dry_run, app_name=name, news=news, urgent=urgent)
+    result = result.at(settings.tenant)
     announce(result, settings, host)
     return result
 
@@ -245,7 +265,7 @@ def _as_live(target: Target, reading: audit.AuditReading) -> Target:
 def _locked(settings: Settings, names: tuple[str, ...], host: Host) -> AbstractContextManager[RunContext]:
     """As `locked`; what is owed to any app is told before."""
     store = store_of(settings)
-    owed.tell(store, (), host.warn)
+    owed.tell(store, (), host.warn, settings.tenant)
     return locked(settings, names, host, store)
 
 
@@ -266,7 +286,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         KandjiUploaderError: nothing was changed.
     """
     settings = load_settings(
-        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ
+        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
     ).settle()
     with _locked(settings, (name,), host) as context:
         app = with_digest(app_named(name, context.tenant), context)
@@ -280,7 +300,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         if release is None:
             raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
         outcome = _put_back(app, live, release, ledger, context, host)
-    result = RunResult(name, (outcome,), settings.dry_run, app_name=name)
+    result = RunResult(name, (outcome,), settings.dry_run, app_name=name).at(settings.tenant)
     announce(result, settings, host)
     return result
 

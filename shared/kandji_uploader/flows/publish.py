@@ -11,7 +11,8 @@ from dataclasses import replace
 from kandji_uploader._util.signals import sigterm_as_ctrl_c
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows.announce import announce, announce_failure
-from kandji_uploader.models import Action, Outcome, RunResult, Settings, Stage, Target
+from kandji_uploader.flows.tenants import at_each
+from kandji_uploader.models import Action, Outcome, RunResult, Settings, Stage, Target, Tenant
 from kandji_uploader.publish import owed
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext, locked
@@ -19,7 +20,7 @@ from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, make_plan
 from kandji_uploader.publish.refresh import refresh, renewed
 from kandji_uploader.publish.request import Host, Request, as_owed, claim
-from kandji_uploader.publish.resolve import resolve_settings, resolve_targets
+from kandji_uploader.publish.resolve import resolve_settings, resolve_targets, resolve_tenants
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.state import digests_of, store_of
 
@@ -38,7 +39,7 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
         InterruptedRunError: SIGINT or SIGTERM; the text says what was and was not done.
     """
     host = host or Host()
-    source = source or OnDisk(request.path, request.given, host.warn)
+    source = source or OnDisk(request.path, request.given, host.warn, request.promised)
     try:
         with sigterm_as_ctrl_c():
             return _run(request, source, host)
@@ -49,6 +50,9 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
 
 
 def _run(request: Request, source: Source, host: Host) -> RunResult:
+    tenants = resolve_tenants(request, source, host)
+    if tenants:
+        return _at_each(tenants, request, source, host)
     settings = resolve_settings(request, source, host)
     if settings.publish_to and request.by_autopkg:
         from kandji_uploader.publish import manifests
@@ -63,6 +67,19 @@ def _run(request: Request, source: Source, host: Host) -> RunResult:
     return result
 
 
+def _at_each(tenants: Sequence[Tenant], request: Request, source: Source, host: Host) -> RunResult:
+    """Publish at each tenant what is looked at and hashed once, for all of them."""
+    settings = resolve_settings(request, source, replace(host, tenant=tenants[0]))
+    source.kind()
+    digests = digests_of(settings)
+    with source.reading_ahead(digests):
+        if len(tenants) > 1:
+            source.digest(digests)
+        result = at_each(tenants, lambda there: _run(request, source, there), request.path.name, host)
+    announce(result, settings, host)
+    return replace(result, source=str(request.path))
+
+
 def _publish(request: Request, settings: Settings, source: Source, host: Host) -> RunResult:
     source.kind()
     with source.reading_ahead(digests_of(settings)):
@@ -70,7 +87,7 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
         names = tuple(target.name for target in targets)
         claim(request, settings, host, dict(zip(names, names, strict=True)))
         store = store_of(settings)
-        owed.tell(store, names, host.warn)
+        owed.tell(store, names, host.warn, settings.tenant)
         debt = owed.Debt(store, None if settings.create_new else as_owed(request, source, names, host))
         with debt.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
             plan_input, plans = _plan(targets, source, context, host)
@@ -83,7 +100,8 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
                 promoted, news = _promote(targets, plan_input, context, host, outcomes)
                 outcomes = (*outcomes, promoted)
     facts, urgent = source.facts_if_read(), settings.urgent or ""
-    return RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
+    result = RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
+    return result.at(settings.tenant)
 
 
 def _plan(

@@ -23,7 +23,9 @@ def open_store(host: Host, *, dry: bool = False) -> tuple[StateStore, Settings]:
         SettingsError: they are wrong.
     """
     keys = {"dry_run": True} if dry else {}
-    settings = load_settings(keys, given_origin="command line", caller="command line", environ=host.environ).settle()
+    settings = load_settings(
+        keys, given_origin="command line", caller="command line", environ=host.environ, tenant=host.tenant
+    ).settle()
     return store_of(settings), settings
 
 

@@ -36,7 +36,7 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
         KandjiUploaderError: the tenant could not be read.
     """
     settings = load_settings(
-        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ
+        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
     ).settle()
     known = pairs(host, keys)
     tenant = open_tenant(settings, host)
@@ -88,9 +88,9 @@ def moment_of(host: Host) -> datetime:
     return datetime.fromtimestamp(host.now(), timezone.utc)
 
 
-def as_json(apps: Sequence[AppStatus]) -> list[object]:
+def as_json(app: AppStatus) -> dict[str, object]:
     """The figures for machines; times in ISO 8601."""
-    return [_plain(asdict(app)) for app in apps]
+    return {name: _plain(value) for name, value in asdict(app).items()}
 
 
 def _plain(value: object) -> object:

@@ -51,6 +51,10 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._requests.close()
 
     def open(self, name: str, method: str, url: str, **request: Any) -> requests.Response:

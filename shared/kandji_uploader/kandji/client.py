@@ -315,6 +315,10 @@ class Client:
 
     # How it is done
 
+    def close(self) -> None:
+        """Close the connections; they are made again when something is sent."""
+        self._transport.close()
+
     def wait(self, seconds: float) -> None:
         """Wait."""
         self._transport.wait(seconds)

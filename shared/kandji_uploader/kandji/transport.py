@@ -199,6 +199,10 @@ class Transport:
         answer, _ = self._send("POST to the upload store", "POST", url, data=form, headers=headers)
         return replace(answer, text=_in_short(answer.text))
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
     def wait(self, seconds: float) -> None:
         """Wait; a place of its own so that every pause of the client is found here."""
         signals.pause(seconds)

@@ -84,19 +84,21 @@ class Debt:
                 self._store.owe(replace(self._meant, reason=reason))
 
 
-def sentence(owed: Sequence[Owed]) -> str:
-    """What is owed, in one line; "" for nothing."""
+def sentence(owed: Sequence[Owed], tenant: str = "") -> str:
+    """What is owed, at the tenant of that name or at the one of the settings, in one line; "" for nothing."""
     if not owed:
         return ""
     count = "1 publish is owed" if len(owed) == 1 else f"{len(owed)} publishes are owed"
     doing = "it" if len(owed) == 1 else "them"
     listed = ", ".join(entry.title for entry in owed)
+    if tenant:
+        return f"{tenant}: {count}: {listed}. `kandji-uploader retry --tenant {tenant}` does {doing}"
     return f"{count}: {listed}. `kandji-uploader doctor` tells why, `kandji-uploader retry` does {doing}"
 
 
-def tell(store: StateStore, names: Sequence[str], warn: Callable[[str], None]) -> None:
+def tell(store: StateStore, names: Sequence[str], warn: Callable[[str], None], tenant: str = "") -> None:
     """Say once what is owed to other Custom Apps than those of these names."""
-    text = sentence([entry for entry in store.owed() if not set(entry.names) & set(names)])
+    text = sentence([entry for entry in store.owed() if not set(entry.names) & set(names)], tenant)
     now = time.monotonic()
     if text and now - _told.get(text, -_AGAIN) >= _AGAIN:
         _told[text] = now

@@ -14,8 +14,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from kandji_uploader._util import signals
 from kandji_uploader.publish.claims import Claims
 
+_IN_A_ROW = 3
+"""Failures in a row after which a tenant is left alone."""
 _LOOK = 0.1
 """Seconds between two looks at whether the work is to stop."""
+
+
+class Failures:
+    """How often in a row each tenant has failed."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, list[str]] = {}
+
+    def note(self, url: str, error: str) -> None:
+        """Note how a run at a tenant ended; "" for well."""
+        self._last[url] = [*self._last.get(url, []), error] if error else []
+
+    def left_alone(self, url: str) -> str:
+        """Why a tenant is not tried again; "" where it is."""
+        errors = self._last.get(url, [])
+        if len(errors) < _IN_A_ROW:
+            return ""
+        return f"left alone, since it has failed {_IN_A_ROW} times in a row; the next run tries it again. {errors[-1]}"
 
 
 class Batch:
@@ -34,6 +54,7 @@ class Batch:
     Attributes:
         began: when, by `time.monotonic`.
         claims: which of its items means which Custom App.
+        failures: which tenants have failed.
     """
 
     def __init__(
@@ -48,6 +69,7 @@ class Batch:
         self.use_brew, self.allow_no_checksum = use_brew, allow_no_checksum
         self.began = time.monotonic()
         self.claims = Claims()
+        self.failures = Failures()
         self._refused: Mapping[str, str] | None = None if len(self.paths) + len(self.casks) > 1 else {}
         self._asking = threading.Lock()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.models import Settings
+from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.publish.claims import Claims, Item, file_item
 from kandji_uploader.publish.queue import Batch, Turn
 from kandji_uploader.publish.sources import Source
@@ -37,6 +37,7 @@ class Request:
         defaults: keys of the config file that hold where this machine's says nothing; see `settings.load`.
         item: what this is called where another item of the run means the same Custom App; by default the path.
         lock_patience: seconds to wait for another run that publishes the same Custom App.
+        promised: the sha256 (hex) that the file is to have; None where nobody has said it.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Request:
     defaults: Mapping[str, object] = field(default_factory=dict)
     item: Item | None = None
     lock_patience: float = 900.0
+    promised: str | None = None
 
     @property
     def by_autopkg(self) -> bool:
@@ -89,6 +91,8 @@ class Host:
         token: the API token, where the caller gives it; None to have it looked up as the settings say.
         keys_from: what error texts call the origin of a command's own settings.
         foretell: told what each Custom App is to become and why, before it is done; by default as `say`.
+        tenant: the tenant; None for what the key `tenant` says, or else the settings.
+        announces: whether Slack is told by the run itself; else whoever called it does, once for several.
     """
 
     say: Callable[[str], None] = _log_info
@@ -102,6 +106,8 @@ class Host:
     token: Secret | None = None
     keys_from: str = "command line"
     foretell: Callable[[str], None] | None = None
+    tenant: Tenant | None = None
+    announces: bool = True
 
 
 def claim(request: Request, settings: Settings, host: Host, apps: Mapping[str, str]) -> None:
@@ -126,7 +132,8 @@ def as_owed(request: Request, source: Source, names: tuple[str, ...], host: Host
     except OSError:
         return None
     again = {
-        "keys": dict(request.keys),
+        # The state folder is one tenant's: asked for again, it goes to that one, and not to all that were meant.
+        "keys": {key: value for key, value in request.keys.items() if key != "tenant"},
         "keys_from": request.keys_from,
         "caller": request.caller,
         "given": asdict(request.given),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kandji_uploader.errors import Problem, SettingsError
-from kandji_uploader.models import AppFacts, Settings, Target
+from kandji_uploader.models import AppFacts, Settings, Target, Tenant
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import custom_app_name, decide_targets, identifiers, script_problem
@@ -22,7 +22,7 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
         SettingsError: all problems of all sources together.
     """
     ladder = ladder_of(request, host)
-    settings = ladder.settle(identifiers(request.given, source.facts()) if ladder.use_package_map else ())
+    settings = ladder.settle(_identifiers(ladder, request, source))
     for warning in settings.warnings:
         host.warn(warning)
     if settings.promotion is not None and settings.create_new:
@@ -31,9 +31,25 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
     return settings
 
 
+def resolve_tenants(request: Request, source: Source, host: Host) -> tuple[Tenant, ...]:
+    """The tenants that are named; none for the one of the settings, or of the request. Raises as `resolve_settings`."""
+    ladder = ladder_of(request, host)
+    return ladder.tenants(_identifiers(ladder, request, source))
+
+
 def resolve_early(request: Request, host: Host) -> Settings:
     """The settings before there is an installer, so without the package map. Raises as `resolve_settings`."""
     return ladder_of(request, host).settle()
+
+
+def resolve_tenants_early(request: Request, host: Host) -> tuple[Tenant, ...]:
+    """As `resolve_tenants`, before there is an installer."""
+    return ladder_of(request, host).tenants()
+
+
+def _identifiers(ladder: Ladder, request: Request, source: Source) -> tuple[str, ...]:
+    """The ids that the package map knows the installer by, which is read only if that map is to be asked."""
+    return identifiers(request.given, source.facts()) if ladder.use_package_map else ()
 
 
 def ladder_of(request: Request, host: Host) -> Ladder:
@@ -52,6 +68,7 @@ def ladder_of(request: Request, host: Host) -> Ladder:
         base=request.base,
         parents=request.parents,
         defaults=request.defaults,
+        tenant=host.tenant,
     )
 
 
@@ -90,9 +107,14 @@ def resolve_targets(request: Request, settings: Settings, source: Source, host: 
 
 
 def app_names(request: Request, host: Host) -> tuple[str, ...]:
-    """The names of the Custom Apps that a run would be about; nothing is sent. Raises as `resolve_settings`."""
+    """The names of the Custom Apps that a run would be about; nothing is sent. Raises as `resolve_settings`.
+
+    Of several tenants they are those of the first one.
+    """
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
     source = OnDisk(request.path, request.given, quiet.warn)
+    tenants = resolve_tenants(request, source, quiet)
+    quiet = replace(quiet, tenant=tenants[0]) if tenants else quiet
     settings = resolve_settings(request, source, quiet)
     name = custom_app_name(request.given, _facts_for_a_name(request, settings, source), source.path.name)
     return tuple(target.name for target in decide_targets(settings, name, {}, request.given))

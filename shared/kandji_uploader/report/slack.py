@@ -26,6 +26,8 @@ _MARKS = {
 }
 _TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED)
 """Whose reason people want to read."""
+_MOST = 40
+"""Custom Apps that a message lists; Slack takes 50 blocks (api.slack.com, 'Blocks')."""
 _LONGEST = 2900
 """A section of Slack's blocks holds 3,000 characters."""
 
@@ -36,7 +38,9 @@ def message(result: RunResult) -> Mapping[str, object]:
     if not (result.failed or result.changed):
         head = "KandjiUploader holds back"
     why = [f"urgent, without a soak: {_escaped(result.urgent)}"] if result.urgent else []
-    sections = [*why, *(_of(item) for item in result.outcomes)]
+    told = [item for item in result.outcomes if not item.tenant or item.action is not Action.UNCHANGED]
+    more = [f"and {len(told) - _MOST} more"] if len(told) > _MOST else []
+    sections = [*why, *(_of(item) for item in told[:_MOST]), *more]
     return _blocks(f"{head}: {_escaped(result.app_name or result.source)}", sections)
 
 
@@ -72,7 +76,8 @@ def _of(outcome: Outcome) -> str:
     name = _escaped(outcome.name)
     linked = f"<{outcome.link}|{name}>" if outcome.link else name
     version = f" {_escaped(outcome.version)}" if outcome.version else ""
-    what = f"{linked}{version}: {_MARKS[outcome.action]}"
+    tenant = f"{_escaped(outcome.tenant)}: " if outcome.tenant else ""
+    what = f"{tenant}{linked}{version}: {_MARKS[outcome.action]}"
     details = [_escaped(text) for text in (outcome.installer, outcome.enforcement) if text]
     reason = _escaped(outcome.reason) if outcome.action in _TELLING else ""
     return "\n".join(filter(None, [what, " - ".join(details), reason, _escaped(outcome.error)]))

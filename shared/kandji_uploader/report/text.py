@@ -6,9 +6,6 @@ from dataclasses import asdict
 
 from kandji_uploader.models import Action, Outcome, RunResult, Stage
 
-FIELDS = ("custom_app", "action", "version", "enforcement", "installer", "link")
-"""The columns of AutoPkg's summary, in this order."""
-
 SUMMARY_KEYS = {
     Stage.PROD: "kandji_uploader_summary_result",
     Stage.TEST: "kandji_uploader_test_summary_result",
@@ -45,8 +42,12 @@ def word(outcome: Outcome, *, dry_run: bool = False) -> str:
 
 
 def row(outcome: Outcome, *, dry_run: bool = False) -> dict[str, str]:
-    """The report fields of one target; every value is a text, since AutoPkg crashes on anything else."""
+    """The report fields of one target, the tenant first where one was named.
+
+    Every value is a text, since AutoPkg crashes on anything else.
+    """
     return {
+        **({"tenant": outcome.tenant} if outcome.tenant else {}),
         "custom_app": outcome.name,
         "action": word(outcome, dry_run=dry_run),
         "version": outcome.version,
@@ -56,15 +57,21 @@ def row(outcome: Outcome, *, dry_run: bool = False) -> dict[str, str]:
     }
 
 
+def cells(outcome: Outcome, *, dry_run: bool = False) -> list[str]:
+    """The row of a table: the report fields, of which the first one names the tenant, too."""
+    return [outcome.title, *[*row(outcome, dry_run=dry_run).values()][2 if outcome.tenant else 1 :]]
+
+
 def summaries(result: RunResult) -> dict[str, dict[str, object]]:
     """AutoPkg's summary results, one for each stage that changed, or one for what was built; none for a dry run."""
     found: dict[str, dict[str, object]] = {}
     for outcome in result.outcomes:
         if outcome.action.writes and not result.dry_run:
-            found[SUMMARY_KEYS[outcome.stage]] = {
-                "summary_text": _TITLES[outcome.stage],
-                "report_fields": list(FIELDS),
-                "data": row(outcome),
+            data = row(outcome)
+            found[_summary_key(outcome)] = {
+                "summary_text": _TITLES[outcome.stage].replace("Kandji:", f"Kandji{_of(outcome)}:"),
+                "report_fields": list(data),
+                "data": data,
             }
     built = [outcome for outcome in result.outcomes if outcome.action is Action.BUILD and not result.dry_run]
     if built:
@@ -76,6 +83,16 @@ def summaries(result: RunResult) -> dict[str, dict[str, object]]:
             "data": {**told, **fields},
         }
     return found
+
+
+def _summary_key(outcome: Outcome) -> str:
+    """AutoPkg has one row for each key and step, so each tenant has keys of its own."""
+    key = SUMMARY_KEYS[outcome.stage]
+    return key.replace("uploader", f"uploader_{outcome.tenant}") if outcome.tenant else key
+
+
+def _of(outcome: Outcome) -> str:
+    return f" (tenant {outcome.tenant})" if outcome.tenant else ""
 
 
 def custom_apps(result: RunResult) -> list[dict[str, str]]:
@@ -104,7 +121,7 @@ def as_json(result: RunResult) -> dict[str, object]:
         "failed": result.failed,
         "custom_apps": [
             {
-                **asdict(outcome),
+                **{name: value for name, value in asdict(outcome).items() if name != "tenant" or value},
                 "stage": outcome.stage.value,
                 "action": word(outcome, dry_run=result.dry_run),
                 "changes": list(outcome.changes),
@@ -118,9 +135,11 @@ def as_json(result: RunResult) -> dict[str, object]:
 def failure(result: RunResult) -> str:
     """The text of a run in which a target failed: first what failed and why, then what succeeded."""
     bad = [
-        f"{outcome.name}: {_DONE[outcome.action]}: {outcome.error}" for outcome in result.outcomes if outcome.action.bad
+        f"{outcome.title}: {_DONE[outcome.action]}: {outcome.error}"
+        for outcome in result.outcomes
+        if outcome.action.bad
     ]
-    good = [f"{outcome.name} was {_DONE[outcome.action]}" for outcome in result.outcomes if not outcome.action.bad]
+    good = [f"{outcome.title} was {_DONE[outcome.action]}" for outcome in result.outcomes if not outcome.action.bad]
     return "\n".join([*bad, f"The rest is done: {'; '.join(good)}" if good else "Nothing else was changed"])
 
 
@@ -130,7 +149,7 @@ def lines(result: RunResult) -> list[str]:
 
 
 def _line(outcome: Outcome, *, dry_run: bool) -> str:
-    told = f"{outcome.name}: {word(outcome, dry_run=dry_run)}"
+    told = f"{outcome.title}: {word(outcome, dry_run=dry_run)}"
     if outcome.reason and not outcome.action.bad:
         told += f": {outcome.reason}" if outcome.action in _TELLING else f" ({outcome.reason})"
     if outcome.changes and outcome.action is not Action.CREATE:

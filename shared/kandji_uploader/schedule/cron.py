@@ -16,7 +16,7 @@ STEM = "brew_cron"
 FEWEST_HOURS, MOST_HOURS = 1, 168
 DEFAULT_HOURS = 24
 
-_KEYS = ("brew_casks", "every_n_hours")
+_KEYS = ("brew_casks", "every_n_hours", "tenant")
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,13 @@ class Cron:
         path: the file.
         casks: names of Homebrew casks, each once, in the order of the file.
         hours: hours between the starts of two cycles.
+        tenant: which tenants of tenants.yaml are published to; empty for the one of the settings.
     """
 
     path: Path
     casks: tuple[str, ...] = ()
     hours: int = DEFAULT_HOURS
+    tenant: tuple[str, ...] = ()
 
 
 def rhythm(hours: int) -> str:
@@ -72,9 +74,10 @@ def read(folder: Path, reader: MappingReader) -> Cron:
     problems = [_unknown(path, key) for key in found if key not in _KEYS]
     casks = _casks(path, found, problems)
     hours = _hours(path, found, problems)
+    tenant = _tenant(path, found, problems)
     if problems:
         raise SettingsError(problems)
-    return Cron(path, casks, hours)
+    return Cron(path, casks, hours, tenant)
 
 
 def added(cron: Cron, casks: Iterable[str], hours: int | None = None) -> Cron:
@@ -110,7 +113,9 @@ def write(cron: Cron) -> None:
     Raises:
         ScheduleError: it cannot be written, or it is a YAML file with comments, which would be lost.
     """
-    document = {"brew_casks": list(cron.casks), "every_n_hours": cron.hours}
+    document: dict[str, object] = {"brew_casks": list(cron.casks), "every_n_hours": cron.hours}
+    if cron.tenant:
+        document["tenant"] = list(cron.tenant)
     try:
         if cron.path.suffix.lower() == ".json":
             write_private(cron.path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -126,7 +131,8 @@ def write(cron: Cron) -> None:
 def _as_yaml(cron: Cron) -> str:
     """A quoted JSON string is a YAML string too, so no name can be read as something else."""
     casks = "".join(f"\n  - {json.dumps(cask)}" for cask in cron.casks) or " []"
-    return f"brew_casks:{casks}\nevery_n_hours: {cron.hours}\n"
+    tenant = f"tenant: {json.dumps(list(cron.tenant))}\n" if cron.tenant else ""
+    return f"brew_casks:{casks}\nevery_n_hours: {cron.hours}\n{tenant}"
 
 
 def _refuse_comments(path: Path) -> None:
@@ -155,6 +161,15 @@ def _hours(path: Path, found: Mapping[str, object], problems: list[Problem]) -> 
         problems.append(_problem(path, "every_n_hours", given, accepted))
         return DEFAULT_HOURS
     return int(text)
+
+
+def _tenant(path: Path, found: Mapping[str, object], problems: list[Problem]) -> tuple[str, ...]:
+    given = found.get("tenant")
+    words = given.split(",") if isinstance(given, str) else given or []
+    if isinstance(words, list) and all(isinstance(word, str) and word.strip() for word in words):
+        return tuple(word.strip() for word in words)
+    problems.append(_problem(path, "tenant", given, "must be names of tenants in tenants.yaml, @GROUP, or all"))
+    return ()
 
 
 def _problem(path: Path, key: str, value: object, accepted: str) -> Problem:
