@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "366626cc2ea3db5b9b4b8da657525ba7c32c26ec38444ecac44dcb9d714ac869"
+_SEAL = "2482a720f5f6b49a2d05601e434114e8fa5ef07c6b50ed4e911c61a0a9742ad7"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

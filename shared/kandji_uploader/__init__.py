@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kandji_uploader.api import promote as promote
     from kandji_uploader.api import rollback as rollback
 else:
-    # `status` is missing on purpose: a folder of this package has that name. It is `api.status`.
+    # `publish` and `status` are missing on purpose: folders of this package have these names. It is `api.publish`.
     _OF_THE_API = frozenset(
         {
             "Batch",

@@ -27,17 +27,19 @@ SIGINT or SIGTERM ends raises InterruptedRunError; its text says what was done a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SameAppError, SettingsError
-from kandji_uploader.flows.publish import run as publish
+from kandji_uploader.flows.publish import run as publish_file
 from kandji_uploader.models import RunResult, Tenant
 from kandji_uploader.publish import claims
-from kandji_uploader.publish.claims import Item, file_item
+from kandji_uploader.publish.claims import Item as Claimed
+from kandji_uploader.publish.claims import file_item
 from kandji_uploader.publish.queue import Batch
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.resolve import app_names
@@ -46,6 +48,8 @@ from kandji_uploader.settings import config_folder
 from kandji_uploader.settings.tenants import read_tenants
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from kandji_uploader.flows.casks import Order
     from kandji_uploader.flows.promote import Rules
     from kandji_uploader.status.models import AppStatus
@@ -55,6 +59,7 @@ __all__ = [
     "Batch",
     "Host",
     "InterruptedRunError",
+    "Item",
     "KandjiUploaderError",
     "Progress",
     "Published",
@@ -63,6 +68,7 @@ __all__ = [
     "process_brew",
     "process_pkg",
     "promote",
+    "publish",
     "rollback",
     "status",
 ]
@@ -104,6 +110,7 @@ class Result:
         error: what went wrong and what to do; "" where nothing did.
         custom_apps: one per target.
         run: the whole result of the run; None where it ended before there was one.
+        tenant: the tenant's name, where the result is about one that has a name.
     """
 
     source: str
@@ -112,6 +119,7 @@ class Result:
     error: str = ""
     custom_apps: tuple[Published, ...] = ()
     run: RunResult | None = None
+    tenant: str = ""
 
 
 def process_pkg(
@@ -154,7 +162,7 @@ def process_pkg(
         every, there = call.made({**given, "urgent": urgent}, several=True)
         return Request(Path(path), keys=every, keys_from=keys_from, caller="python"), there
 
-    return _tried(str(path), lambda: _run(str(path), asked, publish))
+    return _tried(str(path), lambda: _run(str(path), asked, publish_file))
 
 
 def process_brew(
@@ -200,6 +208,97 @@ def process_brew(
         return casks.Order(cask, every, keys_from, use_brew, allow_no_checksum), there
 
     return _tried(cask, lambda: _run(cask, asked, lambda order, there: casks.run(order, there, progress)))
+
+
+@dataclass(frozen=True)
+class Item:
+    """One installer or cask of many, for `publish`.
+
+    Attributes:
+        path: the installer, where whoever publishes it finds it: workers on other machines need the same path.
+        cask: the name of a Homebrew cask, instead of a path.
+        name: the Custom App to create or update.
+        testname: the one for testing.
+        keys: any other settings, by recipe key or config key path.
+    """
+
+    path: str | Path = ""
+    cask: str = ""
+    name: str | None = None
+    testname: str | None = None
+    keys: Mapping[str, object] = field(default_factory=dict)
+
+
+def publish(
+    items: Iterable[Item | Request | str | Path],
+    tenants: Iterable[Tenant | str] | str = (),
+    executor: Executor | None = None,
+    *,
+    dry: bool = False,
+    workers: int = 4,
+    parent_dir: str | Path | None = None,
+    host: Host | None = None,
+) -> Iterator[Result]:
+    """Publish many installers to many tenants; one result for each installer and tenant, as they end.
+
+    Each tenant is one worker's at a time. A tenant or an installer that fails keeps no other from being tried, and of a
+    worker that dies the work is given out again: nothing is done twice. To end early, close the iterator (leaving
+    a `for` loop does not; `contextlib.closing` does): what is under way is finished, and nothing more is begun.
+
+    Args:
+        items: installers and casks; a text is a path.
+        tenants: which; names of tenants.yaml, `@GROUP` or `all` among them. Without any, those that the key `tenant` of
+            an item or of a map says, or else the one of the settings.
+        executor: who does it, any `concurrent.futures.Executor`; by default threads. Other processes and machines need
+            this version of KandjiUploader, and find each tenant's token in their own environment or keychain.
+        dry: tell what would be done, change nothing.
+        workers: how many threads, where there is no executor.
+        parent_dir: the config folder, instead of the usual one.
+        host: who is told, of what is done in this process.
+
+    Raises:
+        SettingsError: a tenant is unknown, two have one address, or one has its token with it for work elsewhere.
+        WorkerError: the executor is shut down.
+        InterruptedRunError: while iterating: SIGINT or SIGTERM; its text says which tenants are done.
+    """
+    from kandji_uploader.flows import many
+
+    _, there = _Call(None, None, None, parent_dir, None, _CALL, None, host).made({})
+    tasks = [_task(item, dry=dry) for item in items]
+    return _results(many.course(tasks, tenants, executor, there, workers))
+
+
+def _results(runs: Generator[RunResult, None, None]) -> Iterator[Result]:
+    """The results of runs, which end when this does."""
+    with contextlib.closing(runs):
+        for run in runs:
+            yield of_run(run, run.source)
+
+
+def _task(item: Item | Request | str | Path, *, dry: bool) -> Request | Order:
+    """An item as the flows take it.
+
+    Raises:
+        SettingsError: it has neither a path nor a cask, or both.
+    """
+    from kandji_uploader.flows import casks
+
+    if isinstance(item, Request):
+        return replace(item, keys={**item.keys, **_dry(dry=dry)})
+    if not isinstance(item, Item):
+        item = Item(item)
+    if bool(str(item.path)) == bool(item.cask):
+        text = "must have either a path or a cask"
+        raise SettingsError([Problem(_CALL, "Item", repr(item)[:100], text)])
+    names = {"custom_app.prod_name": item.name, "custom_app.test_name": item.testname}
+    keys = {**{key: name for key, name in names.items() if name is not None}, **item.keys, **_dry(dry=dry)}
+    if item.cask:
+        return casks.Order(item.cask, keys, _CALL)
+    return Request(Path(item.path), keys=keys, keys_from=_CALL, caller="python")
+
+
+def _dry(*, dry: bool) -> dict[str, object]:
+    return {"dry_run": True} if dry else {}
 
 
 def promote(
@@ -312,13 +411,13 @@ def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Hos
     """
     from kandji_uploader.flows import casks
 
-    meant: dict[Item, Sequence[str]] = {}
+    meant: dict[Claimed, Sequence[str]] = {}
     for path in batch.paths:
         request = Request(Path(path), keys=keys, keys_from=keys_from)
         meant[file_item(Path(path))] = _names(partial(app_names, request, host))
     for cask in batch.casks:
         order = casks.Order(cask, keys, keys_from, batch.use_brew, batch.allow_no_checksum)
-        meant[Item(cask)] = _names(partial(casks.names, order, host))
+        meant[Claimed(cask)] = _names(partial(casks.names, order, host))
     return claims.doubles(meant)
 
 
@@ -372,6 +471,7 @@ def of_run(run: RunResult, source: str) -> Result:
         for item in run.outcomes
     )
     read = run.facts.app_name if run.facts else None
+    tenants = {item.tenant for item in run.outcomes}
     return Result(
         source,
         (read or run.app_name).removesuffix(".app"),
@@ -379,6 +479,7 @@ def of_run(run: RunResult, source: str) -> Result:
         report.failure(run) if run.failed else "",
         apps,
         run,
+        tenants.pop() if len(tenants) == 1 else "",
     )
 
 
@@ -449,11 +550,11 @@ class _Call:
 
     def _one(self, folder: Path) -> Tenant:
         """The one tenant of tenants.yaml that is named."""
-        words = [self.tenant] if isinstance(self.tenant, str) else [*map(str, self.tenant or ())]
+        words = [str(self.tenant)]
         chosen = read_tenants(folder).chosen(words, self.keys_from)
         if len(chosen) != 1:
             text = f"means {len(chosen)} tenants, and this is about one; name one of them"
-            raise SettingsError([Problem(self.keys_from, "tenant", ", ".join(words), text)])
+            raise SettingsError([Problem(self.keys_from, "tenant", repr(self.tenant), text)])
         return chosen[0]
 
     def _host(self, token: str | None) -> Host:

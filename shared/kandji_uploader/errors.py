@@ -102,6 +102,10 @@ class MunkiRepoError(KandjiUploaderError):
     """A Munki repo cannot be imported: no such folder, no such manifest, or nothing in it that could be mapped."""
 
 
+class WorkerError(KandjiUploaderError):
+    """The executor, the scheduler or the workers that are to do the work cannot be used."""
+
+
 class SameAppError(KandjiUploaderError):
     """Two items of one run mean the same Custom App; nothing was sent for this one."""
 

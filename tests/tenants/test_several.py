@@ -163,8 +163,8 @@ def test_the_command_line_takes_tenants_and_shows_them(provider, monkeypatch, ca
     code, said = command(provider, monkeypatch, capsys, *words)
     assert code == 0, said.err
     assert [line.split()[:3] for line in said.out.splitlines()[2:]] == [
-        ["acme", "Widget", "created"],
-        ["globex", "Widget", "created"],
+        ["acme:", "Widget", "created"],
+        ["globex:", "Widget", "created"],
     ]
     code, said = command(provider, monkeypatch, capsys, *words, "--json")
     (run,) = json.loads(said.out)
@@ -200,7 +200,7 @@ def test_status_promote_and_rollback_are_about_each_tenant_that_is_named(provide
     words = ["promote", "--test", "Widget (Test)", "--prod", "Widget", "--tenant", "acme,initech"]
     code, said = command(provider, monkeypatch, capsys, *words)
     assert code == 1, said
-    assert "initech  Widget" in said.out
+    assert "initech: Widget" in said.out
     assert "acme: Widget: failed" in said.err
     code, said = command(provider, monkeypatch, capsys, "status", "Widget (Test)", "--tenant", "all", "--json")
     assert [app["tenant"] for app in json.loads(said.out)] == ["globex", "initech"]

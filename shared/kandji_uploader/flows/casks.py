@@ -43,6 +43,7 @@ class Order:
         keys_from: what error texts call their origin.
         use_brew: ask and download with an installed `brew`, which knows third-party taps.
         allow_no_checksum: accept a cask that has no sha256.
+        defaults: as for `Request.defaults`.
     """
 
     token: str
@@ -50,6 +51,7 @@ class Order:
     keys_from: str = "python"
     use_brew: bool = False
     allow_no_checksum: bool = False
+    defaults: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -144,9 +146,9 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
         KandjiUploaderError: the settings are wrong, or there is no such cask.
     """
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
-    tenants = resolve_tenants_early(_request(order, Path(order.token)), quiet)
+    tenants = resolve_tenants_early(as_request(order), quiet)
     quiet = replace(quiet, tenant=tenants[0]) if tenants else quiet
-    settings = resolve_early(_request(order, Path(order.token)), quiet)
+    settings = resolve_early(as_request(order), quiet)
     if settings.use_package_map:
         return ()  # what the installer's ids are, only the installer tells
     named = tuple(stage.name for stage in (settings.prod, settings.test) if stage.name)
@@ -156,9 +158,9 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
     """Publish a cask, looked up and downloaded once, at each tenant that is named, or at that of the settings."""
     tell_to(host.say)
-    tenants = resolve_tenants_early(_request(order, Path(order.token)), host)
+    tenants = resolve_tenants_early(as_request(order), host)
     there = replace(host, tenant=tenants[0]) if tenants else host
-    settings = resolve_early(_request(order, Path(order.token)), there)
+    settings = resolve_early(as_request(order), there)
     cask = _find(order, settings, host)
     for note in cask.notes:
         host.warn(note)
@@ -169,7 +171,7 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
             if not fetched:
                 host.say(f"downloading {cask.token} {cask.version}")
                 path = _fetch(order, cask, _downloads(cask, settings, meanwhile), settings, host, _checked(progress))
-                fetched.append(OnDisk(path, _request(order, path, cask).given, host.warn, cask.sha256))
+                fetched.append(OnDisk(path, as_request(order, path, cask).given, host.warn, cask.sha256))
             return fetched[0]
 
         if not tenants:
@@ -181,20 +183,29 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
 
 def _at(order: Order, cask: homebrew.Cask, host: Host, download: Callable[[], OnDisk]) -> RunResult:
     """Publish a cask at one tenant, without its download where an app there holds it already."""
-    settings = resolve_early(_request(order, Path(order.token)), host)
+    settings = resolve_early(as_request(order), host)
     if cask.sha256 and not settings.create_new:
-        request = _request(order, settings.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
+        request = as_request(order, settings.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
         done = _without_download(request, cask, settings, host)
         if done is not None:
             return done
     source = download()
-    return publish(_request(order, source.path, cask), host, source)
+    return publish(as_request(order, source.path, cask), host, source)
 
 
-def _request(order: Order, path: Path, cask: homebrew.Cask | None = None) -> Request:
+def as_request(order: Order, path: Path | None = None, cask: homebrew.Cask | None = None) -> Request:
+    """The request that an order becomes."""
     given = RecipeFacts(name=cask.name) if cask else RecipeFacts()
     item = Item(order.token)
-    return Request(path, keys=order.keys, keys_from=order.keys_from, caller="command line", given=given, item=item)
+    return Request(
+        path or Path(order.token),
+        keys=order.keys,
+        keys_from=order.keys_from,
+        caller="command line",
+        given=given,
+        defaults=order.defaults,
+        item=item,
+    )
 
 
 def _find(order: Order, settings: Settings, host: Host) -> homebrew.Cask:

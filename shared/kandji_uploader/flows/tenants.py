@@ -41,7 +41,8 @@ def at_each(tenants: Sequence[Tenant], publish: Callable[[Host], RunResult], sou
     for tenant in tenants:
         try:
             host.say(f"tenant {tenant.name}")
-            done[tenant.name] = _at(tenant, publish, source, failures, host)
+            done[tenant.name] = at_one(tenant, publish, source, failures, host)
+            views.rest(tenant.url)
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             if len(tenants) == 1:
                 raise
@@ -52,30 +53,40 @@ def at_each(tenants: Sequence[Tenant], publish: Callable[[Host], RunResult], sou
     return _merged(source, tuple(done.values()))
 
 
-def _at(tenant: Tenant, publish: Callable[[Host], RunResult], source: str, failures: Failures, host: Host) -> RunResult:
-    """What became of one tenant."""
+def at_one(
+    tenant: Tenant, publish: Callable[[Host], RunResult], source: str, failures: Failures, host: Host
+) -> RunResult:
+    """Publish at one tenant; what is expected to go wrong there is a failed outcome.
+
+    Args:
+        tenant: the tenant.
+        publish: as for `at_each`.
+        source: likewise.
+        failures: which tenants have failed before.
+        host: who is told.
+
+    Raises:
+        InterruptedRunError: as `publish`.
+    """
     if reason := failures.left_alone(tenant.url):
         host.warn(f"{tenant.name}: {reason}")
-        return _failed(tenant, source, reason)
+        return failed(tenant, source, reason)
     try:
         result = publish(replace(host, tenant=tenant, announces=False))
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
-        # Bad settings or a bad installer say nothing of the tenant.
-        failures.note(
-            tenant.url, str(problem) if isinstance(problem, ApiError | NetworkError | CredentialError) else ""
-        )
+        if isinstance(problem, ApiError | NetworkError | CredentialError):
+            failures.note(tenant.url, str(problem))  # a bad installer says nothing of the tenant
         host.warn(f"{tenant.name}: {problem}")
-        return _failed(tenant, source, str(problem))
-    finally:
-        views.rest(tenant.url)
+        return failed(tenant, source, str(problem))
     errors = [outcome.error for outcome in result.outcomes if outcome.action is Action.FAILED]
     failures.note(tenant.url, errors[0] if errors and len(errors) == len(result.outcomes) else "")
     return result
 
 
-def _failed(tenant: Tenant, source: str, error: str) -> RunResult:
+def failed(tenant: Tenant, source: str, error: str) -> RunResult:
+    """The result of a run that failed at a tenant as a whole."""
     return RunResult(source, (Outcome(Stage.PROD, source, Action.FAILED, error=error, tenant=tenant.name),))
 
 

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from dataclasses import replace
+from types import MappingProxyType
 
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
@@ -40,14 +41,13 @@ class TenantView:
 
     def rest(self) -> None:
         """Take less memory, until something is asked."""
-        import pickle
         import zlib
 
         with self._lock:
             if self._apps is None or self._resting:
                 return
             if self._packed is None:
-                self._packed = zlib.compress(pickle.dumps((self._apps, self._written)), 1)
+                self._packed = zlib.compress(_pickled((self._apps, self._written)), 1)
             self._apps, self._listed, self._written, self._resting = None, None, {}, True
 
     def _awake(self, *, to_change: bool = False) -> None:
@@ -181,6 +181,22 @@ class TenantView:
             if self._apps is not None:
                 self._apps.pop(app_id, None)
                 self._listed = None
+
+
+def _pickled(value: object) -> bytes:
+    """A value as bytes; a read-only mapping, which Python does not pickle, as the mapping in it."""
+    import io
+    import pickle
+
+    written = io.BytesIO()
+    pickler = pickle.Pickler(written)
+    pickler.dispatch_table = {MappingProxyType: lambda proxy: (_read_only, (dict(proxy),))}
+    pickler.dump(value)
+    return written.getvalue()
+
+
+def _read_only(mapping: dict[str, object]) -> MappingProxyType[str, object]:
+    return MappingProxyType(mapping)
 
 
 _views: dict[tuple[str, Secret], TenantView] = {}
