@@ -13,7 +13,7 @@ from pathlib import Path
 
 def run(folder: Path, count: int) -> list[tuple[float, bool]]:
     """Publish `App N-1.0.zip` for N below `count`; seconds and whether something changed, for each."""
-    from kandji_uploader.flows import publish as pipeline
+    from kandji_uploader.flows import publish as flow
     from kandji_uploader.publish.request import Request
     from kandji_uploader.publish.targets import RecipeFacts
 
@@ -22,7 +22,7 @@ def run(folder: Path, count: int) -> list[tuple[float, bool]]:
         name = f"App {number}"
         keys = {"custom_app.prod_name": name, "enforcement_type": "install_once"}
         began = time.perf_counter()
-        result = pipeline.run(
+        result = flow.run(
             Request(
                 folder / f"{name}-1.0.zip", keys=keys, keys_from="recipe", given=RecipeFacts(name=name, version="1.0")
             )

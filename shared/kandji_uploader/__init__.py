@@ -21,31 +21,21 @@ if TYPE_CHECKING:
     from kandji_uploader.api import promote as promote
     from kandji_uploader.api import rollback as rollback
 else:
-    # `publish` and `status` are missing on purpose: folders of this package have these names. It is `api.publish`.
-    _OF_THE_API = frozenset(
-        {
-            "Batch",
-            "InterruptedRunError",
-            "KandjiUploaderError",
-            "Published",
-            "Result",
-            "Tenant",
-            "process_brew",
-            "process_pkg",
-            "promote",
-            "rollback",
-        }
-    )
 
     def __getattr__(name: str) -> Any:
-        if name not in _OF_THE_API:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import importlib
+        import importlib.util
 
-        return getattr(importlib.import_module(f"{__name__}.api"), name)
+        # A folder of this package comes before a name of the API: it is `api.publish`, `api.status`.
+        if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is None:
+            api = importlib.import_module(f"{__name__}.api")
+            if name in api.__all__:
+                return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_OF_THE_API})
+        import importlib
+
+        return sorted({*globals(), *importlib.import_module(f"{__name__}.api").__all__} - {"publish", "status"})
 
 
 __version__ = "1.0.0"

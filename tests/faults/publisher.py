@@ -25,7 +25,7 @@ INTERRUPTED = 130
 def serve() -> None:
     import requests  # noqa: F401 - what a run imports is imported once, here
 
-    from kandji_uploader.flows import publish as pipeline  # noqa: F401
+    from kandji_uploader.flows import publish as flow  # noqa: F401
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -45,7 +45,7 @@ def serve() -> None:
 def _publish(order: Mapping[str, Any], outward: int) -> None:
     """What the command line does: publish, tell how it ended, exit."""
     from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
-    from kandji_uploader.flows import publish as pipeline
+    from kandji_uploader.flows import publish as flow
     from kandji_uploader.publish.request import Host, Request
     from kandji_uploader.publish.targets import RecipeFacts
     from kandji_uploader.report import text as report
@@ -54,7 +54,7 @@ def _publish(order: Mapping[str, Any], outward: int) -> None:
     request = Request(Path(order["path"]), keys=order["keys"], given=RecipeFacts(version=order["version"]))
     code, text = 0, ""
     try:
-        result = pipeline.run(request, Host(environ=order["environ"]))
+        result = flow.run(request, Host(environ=order["environ"]))
         code, text = int(result.failed), json.dumps(report.as_json(result))
     except InterruptedRunError as stopped:
         code, text = INTERRUPTED, str(stopped)

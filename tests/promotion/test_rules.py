@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kandji_uploader.models import InstallType, Promotion
-from kandji_uploader.promotion import rules as promotion
-from kandji_uploader.promotion.rules import DAY, Kind, Standing
+from kandji_uploader.promotion.rules import DAY, Kind, Standing, decide, weigh
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.releases import Contents, Health, Ledger, Release
 from kandji_uploader.status.models import StatusRecord
@@ -32,7 +31,7 @@ def release(version: str = "1.1", *, days: float = 6, **further) -> Release:
 
 
 def verdict(live: Release | None, *former: Release, standing: Standing = IN_PROD, rules: Promotion = RULES, **further):
-    return promotion.decide(live, former, rules, standing, NOW, **{"clock_ahead": 0.0, **further})
+    return decide(live, former, rules, standing, NOW, **{"clock_ahead": 0.0, **further})
 
 
 def record(status: str, at: float | None, log: str = "", **further) -> StatusRecord:
@@ -291,8 +290,8 @@ def test_the_same_installer_with_another_script_is_ahead_of_prod_only_while_test
 # What the Macs say
 
 
-def weigh(*records: StatusRecord, version: str = "1.1", since: float = NOW - DAY) -> tuple[int, int, int]:
-    health = promotion.weigh(records, version, since, NOW)
+def counted(*records: StatusRecord, version: str = "1.1", since: float = NOW - DAY) -> tuple[int, int, int]:
+    health = weigh(records, version, since, NOW)
     return health.passed, health.errors, health.pending
 
 
@@ -301,18 +300,18 @@ def weigh(*records: StatusRecord, version: str = "1.1", since: float = NOW - DAY
 )
 @pytest.mark.parametrize("status", ["PASS", "ERROR"])
 def test_only_what_was_said_since_the_release_came_is_evidence(status: str, at: float | None) -> None:
-    assert weigh(record(status, at)) == (0, 0, 1)
-    assert weigh(record(status, NOW - 60)) == ((1, 0, 0) if status == "PASS" else (0, 1, 0))
+    assert counted(record(status, at)) == (0, 0, 1)
+    assert counted(record(status, NOW - 60)) == ((1, 0, 0) if status == "PASS" else (0, 1, 0))
 
 
 def test_clocks_that_differ_by_minutes_are_taken_as_they_are() -> None:
-    assert weigh(record("PASS", NOW + 900)) == (1, 0, 0)
-    assert weigh(record("PASS", NOW + 901)) == (0, 0, 1)
+    assert counted(record("PASS", NOW + 900)) == (1, 0, 0)
+    assert counted(record("PASS", NOW + 901)) == (0, 0, 1)
 
 
 def test_the_macs_are_counted_and_it_is_known_when_they_were_asked() -> None:
     records = [record(status, NOW - 60) for status in ("PASS", "ERROR", "PASS", "ERROR", "PASS", "PENDING")]
-    assert promotion.weigh(records, "1.1", NOW - DAY, NOW) == Health(3, 2, 1, NOW)
+    assert weigh(records, "1.1", NOW - DAY, NOW) == Health(3, 2, 1, NOW)
 
 
 def test_a_mac_that_has_asked_for_the_version_without_effect_is_in_error() -> None:
@@ -321,37 +320,37 @@ def test_a_mac_that_has_asked_for_the_version_without_effect_is_in_error() -> No
         "Installed version '1.0' less than required version '1.1'\n"
         "Waiting until 2026-01-02 00:00:00 UTC: version '1.1' was asked for 3 times, and 'Firefox' still lacks it"
     )
-    assert weigh(record("PASS", NOW - 60, log)) == (0, 1, 0)
-    assert weigh(record("PASS", NOW - 2 * DAY, log)) == (0, 0, 1)
+    assert counted(record("PASS", NOW - 60, log)) == (0, 1, 0)
+    assert counted(record("PASS", NOW - 2 * DAY, log)) == (0, 0, 1)
 
 
 def test_an_audit_whose_deadline_is_not_due_is_no_pass() -> None:
     log = (
         "\u2022 Update is due at 2026-02-20\n\u2022 Will verify 'Firefox.app' running at least version '1.1' in 4 days"
     )
-    assert weigh(record("PASS", NOW - 60, log)) == (0, 0, 1)
+    assert counted(record("PASS", NOW - 60, log)) == (0, 0, 1)
 
 
 def test_a_mac_with_an_older_version_does_not_pass_a_newer_one() -> None:
     older = "\u2022 Installed version '1.0' less than required version '1.1'\n\u2022 User clicked Delay"
     newer = "\u2022 Installed version '1.2' greater than or equal to enforced version '1.1'"
     same = newer.replace("'1.2'", "'1.1'")
-    assert weigh(*(record("PASS", NOW - 60, log) for log in (older, newer, same))) == (2, 0, 1)
+    assert counted(*(record("PASS", NOW - 60, log) for log in (older, newer, same))) == (2, 0, 1)
 
 
 def test_a_mac_without_the_app_does_not_pass() -> None:
     log = "\u2022 'Firefox.app' not found. Nothing to update"
-    assert weigh(record("PASS", NOW - 60, log)) == (0, 0, 1)
+    assert counted(record("PASS", NOW - 60, log)) == (0, 0, 1)
 
 
 def test_an_audit_run_since_counts_although_the_report_is_older() -> None:
     late = stamp(datetime.fromtimestamp(NOW - 60, timezone.utc))
-    assert weigh(record("PASS", NOW - 9 * DAY, last_audit_run=late)) == (1, 0, 0)
+    assert counted(record("PASS", NOW - 9 * DAY, last_audit_run=late)) == (1, 0, 0)
 
 
 def test_any_other_status_is_pending() -> None:
     words = ["PENDING", "AVAILABLE", "INSTALLING", "EXCLUDED", "", "pass?"]
-    assert weigh(*(record(word, NOW - 60) for word in words)) == (0, 0, len(words))
+    assert counted(*(record(word, NOW - 60) for word in words)) == (0, 0, len(words))
 
 
 def test_the_health_of_a_large_fleet_takes_no_more_memory_than_that_of_a_small_one() -> None:
@@ -360,7 +359,7 @@ def test_the_health_of_a_large_fleet_takes_no_more_memory_than_that_of_a_small_o
 
     def peak(macs: int) -> int:
         tracemalloc.start()
-        promotion.weigh(fleet(macs), "1.1", NOW - DAY, NOW)
+        weigh(fleet(macs), "1.1", NOW - DAY, NOW)
         _, high = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return high

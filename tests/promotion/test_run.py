@@ -15,7 +15,7 @@ import pytest
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, SettingsError
 from kandji_uploader.flows import promote
-from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji.client import Client
 from kandji_uploader.models import Action, InstallType, Outcome
 from kandji_uploader.publish import releases
@@ -706,7 +706,7 @@ def test_an_edit_of_prod_between_deciding_and_writing_is_not_run_over(world: Wor
     installer = firefox(world.folder, "1.1")
     keys = {"custom_app": {"prod_name": PROD, "test_name": TEST, **world.keys}}
     request = Request(installer.path, keys=keys)
-    result = pipeline.run(request, replace(host, say=say), installer)
+    result = flow.run(request, replace(host, say=say), installer)
     assert world.prod(result).action is Action.REFUSED
     assert world.tenant.app(PROD)["file_key"] == other["file_key"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader.audit import script as audit
-from kandji_uploader.flows import publish as pipeline
+from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji import tenant as tenants
 from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
 from kandji_uploader.publish.request import Host, Request
@@ -116,7 +116,7 @@ class World:
             given=RecipeFacts(name="Firefox"),
             recipe="Firefox.pkg",
         )
-        return pipeline.run(request, self.host, installer)
+        return flow.run(request, self.host, installer)
 
     def publish(self, version: str, build: str = "", **keys: Any) -> RunResult:
         return self.run(firefox(self.folder, version, build), **keys)

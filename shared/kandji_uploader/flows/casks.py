@@ -22,6 +22,7 @@ from kandji_uploader.http.tries import tell_to
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
 from kandji_uploader.publish.claims import Item
 from kandji_uploader.publish.context import open_context, open_tenant
+from kandji_uploader.publish.history import as_enforced
 from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.resolve import resolve_early, resolve_tenants_early
@@ -102,19 +103,10 @@ class InKandji(NotReadAhead):
 
     def _read(self) -> AppFacts:
         reading = audit.read(self.app.audit_script)
-        if reading.writer is None or reading.version is None:
+        facts = as_enforced(self.app, reading).facts(self.size)
+        if facts is None or reading.writer is None or reading.version is None:
             raise InstallerError(self.path, "Kandji does not tell what it is")
-        has_app = bool(reading.app_name or reading.bundle_id)
-        return AppFacts(
-            type=self.kind(),
-            size=self.size,
-            app_name=reading.app_name,
-            bundle_id=reading.bundle_id,
-            version=reading.version if has_app else None,
-            version_key=reading.version_key if has_app else None,
-            package_id=reading.pkg_id,
-            package_version=None if has_app else reading.version,
-        )
+        return facts
 
 
 def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult:

@@ -19,7 +19,7 @@ from kandji_uploader.publish.resolve import scripts
 from kandji_uploader.publish.targets import RecipeFacts, decide_targets
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
-from kandji_uploader.status import summary as fleet
+from kandji_uploader.status import summary
 from kandji_uploader.status.models import AppStatus, Candidate
 
 
@@ -61,7 +61,7 @@ def _of(app: CustomApp, stage: Stage | None, pair: Pair | None, settings: Settin
     release = live_release(app, plan.ledger(app, remembered), host.now())
     return AppStatus(
         name=app.name,
-        figures=fleet.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
+        figures=summary.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
         stage=stage,
         version=release.version,
         link=console_link(settings.api_url, app),

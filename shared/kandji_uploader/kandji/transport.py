@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -126,6 +128,7 @@ class Transport:
         self.policy = policy or Policy()
         self.clock_skew: float | None = None
         self._token = token
+        self._bearer = _Bearer(token, self.api_url)
         self._brake = _Brake()
         self._session = Session(self.policy, "kandji.api_url (KANDJI_API_URL)")
 
@@ -152,41 +155,43 @@ class Transport:
             fields: form fields.
             json: a JSON body, instead of fields.
             params: query parameters.
-            repeat: whether the request may be sent again when its answer was lost. It is sent again in any case where
-                it cannot have been acted upon: no connection was made, or the answer was 429. 503 is left to the
-                client, which knows the uploads that are being processed.
+            repeat: whether the request may be sent again when its answer was lost. Where it cannot have been acted
+                upon (no connection, 429) it is sent again in any case. 503 is left to the client, which knows why.
             readable: whether an answer that should be JSON, and is not, counts as lost.
             say: told before it is sent again, one line.
 
         Raises:
             NetworkError: the host was not reached (`LostAnswerError` where the request may have been acted upon).
-            AuthenticationError: 401.
-            MissingPermissionError: 403.
-            ApiError: a redirect, or a link to another host.
+            ApiError: 401 (`AuthenticationError`), 403 (`MissingPermissionError`), a redirect, a link to another host.
         """
         url = self._absolute(address)
         name = f"{method} {urlsplit(url).path.removeprefix('/api/v1/')}"
-        auth = _Bearer(self._token, self.api_url)
-        sent = 0
-
-        def attempt() -> Answer:
-            nonlocal sent
-            self._brake.wait(say)
-            sent += 1
-            answer, wait = self._send(
-                name, method, url, data=fields, json=json, params=params, auth=auth, headers=_UNCACHED
-            )
-            if answer.status == _TOO_MANY:
-                self._brake.hold(min(wait or self.policy.first_wait, self.policy.retry_after_cap))
-            if answer.worth_another_try(repeat=repeat, readable=readable):
-                raise BusyError(answer, wait)
-            return answer
-
+        send = partial(self._send, name, method, url, data=fields, json=json, params=params, auth=self._bearer)
+        attempt = partial(self._attempt, send, itertools.count(1), say, repeat=repeat, readable=readable)
         try:
-            answer = with_tries(self.policy, attempt, say, repeat=repeat)
+            return _checked(with_tries(self.policy, attempt, say, repeat=repeat))
         except BusyError as busy:
-            answer = busy.answer
-        return _checked(replace(answer, sent=sent))
+            return _checked(busy.answer)
+
+    def _attempt(
+        self,
+        send: Callable[..., tuple[Answer, float]],
+        tries: Iterator[int],
+        say: Say,
+        *,
+        repeat: bool,
+        readable: bool,
+    ) -> Answer:
+        """One try. Raises BusyError where another one may bring another answer."""
+        self._brake.wait(say)
+        number = next(tries)
+        answer, wait = send(headers=_UNCACHED)
+        answer = replace(answer, sent=number)
+        if answer.status == _TOO_MANY:
+            self._brake.hold(min(wait or self.policy.first_wait, self.policy.retry_after_cap))
+        if answer.worth_another_try(repeat=repeat, readable=readable):
+            raise BusyError(answer, wait)
+        return answer
 
     def post_form(self, url: str, form: UploadForm) -> Answer:
         """Send an upload form to the object store, once and without our token.

@@ -23,7 +23,7 @@ from kandji_uploader.publish import matching, plan, releases
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.create import look_again
-from kandji_uploader.publish.history import live_release, noted
+from kandji_uploader.publish.history import as_enforced, live_release, noted
 from kandji_uploader.publish.matching import Match
 from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan
 from kandji_uploader.publish.refresh import look_up, refresh, with_digest
@@ -359,7 +359,8 @@ def plan_input_of_release(
     Raises: as `refresh`.
     """
     settings = replace(context.settings, create_new=False)
-    source = StoredRelease(release, audit.read(match.app.audit_script if match.app else ""))
+    app = match.app
+    source = StoredRelease(release, as_enforced(app, audit.read(app.audit_script)) if app else release)
     here = replace(context, given=RecipeFacts(), settings=settings)
     plan_input = refresh((target,), source, here, {target.stage: match})
     return replace(plan_input, notes={target.stage: releases.to_notes(after)}, by_hand=by_hand)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kandji_uploader.audit import script as audit
 from kandji_uploader.models import AppFacts, InstallType
 from kandji_uploader.publish import matching
 from kandji_uploader.publish.releases import Release
@@ -19,11 +18,11 @@ class StoredRelease(NotReadAhead):
 
     Attributes:
         release: what is known of it.
-        fallback: what the app that gets it looks for, where the release itself does not say.
+        fallback: what the app that gets it has, where the release itself does not say what it is.
     """
 
     release: Release
-    fallback: audit.AuditReading
+    fallback: Release
 
     @property
     def path(self) -> Path:
@@ -46,21 +45,8 @@ class StoredRelease(NotReadAhead):
 
     def facts(self) -> AppFacts | None:
         """What it is, as the audit script of the app that had it says; None where nothing identifies it."""
-        one: Release | audit.AuditReading = self.release if self.release.identified else self.fallback
-        package_id = one.package_id if isinstance(one, Release) else one.pkg_id
-        has_app = bool(one.app_name or one.bundle_id)
-        if not has_app and not package_id:
-            return None
-        return AppFacts(
-            type=self.kind(),
-            size=self.size,
-            app_name=one.app_name,
-            bundle_id=one.bundle_id,
-            version=self.release.version or None if has_app else None,
-            version_key=one.version_key if has_app else None,
-            package_id=package_id,
-            package_version=None if has_app else self.release.version or None,
-        )
+        one = self.release if self.release.identified else self.fallback
+        return replace(one, version=self.release.version, install_type=self.release.install_type).facts()
 
     def facts_if_read(self) -> AppFacts | None:
         """As `facts`; there is nothing to read."""

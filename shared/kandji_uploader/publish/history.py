@@ -34,11 +34,17 @@ def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
     if named and any(item.version == reading.version for item in ledger.former if item.file_key != app.file_key):
         reading = replace(reading, version=named)  # The script is that of the file before.
     updated = summary.moment(app.file_updated or "")
+    at = updated.timestamp() if updated else float(reading.created_at or now)
+    return replace(as_enforced(app, reading), version=reading.version or named or "", at=at)
+
+
+def as_enforced(app: CustomApp, reading: audit.AuditReading) -> Release:
+    """The release that an app's audit script enforces, as the script says it."""
     known = app.install_type in {kind.value for kind in InstallType}
     return Release(
-        version=reading.version or named or "",
+        version=reading.version or "",
         sha256=app.sha256 or "",
-        at=updated.timestamp() if updated else float(reading.created_at or now),
+        at=float(reading.created_at or 0),
         file_key=app.file_key,
         install_type=InstallType(app.install_type) if known else InstallType.PACKAGE,
         app_name=reading.app_name,

@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kandji_uploader._util import version
-from kandji_uploader.models import InstallType, Target
+from kandji_uploader.models import AppFacts, InstallType, Target
 
 KEPT_CANDIDATES = 20
 KEPT_FORMER = 5
@@ -187,6 +187,22 @@ class Release:
     def identified(self) -> bool:
         """Whether an audit script could look for it."""
         return bool(self.app_name or self.bundle_id or self.package_id)
+
+    def facts(self, size: int = 0) -> AppFacts | None:
+        """What its installer is, as far as that is known here; None where nothing identifies it."""
+        if not self.identified:
+            return None
+        has_app, told = bool(self.app_name or self.bundle_id), self.version or None
+        return AppFacts(
+            type=self.install_type,
+            size=size,
+            app_name=self.app_name,
+            bundle_id=self.bundle_id,
+            version=told if has_app else None,
+            version_key=self.version_key if has_app else None,
+            package_id=self.package_id,
+            package_version=None if has_app else told,
+        )
 
     def __str__(self) -> str:
         return self.version or "of unknown version"

@@ -53,8 +53,7 @@ def load(
     """Read and check all sources.
 
     Args:
-        given: what the caller gave, nested or with flat dotted keys: recipe keys, and any key path of the config
-            file. None means not given.
+        given: what the caller gave: recipe keys or key paths of the config file, nested or flat; None is not given.
         given_origin: how error texts and origins call it, such as `recipe` or `command line`.
         caller: `autopkg` (a `%KEY%` left over is a problem, and the recipe map counts), `kappa` (likewise, and a key of
             the recipe map may be a part of the recipe's name), `command line` or `python`.
@@ -63,8 +62,7 @@ def load(
         environ: the environment variables; the process's own by default.
         folder: where the config file and the maps are; `places.config_folder()` by default.
         base: the folder that relative paths in `given` start from (the recipe's); the working directory by default.
-        parents: the files of the recipes that the recipe is made of, the nearest first: for the recipe map where it
-            does not know the recipe itself, and their folders for relative paths that are not found in `base`.
+        parents: the recipes that it is made of, the nearest first: for the recipe map, and their folders for `base`.
         tenant: the tenant, in place of what the key `tenant` says.
         defaults: keys of the config file that hold where the one of this machine says nothing.
 
@@ -72,22 +70,38 @@ def load(
         SettingsError: with the problems of all sources.
     """
     environ = os.environ if environ is None else environ
-    complaints = Complaints()
+    complaints, place = Complaints(), folder or config_folder(environ)
     by_autopkg = caller in ("autopkg", "kappa")
-    unexpanded = _UNKNOWN_VARIABLE if by_autopkg else ""
-    folders = [base or Path.cwd(), *(parent.parent for parent in parents)]
-    source = KeySource(given_origin, given_origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
-    asked = read(source, given, complaints)
-    place = folder or config_folder(environ)
-    rungs = _rungs(asked, environ, caller, place, complaints, url_known=tenant is not None)
+    source = _given_by(given_origin, base, parents, by_autopkg=by_autopkg)
+    rungs = _rungs(read(source, given, complaints), environ, caller, place, complaints, url_known=tenant is not None)
     further = read(replace(source, table=schema.IN_CONFIG), defaults, complaints)
     rungs = replace(rungs, defaults={**rungs.defaults, **further})
-    builds = by_autopkg and bool(value(rungs.fixed, schema.PUBLISH_TO).value)
     own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
     match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else RecipeMatch("", "", {})
+    return _ladder(rungs, match, tenant, given_origin, complaints, by_autopkg=by_autopkg)
+
+
+def _given_by(origin: str, base: Path | None, parents: Sequence[Path], *, by_autopkg: bool) -> KeySource:
+    """What the caller gives, and where relative paths in it start from."""
+    folders = [base or Path.cwd(), *(parent.parent for parent in parents)]
+    unexpanded = _UNKNOWN_VARIABLE if by_autopkg else ""
+    return KeySource(origin, origin, schema.IN_GIVEN, folders, unexpanded=unexpanded)
+
+
+def _ladder(
+    rungs: Rungs,
+    match: RecipeMatch,
+    tenant: Tenant | None,
+    given_origin: str,
+    complaints: Complaints,
+    *,
+    by_autopkg: bool,
+) -> Ladder:
+    """The ladder of what was read, with the package map and the tenants that it may need. Raises as `load`."""
+    builds = by_autopkg and bool(value(rungs.fixed, schema.PUBLISH_TO).value)
     _, package_map = _map(rungs, schema.USE_PACKAGE_MAP, complaints)
-    said = () if builds else (asked, match.values, *package_map.values())
-    there, known = _tenants(tenant, said, given_origin, place, complaints)
+    said = () if builds else (rungs.given, match.values, *package_map.values())
+    there, known = _tenants(tenant, said, given_origin, rungs.folder, complaints)
     ladder = Ladder(
         rungs,
         match.values,
