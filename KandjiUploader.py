@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "2482a720f5f6b49a2d05601e434114e8fa5ef07c6b50ed4e911c61a0a9742ad7"
+_SEAL = "2cd98def3379262d4a995ce9384ab593fdc9529d46f73864921b8fa66aaecb55"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

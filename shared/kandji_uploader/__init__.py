@@ -10,9 +10,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kandji_uploader.api import Action as Action
     from kandji_uploader.api import Batch as Batch
+    from kandji_uploader.api import Host as Host
     from kandji_uploader.api import InterruptedRunError as InterruptedRunError
+    from kandji_uploader.api import Item as Item
     from kandji_uploader.api import KandjiUploaderError as KandjiUploaderError
+    from kandji_uploader.api import Progress as Progress
     from kandji_uploader.api import Published as Published
     from kandji_uploader.api import Result as Result
     from kandji_uploader.api import Tenant as Tenant
