@@ -411,6 +411,7 @@ FLAGS = {
     "arch": "arch",
 }
 NO_SETTINGS = {"help", "pkg", "brew", "debug", "version", "setup", "json", "jobs", "use_brew", "allow_no_checksum"}
+HOW_IT_IS_SHOWN = {"quiet", "no_progress", "color"}
 
 ARGUMENTS = {name: field for name, field in FLAGS.items() if name in inspect.signature(api.process_brew).parameters}
 NO_SETTINGS_OF_API = {"path", "cask", "token", "batch", "parent_dir", "keys", "keys_from", "host", "progress"}
@@ -591,7 +592,7 @@ def test_every_field_that_a_key_becomes_is_one_that_the_embedded_tenant_holds():
 
 def test_every_flag_and_argument_is_a_setting_or_known_to_be_none():
     parser = parsers()["upload"]
-    assert {action.dest for action in parser._actions} == {*FLAGS, *NO_SETTINGS}
+    assert {action.dest for action in parser._actions} == {*FLAGS, *NO_SETTINGS, *HOW_IT_IS_SHOWN}
     for call in (api.process_pkg, api.process_brew):
         known = {*ARGUMENTS, *NO_SETTINGS, *NO_SETTINGS_OF_API}
         assert set(inspect.signature(call).parameters) <= known
