@@ -95,7 +95,7 @@ class Number:
     low: float
     high: float
     unit: str
-    whole: bool
+    whole: bool = False
 
     def __call__(self, value: object) -> float:
         """The number; an `int` where it must be whole. Raises UnfitError."""
@@ -104,16 +104,6 @@ class Number:
             kind = "a whole number" if self.whole else "a number"
             raise UnfitError(f"must be {kind} from {self.low:.15g} to {self.high:.15g} ({self.unit})")
         return int(found) if self.whole else found
-
-
-def number(low: float, high: float, unit: str) -> Number:
-    """A number from `low` to `high`, both accepted."""
-    return Number(low, high, unit, whole=False)
-
-
-def whole(low: int, high: int, unit: str) -> Number:
-    """A whole number from `low` to `high`, both accepted."""
-    return Number(low, high, unit, whole=True)
 
 
 def _numeral(value: object) -> float | None:
@@ -202,11 +192,6 @@ class Choice:
         if not isinstance(value, str) or found not in self.words:
             raise UnfitError(f"must be {' or '.join(self.words)}")
         return found
-
-
-def choice(*words: str) -> Choice:
-    """One of a few words."""
-    return Choice(words)
 
 
 def names(value: object) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Key:
         return self.config or self.recipe or ""
 
 
-_DAYS = coercion.whole(0, LONGEST_DELAY, "days")
+_DAYS = coercion.Number(0, LONGEST_DELAY, "days", whole=True)
 
 API_URL = Key(
     "api_url",
@@ -239,49 +239,49 @@ CONFIG_KEYS = (
     PUBLISH_TO,
     Key(
         "processing_timeout",
-        coercion.number(1, 86400, "seconds"),
+        coercion.Number(1, 86400, "seconds"),
         "Seconds to wait while Kandji still processes an upload.",
         config="processing_timeout",
         default=300.0,
     ),
     Key(
         "connect_timeout",
-        coercion.number(0.1, 600, "seconds"),
+        coercion.Number(0.1, 600, "seconds"),
         "Seconds to wait for a connection.",
         config="network.connect_timeout",
         default=15.0,
     ),
     Key(
         "idle_timeout",
-        coercion.number(0.1, 3600, "seconds"),
+        coercion.Number(0.1, 3600, "seconds"),
         "Seconds without a byte before a transfer is given up; a slow one that moves may take its time.",
         config="network.idle_timeout",
         default=60.0,
     ),
     Key(
         "tries",
-        coercion.whole(1, 20, "tries"),
+        coercion.Number(1, 20, "tries", whole=True),
         "How often a request that is safe to repeat is sent at the most.",
         config="network.tries",
         default=5,
     ),
     Key(
         "first_wait",
-        coercion.number(0.01, 60, "seconds"),
+        coercion.Number(0.01, 60, "seconds"),
         "Seconds before the second try; each further wait is twice as long.",
         config="network.first_wait",
         default=0.5,
     ),
     Key(
         "settle_time",
-        coercion.number(0, 300, "seconds"),
+        coercion.Number(0, 300, "seconds"),
         "Seconds to wait after a create or update, before it is looked whether another machine did the same just then.",
         config="network.settle_time",
         default=3.0,
     ),
     Key(
         "arch",
-        coercion.choice("arm64", "x86_64"),
+        coercion.Choice(("arm64", "x86_64")),
         "Which variation of a Homebrew cask is meant.",
         config="arch",
         default="arm64",
@@ -322,19 +322,19 @@ _PROD, _TEST = _stage_keys("prod", "prod_name", "ss_category"), _stage_keys("tes
 PROMOTION = (
     Key(
         "promotion.after_days",
-        coercion.number(0, LONGEST_DELAY, "days"),
+        coercion.Number(0, LONGEST_DELAY, "days"),
         "Days in the test app before a version moves to the prod app.",
         recipe="custom_app.promotion.after_days",
     ),
     Key(
         "promotion.min_pass",
-        coercion.whole(1, 1_000_000, "Macs"),
+        coercion.Number(1, 1_000_000, "Macs", whole=True),
         "Macs that must report PASS first.",
         recipe="custom_app.promotion.min_pass",
     ),
     Key(
         "promotion.max_error_percent",
-        coercion.number(0, 100, "per cent"),
+        coercion.Number(0, 100, "per cent"),
         "How many of the Macs may be in ERROR.",
         recipe="custom_app.promotion.max_error_percent",
     ),
