@@ -32,7 +32,7 @@ PLANTED = "print('planted')\n"
 
 @pytest.fixture
 def checkout(tmp_path):
-    return sealed.copy(tmp_path / "checkout")
+    return sealed.copy(tmp_path / "checkout", "_util", "audit", "status")
 
 
 def held(root):

@@ -12,13 +12,21 @@ from tools.seal import seal
 CHECKOUT = Path(__file__).parents[2]
 
 
-def copy(folder):
-    """A sealed copy of what a user's checkout holds of KandjiUploader, in a folder that is not there yet."""
+def copy(folder, *packages):
+    """A sealed copy of what a user's checkout holds of KandjiUploader, in a folder that is not there yet.
+
+    With names of packages it holds these alone of the library, beside the modules at the door.
+    """
+
+    def left_out(place, names):
+        others = [name for name in names if packages and name not in packages and (Path(place) / name).is_dir()]
+        return {"__pycache__", *(others if Path(place).name == "kandji_uploader" else ())}
+
     folder.mkdir()
     for name in ("KandjiUploader.py", "KandjiUploader.recipe.yaml"):
         shutil.copy(CHECKOUT / name, folder)
     for name in ("shared", "audit", "requirements"):
-        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=left_out)
     (folder / "examples").symlink_to(CHECKOUT / "examples")
     seal(folder)
     return folder
