@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from kandji_uploader.audit import conditions
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError
 
+CHECKOUT = Path(__file__).parents[2]
 ALL = audit.AuditValues(
     app_name="Firefox.app",
     bundle_id="org.mozilla.firefox",
@@ -233,3 +235,14 @@ def test_a_template_of_other_letters_is_read_as_utf_8(tmp_path):
     path = tmp_path / "template.zsh"
     path.write_bytes(f"# Prüfung\n{TEMPLATE}".encode())
     assert audit.load_template(path).startswith("# Prüfung\n")
+
+
+def test_an_installed_package_has_the_template_in_its_data_and_a_checkout_beside_its_library(tmp_path, monkeypatch):
+    assert audit.bundled_template() == CHECKOUT / "audit" / audit.TEMPLATE_NAME
+    module = tmp_path / "shared" / "kandji_uploader" / "audit" / "script.py"
+    monkeypatch.setattr(audit, "__file__", str(module))
+    assert audit.bundled_template() == tmp_path / "audit" / audit.TEMPLATE_NAME
+    installed = module.parents[1] / "data" / audit.TEMPLATE_NAME
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    assert audit.bundled_template() == installed
