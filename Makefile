@@ -78,6 +78,7 @@ examples: .venv-ready
 	for name in config recipe_map package_map tenants; do \
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
+	.venv/bin/python tools/man.py
 	.venv/bin/python tools/processor_info.py
 
 seal:

@@ -29,7 +29,11 @@ def shell(request, tmp_path, here):
     script = tmp_path / "script"
     script.write_text(here("completion", request.param).stdout)
     (tmp_path / "installer.pkg").touch()
+    names = tmp_path / "state" / "custom-apps"
+    names.parent.mkdir()
+    names.write_text("Google Drive\nHello Kandji\nHello World $(id)\n")
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    environ["KANDJI_UPLOADER_STATE_DIR"] = str(names.parent)
 
     def press_tab(line, expected):
         with Terminal(SHELLS[request.param], environ, cwd=tmp_path) as terminal:
@@ -54,12 +58,80 @@ def shell(request, tmp_path, here):
         ("schedule inst", "schedule install"),
         ("schedule add --ev", "schedule add --every"),
         ("completion z", "completion zsh"),
+        ("promote Goo", r"promote Google\ Drive"),
+        ("rollback Goo", r"rollback Google\ Drive"),
+        ("status Goo", r"status Google\ Drive"),
+        ("upload -n Goo", r"upload -n Google\ Drive"),
+        ("-p x.pkg -t Goo", r"-p x.pkg -t Google\ Drive"),
     ],
 )
 def test_what_tab_completes(shell, line, expected):
     # A shell that completes in the middle of what it shows moves about and draws the line in parts.
     shown = r"(?:\x1b\[[0-9;]*[A-Za-z])*".join(map(re.escape, expected))
     shell(line, rf"{shown}(?![\w-])")
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("doc", ["doctor"]),
+        ("upload --js", ["--json"]),
+        ("schedule inst", ["install"]),
+        ("promote Goo", ["Google Drive"]),
+        ("upload --name Hel", ["Hello Kandji", "Hello World $(id)"]),
+    ],
+)
+def test_what_fish_completes(here, tmp_path, line, expected):
+    (tmp_path / "custom-apps").write_text("Google Drive\nHello Kandji\nHello World $(id)\n")
+    script = tmp_path / "script"
+    script.write_text(here("completion", "fish").stdout)
+    words = ["fish", "--no-config", "-c", f"source {script}; complete -C 'kandji-uploader {line}'"]
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "KANDJI_UPLOADER_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
+    assert sorted(each.split("\t")[0] for each in done.stdout.splitlines()) == expected
+
+
+def test_names_are_those_of_the_list_that_was_read_last(house, here):
+    house.tenant.seed("Firefox")
+    here("-p", house.widget(), "-n", "Widget", "-y")
+    assert not (house.state / "custom-apps").exists(), "a dry run writes nothing"
+    here("-p", house.widget(), "-n", "Widget", "--enforcement", "install_once")
+    assert (house.state / "custom-apps").read_text() == "Firefox\nWidget\n"
+    house.tenant.seed("Slack\x1b[2J")
+    here("status", "Firefox")
+    assert (house.state / "custom-apps").read_text() == "Firefox\nWidget\n", "what a terminal would obey is left out"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_one_command_installs_it(house, name):
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name}")
+    start = house.folder / f".{name}rc"
+    start.write_text("PS1='> '")
+    for _ in range(2):
+        done = house.run("completion", "--install", SHELL=f"/bin/{name}")
+        assert done.returncode == 0, done.stderr
+    assert len(start.read_text().splitlines()) == 2, "one line more, once"
+    assert (house.folder / ".local/share/man/man1/kandji-uploader.1").read_text().startswith(".TH")
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(house.folder), "LC_ALL": "C.UTF-8"}
+    with Terminal([name, "-i"], environ, cwd=house.folder) as terminal:
+        terminal.line("echo re''ady")
+        terminal.expect(r"\bready")
+        terminal.type("kandji-uploader doc\t")
+        terminal.expect("kandji-uploader doctor")
+
+
+def test_fish_finds_it_without_a_line_anywhere(house):
+    done = house.run("completion", "fish", "--install")
+    assert (house.folder / ".config/fish/completions/kandji-uploader.fish").is_file(), done.stderr
+    assert sorted(path.name for path in house.folder.iterdir() if path.name.endswith("rc")) == []
+
+
+def test_a_shell_that_is_not_known_is_told(house):
+    done = house.run("completion", SHELL="/bin/tcsh")
+    assert done.returncode == 1
+    assert "no completion for the shell 'tcsh'; name zsh, bash, fish" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "check"), [("zsh", ["zsh", "-n"]), ("bash", ["bash", "-n"])])
@@ -73,7 +145,9 @@ def test_the_scripts_are_sound(here, tmp_path, name, check):
 
 
 def test_every_flag_of_every_command_is_in_the_scripts(here):
-    scripts = [here("completion", name).stdout for name in ("zsh", "bash")]
+    scripts = [here("completion", name).stdout for name in ("zsh", "bash", "fish")]
     for parser in parsers().values():
         for action in parser._actions:
-            assert all(flag in script for flag in action.option_strings for script in scripts)
+            for flag in action.option_strings:
+                assert all(flag in script for script in scripts[:2])
+                assert re.search(rf" -[ls] {re.escape(flag.lstrip('-'))}(?![\w-])", scripts[2])

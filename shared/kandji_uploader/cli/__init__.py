@@ -50,11 +50,14 @@ COMMANDS = {
     "schedule": ("schedule", "publish a list of Homebrew casks every few hours"),
     "demo": ("demo", "publish a small installer to an embedded tenant, three times"),
     "rehearse": ("rehearse", "start the embedded tenant to try things against"),
-    "completion": ("completion", "print the completion script for zsh or bash"),
+    "completion": ("completion", "install the completion for zsh, bash or fish, and the manual page"),
 }
 
 _LOGGED = ("upload", "publish", "promote", "rollback", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
+
+APP_NAMES = "custom-apps"
+"""The file of the state folder that holds the names of the tenant's apps, for the completion of the shells."""
 
 _NEEDS_TOKEN = (*_LOGGED, "status")
 
@@ -67,7 +70,7 @@ examples:
   kandji-uploader -b firefox -b google-chrome
   kandji-uploader doctor
 """
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "KANDJI_API_URL": "the tenant's API host, such as TENANT.api.kandji.io",
     "KANDJI_TOKEN": "the API token",
     "SLACK_TOKEN": "a Slack webhook; its presence turns Slack on",
@@ -76,9 +79,9 @@ _ENVIRONMENT = {
     "HOMEBREW_API_DOMAIN": "another cask API",
     "NO_COLOR": "no colours; FORCE_COLOR: colours in a file or a pipe, too",
 }
-_CODES = "0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM"
-_PURPOSE = "Software from AutoPkg, a file or a Homebrew cask into Kandji (Iru) Custom Apps."
-_FURTHER = "`kandji-uploader help COMMAND` tells more of each. Flags without a command mean `upload`."
+CODES = "0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM"
+PURPOSE = "Software from AutoPkg, a file or a Homebrew cask into Kandji (Iru) Custom Apps."
+FURTHER = "`kandji-uploader help COMMAND` tells more of each. Flags without a command mean `upload`."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,7 +132,7 @@ def _run(words: list[str]) -> int:
     if not name:
         return _overview_for(rest)
     module = _module(name)
-    parsed = _parser(name, module).parse_args(rest)
+    parsed = parser_of(name).parse_args(rest)
     screen.choose(parsed)
     if name in _LOGGED:
         _keep_log(dry=getattr(parsed, "dry", False))
@@ -138,7 +141,22 @@ def _run(words: list[str]) -> int:
 
         root.refuse_keychain(os.environ)
     code: int = module.run(parsed)
+    if name in _NEEDS_TOKEN and not getattr(parsed, "dry", False):
+        _keep_names()
     return code
+
+
+def _keep_names() -> None:
+    """Note what the apps of the tenant are called, if their list was read; a cache, so nothing is said if it fails."""
+    from kandji_uploader import settings
+    from kandji_uploader._util import files
+    from kandji_uploader.kandji import tenant
+
+    names = sorted({name for name in tenant.listed_names() if name.isprintable()})
+    early = settings.early(os.environ)
+    if names and not early.dry_run:
+        with contextlib.suppress(OSError):
+            files.write_private(early.state_folder / APP_NAMES, "".join(f"{name}\n" for name in names))
 
 
 def _command(words: list[str]) -> tuple[str, list[str]]:
@@ -170,13 +188,13 @@ def _overview_for(words: list[str]) -> int:
 
 
 def _overview() -> argparse.ArgumentParser:
-    environment = screen.listing(_ENVIRONMENT.items(), 25)
+    environment = screen.listing(ENVIRONMENT.items(), 25)
     commands = screen.listing(((name, purpose) for name, (_, purpose) in COMMANDS.items()), 14)
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description=f"{screen.prose(_PURPOSE)}\n\ncommands:\n{commands}",
-        epilog=f"{_EXAMPLES}\nenvironment:\n{environment}\n\n{screen.prose(f'exit codes: {_CODES}')}\n\n"
-        f"{screen.prose(_FURTHER)}",
+        description=f"{screen.prose(PURPOSE)}\n\ncommands:\n{commands}",
+        epilog=f"{_EXAMPLES}\nenvironment:\n{environment}\n\n{screen.prose(f'exit codes: {CODES}')}\n\n"
+        f"{screen.prose(FURTHER)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage=f"{PROGRAM} COMMAND ...\n       {PROGRAM} -p FILE | -b CASK ...",
     )
@@ -189,7 +207,9 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{COMMANDS[name][0]}")
 
 
-def _parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of a command, with its purpose and examples."""
+    module = _module(name)
     purpose, *manual = re.split(r"\n\n(?=[Ee]xamples:)", module.__doc__ or "", maxsplit=1)
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {name}",

@@ -76,14 +76,21 @@ CHOICE = _Choice()
 """That of the command that runs; a process runs one at a time."""
 
 
+FLAGS = {
+    "--color": "colours (default: auto)",
+    "--quiet": "only the outcome, warnings and errors",
+    "--no-progress": "do not tell how far a transfer is",
+}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """The flags that every command takes, and each word of one."""
     for each in _with_words(parser):
         group = each.add_argument_group("output")
         add = group.add_argument
-        add("--color", choices=("auto", "always", "never"), default=argparse.SUPPRESS, help="colours (default: auto)")
-        add("--quiet", action="store_true", default=argparse.SUPPRESS, help="only the outcome, warnings and errors")
-        add("--no-progress", action="store_true", default=argparse.SUPPRESS, help="do not tell how far a transfer is")
+        add("--color", choices=("auto", "always", "never"), default=argparse.SUPPRESS, help=FLAGS["--color"])
+        add("--quiet", action="store_true", default=argparse.SUPPRESS, help=FLAGS["--quiet"])
+        add("--no-progress", action="store_true", default=argparse.SUPPRESS, help=FLAGS["--no-progress"])
 
 
 def _with_words(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:

@@ -74,6 +74,11 @@ class TenantView:
                 self._listed = tuple(self._apps.values())
             return self._listed
 
+    def listed(self) -> tuple[CustomApp, ...]:
+        """Every Custom App, as far as the list was read already."""
+        with self._lock:
+            return () if self._apps is None else tuple(self._apps.values())
+
     def categories(self) -> tuple[Category, ...]:
         """Every Self Service category."""
         with self._lock:
@@ -238,6 +243,12 @@ def let_go(api_url: str) -> None:
 def _of(api_url: str) -> list[TenantView]:
     with _views_lock:
         return [known for key, known in _views.items() if key[0] == api_url]
+
+
+def listed_names() -> tuple[str, ...]:
+    """The names of the Custom Apps of all tenants whose list this process has read, as far as it still believes it."""
+    with _views_lock:
+        return tuple(app.name for each in _views.values() for app in each.listed())
 
 
 def forget_all() -> None:
