@@ -88,3 +88,24 @@ def test_an_empty_type_of_enforcement_is_install_once_as_in_kappa_with_a_warning
     settled = house.settle()
     assert settled.default_enforcement.value == "install_once"
     assert settled.warnings == (f"{path}: li_enforcement.type is empty; new apps are enforced as install_once",)
+
+
+def test_two_spellings_of_a_key_are_told_with_the_file_and_what_comes_after_is_looked_at_too(house):
+    content = {"kandji": {"api_url": "a.api.kandji.io"}, "iru": {"api_url": "b.api.kandji.io"}, "use_recipe_map": 7}
+    path = house.write("config.json", content)
+    assert house.problems(environ={}) == [
+        f"{path}: iru.api_url: is another spelling of kandji.api_url; keep one of them",
+        f"{path}: use_recipe_map is 7: must be true or false (also yes or no, 1 or 0)",
+    ]
+
+
+def test_a_key_for_both_apps_is_no_other_spelling_of_one_for_one_of_them(house):
+    settled = house.settle({"custom_app": {"restart": True, "prod_restart": False}})
+    assert (settled.prod.restart, settled.test.restart) == (False, True)
+
+
+def test_what_may_be_a_secret_is_not_shown_and_a_key_that_is_no_text_is_told_where_it_is(house):
+    assert (
+        house.problem({"kandji.token_name": "A=secret"}) == "the caller: kandji.token_name: must be a name, without '='"
+    )
+    assert house.problem({"custom_app": {5: "x"}}) == "the caller: custom_app.5: is not text; put the key in quotes"
