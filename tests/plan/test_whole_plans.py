@@ -1,0 +1,319 @@
+"""Plans as whole values: what is created and repaired, to the field, and what is said of it, to the letter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from kandji_uploader.audit import script as audit
+from kandji_uploader.errors import TargetError
+from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType, Promotion, Stage
+from kandji_uploader.publish import releases
+from kandji_uploader.publish.plan import (
+    EnforcedIdentity,
+    TargetPlan,
+    coming,
+    ledger,
+    live_contents,
+    make_plan,
+    matched,
+    needs_audit,
+    needs_categories,
+    needs_version,
+    resolve_blueprint,
+    with_missing_blueprints,
+)
+from kandji_uploader.publish.releases import Contents, Ledger, Release
+from tests.plan.world import IDENTITY, NOW, live, plan, plan_input, plans, script, self_service, target
+
+NOTES = {"current": "[1]"}
+ONCE = target(enforcement=Enforcement.INSTALL_ONCE)
+MACS, LABS = Blueprint("b-1", "Macs"), Blueprint("b-2", "Labs")
+
+
+def with_notes(asked, stage=Stage.PROD, notes=NOTES):
+    return replace(asked, notes={stage: notes})
+
+
+def once(**fields):
+    return live(install_enforcement="install_once", **{"audit_script": "", **fields})
+
+
+# What is created
+
+
+def test_a_new_app_has_its_name_its_type_its_enforcement_and_the_script_with_its_notes():
+    asked = with_notes(plan_input())
+    (made,) = plans([target(blueprints=("Macs",), fields={"active": True})], asked)
+    expected = audit.AuditValues("Widget.app", "com.example.Widget", "com.example.pkg", "2.0", NOW, 5)
+    assert made == TargetPlan(
+        made.target,
+        Action.CREATE,
+        made.reason,
+        fields={
+            "name": "Widget",
+            "install_type": "package",
+            "install_enforcement": "continuously_enforce",
+            "audit_script": audit.render(expected, asked.template, NOTES),
+            "active": True,
+        },
+        needs_file=True,
+        enforcement="audit_enforce",
+        assign=("Macs",),
+    )
+    assert made.changes == ("file_key", *made.fields)
+    assert plans([target()], plan_input())[0].fields["audit_script"] == audit.render(expected, asked.template)
+
+
+def test_a_new_self_service_app_of_a_zip_has_its_category_and_its_place():
+    asked = target(enforcement=Enforcement.SELF_SERVICE, category="Productivity", unzip_location="/opt")
+    made = plan(of=asked, kind=InstallType.ZIP)
+    assert made.fields == {
+        "name": "Widget",
+        "install_type": "zip",
+        "install_enforcement": "no_enforcement",
+        "unzip_location": "/opt",
+        "show_in_self_service": True,
+        "self_service_category_id": "c-prod",
+    }
+    assert (made.enforcement, made.warnings) == ("self_service", ())
+
+
+def test_a_new_app_without_an_audit_script_keeps_its_notes_in_one_that_checks_nothing():
+    assert plans([ONCE], with_notes(plan_input()))[0].fields["audit_script"] == audit.memory(NOTES)
+    for asked in (plan_input(), with_notes(plan_input(), Stage.TEST), with_notes(plan_input(), notes={})):
+        assert "audit_script" not in plans([ONCE], asked)[0].fields
+
+
+def test_a_deadline_that_is_over_before_the_app_is_there_is_warned_of():
+    then = datetime.fromtimestamp(NOW, timezone.utc)
+    warned = plan(of=target(enforcement_deadline=then)).warnings
+    assert warned == (f"the enforcement_deadline of 'Widget' ({then.isoformat()}) is over; it is enforced at once",)
+    later = datetime.fromtimestamp(NOW + 1, timezone.utc)
+    assert plan(of=target(enforcement_deadline=later)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("others", "version", "action", "reason"),
+    [
+        ({"pin_version": "1.9"}, "2.0", Action.PINNED, "version 2.0 is above pin_version 1.9"),
+        (
+            {"pin_version": "1.9"},
+            None,
+            Action.REFUSED,
+            "pin_version is 1.9, and the version of 'Widget.pkg' is not known; let the recipe set it",
+        ),
+        ({"auto_create_app": False}, "2.0", Action.REFUSED, ""),
+    ],
+)
+def test_an_app_that_may_not_be_created_is_told_with_how_it_would_be_enforced(others, version, action, reason):
+    asked = plan_input(identity=replace(IDENTITY, version=version), **others)
+    (made,) = plans([target()], replace(asked, installer=replace(asked.installer, name="Widget.pkg")))
+    if reason:
+        assert made == TargetPlan(target(), action, reason, enforcement="audit_enforce")
+    else:
+        assert made.action is action
+        assert made.reason.endswith(
+            ", and auto_create_app is off. Create it in Kandji, or set zz_defaults.auto_create_app"
+        )
+
+
+# create_new
+
+
+def test_an_app_that_an_interrupted_run_made_of_this_upload_is_gone_on_with():
+    app = live(file_key="key", sha256="old")
+    asked = plan_input(live("Other", file_key="key"), live(file_key="other"), app, create_new=True)
+    installer = replace(asked.installer, file_key="key", unfinished=True)
+    (found,) = plans([target()], replace(asked, installer=installer))
+    assert (found.action, found.app) == (Action.UPDATE, app)
+    assert found.reason == "made by a run that was interrupted; the installer differs"
+    for known in (replace(installer, unfinished=False), replace(installer, file_key=None)):
+        (found,) = plans([target()], replace(asked, installer=known))
+        assert (found.action, found.reason, found.app) == (Action.CREATE, "create_new is set", None)
+
+
+# What an app that Kandji does not audit remembers
+
+
+def test_an_app_that_is_not_audited_gets_its_notes_and_loses_old_ones_with_another_installer():
+    memory = audit.memory({"current": "[0]"})
+    assert plans([ONCE], with_notes(plan_input(once())))[0].fields == {"audit_script": audit.memory(NOTES)}
+    assert plans([ONCE], with_notes(plan_input(once(audit_script=memory))))[0].changes == ("audit_script",)
+    assert plans([ONCE], plan_input(once(audit_script=memory)))[0].action is Action.UNCHANGED
+    new = plans([ONCE], plan_input(once(audit_script=memory, sha256="old")))[0]
+    assert new.fields == {"audit_script": ""}
+    assert plans([ONCE], with_notes(plan_input(once()), Stage.TEST))[0].action is Action.UNCHANGED
+
+
+def test_a_script_of_somebody_else_in_an_app_that_is_not_audited_is_kept():
+    kept = once(audit_script="#!/bin/zsh\nexit 0\n", sha256="old")
+    assert "audit_script" not in plans([ONCE], with_notes(plan_input(kept)))[0].fields
+
+
+# Two targets
+
+
+def test_two_targets_for_which_dynamic_lookup_picks_one_app_are_a_conflict_for_the_second():
+    app = live("Old Widget", sha256="old", file_key="x/Widget-1.9.pkg", audit_script=script("1.9"))
+    asked = plan_input(app, dynamic_lookup=True)
+    targets = [target("Widget (Test)", stage=Stage.TEST), target("Widget")]
+    first, second = make_plan(targets, matched(targets, asked))
+    assert first.action is Action.UPDATE
+    text = (
+        "dynamic lookup picked 'Old Widget' for both 'Widget (Test)' and 'Widget'; give each its own prod_name or "
+        "test_name"
+    )
+    assert second == TargetPlan(targets[1], Action.CONFLICT, text, candidates=(app,))
+
+
+# What has to be asked
+
+
+@pytest.mark.parametrize(
+    ("of", "app", "asks"),
+    [
+        (target(), None, True),
+        (ONCE, None, False),
+        (ONCE, live(), True),
+        (target(), self_service(), False),
+        (target(enforcement=Enforcement.UPDATE_ONLY), None, True),
+    ],
+)
+def test_the_installer_is_read_only_where_a_script_of_ours_is_to_be_written(of, app, asks):
+    assert needs_audit([of], matched([of], plan_input(*([app] if app else [])))) is asks
+
+
+def test_the_version_is_needed_for_a_pin_a_promotion_and_a_rollback():
+    mark = releases.to_notes(Ledger(rolled_back=Release("1.9", "a", 1.0)))
+    asked = matched([target()], plan_input(live()))
+    assert not needs_version([target()], asked)
+    assert needs_version([target()], matched([target()], plan_input(live(), pin_version="3")))
+    assert needs_version([target()], matched([target()], plan_input(promotion=Promotion(after_days=1))))
+    assert needs_version([target()], replace(asked, remembered={"id-Widget": mark}))
+    assert not needs_version([target()], replace(asked, remembered={"id-Other": mark}))
+
+
+def test_categories_are_needed_for_what_will_be_in_self_service():
+    wants, given = target(enforcement=Enforcement.SELF_SERVICE), target(category="Apps")
+    settings = plan_input().settings
+    lookup, new = plan_input(dynamic_lookup=True).settings, plan_input(create_new=True).settings
+    none, one = plan_input().tenant, plan_input(self_service()).tenant
+    two = plan_input(self_service(), replace(self_service(), id="2")).tenant
+    cases = [
+        (wants, none, settings, True),
+        (wants, one, settings, False),
+        (wants, two, settings, True),
+        (wants, one, new, True),
+        (given, one, settings, True),
+        (given, one, new, False),
+        (given, none, settings, False),
+        (given, none, lookup, True),
+        (target(), none, lookup, False),
+    ]
+    assert [needs_categories([of], tenant, held) for of, tenant, held, _ in cases] == [asks for *_, asks in cases]
+
+
+# What is missing in the tenant
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        ({"category": "Games", "default_category": "Fun"}, "neither 'Games' nor the default 'Fun' exists for 'Widget'"),
+        ({"default_category": "Fun"}, "the default Self Service category 'Fun' does not exist for 'Widget'"),
+    ],
+)
+def test_a_category_that_is_missing_is_told_with_those_that_are_there(of, told):
+    asked = plan_input()
+    wants = target(enforcement=Enforcement.SELF_SERVICE, **of)
+    with pytest.raises(TargetError) as refused:
+        plans([wants], asked)
+    assert str(refused.value) == f"{told}. The tenant has: Apps, Productivity, Utilities"
+    empty = replace(asked, tenant=replace(asked.tenant, categories=()))
+    with pytest.raises(TargetError, match=r"\. The tenant has: none$"):
+        plans([wants], empty)
+
+
+def test_a_category_that_is_missing_gives_way_to_the_default_with_a_warning():
+    made = plan(of=target(enforcement=Enforcement.SELF_SERVICE, category="Games"))
+    assert made.fields["self_service_category_id"] == "c-apps"
+    assert made.warnings == ("the Self Service category 'Games' does not exist; 'Apps' is used",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("Macs", (MACS, None)),
+        ("b-2", (LABS, None)),
+        ("Macs:node", (MACS, "node")),
+        ("b-2:a:b", None),
+    ],
+)
+def test_a_blueprint_is_found_by_name_or_id_with_its_node(wanted, found):
+    if found:
+        assert resolve_blueprint(wanted, [MACS, LABS]) == found
+    else:
+        with pytest.raises(TargetError) as refused:
+            resolve_blueprint(wanted, [MACS, LABS])
+        assert str(refused.value) == f"there is no Blueprint {wanted!r}. The tenant has: Labs, Macs"
+
+
+def test_a_blueprint_that_is_not_the_only_one_or_not_there_is_told():
+    twice = [MACS, replace(MACS, id="b-3")]
+    for wanted in ("Macs", "Macs:node"):
+        with pytest.raises(TargetError) as refused:
+            resolve_blueprint(wanted, twice)
+        assert str(refused.value) == f"several Blueprints are named {wanted!r}; give the id of the one that is meant"
+    with pytest.raises(TargetError, match=r"there is no Blueprint ':x'\. The tenant has: none"):
+        resolve_blueprint(":x", [])
+
+
+def test_an_app_that_is_left_as_it_is_is_added_to_the_blueprints_that_lack_it():
+    of = target(blueprints=("Macs", "Labs"))
+    asked = plan_input(live(), blueprints=(MACS, LABS))
+    (found,) = plans([of], asked)
+    tenant = replace(asked.tenant, items={"b-1": frozenset({"id-Widget"}), "b-2": frozenset()})
+    added = with_missing_blueprints(found, tenant)
+    assert (found.action, added.action, added.assign) == (Action.UNCHANGED, Action.UPDATE, ("Labs",))
+    assert added.reason == "only blueprints differ"
+    held = with_missing_blueprints(replace(found, action=Action.HELD, reason="it soaks"), tenant)
+    assert (held.action, held.reason, held.assign) == (Action.HELD, "it soaks", ("Labs",))
+    for other in (
+        replace(found, action=Action.CREATE),
+        replace(found, action=Action.REFUSED),
+        replace(found, app=None),
+    ):
+        assert with_missing_blueprints(other, tenant) is other
+    assert with_missing_blueprints(found, asked.tenant).assign == ()
+
+
+# Releases
+
+
+def test_the_coming_release_is_the_installer_with_what_it_is_known_by():
+    asked = plan_input(identity=EnforcedIdentity("A.app", "a.b", "a.pkg", "2.0", "CFBundleVersion"))
+    assert coming(asked, "sha", 5.0) == Release(
+        "2.0", "sha", 5.0, app_name="A.app", bundle_id="a.b", package_id="a.pkg", version_key="CFBundleVersion"
+    )
+    unknown = replace(asked, identity=EnforcedIdentity())
+    assert coming(unknown, "sha", 5.0).version == "2.0"  # of the file's name
+    nameless = replace(unknown, installer=replace(asked.installer, name="Widget.pkg", type=InstallType.ZIP))
+    assert (coming(nameless, "sha", 5.0).version, coming(nameless, "sha", 5.0).install_type) == ("", InstallType.ZIP)
+
+
+def test_the_contents_that_an_app_has_are_told_as_far_as_settings_gave_them():
+    text = script(blocking_applications=("A.app",), minimum_os_version="13")
+    app = live(audit_script=text, preinstall_script="1", postinstall_script="2", restart=True, unzip_location="/opt")
+    whole = Contents("1", "2", True, "/opt", ("A.app",), "13")
+    assert live_contents(app, "abcdef") == whole
+    assert live_contents(app, "ce") == Contents(restart=True, blocking_applications=("A.app",))
+    assert live_contents(app, "") == Contents()
+
+
+def test_what_the_machine_remembers_of_an_app_counts_by_its_id():
+    mark = releases.to_notes(Ledger(rolled_back=Release("1.9", "a", 1.0)))
+    assert ledger(live(), {"id-Widget": mark}).rolled_back == Release("1.9", "a", 1.0)
+    assert ledger(live(), {"id-Other": mark}).rolled_back is None
