@@ -165,6 +165,7 @@ def make_plan(targets: Sequence[Target], plan_input: PlanInput) -> tuple[TargetP
     for number, plan in enumerate(plans):
         if plan.app is None or not plan.action.writes:
             continue
+        # Two targets of one run would write to it in turn, and the second one would win at every run.
         other = taken.setdefault(plan.app.id, plan)
         if other is not plan:
             text = (
@@ -183,6 +184,7 @@ def plan_target(target: Target, plan_input: PlanInput) -> TargetPlan:
         return _create(target, plan_input, "create_new is set")
     if match.app is not None:
         return _update(target, match.app, match.why, plan_input)
+    # Nothing is changed: a wrong guess would put a package on every Mac that has the other app.
     if match.candidates:
         text = f"{match.why}; dynamic lookup is off. Rename or delete all but one of them in Kandji"
         return TargetPlan(target, Action.CONFLICT, text, candidates=match.candidates)
@@ -289,6 +291,7 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
         "install_enforcement": target.enforcement.api_value,
     }
     warnings: tuple[str, ...] = ()
+    # The API asks for it with a zip, and answers "" for anything else.
     if installer.type is InstallType.ZIP:
         fields["unzip_location"] = unzipped
     if target.enforcement is Enforcement.SELF_SERVICE:
@@ -299,6 +302,7 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
         fields["audit_script"] = _script(target, plan_input, audit.read(""), unzipped, anew=True)
         warnings = (*warnings, *_past_deadline(target, plan_input))
     else:
+        # Kandji runs no audit script of such an app, but keeps its text: a place for the notes that every machine sees.
         if notes := plan_input.notes.get(target.stage):
             fields["audit_script"] = audit.memory(notes)
         warnings = (*warnings, *_without_effect(target.name, settings))
@@ -318,8 +322,10 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
 def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> TargetPlan:
     installer = plan_input.installer
     reading = audit.read(app.audit_script)
+    # The bytes tell whether it is the same installer, and not a name or version, which can come again with others.
     same_file = app.sha256 is not None and app.sha256 == installer.sha256
     enforcement = enforcement_of(app)
+    # What is live already is repaired whatever the pin says; a rollback by hand is what the admin wants now.
     free = same_file or plan_input.by_hand
     withheld = None if free else _withheld(app, plan_input) or _downgrade(reading, app, plan_input)
     if withheld is not None:
@@ -363,6 +369,7 @@ def _wanted(
         category, warnings = _category(target, plan_input.tenant.categories)
         wanted["self_service_category_id"] = category.id
     if audited(app):
+        # It runs as root on the fleet, and somebody has put it there on purpose.
         if audit_is_foreign(app, reading) and not settings.replace_audit_script:
             text = (
                 f"the audit script of {app.name!r} was written by someone else and is kept; "
@@ -417,6 +424,7 @@ def _script(target: Target, plan_input: PlanInput, reading: audit.AuditReading, 
             "Let the recipe set `version`, or use another enforcement_type"
         )
     created, days = _clock(target, reading, plan_input)
+    # audit_enforce and update_only are one word in the API; only this variable of the script tells one from the other.
     install_when_missing = reading.install_when_missing if reading.writer else True
     if (target.enforcement_given and target.enforcement.audited) or not reading.writer:
         install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
@@ -539,6 +547,7 @@ def _downgrade(reading: audit.AuditReading, app: CustomApp, plan_input: PlanInpu
     live = reading.version or named
     if noted is not None and noted.version and noted.held_by(app.sha256, app.file_key):
         live = noted.version  # The file decides, and not what somebody has written into its audit script.
+    # A version that is not known on one side is no proof of a downgrade.
     if plan_input.settings.allow_downgrade or not ours or not live or version.compare(ours, live) >= 0:
         return None
     said = ""
@@ -580,6 +589,7 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
     Raises:
         TargetError: neither the one asked for nor the default one exists.
     """
+    # A category that was renamed in Kandji is no reason to keep a version from the Macs: the default one stands in.
     known = {category.name: category for category in categories}
     if target.category and target.category in known:
         return known[target.category], ()
@@ -629,6 +639,7 @@ def resolve_blueprint(wanted: str, blueprints: Sequence[Blueprint]) -> tuple[Blu
     exact = [item for item in blueprints if wanted in (item.name, item.id)]
     if len(exact) == 1:
         return exact[0], None
+    # A name may hold a colon itself, so the whole text is looked for first.
     name, _, node = wanted.rpartition(":")
     mapped = [item for item in blueprints if name and name in (item.name, item.id)]
     if len(mapped) == 1 and not exact:

@@ -82,6 +82,7 @@ def decide_targets(
 def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], given: RecipeFacts) -> Target:
     stage_settings, blocking = settings.stage(stage), settings.blocking_applications
     enforcement = settings.enforcement_type or settings.default_enforcement
+    # As in kpkg and KAPPA: who names a category means Self Service.
     if stage_settings.category:
         enforcement = Enforcement.SELF_SERVICE
     own_category = given.category if enforcement is Enforcement.SELF_SERVICE else None
@@ -114,6 +115,7 @@ def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[EnforcedIdenti
     """
     if facts is None:
         return EnforcedIdentity(given.bundle_name, given.bundle_id, None, given.version), ()
+    # A guess would have the audit look for the wrong app on every Mac, and install for ever where it is not there.
     if facts.ambiguous:
         raise AuditScriptError(
             f"the installer holds several apps with an equal claim: {', '.join(facts.ambiguous)}. "
