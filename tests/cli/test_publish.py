@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from kandji_uploader import autopkg
 from kandji_uploader.manifest.lines import Shard
 from kandji_uploader.publish.request import Host
+from kandji_uploader.rehearsal import RehearsalTenant
 
 
 @pytest.fixture
@@ -94,6 +96,58 @@ def test_nothing_is_sent_where_one_file_of_many_was_changed(house, here, built):
     assert ran.returncode == 1
     assert "Gadget-1.0.pkg is not the file that was put there" in ran.stderr
     assert "Nothing was sent" in ran.stderr
+    assert house.tenant.requests == []
+
+
+@pytest.fixture
+def globex(house, tmp_path):
+    """A second tenant, beside the house's own, which is `acme` in tenants.yaml."""
+    with RehearsalTenant(tmp_path / "globex") as other:
+        house.config.mkdir()
+        entries = {
+            "acme": {"api_url": house.tenant.url, "token_name": "ACME_TOKEN", "groups": ["all-of-it"]},
+            "globex": {"api_url": other.url, "token_name": "GLOBEX_TOKEN", "groups": ["all-of-it"]},
+        }
+        (house.config / "tenants.yaml").write_text(yaml.safe_dump({"tenants": entries}))
+        house.environ |= {"ACME_TOKEN": house.tenant.token, "GLOBEX_TOKEN": other.token}
+        for name in ("KANDJI_API_URL", "KANDJI_TOKEN"):
+            del house.environ[name]
+        yield other
+
+
+def test_what_was_built_once_is_published_to_each_tenant_that_is_named(house, here, built, globex):
+    ran = here("publish", built("Widget"), "--tenant", "@all-of-it", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert sorted(result["custom_apps"][0]["tenant"] for result in json.loads(ran.stdout)) == ["acme", "globex"]
+    assert house.names() == [app["name"] for app in globex.apps()] == ["Widget"]
+
+
+def test_the_tenant_that_a_recipe_names_travels_with_it_and_the_flag_wins(house, here, built, globex):
+    folder = built("Widget", tenant="globex")
+    assert here("publish", folder).returncode == 0
+    assert (house.names(), len(globex.apps())) == ([], 1)
+    assert here("publish", folder, "--tenant", "acme").returncode == 0
+    assert house.names() == ["Widget"]
+
+
+def test_one_tenant_that_fails_does_not_keep_the_others_from_theirs(house, here, built, globex):
+    ran = here("publish", built("Widget"), "--tenant", "all", GLOBEX_TOKEN="wrong")
+    assert ran.returncode == 1
+    assert house.names() == ["Widget"]
+    assert "globex" in ran.stderr
+
+
+def test_a_tenant_that_nobody_knows_is_named_before_anything_is_sent(house, here, built, globex):
+    ran = here("publish", built("Widget"), "--tenant", "acme,glowbex")
+    assert ran.returncode == 1
+    assert "did you mean globex?" in ran.stderr
+    assert house.tenant.requests == []
+
+
+def test_a_scheduler_that_is_not_there_is_named_before_anything_is_sent(house, here, built):
+    ran = here("publish", built("Widget"), "--scheduler", "tcp://127.0.0.1")
+    assert ran.returncode == 1
+    assert "no Dask scheduler answers at tcp://127.0.0.1" in ran.stderr
     assert house.tenant.requests == []
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import plistlib
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -127,5 +127,7 @@ def _given(key, machine):
 
 def _value(settings, key):
     """The value of a key; the content of a file."""
-    value = operator.attrgetter(key.field)(settings)
+    value = settings
+    for part in key.field.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part)
     return Path(value).read_text() if key.is_file else value

@@ -40,7 +40,7 @@ def upload(parser: argparse.ArgumentParser, enforcements: Sequence[str] = ()) ->
 def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     add = parser.add_argument
     add("--json", action="store_true", help="the outcome as JSON on standard output")
-    add("-j", "--jobs", type=_jobs, default=1, metavar="N", help=f"items published at a time (1 to {_MOST_JOBS})")
+    jobs(parser, "items published at a time", default=1)
     add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
     tenant(parser)
     told = f": {', '.join(enforcements)}" if enforcements else ""
@@ -52,6 +52,12 @@ def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     add("--arch", choices=("arm64", "x86_64"), help="which variation is meant (default: arm64)")
     add("--use-brew", action="store_true", help="download with an installed `brew`, which knows third-party taps")
     add("--allow-no-checksum", action="store_true", help="accept a cask whose download cannot be checked")
+
+
+def jobs(parser: argparse.ArgumentParser, what: str, *, default: int) -> None:
+    """The flag that says how much is done at a time."""
+    told = f"{what} (1 to {_MOST_JOBS}; default: {default})"
+    parser.add_argument("-j", "--jobs", type=_jobs, default=default, metavar="N", help=told)
 
 
 def tenant(parser: argparse.ArgumentParser) -> None:

@@ -82,7 +82,7 @@ def chosen(manifests: Sequence[Path], shard: Shard | None, cache: DigestCache) -
     found: dict[object, tuple[Line, Path]] = {}
     problems: list[str] = []
     for manifest in manifests:
-        where = manifest if manifest.is_dir() else manifest.parent
+        where = (manifest if manifest.is_dir() else manifest.parent).absolute()
         for line in folder.read(manifest):
             found.pop(line.replaces, None)
             found[line.replaces] = (line, where)
@@ -131,6 +131,7 @@ def as_request(line: Line, where: Path) -> Request:
         base=where,
         defaults=dict(line.defaults),
         item=_item(line),
+        promised=line.sha256,
     )
 
 
