@@ -79,6 +79,7 @@ examples: .venv-ready
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
 	.venv/bin/python tools/man.py
+	.venv/bin/python tools/processor_page.py
 	.venv/bin/python tools/processor_info.py
 
 seal:

@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kandji_uploader import cli
+from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.settings import schema, showing
+from tools import processor_page
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted([CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *(CHECKOUT / "docs").glob("*.md")])
@@ -27,9 +30,8 @@ def test_every_link_leads_somewhere(document):
     assert [link for link in local if not (document.parent / link).exists()] == []
 
 
-def test_every_error_text_of_the_readme_is_one_that_is_said():
-    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    section = readme.split("## Troubleshooting")[1].split("\n## ")[0]
+def test_every_error_text_of_the_faq_is_one_that_is_said():
+    section = (CHECKOUT / "docs" / "faq.md").read_text(encoding="utf-8").split("\n## ")[1]
     told = re.findall(r"^\| `([^`]+)` \|", section, flags=re.MULTILINE)
     assert len(told) > 8
     source = squeezed(SOURCES)
@@ -72,3 +74,30 @@ def test_the_pip_line_of_the_readme_installs_what_the_processor_asks_for():
     (path,) = re.findall(rf"^{re.escape(before)}(\S+)$", readme, flags=re.MULTILINE)
     locked = (CHECKOUT / path).read_text(encoding="utf-8")
     assert [name for name in dependencies._NEEDED.values() if f"\n{name.split('>')[0]}==" not in locked] == []
+
+
+def test_the_page_of_the_processor_is_made_from_the_table_of_keys():
+    assert processor_page.PAGE.read_text(encoding="utf-8") == processor_page.page(), "make examples writes it"
+
+
+@pytest.mark.parametrize("path", schema.IN_RECIPE)
+def test_each_example_of_a_key_is_one_that_it_takes(path):
+    for key in schema.IN_RECIPE[path]:
+        key.kind(yaml.safe_load(processor_page.example_of(path, key)))
+
+
+def test_the_readme_is_short_enough_to_be_read():
+    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_the_page_of_the_state_names_all_that_a_run_leaves(tmp_path, monkeypatch):
+    page = (CHECKOUT / "docs" / "state.md").read_text(encoding="utf-8")
+    with RehearsalTenant(tmp_path / "tenant") as tenant:
+        for name, value in {"API_URL": tenant.url, "TOKEN": tenant.token, "UPLOADER_STATE_DIR": tmp_path / "s"}.items():
+            monkeypatch.setenv(f"KANDJI_{name}", str(value))
+        installer = CHECKOUT / "examples" / "demo" / "HelloKandji-1.0.pkg"
+        assert cli.main(["-p", str(installer), "-n", "Hello", "--enforcement", "install_once", "--quiet"]) == 0
+    left = {path.name for path in [*(tmp_path / "s").iterdir(), *(tmp_path / "s").glob("*/*.json")]}
+    named = {name for name in left if f"`{name}`" in page or f"`{name}/`" in page}
+    assert [name for name in left - named if not re.fullmatch("[0-9a-f]{12}", name)] == []
+    assert {"custom-apps", "uploads.json"} <= named
