@@ -221,6 +221,8 @@ def test_an_id_that_no_app_in_it_has_is_refused_since_it_would_reinstall_forever
         "`bundleid` 'a.b' is not in the installer (its apps: com.example.Widget); an audit for it would reinstall "
         "forever. Correct or drop `bundleid` in the recipe"
     )
+    with pytest.raises(AuditScriptError, match=r"\(its apps: a\.c, com\.example\.Widget\)"):
+        identify(RecipeFacts(bundle_id="a.b"), replace(FACTS, apps=(*FACTS.apps, AppRecord("X.app", "a.c"))))
     with pytest.raises(AuditScriptError, match=r"\(its apps: none\)"):
         identify(RecipeFacts(bundle_id="a.b"), replace(FACTS, apps=(AppRecord("X.app"),)))
 
@@ -266,4 +268,5 @@ def test_the_package_map_is_asked_for_the_recipe_s_id_the_package_s_and_the_app_
 
 def test_a_script_that_cannot_be_read_is_told_with_its_path():
     told = "/x/pre.zsh: the script cannot be read (permission denied); correct the path"
-    assert str(script_problem("/x/pre.zsh", "permission denied")) == told
+    problem = script_problem("/x/pre.zsh", "permission denied")
+    assert (str(problem), problem.problems[0].key) == (told, "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kandji_uploader._util import version
@@ -176,7 +176,7 @@ def _reconciled(given: RecipeFacts, facts: AppFacts) -> tuple[RecipeFacts, tuple
             f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}); it is not used"
         )
         name = None
-    return RecipeFacts(given.name, given.version, bundle_id, name), tuple(notes)
+    return replace(given, bundle_id=bundle_id, app_name=name), tuple(notes)
 
 
 def custom_app_name(given: RecipeFacts, facts: AppFacts | None, file_name: str) -> str:
