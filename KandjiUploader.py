@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "d1c314c59a72683c808e4dee76df18e9779d2c9a0b7b946515d752d2d4436d0d"
+_SEAL = "bf63c793d60bf28cd21d0bbc93ea86218d1dfa3f7fb5b75eab67c2b1ff0ed980"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
@@ -92,6 +92,22 @@ class KandjiUploader(Processor):
         "replace_audit_script": {
             "required": False,
             "description": "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",
+        },
+        "require_signed": {
+            "required": False,
+            "description": "Publish only what is signed by somebody for whom Apple vouches.",
+        },
+        "require_notarized": {
+            "required": False,
+            "description": "Publish only what has a notarization ticket, is Apple's own, or is from the Mac App Store.",
+        },
+        "expected_team_id": {
+            "required": False,
+            "description": "The Team IDs of which one has to have signed it.",
+        },
+        "allow_signer_change": {
+            "required": False,
+            "description": "The Team ID that may sign an app which another one has signed before, or `unsigned`.",
         },
         "tenant": {
             "required": False,

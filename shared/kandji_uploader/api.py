@@ -133,6 +133,7 @@ def process_pkg(
     create: bool = False,
     unzip_location: str | None = None,
     urgent: str | None = None,
+    allow_signer_change: str | None = None,
     tenant: Tenant | str | Sequence[str] | None = None,
     api_url: str | None = None,
     token: str | None = None,
@@ -154,12 +155,13 @@ def process_pkg(
         create: create even where an app of that name exists.
         unzip_location: where a .zip is unpacked on the Mac.
         urgent: to the test and the prod app at once, without a soak, and why.
+        allow_signer_change: the Team ID that may sign an app which another one has signed before, or `unsigned`.
     """
     given = flags(name, testname, sscategory, zzcategory, unzip_location, dry=dry, create=create)
     call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Request, Host]:
-        every, there = call.made({**given, "urgent": urgent}, several=True)
+        every, there = call.made({**given, "urgent": urgent, "allow_signer_change": allow_signer_change}, several=True)
         return Request(Path(path), keys=every, keys_from=keys_from, caller="python"), there
 
     return _tried(str(path), lambda: _run(str(path), asked, publish_file))
@@ -180,6 +182,7 @@ def process_brew(
     allow_no_checksum: bool = False,
     progress: Progress | None = None,
     urgent: str | None = None,
+    allow_signer_change: str | None = None,
     tenant: Tenant | str | Sequence[str] | None = None,
     api_url: str | None = None,
     token: str | None = None,
@@ -204,7 +207,9 @@ def process_brew(
     call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Order, Host]:
-        every, there = call.made({**given, "arch": arch, "urgent": urgent}, several=True)
+        every, there = call.made(
+            {**given, "arch": arch, "urgent": urgent, "allow_signer_change": allow_signer_change}, several=True
+        )
         return casks.Order(cask, every, keys_from, use_brew, allow_no_checksum), there
 
     return _tried(cask, lambda: _run(cask, asked, lambda order, there: casks.run(order, there, progress)))

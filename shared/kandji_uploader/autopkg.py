@@ -16,6 +16,7 @@ from kandji_uploader.audit import conditions
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.flows import publish as flow
 from kandji_uploader.models import RunResult
+from kandji_uploader.publish import signers
 from kandji_uploader.publish.claims import Claims, Item
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
@@ -32,6 +33,10 @@ KEYS = (
     "allow_downgrade",
     "urgent",
     "replace_audit_script",
+    "require_signed",
+    "require_notarized",
+    "expected_team_id",
+    "allow_signer_change",
     "tenant",
     "publish_to",
 )
@@ -146,6 +151,7 @@ def given(env: Mapping[str, Any]) -> RecipeFacts:
         blocking_applications=names,
         minimum_os_version=minimum,
         notes=notes,
+        expected_teams=signers.of_verifier(env),
     )
 
 

@@ -303,6 +303,11 @@ class Settings:
         create_new: always create, even where an app of that name exists.
         publish_to: a folder that takes what a recipe would publish, for another machine; None to publish.
         allow_downgrade: publish a version lower than the one in Kandji.
+        require_signed: publish only what is signed by somebody for whom Apple vouches.
+        require_notarized: publish only what has a notarization ticket, or is Apple's own or from the Mac App Store.
+        expected_team_id: Team IDs (or `apple`) of which one has to have signed it; None where anybody may.
+        allow_signer_change: the Team ID that may sign an app which another one has signed before, or `apple`, or
+            `unsigned`; None for nobody.
         urgent: why a version goes to every stage at once, without a soak; None where it is not urgent.
         replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
         audit_template: path of a custom audit template; None for the bundled one.
@@ -350,6 +355,10 @@ class Settings:
     create_new: bool = False
     publish_to: str | None = None
     allow_downgrade: bool = False
+    require_signed: bool = False
+    require_notarized: bool = False
+    expected_team_id: tuple[str, ...] | None = None
+    allow_signer_change: str | None = None
     urgent: str | None = None
     replace_audit_script: bool = False
     audit_template: str | None = None
@@ -493,6 +502,10 @@ class Action(str, Enum):
         return self in (Action.CONFLICT, Action.REFUSED, Action.FAILED)
 
 
+NOT_SIGNED = "not signed"
+"""The signer of what nobody signs, now as before: no line of a run says it each time."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one target (or, in a dry run, what would).
@@ -510,6 +523,7 @@ class Outcome:
         reason: why, one sentence.
         error: what went wrong and what to do; "" where nothing did.
         warnings: what was done otherwise than asked.
+        signer: who signed what was published, in words, and whether that is news; "" where nobody looked.
         tenant: the tenant's name; "" for the one of the settings.
     """
 
@@ -525,6 +539,7 @@ class Outcome:
     reason: str = ""
     error: str = ""
     warnings: tuple[str, ...] = ()
+    signer: str = ""
     tenant: str = ""
 
     @property

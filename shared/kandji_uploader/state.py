@@ -25,9 +25,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kandji_uploader import __version__
 from kandji_uploader._util import files, signals, version
 from kandji_uploader.errors import LockedError, StateError
-from kandji_uploader.models import Settings
+from kandji_uploader.models import Settings, Signature
 
 Rows = list[dict[str, Any]]
 
@@ -138,6 +139,7 @@ class Publication:
         file_key: its key in the store.
         at: epoch seconds.
         recipe: who published it; "" where nobody said.
+        signer: who signed it, see `signers`; "" where nobody looked.
     """
 
     app_id: str
@@ -147,6 +149,7 @@ class Publication:
     file_key: str
     at: float
     recipe: str = ""
+    signer: str = ""
 
 
 def store_of(settings: Settings) -> StateStore:
@@ -388,9 +391,10 @@ class StateStore:
 
 
 class DigestCache:
-    """sha256 of files by what identifies their state on disk (path, device, inode, size, mtime_ns, ctime_ns).
+    """The sha256 of files, and who signed them, by what identifies their state on disk.
 
-    Each has a small file of its own, so that looking one up costs the same however many there are.
+    That is path, device, inode, size, mtime_ns and ctime_ns. Each has a small file of its own, so that looking one up
+    costs the same however many there are.
 
     Args:
         folder: the state folder.
@@ -403,14 +407,8 @@ class DigestCache:
 
     def get(self, path: Path) -> str | None:
         """The digest of a file that has not changed since it was put; None where that is not known."""
-        try:
-            wanted = _state_of(path, files.identity(path))
-        except OSError:
-            return None
-        for row in _read_rows(self._place(path)):
-            if row.get("file") == wanted and isinstance(row.get("sha256"), str):
-                return str(row["sha256"])
-        return None
+        known = self._row(path).get("sha256")
+        return known if isinstance(known, str) else None
 
     def put(self, path: Path, sha256: str, identity: files.FileIdentity | None = None) -> None:
         """Remember a digest; a folder that cannot be written is no error, since this only saves time.
@@ -420,15 +418,52 @@ class DigestCache:
             sha256: its hex digest.
             identity: what `files.identity` said before it was read; if it differs now, nothing is remembered.
         """
+        self._put(path, identity, {"sha256": sha256})
+
+    def signature(self, path: Path, meant: tuple[str | None, ...]) -> Signature | None:
+        """Who signed a file that has not changed since that was put; None where that is not known.
+
+        Args:
+            path: the file.
+            meant: what else the answer depends on, such as the app that is meant.
+        """
+        row = self._row(path).get("signature")
+        try:
+            if isinstance(row, dict) and row.pop("meant") == [__version__, *meant]:
+                lists = {name: tuple(map(str, row[name])) for name in ("verified", "not_verified")}
+                return Signature(**{**row, **lists})
+        except (KeyError, TypeError):
+            pass
+        return None
+
+    def put_signature(
+        self, path: Path, meant: tuple[str | None, ...], found: Signature, identity: files.FileIdentity | None
+    ) -> None:
+        """Remember who signed a file; see `signature` and `put`.
+
+        A signature without a secure timestamp is good only until its certificate expires, and is looked at each time.
+        """
+        if found.status != "signed" or found.timestamp:
+            self._put(path, identity, {"signature": {**asdict(found), "meant": [__version__, *meant]}})
+
+    def _put(self, path: Path, identity: files.FileIdentity | None, values: dict[str, Any]) -> None:
         if not self._writes:
             return
         with contextlib.suppress(OSError, StateError):
             now = files.identity(path)
             if identity in (None, now):
-                place = self._place(path)
+                place, known = self._place(path), self._row(path)
                 if not place.exists():
                     self._make_room()
-                _change_rows(place, lambda _: [{"file": _state_of(path, now), "sha256": sha256}])
+                _change_rows(place, lambda _: [{**known, "file": _state_of(path, now), **values}])
+
+    def _row(self, path: Path) -> dict[str, Any]:
+        """What is remembered of a file that has not changed since."""
+        try:
+            wanted = _state_of(path, files.identity(path))
+        except OSError:
+            return {}
+        return next((row for row in _read_rows(self._place(path)) if row.get("file") == wanted), {})
 
     def _place(self, path: Path) -> Path:
         return self._folder / f"{_token(str(path.absolute()))}.json"

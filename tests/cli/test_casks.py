@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,42 @@ def test_drift_is_repaired_without_a_download(house, casks, offer, here):
     ran = here("-b", "widget", "-n", "Widget", "-s", "Productivity")
     assert "updated" in ran.stdout
     assert house.tenant.app("Widget")["self_service_category_id"] != apps
+    assert len(downloads(casks)) == 1
+
+
+CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
+
+
+def test_an_app_that_somebody_signed_gets_no_file_of_kandjis_that_nobody_looked_at(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    here("-p", str(CORPUS / "rtrouton-disable-gatekeeper.pkg"), "-n", "Other")
+    house.tenant.reset_requests()
+    shutil.rmtree(house.state)
+    ran = here("-b", "widget", "-n", "Other")
+
+    assert ran.returncode == 1
+    assert "it is unsigned, while the version before it was signed by Rich Trouton (XF95CST45F)" in ran.stderr
+    assert (len(downloads(casks)), house.writes()) == (2, [])
+
+
+def test_what_the_settings_ask_of_a_signature_holds_for_casks(house, casks, offer, here):
+    house.config.mkdir(exist_ok=True)
+    (house.config / "config.yaml").write_text("require_signed: true\n")
+    offer("widget")
+    for _ in range(2):
+        ran = here("-b", "widget", "-n", "Widget")
+        assert ran.returncode == 1
+        assert "require_signed is set, and it is unsigned" in ran.stderr
+    assert (house.writes(), len(downloads(casks))) == ([], 1)
+
+
+def test_what_is_in_kandji_already_is_not_downloaded_again_for_a_signature(house, casks, offer, here):
+    offer("widget")
+    here("-b", "widget", "-n", "Widget")
+    house.config.mkdir(exist_ok=True)
+    (house.config / "config.yaml").write_text("require_signed: true\n")
+    assert here("-b", "widget", "-n", "Widget").returncode == 0
     assert len(downloads(casks)) == 1
 
 

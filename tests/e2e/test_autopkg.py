@@ -388,3 +388,55 @@ def test_what_a_recipe_could_not_publish_is_told_by_the_next_recipe_and_done_by_
         "Widget (Test)": False,
     }
     assert "nothing is owed" in autopkg.uploader("retry", check=0).stderr
+
+
+CORPUS = RECIPES.parent / "corpus"
+RICH, FUMIHIKO = CORPUS / "rtrouton-disable-gatekeeper.pkg", CORPUS / "karabiner-vhid-1.6.0.pkg"
+
+
+@each_autopkg
+def test_a_version_of_another_team_is_refused_with_both_names_and_accepted_once_it_is_named(autopkg, tenant):
+    _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={RICH}")
+    assert rows(report)[0]["signer"] == "signed by Rich Trouton (XF95CST45F), who is remembered from now on"
+    before = tenant.snapshot()
+
+    words = ("Widget.kandji", "-k", f"SOURCE={FUMIHIKO}")
+    _, report = autopkg.run(*words, check=70)
+    message = report["failures"][0]["message"]
+    assert "it is signed by Fumihiko Takayama (G43BCU2T37)" in message
+    assert "while the version before it was signed by Rich Trouton (XF95CST45F)" in message
+    assert tenant.snapshot() == before
+
+    done, report = autopkg.run(*words, "-k", "allow_signer_change=G43BCU2T37", "-v")
+    said = "signed by Fumihiko Takayama (G43BCU2T37), before by Rich Trouton (XF95CST45F)"
+    assert rows(report)[0]["signer"] == said
+    assert said in done.stdout
+    assert len(tenant.uploads()) == 2
+
+
+@each_autopkg
+def test_the_team_that_codesignatureverifier_looks_for_counts_where_it_does_not_look(autopkg, tenant):
+    folder = autopkg.home / "recipes"
+    folder.mkdir()
+    requirement = 'anchor apple generic and certificate leaf[subject.OU] = "43AQ936H96"'
+    verified = {"input_path": "%pkg_path%", "requirement": requirement}
+    recipe = {
+        "Identifier": "com.example.verified",
+        "ParentRecipe": "com.example.pkg.Widget",
+        "MinimumVersion": "2.3",
+        "Input": {"NAME": "Widget"},
+        "Process": [
+            {"Processor": "CodeSignatureVerifier", "Arguments": verified},
+            {"Processor": "com.github.kandjiuploader/KandjiUploader"},
+        ],
+    }
+    (folder / "Verified.recipe.yaml").write_text(yaml.safe_dump(recipe))
+    words = ("Verified", "-k", f"SOURCE={RICH}", "-k", "DISABLE_CODE_SIGNATURE_VERIFICATION=1")  # as off macOS
+    _, report = autopkg.run(*words, check=70)
+    assert (
+        "CodeSignatureVerifier look for the Team ID 43AQ936H96, and it is signed by Rich"
+        in (report["failures"][0]["message"])
+    )
+    assert tenant.apps() == []
+    autopkg.run(*words, "-k", "expected_team_id=XF95CST45F")
+    assert len(tenant.apps()) == 1

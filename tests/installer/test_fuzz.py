@@ -248,7 +248,7 @@ def test_lists_of_seals(changes):
         done, odd = seals.told()
     assert odd
     assert not seals.nested
-    assert not done or done == [f"the {seals.checked} files that CodeResources lists"]
+    assert bool(done) is bool(seals.checked)
 
 
 def test_each_byte_of_real_code_counts():

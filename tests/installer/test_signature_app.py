@@ -20,7 +20,7 @@ from kandji_uploader.installer.contents import read_contents
 from kandji_uploader.installer.package import read_package
 from kandji_uploader.installer.zips import Zip
 from tests.support import formats, signing
-from tests.support.formats import FILE, FOLDER, component, package_info, payload, xar
+from tests.support.formats import FILE, FOLDER, bom, component, package_info, payload, xar
 from tests.support.signing import Program, SignedXar, certify, developer_id, fat, root, stamper
 
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -176,6 +176,17 @@ def test_unsigned_apps_are_unsigned():
         in_package([(f"./{name}", mode, data) for name, mode, data in members(bytes_of_no_signature())]),
     ):
         assert (found.status, found.of) == ("unsigned", "app")
+
+
+def test_a_package_whose_own_list_has_no_seal_is_not_read_to_its_end():
+    listed = [(f"./{name}", mode, data) for name, mode, data in members(program())]
+    for paths, status in (([name for name, *_ in listed], "signed"), (["./A.app/Contents/Info.plist"], "unsigned")):
+        files = component(info=package_info(location="/Applications"), payload=payload(listed), listing=bom(paths))
+        data = xar(files)
+        file = io.BytesIO(data)
+        found = signature.of_package(file, len(data), read_package(file, len(data), Wish()), Wish(), ROOT)
+        assert (found.status, found.of) == (status, "app")
+        assert "the package around the app" in "; ".join(found.not_verified)
 
 
 def test_a_script_with_a_seal_is_not_looked_at_and_said():

@@ -102,7 +102,7 @@ def test_all_that_an_app_seals_is_verified_in_one_pass(look):
 
 def test_lists_of_before_10_9_are_held_against_sha_1_alone():
     found = in_zip(app(listed={"Resources/a.txt": hashlib.sha1(b"a").digest()}, section="files"))
-    assert "the 1 files that CodeResources lists" in found.verified
+    assert "the file that CodeResources lists" in found.verified
     assert "files that nobody sealed" in "; ".join(found.not_verified)
 
     broken = in_zip(app(listed={"Resources/a.txt": hashlib.sha1(b"b").digest()}, section="files"))

@@ -182,10 +182,10 @@ class Scene:
 
     # Runs
 
-    def publish(self, version: str, keys: Mapping[str, object]) -> None:
+    def publish(self, version: str, keys: Mapping[str, object], path: Path | None = None) -> None:
         """What happened before the run that is looked at."""
         with self._around():
-            done = api.process_pkg(self.pkg(version), keys=keys)
+            done = api.process_pkg(path or self.pkg(version), keys=keys)
         assert done.action == "succeeded", done.error
 
     def processor(self, path: Path, inputs: Mapping[str, Any]) -> Run:

@@ -31,6 +31,7 @@ from tests.support.cask_server import cask_server
 from tests.support.commands import parsers
 from tests.support.keyrings import PlaintextKeyring
 
+CORPUS = CHECKOUT / "tests" / "fixtures" / "corpus"
 DEADLINE = "2031-05-06T07:08:09+00:00"
 FOREIGN = "#!/bin/zsh\nexit 0\n"
 
@@ -132,6 +133,11 @@ def stage_keys(stage: str, category_key: str) -> dict[str, Effect]:
             **sends(stage, kind, text),
         )
     return {f"{stage}.{key}": effect for key, effect in effects.items()}
+
+
+def _signed_before(scene: Scene) -> None:
+    """The app has a version that a team has signed."""
+    scene.publish("rtrouton-disable-gatekeeper", PROD_NAME, path=CORPUS / "rtrouton-disable-gatekeeper.pkg")
 
 
 def _soaking(scene: Scene) -> None:
@@ -366,6 +372,16 @@ EFFECTS: dict[str, Effect] = {
         PROD_NAME,
         before=lambda scene: scene.publish("2.0", PROD_NAME),
     ),
+    "require_signed": Effect(True, beside=PROD_NAME, **says("require_signed is set, and it is unsigned")),
+    "require_notarized": Effect(True, beside=PROD_NAME, **says("require_notarized is set, and no notarization ticket")),
+    "expected_team_id": Effect(["43AQ936H96"], beside=PROD_NAME, **says("expected_team_id is 43AQ936H96, and it is")),
+    "allow_signer_change": Effect(
+        "unsigned",
+        lambda run: "/Widget-1.0_" in run.tenant.app(PROD)["file_key"],
+        True,
+        PROD_NAME,
+        before=_signed_before,
+    ),
     "urgent": Effect(
         "CVE-2026-1234",
         beside={**NAMES, "custom_app.promotion.after_days": 9},
@@ -406,6 +422,7 @@ FLAGS = {
     "tenant": "tenants",
     "enforcement": "enforcement_type",
     "allow_downgrade": "allow_downgrade",
+    "allow_signer_change": "allow_signer_change",
     "urgent": "urgent",
     "replace_audit_script": "replace_audit_script",
     "arch": "arch",

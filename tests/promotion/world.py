@@ -13,8 +13,9 @@ from typing import Any
 from kandji_uploader.audit import script as audit
 from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji import tenant as tenants
-from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult
+from kandji_uploader.models import AppFacts, InstallType, Outcome, RunResult, Signature
 from kandji_uploader.publish.request import Host, Request
+from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.sources import NotReadAhead
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
@@ -22,6 +23,7 @@ from kandji_uploader.state import DigestCache
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=timezone.utc)
 PROD, TEST = "Firefox", "Firefox (Test)"
+UNSIGNED = Signature("unsigned", of="package")
 NAMES = {"prod_name": PROD, "test_name": TEST}
 
 
@@ -31,6 +33,7 @@ class Installer(NotReadAhead):
 
     path: Path
     about: AppFacts
+    signature: Signature = UNSIGNED
 
     @property
     def size(self) -> int:
@@ -45,11 +48,19 @@ class Installer(NotReadAhead):
     def facts_if_read(self) -> AppFacts:
         return self.about
 
+    def looked(self, cache: DigestCache) -> Looked:
+        return Looked.at(self.signature)
+
     def digest(self, cache: DigestCache) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
-def firefox(folder: Path, version: str, build: str = "", name: str = "") -> Installer:
+def by(team: str, name: str) -> Signature:
+    """Who signed an installer, with Developer ID."""
+    return Signature("signed", name, team, "developer_id_installer", of="package")
+
+
+def firefox(folder: Path, version: str, build: str = "", name: str = "", signature: Signature = UNSIGNED) -> Installer:
     """A Firefox; with `build`, another file of the same version."""
     path = folder / (name or f"Firefox-{version}.pkg")
     path.write_bytes(f"Firefox {version} {build}".encode())
@@ -62,7 +73,7 @@ def firefox(folder: Path, version: str, build: str = "", name: str = "") -> Inst
         version_key="CFBundleShortVersionString",
         package_id="org.mozilla.firefox.pkg",
     )
-    return Installer(path, facts)
+    return Installer(path, facts, signature)
 
 
 @dataclass

@@ -18,17 +18,23 @@ LAUNCHERS = tuple(name for name in ("autopkg", "autopkg-dev") if shutil.which(na
 """`autopkg`, and beside it a launcher of its next version where a developer has put one on PATH."""
 
 _LENT = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "keyring", "yaml")
+_SIGNING = ("cryptography", "asn1crypto", "cffi", "_cffi_backend.cpython-310*")
+"""Compiled for the Python that AutoPkg brings."""
 
 
 def lend_packages(folder):
     """A folder for PYTHONPATH that holds what the README's pip line installs, and nothing else of this environment."""
     folder.mkdir()
-    for place in map(Path, [*site.getsitepackages(), *sys.path]):
-        for name in _LENT:
-            for found in [*place.glob(name), *place.glob(f"{name}-*.dist-info")]:
-                link = folder / found.name
-                if not link.exists():
-                    link.symlink_to(found)
+    places = [Path(place) for place in [*site.getsitepackages(), *sys.path]]
+    fitting = [*places, *CHECKOUT.glob(".venv310/lib/python3.10/site-packages")]
+    compiled = next((place for place in fitting if [*place.glob(_SIGNING[-1])]), None)
+    lent = [(place, name) for place in places for name in _LENT]
+    lent += [(compiled, name) for name in _SIGNING] if compiled else []
+    for place, name in lent:
+        for found in [*place.glob(name), *place.glob(f"{name}-*.dist-info")]:
+            link = folder / found.name
+            if not link.exists():
+                link.symlink_to(found)
     return folder
 
 

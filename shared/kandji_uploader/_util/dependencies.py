@@ -18,6 +18,7 @@ _INTEL_MAC = sys.platform == "darwin" and os.uname().machine == "x86_64"
 _NEEDED = {"requests": "requests>=2.33.0", "urllib3": "urllib3>=2.8.0", "yaml": "pyyaml", "keyring": "keyring"}
 _SIGNING = {"cryptography": f"cryptography>={'48.0.1' if _INTEL_MAC else '50.0.0'}", "asn1crypto": "asn1crypto>=1.5.1"}
 """The extra `signing`, which verifies signatures."""
+SIGNING = tuple(_SIGNING.values())
 
 
 def missing() -> tuple[str, ...]:

@@ -142,8 +142,8 @@ def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
         result = publish_installer(
             autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host
         )
-        rows = [list(report.row(outcome).values()) for outcome in result.outcomes]
-        print(screen.of().table(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], rows))
+        rows = [report.cells(outcome) for outcome in result.outcomes]
+        print(screen.of().table(list(report.HEADS), rows))
         return not result.failed
 
     return publish

@@ -46,6 +46,7 @@ def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     told = f": {', '.join(enforcements)}" if enforcements else ""
     add("--enforcement", metavar="TYPE", choices=enforcements or None, help=f"how a new app is enforced{told}")
     add("--allow-downgrade", action="store_true", help="publish a version lower than the one in Kandji")
+    add("--allow-signer-change", metavar="TEAMID", help="who may sign an app that somebody else has signed before")
     add("--urgent", metavar="REASON", help="to the test and the prod app at once, without a soak, and why")
     add("--replace-audit-script", action="store_true", help="replace an audit script that somebody else wrote")
     add = parser.add_argument_group("Homebrew casks").add_argument

@@ -103,8 +103,9 @@ def _details(app: AppStatus) -> list[str]:
         ("reasons of failure", app.figures.reasons),
         ("last report", {age: macs for age, macs in app.figures.ages.items() if macs}),
     )
+    found = [f"  {visible(said)}" for said in app.news_of_signers]
     held = [f"    {each.version}: {each.held or 'nothing holds it'}" for each in app.candidates]
-    found = ["  candidates for production", *map(visible, held)] if held else []
+    found += ["  candidates for production", *map(visible, held)] if held else []
     found += [line for title, counts in parts for line in _counts(title, counts)]
     return ["", visible(app.name), *map(_in_lines, found)] if found else []
 

@@ -250,6 +250,7 @@ def _keys(arguments: argparse.Namespace) -> dict[str, object]:
         "enforcement_type": arguments.enforcement,
         "allow_downgrade": arguments.allow_downgrade or None,
         "urgent": arguments.urgent,
+        "allow_signer_change": arguments.allow_signer_change,
         "replace_audit_script": arguments.replace_audit_script or None,
     }
     return {**given, **{key: value for key, value in further.items() if value is not None}}
@@ -264,7 +265,7 @@ def tell(
         return
     if (several and results) or any(result.run is not None and result.run.outcomes for result in results):
         rows = [row for result in results for row in _rows(result)]
-        print(screen.of().table(["Custom App", "Action", "Version", "Enforcement", "Installer", "Link"], rows))
+        print(screen.of().table(list(report.HEADS), rows))
     for result in results:
         if result.error:
             named = result.error.startswith(result.source)

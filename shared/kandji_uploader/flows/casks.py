@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from kandji_uploader import homebrew
 from kandji_uploader._util import signals
+from kandji_uploader._util.dependencies import missing_for_signing
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InstallerError, InterruptedRunError
 from kandji_uploader.flows.announce import announce
@@ -20,12 +21,15 @@ from kandji_uploader.flows.publish import run as publish
 from kandji_uploader.flows.tenants import at_each
 from kandji_uploader.http.tries import tell_to
 from kandji_uploader.models import Action, AppFacts, CustomApp, InstallType, RunResult, Settings
+from kandji_uploader.publish import signers
 from kandji_uploader.publish.claims import Item
 from kandji_uploader.publish.context import open_context, open_tenant
-from kandji_uploader.publish.history import as_enforced
+from kandji_uploader.publish.history import as_enforced, noted
+from kandji_uploader.publish.plan import ledger
 from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.resolve import resolve_early, resolve_tenants_early
+from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.sources import NotReadAhead, OnDisk
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import new_app_name
@@ -63,11 +67,13 @@ class InKandji(NotReadAhead):
         app: the Custom App.
         path: where the installer would be on this machine, if it were downloaded.
         sha256: its hex digest, as the cask says it and Kandji has it.
+        signer: who signed it, as the app remembers; "" where it does not, None where that has to be known.
     """
 
     app: CustomApp
     path: Path
     sha256: str
+    signer: str | None = ""
     _asked: bool = field(default=False)
 
     @property
@@ -96,6 +102,16 @@ class InKandji(NotReadAhead):
     def facts_if_read(self) -> AppFacts | None:
         """What the installer is, if anything had to ask."""
         return self._read() if self._asked else None
+
+    def looked(self, cache: DigestCache) -> Looked:  # noqa: ARG002 - a file would be looked up there
+        """Who signed it, as the app that has it remembers.
+
+        Raises:
+            InstallerError: it does not; the installer itself must be looked at.
+        """
+        if self.signer is None and not missing_for_signing():
+            raise InstallerError(self.path, "Kandji does not tell who signed it")
+        return Looked(self.signer or "")
 
     def digest(self, cache: DigestCache) -> str:  # noqa: ARG002 - a file would be looked up there
         """Its sha256."""
@@ -245,9 +261,9 @@ def _without_download(request: Request, cask: homebrew.Cask, settings: Settings,
 
     That is so where no app holds it, or where an audit script is to be written and no app's tells what it is for.
     """
-    for app in _holders(cask, settings, host):
+    for app, signer in _holders(cask, settings, host):
         try:
-            result = publish(request, host, InKandji(app, request.path, str(cask.sha256)))
+            result = publish(request, host, InKandji(app, request.path, str(cask.sha256), signer))
         except (InstallerError, AuditScriptError):
             continue
         lost = any(item.action is Action.FAILED for item in result.outcomes) and not os.path.exists(request.path)  # noqa: PTH110
@@ -255,9 +271,11 @@ def _without_download(request: Request, cask: homebrew.Cask, settings: Settings,
     return None
 
 
-def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[CustomApp]:
-    """The apps that hold the cask's installer, those with an audit script first.
+def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tuple[CustomApp, str | None]]:
+    """The apps that hold the cask's installer, those with an audit script first, and who signed it as they remember.
 
+    What they remember does not tell all that some settings ask for, and nothing of a file that somebody else put there;
+    then who signed it is None where it has to be known: an app that is meant was signed before.
     Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
     """
     tenant = open_tenant(settings, host)
@@ -265,4 +283,13 @@ def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[Cu
     meant = {settings.prod.name, settings.test.name} - {None} or {new_app_name(settings, cask.name)}
     apps = [with_digest(app, context) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]
-    return sorted(holding, key=lambda app: audit.read(app.audit_script).version is None)
+    holding.sort(key=lambda app: audit.read(app.audit_script).version is None)
+    remembered, asked = context.store.remembered(), bool(signers.asks(settings))
+    matters = asked or any(ledger(app, remembered).signer for app in apps if app.name in meant)
+
+    def signer(app: CustomApp) -> str | None:
+        known = ledger(app, remembered)
+        told = known.signer if noted(app, known) and not asked else ""
+        return told or (None if matters else "")
+
+    return [(app, signer(app)) for app in holding]

@@ -328,7 +328,7 @@ def _everything_known(app: CustomApp, context: RunContext) -> Ledger:
     history = [item for item in context.store.history(app.id) if item.file_key]
     ends = [*(item.at for item in history[1:]), 0.0]
     published = tuple(
-        Release(item.version, item.sha256, item.at, item.file_key, until=until)
+        Release(item.version, item.sha256, item.at, item.file_key, until=until, signer=item.signer)
         for item, until in zip(history, ends, strict=False)
     )
     return releases.merge(plan.ledger(app, context.store.remembered()), Ledger(former=published))

@@ -10,12 +10,13 @@ from kandji_uploader.flows.promote import Pair, app_named, pairs
 from kandji_uploader.models import CustomApp, Settings, Stage
 from kandji_uploader.promotion.promote import outlook
 from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.publish import plan
+from kandji_uploader.publish import plan, signers
 from kandji_uploader.publish.carry_out import console_link
 from kandji_uploader.publish.context import open_context, open_tenant
-from kandji_uploader.publish.history import live_release
+from kandji_uploader.publish.history import live_release, refused_key
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.resolve import scripts
+from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.targets import RecipeFacts, decide_targets
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
@@ -58,13 +59,16 @@ def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None, Pai
 def _of(app: CustomApp, stage: Stage | None, pair: Pair | None, settings: Settings, host: Host) -> AppStatus:
     tenant = open_tenant(settings, host)
     remembered = store_of(settings).remembered()
-    release = live_release(app, plan.ledger(app, remembered), host.now())
+    ledger = plan.ledger(app, remembered)
+    release = live_release(app, ledger, host.now())
     return AppStatus(
         name=app.name,
         figures=summary.summarise(tenant.client.library_item_statuses(app.id), moment_of(host)),
         stage=stage,
         version=release.version,
         link=console_link(settings.api_url, app),
+        signer=signers.told(Looked(ledger.signer), ledger.instead_of or ledger.signer),
+        refused=remembered.get(refused_key(app.name), {}).get("signer", ""),
         candidates=_candidates(pair.settings, host) if pair is not None and stage is Stage.TEST else (),
     )
 

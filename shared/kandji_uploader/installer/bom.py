@@ -42,6 +42,14 @@ def app_paths(data: bytes, prefix: str = "") -> list[str]:
         raise MalformedError("Bom", "it is broken or truncated") from None
 
 
+def lists(data: bytes, wanted: bytes) -> bool:
+    """Whether a bill of materials has any file of that name, in any case. Raises as `app_paths`."""
+    try:
+        return any(name.lower() == wanted.lower() for _, _, name in _Store(data).files())
+    except (struct.error, IndexError):
+        raise MalformedError("Bom", "it is broken or truncated") from None
+
+
 def _app_paths(store: _Store, prefix: str) -> list[str]:
     """Two passes, so that only folders are remembered and not each of some hundred thousand files."""
     folders = {parent for _, parent, _ in store.files()}

@@ -55,12 +55,14 @@ class AppCandidate:
         package: the component that brings it; None for an app that is not in a package.
         read: whether its Info.plist was read (or found wanting), so that no more can be learned.
         signed: whether a signature of the bundle itself was seen.
+        unsealed: whether the package's own list of its files has none.
     """
 
     record: AppRecord
     package: PackageRecord | None = None
     read: bool = False
     signed: bool = False
+    unsealed: bool = False
 
     @property
     def complete(self) -> bool:

@@ -56,7 +56,7 @@ def read_package(file: BinaryIO, size: int, wish: Wish) -> Found:
     if distribution is not None:
         _describe(found, distribution)
     _Search(archive, components, wish).run()
-    found.candidates = [app for one in components for app in one.apps.values()]
+    found.candidates = [replace(app, unsealed=one.unsealed) for one in components for app in one.apps.values()]
     return found
 
 
@@ -94,6 +94,7 @@ class _Component:
         payload: where its payload is; None for a payload-free one.
         bom: where its bill of materials is.
         apps: its apps, by their path in the payload.
+        unsealed: whether its bill of materials has no list of seals, so that nobody signed its apps.
     """
 
     package: PackageRecord
@@ -101,6 +102,7 @@ class _Component:
     payload: xar.Entry | None
     bom: xar.Entry | None
     apps: dict[str, AppCandidate]
+    unsealed: bool = False
 
     @classmethod
     def read(
@@ -233,7 +235,9 @@ class _Search:
         if component.bom is None:
             return False
         try:
-            paths = bom.app_paths(self.archive.read(component.bom, BOM_BYTES), component.prefix)
+            bill = self.archive.read(component.bom, BOM_BYTES)
+            paths = bom.app_paths(bill, component.prefix)
+            component.unsealed = not bom.lists(bill, b"CodeResources")
         except MalformedError:
             return False
         for path in paths:

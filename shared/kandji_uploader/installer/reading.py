@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
 
-from kandji_uploader.errors import InstallerError
+from kandji_uploader._util.dependencies import SIGNING, pip_line
+from kandji_uploader.errors import InstallerError, ToolMissingError
 from kandji_uploader.installer.choice import Wish
 from kandji_uploader.installer.contents import Container, read_contents
 from kandji_uploader.installer.found import Found, settle
@@ -26,6 +27,7 @@ def read_facts(path: Path, wish: Wish, *, signature: bool = False) -> AppFacts:
 
     Raises:
         InstallerError: as `installer.inspect`.
+        ToolMissingError: likewise; also where the packages that verify signatures are broken.
     """
     with opened(path) as file:
         kind = kind_of(path, file)
@@ -34,6 +36,9 @@ def read_facts(path: Path, wish: Wish, *, signature: bool = False) -> AppFacts:
             found = _read(path, file, kind, wish, signature=signature)
         except MalformedError as problem:
             raise InstallerError(path, problem.reason, problem.place) from None
+        except ImportError as problem:
+            said = f"the packages that verify signatures cannot be loaded ({problem}); install them again"
+            raise ToolMissingError(path, f"{said}: {pip_line(SIGNING)}") from None
     return settle(found, wish, kind, size)
 
 

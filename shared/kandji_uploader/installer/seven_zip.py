@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +120,9 @@ class SevenZipImage:
         for name in names:
             with self._running("e", "-so", member=name, seconds=_STREAM_SECONDS) as output:
                 for item in listed:
-                    yield item, _exactly(output, item)
+                    content = _exactly(output, item)
+                    yield item, content
+                    deque(content, maxlen=0)  # what nobody has read comes before the next one
                 if output.read(1):
                     raise MalformedError(folder, "7-Zip gives more of it than it lists")
 

@@ -52,7 +52,8 @@ def of_package(
 
         return read_package_signature(file, size, roots)
 
-    own = _looked_at("package", look)
+    unsigned = found is not None and not found.signed
+    own = Signature("unsigned", of="package") if unsigned else _looked_at("package", look)
     if own.status != "unsigned" or found is None:
         return own
     return _of_installed_app(file, size, found, wish or Wish(), roots) or own
@@ -77,7 +78,7 @@ def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset
     def look() -> Signature:
         from kandji_uploader.installer.signature_app import contained, read_app_signature
 
-        with contained(path, container) as app:
+        with contained(path, container, sealed=apps[0].signed) as app:
             return read_app_signature(app, roots)
 
     return _looked_at("app", look)
@@ -117,6 +118,8 @@ def _of_installed_app(file: BinaryIO, size: int, found: Found, wish: Wish, roots
     package = apps[0].package if len(apps) == 1 else None
     if package is None or not package.size:
         return None
+    if apps[0].unsealed:  # A list that hides a seal makes the app unsigned, and no more than that.
+        return Signature("unsigned", of="app", not_verified=(_AROUND,))
     place = posixpath.join(package.path, "Payload")
 
     def look() -> Signature:

@@ -21,14 +21,13 @@ from kandji_uploader.installer.signature_code import (
     SignedCode,
     read_code,
 )
-from kandji_uploader.installer.signature_files import Files
+from kandji_uploader.installer.signature_files import Files, folded
 from kandji_uploader.installer.signature_seals import Seals
-from kandji_uploader.installer.signature_ticket import check_ticket
-from kandji_uploader.installer.signature_trust import as_team
 from kandji_uploader.installer.streams import Stream
 from kandji_uploader.models import Signature
 
 _CONTENTS = "Contents"
+_UNSEALED = ("contents/info.plist", "contents/macos/")
 _TICKET = "Contents/CodeResources"
 """Where a notarization ticket is stapled to an app."""
 _REVOCATION = "revocation, which cannot be asked offline"
@@ -85,6 +84,8 @@ def _unnamed(codes: list[SignedCode]) -> Signature:
 
 def _outcome(files: Files, found: list[SignedCode | None], seals: Seals) -> Signature:
     """One word for all architectures."""
+    from kandji_uploader.installer.signature_trust import as_team
+
     codes = [one for one in found if one is not None]
     signed = [one.signed for one in codes if one.signed is not None]
     first = signed[0].chain
@@ -116,6 +117,8 @@ def _ticket(files: Files, codes: list[SignedCode]) -> tuple[bool, tuple[str, ...
     ticket = files.read(_TICKET, TICKET_BYTES)
     if ticket is None:
         return False, ()
+    from kandji_uploader.installer.signature_ticket import check_ticket
+
     try:
         check_ticket(ticket, [one.code_hash for one in codes])
     except MalformedError as problem:
@@ -124,12 +127,13 @@ def _ticket(files: Files, codes: list[SignedCode]) -> tuple[bool, tuple[str, ...
 
 
 @contextmanager
-def contained(path: str, container: Container) -> Iterator[Files]:
+def contained(path: str, container: Container, *, sealed: bool = True) -> Iterator[Files]:
     """An app in an archive or a disk image, all of which is read; with constant memory.
 
     Args:
         path: where it is.
         container: what holds it.
+        sealed: whether it has a list of seals; where there is none, only its programs and Info.plist are read.
 
     Raises:
         MalformedError: the container is broken or hostile.
@@ -139,7 +143,8 @@ def contained(path: str, container: Container) -> Iterator[Files]:
         depth = path.count("/") + 1
         for item, content in container.inside(path):
             name = composed(item.path).split("/", depth)[-1]
-            files.take(name, content, link=item.link)
+            if sealed or folded(name).startswith(_UNSEALED):
+                files.take(name, content, link=item.link)
         yield files
 
 

@@ -12,10 +12,8 @@ import plistlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
-
-from asn1crypto import core
 
 from kandji_uploader.installer.limits import (
     BLOCK,
@@ -24,9 +22,10 @@ from kandji_uploader.installer.limits import (
     SLICES,
     MalformedError,
 )
-from kandji_uploader.installer.signature_cms import Signed, read_cms
-from kandji_uploader.installer.signature_trust import reading
 from kandji_uploader.installer.streams import FileSlice
+
+if TYPE_CHECKING:
+    from kandji_uploader.installer.signature_cms import Signed
 
 INFO_SLOT, RESOURCES_SLOT = 1, 3
 _NAMES = {
@@ -229,6 +228,8 @@ def _read_slice(
 
 def _signed(cms: bytes, directories: Sequence[_Directory], roots: frozenset[str]) -> Signed:
     """Who signed the first directory, and with it the others, which an attribute names."""
+    from kandji_uploader.installer.signature_cms import read_cms  # which takes 50 ms; most installers have nobody's
+
     first, *others = directories
     signed = read_cms(cms, first.data, roots)
     signed.check_validity()
@@ -244,6 +245,10 @@ def _signed(cms: bytes, directories: Sequence[_Directory], roots: frozenset[str]
 
 
 def _code_hashes(values: Sequence[bytes]) -> set[bytes]:
+    from asn1crypto import core
+
+    from kandji_uploader.installer.signature_trust import reading
+
     with reading(_PLACE):
         (value,) = values
         try:

@@ -155,7 +155,8 @@ class Seals:
 
     def told(self) -> tuple[list[str], list[str]]:
         """What was verified, and what was not."""
-        done = [f"the {self.checked} files that CodeResources lists"] if self.checked else []
+        files = "the file" if self.checked == 1 else f"the {self.checked} files"
+        done = [f"{files} that CodeResources lists"] if self.checked else []
         done += [f"the signatures of {self.nested} frameworks, helpers or extensions in it"] if self.nested else []
         if self.files.too_many:
             return done, [*self.odd, f"files beyond the first {SEALED_FILES:,}"]

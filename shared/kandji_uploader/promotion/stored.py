@@ -8,6 +8,7 @@ from pathlib import Path
 from kandji_uploader.models import AppFacts, InstallType
 from kandji_uploader.publish import matching
 from kandji_uploader.publish.releases import Release
+from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.sources import NotReadAhead
 from kandji_uploader.state import DigestCache
 
@@ -51,6 +52,10 @@ class StoredRelease(NotReadAhead):
     def facts_if_read(self) -> AppFacts | None:
         """As `facts`; there is nothing to read."""
         return self.facts()
+
+    def looked(self, cache: DigestCache) -> Looked:  # noqa: ARG002 - a file would be looked up there
+        """Who signed it, as was noted when it came into the app that had it."""
+        return Looked(self.release.signer, instead_of=self.release.instead_of)
 
     def digest(self, cache: DigestCache) -> str:  # noqa: ARG002 - a file would be looked up there
         """Its sha256."""

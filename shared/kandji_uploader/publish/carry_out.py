@@ -208,4 +208,5 @@ def _outcome(plan_input: PlanInput, plan: TargetPlan, app: CustomApp | None, err
         reason=plan.reason,
         error=error,
         warnings=plan.warnings,
+        signer=plan.signer if plan.action.writes else "",
     )

@@ -9,7 +9,7 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.models import CustomApp, InstallType, Outcome
 from kandji_uploader.publish import matching, releases
 from kandji_uploader.publish.context import RunContext
-from kandji_uploader.publish.plan import PlanInput, TargetPlan, coming, ledger
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, coming, ledger, signed_by
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.state import Publication
 from kandji_uploader.status import summary
@@ -67,11 +67,21 @@ def remember(
         written = context.tenant.written(item.app_id)
         key = written.file_key if written else plan.app.file_key if plan.app else ""
         notes = plan_input.notes.get(item.stage)
+        if plan.distrusted or item.action.writes:
+            refused = {"signer": plan.reason} if plan.distrusted else {}
+            context.store.remember(refused_key(plan.target.name), refused)
         if item.action.writes and "file_key" in item.changes:
-            _add_to_history(plan, _entry(item, item.version, sha256, key, context.now, by), plan_input, context)
-            notes = notes or releases.to_notes(releases.Ledger(coming(plan_input, sha256, context.now)))
+            _add_to_history(plan, _entry(item, sha256, key, by, plan_input, context), plan_input, context)
+            signed = signed_by(plan.target, plan.app, plan_input)
+            now = replace(coming(plan_input, sha256, context.now), signer=signed.signer, instead_of=signed.instead_of)
+            notes = notes or releases.to_notes(replace(signed, current=now))
         if notes and item.app_id and not item.action.bad:
             context.store.remember(item.app_id, releases.with_key(notes, key))
+
+
+def refused_key(name: str) -> str:
+    """By what it is remembered that a version was refused for who signed it, for `status`."""
+    return f"refused {name}"
 
 
 def _add_to_history(plan: TargetPlan, entry: Publication, plan_input: PlanInput, context: RunContext) -> None:
@@ -81,9 +91,10 @@ def _add_to_history(plan: TargetPlan, entry: Publication, plan_input: PlanInput,
     if before is not None and all(known.file_key != before.file_key for known in history):
         live = live_release(before, ledger(before, plan_input.remembered), context.now)
         former = replace(entry, version=live.version, sha256=live.sha256, file_key=before.file_key, at=live.at)
-        context.store.note_published(replace(former, recipe=""))
+        context.store.note_published(replace(former, recipe="", signer=live.signer))
     context.store.note_published(entry)
 
 
-def _entry(item: Outcome, version: str, sha256: str, key: str, at: float, by: str) -> Publication:
-    return Publication(item.app_id, item.name, version, sha256, key, at, by)
+def _entry(item: Outcome, sha256: str, key: str, by: str, plan_input: PlanInput, context: RunContext) -> Publication:
+    signer = plan_input.looked.signer if plan_input.looked else ""
+    return Publication(item.app_id, item.name, item.version, sha256, key, context.now, by, signer)

@@ -216,7 +216,7 @@ def _facts(given: Mapping[str, Any]) -> RecipeFacts:
     Raises:
         LineError: it is something else.
     """
-    lists = {"blocking_applications", "notes"}
+    lists = {"blocking_applications", "notes", "expected_teams"}
     fits = set(given) == set(asdict(RecipeFacts())) and all(
         value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value))
         if name in lists

@@ -14,6 +14,7 @@ from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (
+    NOT_SIGNED,
     Action,
     Blueprint,
     Category,
@@ -24,7 +25,7 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
-from kandji_uploader.publish import matching, releases
+from kandji_uploader.publish import matching, releases, signers
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class TargetPlan:
         candidates: the Custom Apps that a conflict is about.
         warnings: what was done otherwise than asked, one sentence each.
         assign: the target's Blueprints that the app is to be added to, as the target names them.
+        signer: who signed what the app gets, in words; "" where nobody looked.
+        distrusted: whether it is refused for who signed it.
     """
 
     target: Target
@@ -111,11 +114,14 @@ class TargetPlan:
     candidates: tuple[CustomApp, ...] = ()
     warnings: tuple[str, ...] = ()
     assign: tuple[str, ...] = ()
+    signer: str = ""
+    distrusted: bool = False
 
     @property
     def told(self) -> str:
         """What is to be done and why, in the words of a dry run and of a real one."""
-        return f"{self.target.name}: {self.action.value} ({self.reason})"
+        signer = f", {self.signer}" if self.action.writes and self.signer not in ("", NOT_SIGNED) else ""
+        return f"{self.target.name}: {self.action.value} ({self.reason}){signer}"
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -138,7 +144,10 @@ class PlanInput:
         notes: per stage, what the audit script is to remember with a new release (see `releases`).
         remembered: per app id, what this machine remembers of it.
         matches: per stage, the Custom App that its target means; each target is matched once, by `matched`.
-        by_hand: an admin asked for this very release: no pin, no rollback and no higher version stands against it.
+        by_hand: an admin asked for this very release: no pin, no rollback, no higher version and no other signer before
+            stands against it.
+        looked: who signed it; None where no app gets another installer, so that nobody had to look.
+        expected_teams: Team IDs that the recipe has AutoPkg look for; see `signers.problem`.
     """
 
     installer: Installer
@@ -151,6 +160,8 @@ class PlanInput:
     remembered: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     matches: Mapping[Stage, matching.Match] = field(default_factory=lambda: MappingProxyType({}))
     by_hand: bool = False
+    looked: signers.Looked | None = None
+    expected_teams: tuple[str, ...] = ()
 
 
 def make_plan(targets: Sequence[Target], plan_input: PlanInput) -> tuple[TargetPlan, ...]:
@@ -260,6 +271,22 @@ def needs_version(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     return any(app is not None and ledger(app, plan_input.remembered).rolled_back is not None for app in apps)
 
 
+def needs_signer(targets: Sequence[Target], plan_input: PlanInput, *, surely: bool) -> bool:
+    """Whether any app gets another installer, so that it matters who signed it.
+
+    Args:
+        targets: what was asked for.
+        plan_input: what is known.
+        surely: whether sizes have to tell so already, where nobody knows the digests yet.
+    """
+    installer = plan_input.installer
+    matches = [plan_input.matches[target.stage] for target in targets]
+    apps = [match.app for match in matches if not match.candidates]
+    if surely:
+        return any(app is None or app.file_size not in (None, installer.size) for app in apps)
+    return any(app is None or app.sha256 is None or app.sha256 != installer.sha256 for app in apps)
+
+
 def audited(app: CustomApp) -> bool:
     """Whether Kandji enforces an app by its audit script."""
     return app.install_enforcement == Enforcement.AUDIT_ENFORCE.api_value
@@ -284,6 +311,9 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
     withheld = _withheld(None, plan_input)
     if withheld is not None:
         return TargetPlan(target, *withheld, enforcement=target.enforcement.value)
+    distrust = _distrust(target, None, plan_input)
+    if distrust:
+        return TargetPlan(target, Action.REFUSED, distrust, distrusted=True)
     unzipped = target.unzip_location or settings.unzip_location
     fields: dict[str, str | bool] = {
         "name": target.name,
@@ -299,11 +329,11 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
         fields["show_in_self_service"] = True
         fields["self_service_category_id"] = category.id
     if target.enforcement.audited:
-        fields["audit_script"] = _script(target, plan_input, audit.read(""), unzipped, anew=True)
+        fields["audit_script"] = _script(target, None, plan_input, audit.read(""), unzipped, anew=True)
         warnings = (*warnings, *_past_deadline(target, plan_input))
     else:
         # Kandji runs no audit script of such an app, but keeps its text: a place for the notes that every machine sees.
-        if notes := plan_input.notes.get(target.stage):
+        if notes := _notes(target, None, plan_input):
             fields["audit_script"] = audit.memory(notes)
         warnings = (*warnings, *_without_effect(target.name, settings))
     fields |= _extras(target)
@@ -316,6 +346,7 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
         enforcement=target.enforcement.value,
         warnings=warnings,
         assign=target.blueprints,
+        signer=_signer_told(target, None, plan_input),
     )
 
 
@@ -330,6 +361,9 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
     withheld = None if free else _withheld(app, plan_input) or _downgrade(reading, app, plan_input)
     if withheld is not None:
         return TargetPlan(target, *withheld, app=app, enforcement=enforcement)
+    distrust = "" if same_file else _distrust(target, app, plan_input)
+    if distrust:
+        return TargetPlan(target, Action.REFUSED, distrust, app=app, enforcement=enforcement, distrusted=True)
     wanted, warnings = _wanted(target, app, reading, plan_input, anew=not same_file)
     if not same_file and app.install_type != installer.type.value:
         wanted["install_type"] = installer.type.value
@@ -349,6 +383,7 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
         enforcement=enforcement,
         warnings=warnings,
         assign=assign,
+        signer="" if same_file else _signer_told(target, app, plan_input),
     )
 
 
@@ -377,7 +412,7 @@ def _wanted(
             )
             warnings = (*warnings, text)
         else:
-            wanted["audit_script"] = _script(target, plan_input, reading, str(unzipped), anew=anew)
+            wanted["audit_script"] = _script(target, app, plan_input, reading, str(unzipped), anew=anew)
             warnings = (*warnings, *(_past_deadline(target, plan_input) if anew else ()))
     else:
         wanted |= _memory(target, app, reading, plan_input, anew=anew)
@@ -389,7 +424,7 @@ def _memory(
     target: Target, app: CustomApp, reading: audit.AuditReading, plan_input: PlanInput, *, anew: bool
 ) -> dict[str, str]:
     """The notes of an app whose audit script Kandji does not run; one that somebody else has left there is kept."""
-    notes = plan_input.notes.get(target.stage, {} if anew else None)
+    notes = _notes(target, app, plan_input) if anew else plan_input.notes.get(target.stage)
     if notes is None or not (reading.is_memory or not app.audit_script.strip()):
         return {}
     return {"audit_script": audit.memory(notes)}
@@ -410,7 +445,15 @@ def enforcement_of(app: CustomApp) -> str:
     return app.install_enforcement
 
 
-def _script(target: Target, plan_input: PlanInput, reading: audit.AuditReading, unzipped: str, *, anew: bool) -> str:
+def _script(
+    target: Target,
+    app: CustomApp | None,
+    plan_input: PlanInput,
+    reading: audit.AuditReading,
+    unzipped: str,
+    *,
+    anew: bool,
+) -> str:
     """The audit script that the target should have, given what the live one says and where a zip is unpacked.
 
     The clock restarts only when the enforced version changes: re-running a recipe daily must not push the deadline.
@@ -442,7 +485,7 @@ def _script(target: Target, plan_input: PlanInput, reading: audit.AuditReading, 
         minimum_os_version=target.minimum_os_version,
         unzip_location=unzipped if zipped and unzipped.rstrip("/") not in ("", "/Applications") else None,
     )
-    notes = plan_input.notes.get(target.stage, {} if anew else reading.notes)
+    notes = _notes(target, app, plan_input) if anew else plan_input.notes.get(target.stage, reading.notes)
     return audit.render(values, plan_input.template, notes)
 
 
@@ -477,6 +520,51 @@ def _without_effect(name: str, settings: Settings) -> tuple[str, ...]:
     if not idle:
         return ()
     return (f"{name!r} has no audit script, so {' and '.join(idle)} {'have' if idle[1:] else 'has'} no effect",)
+
+
+# Who signed it
+
+
+def signed_by(target: Target, app: CustomApp | None, plan_input: PlanInput) -> releases.Ledger:
+    """What is to be remembered of who signed what a target gets."""
+    known = ledger(app, plan_input.remembered) if app is not None else releases.Ledger()
+    before = replace(known, signer=_signer_before(target, app, plan_input))
+    after = before.signed(plan_input.looked.signer if plan_input.looked else "")
+    return releases.Ledger(signer=after.signer, instead_of=after.instead_of)
+
+
+def _signer_before(target: Target, app: CustomApp | None, plan_input: PlanInput) -> str:
+    """Who signed what a target had before; where nobody noted that, what the other app of its pair has.
+
+    What soaks in the test app was judged when it came there, and so for the prod app its own note counts alone.
+    """
+    known = ledger(app, plan_input.remembered).signer if app is not None else ""
+    if known or plan_input.looked is None or plan_input.looked.signature is None:
+        return known
+    settings, apps = plan_input.settings, plan_input.tenant.apps
+    names = [name for name in (target.name, settings.prod.name, settings.test.name) if name]
+    notes = (ledger(other, plan_input.remembered).signer for name in names for other in matching.by_name(apps, name))
+    return next(filter(None, notes), "")
+
+
+def _distrust(target: Target, app: CustomApp | None, plan_input: PlanInput) -> str:
+    """Why an installer is not published for who signed it, and what to do; "" where nothing stands against it."""
+    if plan_input.looked is None or plan_input.by_hand:
+        return ""
+    before = _signer_before(target, app, plan_input)
+    return signers.problem(plan_input.looked, before, plan_input.settings, plan_input.expected_teams)
+
+
+def _signer_told(target: Target, app: CustomApp | None, plan_input: PlanInput) -> str:
+    if plan_input.looked is None:
+        return ""
+    return signers.told(plan_input.looked, _signer_before(target, app, plan_input))
+
+
+def _notes(target: Target, app: CustomApp | None, plan_input: PlanInput) -> Mapping[str, str]:
+    """What the audit script of an app that gets another installer is to remember."""
+    given = plan_input.notes.get(target.stage)
+    return releases.to_notes(signed_by(target, app, plan_input)) if given is None else given
 
 
 def _withheld(app: CustomApp | None, plan_input: PlanInput) -> tuple[Action, str] | None:
@@ -526,6 +614,7 @@ def coming(plan_input: PlanInput, sha256: str, now: float) -> releases.Release:
         bundle_id=identity.bundle_id,
         package_id=identity.package_id,
         version_key=identity.version_key,
+        signer=plan_input.looked.signer if plan_input.looked else "",
     )
 
 

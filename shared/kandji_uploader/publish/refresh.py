@@ -11,10 +11,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from kandji_uploader.audit import script as audit
-from kandji_uploader.errors import MissingPermissionError
+from kandji_uploader.errors import MissingPermissionError, ToolMissingError
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import CustomApp, Outcome, Stage, Target
-from kandji_uploader.publish import plan, targets
+from kandji_uploader.publish import plan, signers, targets
 from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.matching import Match
 from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TenantData
@@ -43,12 +43,13 @@ def refresh(
     """
     installer = Installer(source.path.name, source.kind(), source.size, source.promised)
     plan_input = look_up(wanted, installer, context, matches)
+    plan_input = _with_signer(wanted, plan_input, source, context, surely=True)
     if plan.needs_audit(wanted, plan_input) or plan.needs_version(wanted, plan_input):
         plan_input = _with_identity(plan_input, source, context)
     plan_input = _with_digest(wanted, _with_details(wanted, plan_input, context), source, context)
     if context.settings.create_new and plan_input.installer.unfinished:
-        return plan.matched(wanted, plan_input)  # Now it is known which upload an interrupted run has left.
-    return plan_input
+        plan_input = plan.matched(wanted, plan_input)  # Now it is known which upload an interrupted run has left.
+    return _with_signer(wanted, plan_input, source, context, surely=False)
 
 
 def look_up(
@@ -67,6 +68,7 @@ def look_up(
         now=int(context.now),
         remembered=context.store.remembered(),
         matches=matches,
+        expected_teams=context.given.expected_teams,
     )
     plan_input = plan.matched([target for target in wanted if target.stage not in matches], plan_input)
     return _with_blueprints(wanted, plan_input, context) if any(target.blueprints for target in wanted) else plan_input
@@ -94,6 +96,32 @@ def renewed(matches: Mapping[Stage, Match], outcomes: Sequence[Outcome], tenant:
     ids |= {outcome.stage: outcome.app_id for outcome in outcomes}
     apps = {app.id: app for app in tenant.apps()}
     return {stage: replace(match, app=apps.get(ids.get(stage, ""))) for stage, match in matches.items()}
+
+
+def _with_signer(
+    wanted: Sequence[Target], plan_input: PlanInput, source: Source, context: RunContext, *, surely: bool
+) -> PlanInput:
+    """Add who signed the installer, where an app gets another one; one that is unchanged is not read for it.
+
+    Raises:
+        ToolMissingError: a setting asks for it, and what looks at it is not on this machine.
+    """
+    if plan_input.looked is not None or not plan.needs_signer(wanted, plan_input, surely=surely):
+        return plan_input
+    try:
+        looked = source.looked(digests_of(context.settings))
+    except ToolMissingError as problem:
+        if signers.asks(context.settings):
+            raise
+        if problem.reason not in _TOLD:
+            _TOLD.add(problem.reason)
+            context.warn(f"who signed what is published is not looked at: {problem.reason}")
+        looked = signers.Looked()
+    return replace(plan_input, looked=looked)
+
+
+_TOLD: set[str] = set()
+"""What is missing on this machine, and was told in this process."""
 
 
 def _with_identity(plan_input: PlanInput, source: Source, context: RunContext) -> PlanInput:

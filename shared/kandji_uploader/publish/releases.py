@@ -9,6 +9,7 @@ not enforced has a script with nothing else in it, which Kandji keeps and does n
 - `former`: what was there before. Of the test app these are candidates (see `promotion`): a release that a newer one
   has replaced there still counts, with the health that its Macs reported last
 - `rolled_back`: what an admin took back; neither it nor anything older is published again
+- `signer`: who signed what is there, and whom an admin has let that one take the place of (see `signers`)
 
 The notes are written only together with a new release, so that a nightly run without news writes nothing.
 """
@@ -24,6 +25,7 @@ from typing import Any
 
 from kandji_uploader._util import version
 from kandji_uploader.models import AppFacts, InstallType, Target
+from kandji_uploader.publish import signers
 
 KEPT_CANDIDATES = 20
 KEPT_FORMER = 5
@@ -134,6 +136,8 @@ class Release:
         digest: of all of it, see `digest_of`; "" where it is not known (older versions did not note it).
         given: which contents it came with, see `Contents.given`.
         urgent: why it went to every stage without a soak; "" where it was not urgent.
+        signer: who signed it, see `signers`; where nobody looked, who signed what the app had before; "" for unknown.
+        instead_of: whom that signer has taken the place of, because an admin let it; "" for nobody.
         file_key: its key in the store; "" where it is not known.
         install_type: what kind of file it is.
         app_name: what its audit script looks for, and so the following; None where there is no such thing.
@@ -157,6 +161,8 @@ class Release:
     digest: str = ""
     given: str = ""
     urgent: str = ""
+    signer: str = ""
+    instead_of: str = ""
 
     @property
     def mark(self) -> str:
@@ -216,11 +222,26 @@ class Ledger:
         current: what this tool put there last; None where it does not know.
         former: what was there before, the oldest first.
         rolled_back: what was taken back; None where nothing was since a newer release came.
+        signer: who signed what this tool put there last, as far as somebody looked; see `Release`.
+        instead_of: likewise.
     """
 
     current: Release | None = None
     former: tuple[Release, ...] = ()
     rolled_back: Release | None = None
+    signer: str = ""
+    instead_of: str = ""
+
+    def signed(self, signer: str) -> Ledger:
+        """The ledger of an app that gets a release by a signer; "" where nobody looked, then it stays as it was.
+
+        That nobody signs an app is noted only of one that somebody signed before.
+        """
+        if signer == signers.UNSIGNED and not self.signer:
+            return self
+        if not signer or signers.identity(signer) == signers.identity(self.signer):
+            return replace(self, signer=signer or self.signer)
+        return replace(self, signer=signer, instead_of=self.signer)
 
 
 # Which is newer
@@ -280,7 +301,9 @@ def merge(script: Ledger, state: Ledger, *, stale: bool = False) -> Ledger:
     named = {item.mark for item in (*known.values(), *filter(None, [current])) if item.digest}
     former = [item for item in known.values() if item.file_key and (item.digest or item.mark not in named)]
     former.sort(key=lambda item: item.at)
-    return Ledger(current, tuple(former), _highest(script.rolled_back, state.rolled_back))
+    said = script if script.signer else state
+    mark = _highest(script.rolled_back, state.rolled_back)
+    return Ledger(current, tuple(former), mark, said.signer, said.instead_of)
 
 
 def _highest(*marks: Release | None) -> Release | None:
@@ -327,7 +350,7 @@ def displaced(ledger: Ledger, live: Release) -> Ledger:
     current = ledger.current
     if current is None or not current.file_key or current.held_by(live.sha256, live.file_key):
         return ledger
-    return Ledger(None, (*ledger.former, replace(current, until=live.at)), ledger.rolled_back)
+    return replace(ledger, current=None, former=(*ledger.former, replace(current, until=live.at)))
 
 
 def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
@@ -368,7 +391,9 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
     former.pop(coming.key, None)
     kept = [item for item in former.values() if not above or not item.version or compare_known(item.version, above) > 0]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
-    return Ledger(coming, _thinned(kept, keep), mark)
+    after = ledger.signed(coming.signer)
+    coming = replace(coming, signer=after.signer, instead_of=after.instead_of)
+    return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark)
 
 
 def _thinned(releases: Iterable[Release], keep: int) -> tuple[Release, ...]:
@@ -399,6 +424,8 @@ _SHORT = {
     "d": "digest",
     "g": "given",
     "w": "urgent",
+    "n": "signer",
+    "o": "instead_of",
 }
 
 
@@ -411,6 +438,8 @@ def to_notes(ledger: Ledger) -> dict[str, str]:
         notes["former"] = _json([_row(item) for item in ledger.former])
     if ledger.rolled_back is not None:
         notes["rolled_back"] = _json(_row(ledger.rolled_back))
+    if ledger.signer and (ledger.current is None or ledger.current.signer != ledger.signer):
+        notes["signer"] = _json([ledger.signer, ledger.instead_of])
     return notes
 
 
@@ -424,11 +453,22 @@ def from_notes(notes: Mapping[str, str]) -> Ledger:
     """What the notes say; what cannot be read is passed over, as if nobody had written it."""
     former = _parsed(notes.get("former", ""))
     rows = [_release(row) for row in former] if isinstance(former, list) else []
+    current = _release(_parsed(notes.get("current", "")))
+    signer, instead_of = _signer(_parsed(notes.get("signer", "")), current)
     return Ledger(
-        current=_release(_parsed(notes.get("current", ""))),
+        current=current,
         former=tuple(item for item in rows if item is not None),
         rolled_back=_release(_parsed(notes.get("rolled_back", ""))),
+        signer=signer,
+        instead_of=instead_of,
     )
+
+
+def _signer(noted: object, current: Release | None) -> tuple[str, str]:
+    """Who signed what an app has: noted by itself, or with its current release."""
+    if isinstance(noted, list) and len(noted) == 2 and all(isinstance(item, str) for item in noted):  # noqa: PLR2004
+        return noted[0], noted[1]
+    return (current.signer, current.instead_of) if current is not None else ("", "")
 
 
 def _row(release: Release) -> dict[str, Any]:

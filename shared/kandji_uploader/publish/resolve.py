@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import AppFacts, Settings, Target, Tenant
+from kandji_uploader.publish import signers
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import custom_app_name, decide_targets, identifiers, script_problem
@@ -28,6 +30,11 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
     if settings.promotion is not None and settings.create_new:
         text = "makes another app with each run, and promotion moves versions between two; drop one of them"
         raise SettingsError([Problem(request.keys_from, "create_new", "true", text)])
+    asked = signers.asks(settings)
+    packages = missing_for_signing() if asked else ()
+    if packages:
+        text = f"cannot be heeded without {' and '.join(packages)}; install with: {pip_line(packages)}"
+        raise SettingsError([Problem(settings.origins.get(key, ""), key, None, text) for key in asked])
     return settings
 
 

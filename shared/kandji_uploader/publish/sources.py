@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from kandji_uploader import installer
+from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader._util.files import FileIdentity, identity
 from kandji_uploader._util.prehash import WORTHWHILE, BackgroundDigest, PartialDigest
-from kandji_uploader.errors import InstallerChangedError, ToolMissingError
-from kandji_uploader.models import AppFacts, InstallType
+from kandji_uploader.errors import InstallerChangedError, InstallerError, ToolMissingError
+from kandji_uploader.models import AppFacts, InstallType, Signature
+from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import DigestCache
 
@@ -52,6 +54,9 @@ class Source(Protocol):
 
     def digest(self, cache: DigestCache) -> str:
         """Its sha256."""
+
+    def looked(self, cache: DigestCache) -> Looked:
+        """Who signed it."""
 
     def reading_ahead(self, cache: DigestCache, /) -> AbstractContextManager[None]:
         """While it lasts, its sha256 may be worked out before anybody asks for it."""
@@ -134,12 +139,39 @@ class OnDisk:
             InstallerError: it cannot be read.
         """
         if not self._facts:
-            self._facts.append(self._read_surely())
+            self._read_surely()
         return self._facts[0]
 
     def facts_if_read(self) -> AppFacts | None:
         """What the installer is, if anything had to ask."""
         return self._facts[0] if self._facts else None
+
+    def looked(self, cache: DigestCache) -> Looked:
+        """Who signed it, out of the cache where the file has not changed since; the facts come out of the same reading.
+
+        What cannot be read is signed by nobody, as far as anybody can tell.
+
+        Raises:
+            ToolMissingError: what looks at signatures, or opens disk images, is not on this machine.
+            InstallerChangedError: it is not what it was.
+        """
+        packages = missing_for_signing()
+        if packages:
+            raise ToolMissingError(self.path, f"install {' and '.join(packages)}: {pip_line(packages)}")
+        meant = (self.given.bundle_name, self.given.bundle_id)
+        known = cache.signature(self.path, meant)
+        if known is None:
+            try:
+                facts = self._read_surely(signature=True)
+                known = (facts.signature if facts else None) or Signature("not_looked_at")
+            except (InstallerChangedError, ToolMissingError):
+                raise
+            except InstallerError as problem:
+                known = Signature("not_looked_at", why=problem.reason)
+            cache.put_signature(self.path, meant, known, self._look())
+        if known.status == "broken" and self.promised:
+            self.digest(cache)  # A file that is not the one that was promised is told as that.
+        return Looked.at(known)
 
     def digest(self, cache: DigestCache) -> str:
         """The file's sha256, out of the cache where the file has not changed since.
@@ -198,27 +230,27 @@ class OnDisk:
         except OSError:
             return None
 
-    def _read_surely(self) -> AppFacts | None:
+    def _read_surely(self, *, signature: bool = False) -> AppFacts | None:
         """The facts of one and the same file; read again where only the time of its last change has moved meanwhile."""
         self.check_unchanged()
         for _ in range(_READINGS):
-            seen, facts, now = self._look(), self._read(), self._now()
+            seen, facts, now = self._look(), self._read(signature=signature), self._now()
             if now == seen:
-                for warning in facts.warnings if facts else ():
+                for warning in facts.warnings if facts and not self._facts else ():
                     self.warn(f"{self.path.name}: {warning}")
+                self._facts = self._facts or [facts]
                 return facts
             if now is None or now._replace(ctime_ns=seen.ctime_ns) != seen:
                 break
             self._seen = now
         raise InstallerChangedError(self.path)
 
-    def _read(self) -> AppFacts | None:
+    def _read(self, *, signature: bool) -> AppFacts | None:
+        name, bundle_id = self.given.bundle_name, self.given.bundle_id
         try:
-            return installer.inspect(
-                self.path, app_name=self.given.bundle_name, bundle_id=self.given.bundle_id, digest=False
-            )
+            return installer.inspect(self.path, app_name=name, bundle_id=bundle_id, digest=False, signature=signature)
         except ToolMissingError as problem:
-            if not self.given.complete:
+            if signature or not self.given.complete:
                 raise
             self.warn(f"{problem} Going on with what the recipe says of it")
             return None

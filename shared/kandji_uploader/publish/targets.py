@@ -26,6 +26,7 @@ class RecipeFacts:
         blocking_applications: see `Target`; for a recipe that says nothing of them.
         minimum_os_version: likewise.
         notes: what of all this cannot be used, one sentence each.
+        expected_teams: Team IDs that the recipe has AutoPkg's CodeSignatureVerifier look for.
     """
 
     name: str | None = None
@@ -36,6 +37,7 @@ class RecipeFacts:
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
     notes: tuple[str, ...] = ()
+    expected_teams: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> RecipeFacts:

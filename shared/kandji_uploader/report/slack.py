@@ -78,7 +78,7 @@ def _of(outcome: Outcome) -> str:
     version = f" {_escaped(outcome.version)}" if outcome.version else ""
     tenant = f"{_escaped(outcome.tenant)}: " if outcome.tenant else ""
     what = f"{tenant}{linked}{version}: {_MARKS[outcome.action]}"
-    details = [_escaped(text) for text in (outcome.installer, outcome.enforcement) if text]
+    details = [_escaped(text) for text in (outcome.installer, outcome.enforcement, outcome.signer) if text]
     reason = _escaped(outcome.reason) if outcome.action in _TELLING else ""
     return "\n".join(filter(None, [what, " - ".join(details), reason, _escaped(outcome.error)]))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from kandji_uploader.models import Action, Outcome, RunResult, Stage
+from kandji_uploader.models import NOT_SIGNED, Action, Outcome, RunResult, Stage
+
+HEADS = ("Custom App", "Action", "Version", "Enforcement", "Installer", "Link")
+"""Over a table for people."""
 
 SUMMARY_KEYS = {
     Stage.PROD: "kandji_uploader_summary_result",
@@ -53,13 +56,18 @@ def row(outcome: Outcome, *, dry_run: bool = False) -> dict[str, str]:
         "version": outcome.version,
         "enforcement": outcome.enforcement,
         "installer": outcome.installer,
+        "signer": outcome.signer,
         "link": outcome.link,
     }
 
 
 def cells(outcome: Outcome, *, dry_run: bool = False) -> list[str]:
-    """The row of a table: the report fields, of which the first one names the tenant, too."""
-    return [outcome.title, *[*row(outcome, dry_run=dry_run).values()][2 if outcome.tenant else 1 :]]
+    """The row of a table: the report fields, of which the first one names the tenant, too.
+
+    Who signed it has no place in it: that is told as it is done.
+    """
+    fields = {**row(outcome, dry_run=dry_run), "custom_app": outcome.title}
+    return [value for name, value in fields.items() if name not in ("tenant", "signer")]
 
 
 def summaries(result: RunResult) -> dict[str, dict[str, object]]:
@@ -154,4 +162,6 @@ def _line(outcome: Outcome, *, dry_run: bool) -> str:
         told += f": {outcome.reason}" if outcome.action in _TELLING else f" ({outcome.reason})"
     if outcome.changes and outcome.action is not Action.CREATE:
         told += f": {', '.join(outcome.changes)}"
+    if outcome.signer not in ("", NOT_SIGNED):
+        told += f", {outcome.signer}"
     return f"{told} {outcome.link}".rstrip()

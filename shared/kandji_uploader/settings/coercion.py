@@ -26,6 +26,7 @@ LONGEST_DELAY = 3650
 _SHOWN = 80
 _NUMERAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_TEAM = re.compile(r"[A-Z0-9]{10}", re.ASCII)
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 # Controls, lone surrogates, line and paragraph separators. Format characters (Cf) stay: emoji are joined by them. The
 # name of a Custom App is what one app is told from another by, so there they do not: see `app_name`.
@@ -200,6 +201,28 @@ def names(value: object) -> tuple[str, ...]:
     if not isinstance(parts, list | tuple) or not parts:
         raise UnfitError("must be a list of names, or text with commas between them")
     return tuple(dict.fromkeys(name(part) for part in parts))
+
+
+def team_ids(value: object) -> tuple[str, ...]:
+    """A list of Team IDs, or `apple` for Apple's own software; text is split at commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise UnfitError("must be a Team ID, or a list of Team IDs")
+    return tuple(dict.fromkeys(_team_id(part, ("apple",)) for part in parts))
+
+
+def new_signer(value: object) -> str:
+    """One Team ID; `apple` for Apple's own software, `unsigned` where nobody signs it any more."""
+    return _team_id(value, ("apple", "unsigned"))
+
+
+def _team_id(value: object, words: tuple[str, ...]) -> str:
+    found = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if found.lower() in words:
+        return found.lower()
+    if not _TEAM.fullmatch(found.upper()):
+        raise UnfitError(f"must be a Team ID (ten letters and digits, such as 43AQ936H96) or {' or '.join(words)}")
+    return found.upper()
 
 
 def tenants(value: object) -> tuple[str, ...]:

@@ -32,6 +32,12 @@ _TEXT: Document = {"type": "string", "pattern": rf"^{_ONE_LINE}*[^\s\u0000-\u001
 _NAME: Document = {**_TEXT, "maxLength": LONGEST_NAME}
 _APP: Document = {**_TEXT, "not": {"type": "string", "pattern": r":|^[^/]+/[^/]|^/+$"}}
 
+
+def _team(*words: str, more: bool = False) -> Document:
+    one = rf"\s*([A-Za-z0-9]{{10}}|{'|'.join(words)})\s*"
+    return {"type": "string", "pattern": f"^{one}(,{one})*$" if more else f"^{one}$"}
+
+
 _OF_KIND: Mapping[Kind, Document] = {
     coercion.boolean: {"type": "boolean"},
     coercion.text: _TEXT,
@@ -43,6 +49,10 @@ _OF_KIND: Mapping[Kind, Document] = {
     coercion.names: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
     coercion.tenants: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
     coercion.app_names: {"anyOf": [{"type": "array", "items": _APP}, _APP]},
+    coercion.team_ids: {
+        "anyOf": [{"type": "array", "items": _team("apple"), "minItems": 1}, _team("apple", more=True)]
+    },
+    coercion.new_signer: _team("apple", "unsigned"),
     coercion.macos_version: {"type": "string", "pattern": r"^\s*[0-9]{1,4}(\.[0-9]{1,4}){0,4}\s*$"},
     coercion.mac_folder: {**_TEXT, "pattern": rf"^\s*/{_ONE_LINE}*$"},
     coercion.folder: {**_TEXT, "pattern": rf"^\s*[/~]{_ONE_LINE}*$"},

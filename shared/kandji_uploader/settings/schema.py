@@ -162,6 +162,40 @@ PUBLISH_TO = Key(
     once=True,
 )
 
+SIGNER = (
+    Key(
+        "require_signed",
+        coercion.boolean,
+        "Publish only what is signed by somebody for whom Apple vouches.",
+        config="require_signed",
+        recipe="require_signed",
+        default=False,
+    ),
+    Key(
+        "require_notarized",
+        coercion.boolean,
+        "Publish only what has a notarization ticket, is Apple's own, or is from the Mac App Store.",
+        config="require_notarized",
+        recipe="require_notarized",
+        default=False,
+    ),
+    Key(
+        "expected_team_id",
+        coercion.team_ids,
+        "The Team IDs of which one has to have signed it.",
+        config="expected_team_id",
+        recipe="expected_team_id",
+    ),
+    Key(
+        "allow_signer_change",
+        coercion.new_signer,
+        "The Team ID that may sign an app which another one has signed before, or `unsigned`.",
+        config="allow_signer_change",
+        recipe="allow_signer_change",
+    ),
+)
+"""Who may have signed what is published."""
+
 CONFIG_KEYS = (
     API_URL,
     TOKEN_NAME,
@@ -235,6 +269,7 @@ CONFIG_KEYS = (
         recipe="replace_audit_script",
         default=False,
     ),
+    *SIGNER,
     STATE_FOLDER,
     PUBLISH_TO,
     Key(

@@ -85,6 +85,7 @@ def _card(app: AppStatus, now: datetime) -> str:
         name = f'<a href="{escaped(app.link)}" rel="noreferrer">{name}</a>'
     stage = f'<span class="stage">{app.stage.value}</span>' if app.stage else ""
     enforces = f'<span class="soft">enforces {isolated(app.version)}</span>' if app.version else ""
+    enforces += "".join(f' <span class="soft">{isolated(said)}</span>' for said in app.news_of_signers)
     count = f'<span class="count">{plural(figures.macs, "Mac")}</span>'
     title = f'<div class="title"><h3>{name}</h3>{stage}{enforces}{count}</div>'
     facts = "".join(

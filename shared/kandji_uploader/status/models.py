@@ -112,6 +112,8 @@ class AppStatus:
         link: its address in the console; "" where there is none.
         figures: its Macs.
         candidates: of a test app: its releases that are newer than what the prod app has, the newest first.
+        signer: who signed what it has, in words, and whom that one has taken the place of; "" where it is not known.
+        refused: why this machine published nothing when it tried last, where that was for who signed it; else "".
     """
 
     name: str
@@ -120,3 +122,11 @@ class AppStatus:
     version: str = ""
     link: str = ""
     candidates: tuple[Candidate, ...] = ()
+    signer: str = ""
+    refused: str = ""
+
+    @property
+    def news_of_signers(self) -> tuple[str, ...]:
+        """What people want to know of who signs it: a change, made or refused."""
+        changed = (self.signer,) if ", before by " in self.signer else ()
+        return (*changed, *((f"refused: {self.refused}",) if self.refused else ()))
