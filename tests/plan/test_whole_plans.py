@@ -317,3 +317,175 @@ def test_what_the_machine_remembers_of_an_app_counts_by_its_id():
     mark = releases.to_notes(Ledger(rolled_back=Release("1.9", "a", 1.0)))
     assert ledger(live(), {"id-Widget": mark}).rolled_back == Release("1.9", "a", 1.0)
     assert ledger(live(), {"id-Other": mark}).rolled_back is None
+
+
+# What is repaired and updated
+
+
+def test_an_app_as_it_should_be_is_left_with_its_enforcement_and_its_warnings():
+    of = target(category="Games")
+    asked = plan_input(self_service())
+    assert plans([of], asked)[0] == TargetPlan(
+        of,
+        Action.UNCHANGED,
+        "found by name",
+        app=self_service(),
+        enforcement="self_service",
+        warnings=("the Self Service category 'Games' does not exist; 'Apps' is used",),
+    )
+
+
+def test_what_differs_beside_the_installer_is_repaired_without_it_and_told():
+    of = target(restart=True, fields={"active": False}, blueprints=("Macs", "Labs"))
+    asked = plan_input(live(), blueprints=(MACS, LABS))
+    tenant = replace(asked.tenant, items={"b-1": frozenset({"id-Widget"}), "b-2": frozenset()})
+    (found,) = plans([of], replace(asked, tenant=tenant))
+    assert found == TargetPlan(
+        of,
+        Action.UPDATE,
+        "found by name; only restart, active, blueprints differ",
+        app=live(),
+        fields={"restart": True, "active": False},
+        enforcement="audit_enforce",
+        assign=("Labs",),
+    )
+    assert found.changes == ("restart", "active", "blueprints")
+
+
+def test_another_installer_is_sent_with_its_kind_and_its_script():
+    app = live(sha256="old", install_type="image", audit_script=script("1.9"))
+    asked = with_notes(plan_input(app))
+    (found,) = plans([target()], asked)
+    assert (found.reason, found.needs_file, found.enforcement) == (
+        "found by name; the installer differs",
+        True,
+        "audit_enforce",
+    )
+    expected = audit.AuditValues("Widget.app", "com.example.Widget", "com.example.pkg", "2.0", NOW, 5)
+    assert found.fields == {
+        "install_type": "package",
+        "audit_script": audit.render(expected, asked.template, NOTES),
+    }
+    same = plans([target()], plan_input(replace(app, sha256="new", audit_script=script())))[0]
+    assert same.action is Action.UNCHANGED  # the type of the same bytes is the service's affair
+
+
+def test_notes_of_a_script_stay_while_the_installer_stays():
+    noted = audit.render(replace_values("2.0"), plan_input().template, NOTES)
+    assert plans([target()], plan_input(live(audit_script=noted)))[0].action is Action.UNCHANGED
+    (found,) = plans([target()], plan_input(live(audit_script=noted, sha256="old")))
+    assert audit.read(found.fields["audit_script"]).notes == {}
+
+
+def replace_values(version):
+    return audit.AuditValues("Widget.app", "com.example.Widget", "com.example.pkg", version, NOW - 86_400, 5)
+
+
+def test_a_deadline_is_a_clock_that_has_run_down_then_and_is_warned_of_with_a_new_version_only():
+    then = datetime.fromtimestamp(NOW - 60, timezone.utc)
+    of = target(enforcement_deadline=then)
+    (found,) = plans([of], plan_input(live(sha256="old", audit_script=script("1.9"))))
+    reading = audit.read(found.fields["audit_script"])
+    assert (reading.created_at, reading.days) == (NOW - 60, 0)
+    assert found.warnings == (
+        f"the enforcement_deadline of 'Widget' ({then.isoformat()}) is over; it is enforced at once",
+    )
+    assert plans([of], plan_input(live()))[0].warnings == ()
+
+
+def test_a_script_of_somebody_else_is_kept_with_the_way_to_replace_it():
+    app = live(audit_script="#!/bin/zsh\nexit 0\n")
+    (found,) = plans([target()], plan_input(app))
+    kept = "the audit script of 'Widget' was written by someone else and is kept"
+    assert (found.action, found.warnings) == (Action.UNCHANGED, (f"{kept}; set replace_audit_script to replace it",))
+    assert plans([target()], plan_input(app, replace_audit_script=True))[0].changes == ("audit_script",)
+
+
+@pytest.mark.parametrize(
+    ("app", "word"),
+    [
+        (live(), "audit_enforce"),
+        (live(audit_script=script(install_when_missing=False)), "update_only"),
+        (self_service(), "self_service"),
+        (once(), "install_once"),
+    ],
+)
+def test_the_enforcement_that_holds_is_the_one_in_kandji(app, word):
+    assert plans([target()], plan_input(app))[0].enforcement == word
+
+
+# What is not published
+
+
+def test_above_the_pin_nothing_is_published_but_what_is_live_is_repaired():
+    old = live(sha256="old", audit_script=script("1.0"), file_key="x/Widget-1.0.pkg")
+    asked = plan_input(old, pin_version="1.9")
+    text = "version 2.0 is above pin_version 1.9"
+    assert plans([target()], asked) == (
+        TargetPlan(target(), Action.PINNED, text, app=old, enforcement="audit_enforce"),
+    )
+    assert plans([target()], plan_input(old, pin_version="2.0"))[0].action is Action.UPDATE
+    assert plans([target()], replace(asked, by_hand=True))[0].action is Action.UPDATE
+    assert plans([target(restart=True)], plan_input(live(), pin_version="1.9"))[0].changes == ("restart",)
+
+
+@pytest.mark.parametrize(
+    ("mark", "held"),
+    [
+        (Release("2.0", "other", 1.0), True),
+        (Release("2.1", "other", 1.0), True),
+        (Release("1.9", "other", 1.0), False),
+        (Release("1.5", "new", 1.0), True),
+        (Release("", "", 1.0), False),
+    ],
+)
+def test_a_version_that_was_rolled_back_is_held_until_a_newer_one_comes(mark, held):
+    app = live(sha256="old", audit_script=script("1.0"), file_key="x/Widget-1.0.pkg")
+    asked = replace(plan_input(app), remembered={"id-Widget": releases.to_notes(Ledger(rolled_back=mark))})
+    (found,) = plans([target()], asked)
+    if held:
+        text = f"version {mark.version} was rolled back; 2.0 is not published, a newer one will be"
+        assert (found.action, found.reason, found.app) == (Action.HELD, text, app)
+    else:
+        assert found.action is Action.UPDATE
+
+
+def test_a_downgrade_is_refused_by_script_file_or_memory_and_told_with_the_way_out():
+    allow = "Set allow_downgrade to publish it all the same"
+    by_script = live(sha256="old", audit_script=script("2.1"), file_key="x/Widget-1.0_01234567.pkg")
+    asked = plan_input(by_script)
+    assert plans([target()], asked)[0].reason == (
+        "version 2.1 in Kandji is higher than 2.0 (by its audit script; the file there is Widget-1.0.pkg). " + allow
+    )
+    assert plans([target()], plan_input(replace(by_script, file_key="x/Widget-2.1.pkg")))[0].reason == (
+        f"version 2.1 in Kandji is higher than 2.0. {allow}"
+    )
+    by_file = live(sha256="old", audit_script="", install_enforcement="install_once", file_key="x/Widget-3.0.pkg")
+    assert plans([ONCE], plan_input(by_file))[0].reason == f"version 3.0 in Kandji is higher than 2.0. {allow}"
+    assert plans([target()], plan_input(by_script, allow_downgrade=True))[0].action is Action.UPDATE
+    # The file decides, where it is known which version it is, and not what somebody wrote into the script.
+    noted = releases.to_notes(Ledger(current=Release("1.0", "old", 1.0)))
+    assert plans([target()], replace(asked, remembered={"id-Widget": noted}))[0].action is Action.UPDATE
+    elsewhere = releases.to_notes(Ledger(current=Release("1.0", "else", 1.0, file_key="k")))
+    assert plans([target()], replace(asked, remembered={"id-Widget": elsewhere}))[0].action is Action.REFUSED
+    nameless = live(sha256="old", audit_script="", install_enforcement="install_once", file_key="x/Widget.pkg")
+    assert plans([ONCE], plan_input(nameless))[0].action is Action.UPDATE
+    unknown = plan_input(by_file, identity=EnforcedIdentity())
+    unknown = replace(unknown, installer=replace(unknown.installer, name="Widget.pkg"))
+    assert plans([ONCE], unknown)[0].action is Action.UPDATE
+
+
+def test_what_this_machine_remembers_gives_way_to_a_script_that_another_run_has_written_since():
+    state = releases.to_notes(Ledger(current=Release("1.0", "else", 1.0, file_key="k")))
+    told = audit.render(replace_values("2.0"), plan_input().template, releases.to_notes(Ledger()))
+    assert ledger(live(audit_script=told), {"id-Widget": state}).current is None
+    current = releases.to_notes(Ledger(current=Release("1.0", "new", 1.0, file_key="k")))
+    assert ledger(live(audit_script=told), {"id-Widget": current}).current == Release("1.0", "new", 1.0, file_key="k")
+    unsigned = live(audit_script="", sha256="new")
+    assert ledger(unsigned, {"id-Widget": state}).current == Release("1.0", "else", 1.0, file_key="k")
+
+
+def test_texts_are_the_same_whatever_line_ends_the_service_and_the_recipe_have():
+    for ours, theirs in (("a\nb", "a\r\nb\n"), ("a\r\nb\r\n", "a\nb"), ("", " ")):
+        of = target(preinstall_script=ours)
+        assert plans([of], plan_input(live(preinstall_script=theirs)))[0].action is Action.UNCHANGED
