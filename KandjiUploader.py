@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "bf63c793d60bf28cd21d0bbc93ea86218d1dfa3f7fb5b75eab67c2b1ff0ed980"
+_SEAL = "30a81ef91625619d8991663d61c16a3af55b836a78f52a3eb5efc126dcc74055"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

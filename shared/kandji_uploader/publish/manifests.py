@@ -207,7 +207,9 @@ def _found(source: Source, given: RecipeFacts) -> dict[str, Any]:
         return {}
     names = ("app_name", "bundle_id", "version", "package_id", "package_version", "minimum_os_version")
     found = {name: getattr(facts, name) for name in names}
-    return {**found, "signature": asdict(facts.signature) if facts.signature else None}
+    known = facts.signature if facts.signature and facts.signature.status != "not_looked_at" else None
+    said = ("status", "name", "team_id", "authority", "timestamp", "notarized")
+    return {**found, "signature": {name: getattr(known, name) for name in said} if known else None}
 
 
 def _facts(given: Mapping[str, Any]) -> RecipeFacts:
