@@ -3,6 +3,7 @@
 # make quick   the linters and the tests that need no process, network or disk worth the name: before each commit
 # make lint    ruff, mypy, vermin, import-linter, biome (the pages' CSS and JavaScript)
 # make examples  write again what is made from code: the example config, the JSON Schemas, processor-info, the picture
+# make docs    the site from the Markdown, into build/site/public; nothing is fetched but its generator
 # make seal     after a change in shared/, audit/, requirements/: write what KandjiUploader.py lets run (SHA256SUMS and its digest)
 # make requirements  write the locked versions again (requirements/), from pyproject.toml; needs uv and the network
 # make sbom     build the wheel, and write what it and the image are made of (build/sbom/, CycloneDX)
@@ -30,7 +31,7 @@ PURE = tests/plan tests/report tests/docs/test_house.py tests/docs/test_document
 # Without its bytecode every start of the program, of which the tests make hundreds, would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick test-pure test-quick lint examples seal requirements sbom mutants bench clean
+.PHONY: demo test quick test-pure test-quick lint examples docs seal requirements sbom mutants bench clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -80,7 +81,12 @@ examples: .venv-ready
 	.venv/bin/python tools/picture.py
 	.venv/bin/python tools/man.py
 	.venv/bin/python tools/processor_page.py
+	.venv/bin/python tools/terminal_picture.py
 	.venv/bin/python tools/processor_info.py
+
+docs:
+	@tools/venv.sh .venv-docs $(PYTHON) --group docs
+	.venv-docs/bin/python tools/site.py
 
 seal:
 	@$(PYTHON) tools/seal.py
@@ -104,7 +110,7 @@ sbom: .venv-ready
 	.venv/bin/python tools/sbom.py build/wheel/*.whl
 
 clean:
-	rm -rf .venv .venv310 .venv-demo tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv310 .venv-demo .venv-docs tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 .PHONY: .venv-ready
 .venv-ready:

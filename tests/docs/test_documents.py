@@ -9,7 +9,7 @@ import yaml
 from kandji_uploader import cli
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.settings import schema, showing
-from tools import processor_page
+from tools import processor_page, terminal_picture
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted([CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *(CHECKOUT / "docs").glob("*.md")])
@@ -101,3 +101,8 @@ def test_the_page_of_the_state_names_all_that_a_run_leaves(tmp_path, monkeypatch
     named = {name for name in left if f"`{name}`" in page or f"`{name}/`" in page}
     assert [name for name in left - named if not re.fullmatch("[0-9a-f]{12}", name)] == []
     assert {"custom-apps", "uploads.json"} <= named
+
+
+def test_the_picture_of_the_readme_shows_what_was_approved():
+    assert terminal_picture.PICTURE.read_text(encoding="utf-8") == terminal_picture.picture(), "make examples writes it"
+    assert "](docs/terminal.svg)" in (CHECKOUT / "README.md").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import struct
 import sys
@@ -46,7 +47,7 @@ CHECKS = (
 
 def show(title, *words):
     """One command, as it is typed and with what it shows."""
-    print(f"$ kandji-uploader {title or ' '.join(words)}", flush=True)
+    print(f"$ kandji-uploader {title or shlex.join(words)}", flush=True)
     with contextlib.suppress(SystemExit):
         cli.main(words)
     sys.stdout.flush()
