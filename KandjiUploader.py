@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "30a81ef91625619d8991663d61c16a3af55b836a78f52a3eb5efc126dcc74055"
+_SEAL = "f8cc88110250e024fd9b62e8e4e3fb337e858eb6fe8088995b6e5317b3e5ef66"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -1,9 +1,11 @@
 #!/bin/sh
-# The programs that the tests call beside Python: zsh runs the audit script, 7-Zip reads disk images, Chromium shows pages.
+# The programs that the tests call beside Python: zsh runs the audit script, fish completes, 7-Zip reads disk images,
+# Chromium shows pages.
 # Installed where that can be done without asking; otherwise one line says what is missing, and pytest shows what it skips.
 set -u
 need=""
 command -v zsh >/dev/null 2>&1 || need="$need zsh"
+command -v fish >/dev/null 2>&1 || need="$need fish"
 command -v 7zz >/dev/null 2>&1 || command -v 7z >/dev/null 2>&1 || command -v hdiutil >/dev/null 2>&1 || need="$need 7zip"
 command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need="$need chromium chromium-driver"
 [ -z "$need" ] && exit 0

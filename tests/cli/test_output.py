@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,18 @@ def test_after_ctrl_c_both_the_message_and_the_prompt_have_a_line_of_their_own(h
         assert terminal.end() == 130
         assert "^C\nkandji-uploader: stopped" in terminal.screen
         assert terminal.screen.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "progress", "plan"),
+    [((), True, True), (("--no-progress",), False, True), (("--quiet",), False, False), (("--json",), False, False)],
+)
+def test_quiet_and_no_progress_leave_out_what_they_say(house, here, words, progress, plan):
+    large = house.widget(content=os.urandom(3_000_000))
+    told = here("-p", large, "-n", "Widget", "--enforcement", "install_once", *words)
+    assert (" % of 3.0 MB" in told.stderr) is progress
+    assert ("Widget: create (no Custom App has that name)" in told.stderr) is plan
+    assert "Widget" in told.stdout
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

@@ -128,7 +128,7 @@ def whole_parser() -> argparse.ArgumentParser:
 
 
 def _run(words: list[str]) -> int:
-    name, rest = _command(words)
+    name, rest = command_of(words)
     if not name:
         return _overview_for(rest)
     module = _module(name)
@@ -159,7 +159,7 @@ def _keep_names() -> None:
             files.write_private(early.state_folder / APP_NAMES, "".join(f"{name}\n" for name in names))
 
 
-def _command(words: list[str]) -> tuple[str, list[str]]:
+def command_of(words: list[str]) -> tuple[str, list[str]]:
     """The command that is meant and its arguments; "" for none, with what the overview is to be asked."""
     if not words or words[0] in _HELP:
         asked = words[1:2] if words[:1] == ["help"] else []
