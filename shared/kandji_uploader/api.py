@@ -11,8 +11,8 @@ raises nothing for a failure that is expected to happen; `promote` and `status` 
 settings are wrong or there is no such pair or app. Nothing here prints, configures logging or ends the process.
 Progress goes to the logger `kandji_uploader` as INFO, and warnings as WARNING.
 
-Each call reads the tenant anew; calls that belong together share what was read by being in one `Batch`. A call that
-SIGINT or SIGTERM ends raises InterruptedRunError; its text says what was done and what was not. All calls take:
+Each call reads the tenant again. Calls in one `Batch` share what was read. A call that SIGINT or SIGTERM ends raises
+InterruptedRunError; its text says what was done and what was not. All calls take:
 
     tenant: the tenant, instead of the one in the settings: a value, or a name in tenants.yaml. What publishes takes
         several: `@GROUP`, `all` or a list of names; what became of each is in `custom_apps`.
@@ -22,7 +22,7 @@ SIGINT or SIGTERM ends raises InterruptedRunError; its text says what was done a
     keys: any other settings, by recipe key or config key path.
     keys_from: what error texts call the origin of all these.
     batch: what the call is part of; the tenant is read once for all of it.
-    host: where progress is told; the logger `kandji_uploader` by default.
+    host: where messages and progress go; by default the logger `kandji_uploader`.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def process_brew(
         arch: `arm64` (the default) or `x86_64`.
         use_brew: ask and download with `brew` instead of by ourselves.
         allow_no_checksum: accept a cask that has no sha256.
-        progress: told the bytes downloaded and the bytes in all (0 where that is not known).
+        progress: called with the bytes downloaded and the bytes in all (0 where that is not known).
     """
     from kandji_uploader.flows import casks
 
@@ -220,7 +220,7 @@ class Item:
     """One installer or cask of many, for `publish`.
 
     Attributes:
-        path: the installer, where whoever publishes it finds it: workers on other machines need the same path.
+        path: the installer; workers on other machines need it at the same path.
         cask: the name of a Homebrew cask, instead of a path.
         name: the Custom App to create or update.
         testname: the one for testing.
@@ -427,7 +427,7 @@ def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Hos
 
 
 def _names(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
-    """The names of the Custom Apps of an item; its errors are told when it is published."""
+    """The names of the Custom Apps of an item. Its errors show when it is published."""
     try:
         return ask()
     except InterruptedRunError:
@@ -440,7 +440,7 @@ def _run(source: str, asked: Callable[[], tuple[_Asked, Host]], run: Callable[[_
     """Publish one item, unless it and another one of its batch mean the same Custom App.
 
     Raises:
-        KandjiUploaderError: that is so, what was asked for is wrong, or as `flows.publish.run`.
+        KandjiUploaderError: another item means the same app, the settings are wrong, or as `flows.publish.run`.
     """
     item, host = asked()
     batch = host.batch

@@ -26,7 +26,7 @@ class Stage(str, Enum):
 class Tenant:
     """A tenant that a caller names, in place of the one in the settings.
 
-    It shows its token to nobody who does not ask: not when it is printed, and it cannot be pickled or copied with it.
+    Its token does not show where it is printed, and it cannot be pickled or copied with it.
 
     Attributes:
         name: what people call it.

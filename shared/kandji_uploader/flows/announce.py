@@ -1,4 +1,4 @@
-"""Who is told of a run when it is over: Slack, if it is on."""
+"""Tell Slack of a run that is over, if Slack is on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def announce_failure(name: str, problem: KandjiUploaderError, settings: Settings
 
 
 def _tell_slack(settings: Settings, host: Host, message: Mapping[str, object]) -> None:
-    """Post to Slack, if it is on; what goes wrong there never fails the run."""
+    """Post to Slack, if it is on. An error of Slack does not fail the run."""
     if not (host.announces and settings.slack_enabled) or settings.dry_run:
         return
     try:

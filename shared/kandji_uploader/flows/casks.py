@@ -61,7 +61,7 @@ class Order:
 
 @dataclass
 class InKandji(NotReadAhead):
-    """An installer that a Custom App of the tenant holds already; what it is, that app's audit script tells.
+    """An installer that a Custom App of the tenant holds already. That app's audit script says what it is.
 
     Args:
         app: the Custom App.
@@ -83,7 +83,7 @@ class InKandji(NotReadAhead):
 
     @property
     def file_key(self) -> str:
-        """What a Custom App names it by: one file may serve many."""
+        """Its key in Kandji's store: several apps may have the same."""
         return self.app.file_key
 
     def kind(self) -> InstallType:
@@ -130,8 +130,8 @@ def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult
 
     Args:
         order: the cask, and how.
-        host: who is told.
-        progress: told the bytes downloaded and the bytes in all (0 where that is not known).
+        host: where messages go.
+        progress: called with the bytes downloaded and the bytes in all (0 where that is not known).
 
     Raises:
         KandjiUploaderError: nothing was changed in the tenant.
@@ -257,9 +257,9 @@ def _checked(progress: Progress | None) -> Progress:
 
 
 def _without_download(request: Request, cask: homebrew.Cask, settings: Settings, host: Host) -> RunResult | None:
-    """Publish with what Kandji holds; None where the file itself is needed.
+    """Publish the file that Kandji holds already; None if the download is needed.
 
-    That is so where no app holds it, or where an audit script is to be written and no app's tells what it is for.
+    It is needed if no app holds the file, or if an audit script must be written and none in Kandji says what it is.
     """
     for app, signer in _holders(cask, settings, host):
         try:
@@ -276,7 +276,7 @@ def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tu
 
     What they remember does not tell all that some settings ask for, and nothing of a file that somebody else put there;
     then who signed it is None where it has to be known: an app that is meant was signed before.
-    Where the list leaves the sha256 out, only the apps that this run is about are asked for it.
+    If the list lacks the sha256, it is asked for only of the apps that this run is about.
     """
     tenant = open_tenant(settings, host)
     context = open_context(tenant, store_of(settings), settings, host, RecipeFacts())

@@ -63,7 +63,7 @@ class Pair:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """By what a person may call it."""
+        """All names that a person may use for it."""
         named = (self.entry, recipes.bare_name(self.entry), self.settings.prod.name, self.settings.test.name)
         return tuple(name for name in named if name)
 
@@ -123,7 +123,7 @@ def _settled(ladder: Ladder, rung: Rung, host: Host) -> list[Settings]:
 
 
 def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | None = None) -> Pair:
-    """A pair that the caller names; without rules, what is in test moves on at once.
+    """A pair that the caller names. Without rules, the release in the test app moves on at once.
 
     Raises:
         SettingsError: the names or the config file are wrong.
@@ -183,7 +183,7 @@ def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
 def promote(
     wanted: Sequence[Pair], host: Host, *, rules: Rules | None = None, at_once: bool = False, force: bool = False
 ) -> list[RunResult]:
-    """Promote each pair for itself; one that fails does not keep the others from being tried.
+    """Promote each pair for itself. If one fails, the others are tried all the same.
 
     Args:
         wanted: the pairs.
@@ -211,7 +211,7 @@ def promote(
 
 
 def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, force: bool) -> RunResult:
-    """What became of one pair, told to Slack; what is expected to go wrong is a failed outcome."""
+    """Promote one pair and tell Slack. An expected error becomes a failed outcome."""
     settings = pair.settings
     if rules is not None and settings.promotion is not None:
         settings = replace(settings, promotion=rules.over(settings.promotion))
@@ -239,9 +239,9 @@ def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> t
 
 
 def _as_tested(targets: tuple[Target, ...], context: RunContext) -> tuple[Target, ...]:
-    """The pair, with what its settings leave open about the audit script as it is in Kandji, first in the test app.
+    """The pair. Values of the audit script that its settings do not give are taken from Kandji, first the test app's.
 
-    A recipe or a pkginfo may have said it, and neither of them is read here.
+    A recipe or a pkginfo may have given them, and neither of them is read here.
     """
     test, prod = targets
     for name in (test.name, prod.name):
@@ -253,7 +253,7 @@ def _as_tested(targets: tuple[Target, ...], context: RunContext) -> tuple[Target
 
 
 def _as_live(target: Target, reading: audit.AuditReading) -> Target:
-    """The target, with what nobody says of its audit script as in a live one."""
+    """The target; values of the audit script that no setting gives are taken from a live script."""
     blocking = target.blocking_applications
     return replace(
         target,
@@ -263,7 +263,7 @@ def _as_live(target: Target, reading: audit.AuditReading) -> Target:
 
 
 def _locked(settings: Settings, names: tuple[str, ...], host: Host) -> AbstractContextManager[RunContext]:
-    """As `locked`; what is owed to any app is told before."""
+    """As `locked`. Before that, the user is reminded of what is owed."""
     store = store_of(settings)
     owed.tell(store, (), host.warn, settings.tenant)
     return locked(settings, names, host, store)
@@ -277,7 +277,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
 
     Args:
         name: the Custom App.
-        host: who is told.
+        host: where messages go.
         to: the version to go back to; the one before the present one by default.
         keys: settings of this call, such as `dry_run`.
 
@@ -337,8 +337,8 @@ def _everything_known(app: CustomApp, context: RunContext) -> Ledger:
 def _with_file_of_current(ledger: Ledger, app: CustomApp, tenant: TenantView) -> Ledger:
     """The ledger with the `file_key` of what this tool has put there last.
 
-    An audit script that came with an upload could not name it; another app that has the same bytes does, as the test
-    app mostly has.
+    The audit script could not name it: it was written with the upload. Another app with the same bytes has it, mostly
+    the test app.
     """
     current = ledger.current
     if current is None or current.file_key or current.held_by(app.sha256, app.file_key):

@@ -1,11 +1,18 @@
 """The product in one screen: an installer and some names come in, Custom Apps come out.
 
-Request -> Settings -> Installer -> AppFacts -> Targets -> Plan -> Outcomes -> report
+resolve_settings    what holds: recipe, flags, environment, config file, maps
+resolve_targets     which Custom Apps the run is about, the test app first
+refresh             what the tenant holds of them, and what the installer is: all that a plan needs
+make_plan           what each of them is to become; nothing is asked and nothing is changed
+carry_out           upload, create, update, or tell it in a dry run
+promote             with `promotion`: move what has soaked in the test app on to the prod app
+announce            Slack
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kandji_uploader._util.signals import sigterm_as_ctrl_c
@@ -26,17 +33,17 @@ from kandji_uploader.state import digests_of, store_of
 
 
 def run(request: Request, host: Host | None = None, source: Source | None = None) -> RunResult:
-    """Publish one installer; or, in a dry run, tell what would be done.
+    """Publish one installer. A dry run tells what would be done.
 
     Args:
         request: who asked, and for what.
-        host: who is told.
-        source: where the installer is, when it is not simply the file at `request.path`.
+        host: where messages go, and more of the caller's; see `Host`.
+        source: where the installer is, if not in the file at `request.path`.
 
     Raises:
-        KandjiUploaderError: nothing was changed in the tenant (bad settings, installer, token, ...).
-            What went wrong with single targets is in the result: `result.failed`.
-        InterruptedRunError: SIGINT or SIGTERM; the text says what was and was not done.
+        KandjiUploaderError: nothing was changed in the tenant: bad settings, installer, token and the like. What went
+            wrong with a single Custom App is in the result (`result.failed`).
+        InterruptedRunError: SIGINT or SIGTERM; the text says what was done and what was not.
     """
     host = host or Host()
     source = source or OnDisk(request.path, request.given, host.warn, request.promised)
@@ -68,7 +75,7 @@ def _run(request: Request, source: Source, host: Host) -> RunResult:
 
 
 def _at_each(tenants: Sequence[Tenant], request: Request, source: Source, host: Host) -> RunResult:
-    """Publish at each tenant what is looked at and hashed once, for all of them."""
+    """Publish at each tenant. The installer is read and hashed once for all of them."""
     settings = resolve_settings(request, source, replace(host, tenant=tenants[0]))
     source.kind()
     digests = digests_of(settings)
@@ -81,15 +88,11 @@ def _at_each(tenants: Sequence[Tenant], request: Request, source: Source, host: 
 
 
 def _publish(request: Request, settings: Settings, source: Source, host: Host) -> RunResult:
+    """Publish at one tenant."""
     source.kind()
     with source.reading_ahead(digests_of(settings)):
         name, targets = resolve_targets(request, settings, source, host)
-        names = tuple(target.name for target in targets)
-        claim(request, settings, host, dict(zip(names, names, strict=True)))
-        store = store_of(settings)
-        owed.tell(store, names, host.warn, settings.tenant)
-        debt = owed.Debt(store, None if settings.create_new else as_owed(request, source, names, host))
-        with debt.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
+        with _locked(targets, request, settings, source, host) as (context, debt):
             plan_input, plans = _plan(targets, source, context, host)
             claim(request, settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
             job = Job.of(request, source, debt, settings.urgent)
@@ -104,10 +107,24 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
     return result.at(settings.tenant)
 
 
+@contextlib.contextmanager
+def _locked(
+    targets: Sequence[Target], request: Request, settings: Settings, source: Source, host: Host
+) -> Iterator[tuple[RunContext, owed.Debt]]:
+    """Where the run takes place, with its Custom Apps locked. If it ends early, `retry` can do it again."""
+    names = tuple(target.name for target in targets)
+    claim(request, settings, host, dict(zip(names, names, strict=True)))
+    store = store_of(settings)
+    owed.tell(store, names, host.warn, settings.tenant)
+    debt = owed.Debt(store, None if settings.create_new else as_owed(request, source, names, host))
+    with debt.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
+        yield context, debt
+
+
 def _plan(
     targets: tuple[Target, ...], source: Source, context: RunContext, host: Host
 ) -> tuple[PlanInput, tuple[TargetPlan, ...]]:
-    """What is to become of every target, or, where the release has to soak, of the test app only."""
+    """The plan of every target; of the test app only, if the release has to soak there first."""
     plan_input = refresh(targets, source, context)
     if look_again(plan_input, context, host.say):
         plan_input = refresh(targets, source, context)
@@ -125,7 +142,7 @@ def _plan(
 def _promote(
     targets: tuple[Target, ...], plan_input: PlanInput, context: RunContext, host: Host, done: Sequence[Outcome]
 ) -> tuple[Outcome, bool]:
-    """Promote after publishing; what goes wrong then must not hide what was published."""
+    """Promote after publishing. An error of it must not hide what was published."""
     from kandji_uploader.promotion.promote import promote
 
     try:

@@ -1,4 +1,4 @@
-"""Do what is owed: publish once more, as it was meant, what an earlier run has not brought to its end."""
+"""Do what is owed: publish again, with the same settings, what an earlier run has not finished."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def run(entry: Owed, store: StateStore, host: Host, *, dry: bool = False) -> Run
     Args:
         entry: what is owed.
         store: where that is noted.
-        host: who is told.
+        host: where messages go.
         dry: tell what would be done, change nothing.
 
     Raises:
-        TargetError: the installer is gone, or another one lies in its place.
+        TargetError: the installer was deleted, or another file has its path.
         KandjiUploaderError: as `publish.run`; it is owed on.
     """
     _check_installer(entry)

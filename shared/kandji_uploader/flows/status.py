@@ -29,7 +29,7 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
 
     Args:
         names: Custom Apps; or entries of a map with `promotion`, which stand for their test and prod app.
-        host: who is told.
+        host: where messages go.
         keys: settings of this call, such as `kandji.api_url`.
 
     Raises:

@@ -56,7 +56,7 @@ def at_each(tenants: Sequence[Tenant], publish: Callable[[Host], RunResult], sou
 def at_one(
     tenant: Tenant, publish: Callable[[Host], RunResult], source: str, failures: Failures, host: Host
 ) -> RunResult:
-    """Publish at one tenant; what is expected to go wrong there is a failed outcome.
+    """Publish at one tenant. An expected error there becomes a failed outcome.
 
     Args:
         tenant: the tenant.

@@ -1,6 +1,6 @@
 """What the test app is to remember of its releases when it gets another one.
 
-The Macs are asked about the release that is about to be replaced, since its health cannot be told afterwards.
+The Macs are asked about the release that is about to be replaced: later they no longer report on it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kandji_uploader.status import summary
 
 
 def asked(release: Release, app: CustomApp, context: RunContext) -> Release:
-    """The release with what its Macs say now; without, where no rule asks or the status cannot be read."""
+    """The release with the health that its Macs report now; unchanged if no rule asks or it cannot be read."""
     wanted = context.settings.promotion
     if wanted is None or not wanted.asks_macs:
         return release
@@ -39,11 +39,11 @@ def asked(release: Release, app: CustomApp, context: RunContext) -> Release:
 def with_notes(plan_input: PlanInput, targets: Sequence[Target], context: RunContext) -> PlanInput:
     """The plan input with what the apps are to remember of the release that they get.
 
-    The test app may also get the same installer with another script. A first plan tells whether it gets anything; its
-    Macs are asked about the release that is about to be replaced, since its health cannot be told afterwards.
+    A first plan says whether the test app gets another release, which may be the same installer with another script. If
+    so, its Macs are asked about the release that is there now: later they no longer report on it.
 
     Args:
-        plan_input: all else.
+        plan_input: complete but for these notes.
         targets: the test app and the prod app.
         context: where the run takes place.
     """
@@ -78,7 +78,7 @@ def _coming(plan_input: PlanInput, test: Target, prod: Target, now: float) -> Re
 def _replaced_by(
     coming: Release, each: TargetPlan, plan_input: PlanInput, context: RunContext
 ) -> tuple[Ledger, Release | None] | None:
-    """What is known of the app of a plan and of the release that it has; None where it gets no other one."""
+    """The ledger of a planned app, and the release that it has now; None if it gets no other release."""
     if each.action not in _GOING_ON:
         return None
     if each.app is None:
@@ -93,7 +93,7 @@ def _replaced_by(
 def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
     """Whether the same installer is to come with other contents than the test app has.
 
-    What older versions noted has no digest; then what is about to be written decides.
+    If an older version of this tool has noted no digest, the fields that are about to be written decide.
     """
     if live.digest:
         return bool(coming.digest) and coming.digest != live.digest
@@ -111,8 +111,8 @@ def _all(ledger: Ledger) -> tuple[Release, ...]:
 def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, context: RunContext) -> Standing:
     """Where the prod app stands.
 
-    The file decides what a version is. Only of one that nobody noted, the highest counts that its name and the audit
-    script say, so as never to go backwards.
+    The file decides what the version is. If it was not noted, the highest version counts that its name and the audit
+    script say, so that nothing goes backwards.
     """
     pin, withdrawn = context.settings.pin_version, soaking.rolled_back
     if app is None:

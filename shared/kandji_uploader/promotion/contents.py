@@ -13,8 +13,8 @@ from kandji_uploader.publish.releases import Contents, Release
 class MovedContents:
     """What goes to the prod app with a release: the very scripts and settings that soaked with it.
 
-    A release is noted with its digest, and not with its scripts. Their texts are in the settings of this run, or in one
-    of the two apps; those whose digest is that of the release are it.
+    A release is noted with its digest, not with its scripts. Their texts are in the settings of this run or in one of
+    the two apps: the texts that give the release's digest are the right ones.
 
     Attributes:
         test: the test app as the settings want it.
@@ -46,7 +46,7 @@ class MovedContents:
         return None
 
     def known_in_prod(self, live: Release) -> str:
-        """The digest to take the prod app for that nobody noted one of: that of `live` if it has all that is given."""
+        """The digest of a prod app without a noted one: that of `live`, if the app has all that the settings give."""
         if self.app is None or not live.digest:
             return ""
         return live.digest if self._in_line(self.app, Contents.of(self.prod, self.kind)) else "another"

@@ -1,7 +1,7 @@
-"""The one entry of promotion: moves a prod app to the newest release that has soaked in its test app.
+"""The one entry of promotion: it moves a prod app to the newest release that has soaked in its test app.
 
-The rules are in `rules`; here they are given what they ask for, and no more: the Macs' status is read (every page)
-only where a rule asks for it and the release has soaked.
+`rules` decides; here is read what it needs. The Macs' status (every page of it) is read only if a rule asks for it and
+the release has soaked.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def promote(
 
     Args:
         targets: the test app and the prod app.
-        context: where; its settings hold the rules.
-        host: who is told.
-        matches: the Custom Apps of the targets, where the run has matched them already.
+        context: where the run takes place; its settings hold the rules.
+        host: where messages go.
+        matches: by stage, the Custom Apps, if the run has matched the targets already.
         at_once: do not wait for `after_days`.
         force: also over a file that somebody else has put into the prod app.
 
@@ -82,7 +82,7 @@ def promote(
 def outlook(targets: tuple[Target, ...], context: RunContext) -> tuple[tuple[Release, Decision], ...]:
     """Each release of the test app that may move on, the newest first, with what the rules say of it today.
 
-    Nothing is changed. There is none where the two apps cannot be told.
+    Nothing is changed. It is empty where it is not clear which the two apps are.
 
     Raises:
         NetworkError, ApiError: the tenant could not be read.
@@ -107,7 +107,7 @@ def _weighed(
 
 
 _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
-"""What nobody needs a message of: it was promoted (which is told anyway), or waiting is all there is to do."""
+"""No message is sent for these: a promotion is announced anyway, and in the other cases one only has to wait."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ class Step:
 
 
 def _look_up_both(test: Target, prod: Target, context: RunContext, matches: Mapping[Stage, Match] = _NONE) -> PlanInput:
-    """What the tenant holds of both apps; the installer that may go to the prod app is called as that of the test app.
+    """A plan input with both apps. Dynamic lookup finds the prod app by the name of the test app's installer.
 
-    Of the test app nothing is asked but which one it is: it is not changed here.
+    The test app is not changed here, so its Blueprints do not matter.
     """
     no_file = Installer("", InstallType.PACKAGE, 0)
     matches = look_up((replace(test, blueprints=()),), no_file, context, matches).matches
@@ -143,7 +143,7 @@ def _next_step(
 ) -> Step:
     """What is to become of the prod app, given what the test app has and had."""
     wanted, urgent = context.settings.promotion, context.settings.urgent
-    assert wanted is not None, "whoever calls has looked"  # noqa: S101 - the callers' contract
+    assert wanted is not None, "there is no promotion without rules"  # noqa: S101 - the callers' contract
     source, match = plan_input.matches[test.stage], plan_input.matches[prod.stage]
     if source.app is None:
         text = f"there is no test app to promote from: {source.why} ({test.name!r})"
@@ -178,11 +178,11 @@ class _Pair:
         prod: the prod app that is meant.
         app: the prod app; None where it is to be created.
         plan_input: what plans are made from.
-        ledger: what is known of the prod app's releases.
-        live: what the test app has.
-        candidates: what it had, as far as its contents can still be had.
+        ledger: the releases of the prod app.
+        live: the release that the test app has.
+        candidates: the releases that it had and that can still be promoted: their scripts are known.
         standing: where the prod app stands.
-        by_name: likewise, going by its file's name where its script disputes that.
+        by_name: likewise, but by the version in its file's name, if its script says a higher one.
         moved: what goes to the prod app with a release.
     """
 
@@ -221,7 +221,7 @@ def _pair(test: Target, prod: Target, test_app: CustomApp, plan_input: PlanInput
 
 
 def _staying(pair: _Pair, decision: Decision, standing: Standing, context: RunContext) -> Step:
-    """Nothing moves: the prod app is left as it is, or what somebody did to its audit script is repaired or told."""
+    """Nothing is promoted. If somebody has edited the prod app's audit script, that is repaired or told."""
     if pair.app is not None:
         if decision.kind is Kind.CURRENT and rules.newer(pair.live, pair.by_name, live=True):
             return _unclear(pair.prod, pair.app, pair.live, standing, pair.plan_input)
@@ -241,7 +241,7 @@ def _named(app: CustomApp) -> Installer:
 def _waiting(
     prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, plan_input: PlanInput
 ) -> Step:
-    """Nothing moves; whether that is news, the state folder tells."""
+    """Nothing is promoted. It is news if the reason is another one than the state folder has noted."""
     actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED}
     found = TargetPlan(
         prod,
@@ -258,10 +258,10 @@ def _waiting(
 
 
 def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, context: RunContext) -> Step | None:
-    """The repair of an audit script that enforces another version than that of the file it belongs to, if it does.
+    """The repair of an audit script that enforces another version than its file has; None if it enforces that one.
 
-    The file decides what a version is. A script that was edited upward would hold every release back, and one that was
-    edited downward would leave Macs behind.
+    The file decides what the version is. A script with a higher one would hold every release back. One with a lower
+    one would leave Macs at an old version.
     """
     live, reading = ledger.current, audit.read(app.audit_script)
     if live is None or not noted(app, ledger) or not live.version or not reading.known or not reading.version:
@@ -280,7 +280,7 @@ def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, con
 
 
 def _disputed(app: CustomApp, ledger: Ledger, standing: Standing) -> str:
-    """What the file's name says, where the audit script says a higher version and nobody noted what the file is."""
+    """The version in the file's name, if it was not noted and the audit script says a higher one; else ""."""
     named = matching.version_in(app.file_name) or ""
     script = audit.read(app.audit_script).version
     if noted(app, ledger) or not named or standing.version != script:
@@ -299,7 +299,7 @@ def _unclear(prod: Target, app: CustomApp, live: Release, standing: Standing, pl
 
 
 def _remember(prod: Target, step: Step, context: RunContext) -> None:
-    """Note why the prod app is held, so that the next run tells it only if the reason is another one."""
+    """Note why the prod app is held. The next run tells it only if the reason is another one."""
     context.store.remember(_held_key(prod), {} if step.plan.action.writes else {"held": step.decision.kind.value})
 
 
@@ -325,7 +325,7 @@ def _moving(
     prod: Target, match: Match, ledger: Ledger, decision: Decision, context: RunContext, *, force: bool
 ) -> Step:
     release = decision.release
-    assert release is not None, "whoever calls has looked"  # noqa: S101 - the caller's contract
+    assert release is not None, "nothing else moves"  # noqa: S101 - the caller's contract
     live = live_release(match.app, ledger, context.now) if match.app else None
     urgent = context.settings.urgent or ""
     put = replace(release, at=context.now, until=0.0, health=None, urgent=urgent)
@@ -346,14 +346,14 @@ def plan_input_of_release(
     *,
     by_hand: bool = False,
 ) -> PlanInput:
-    """All that a plan needs that puts a release, which is in the store already, into an app.
+    """The input of a plan that puts a release, which is in Kandji's store already, into an app.
 
     Args:
-        target: the app.
-        match: the app that is meant, as it is.
-        release: what it is to have.
+        target: what is wanted of the app.
+        match: the app as it is.
+        release: the release that it is to have.
         after: what its audit script is to remember then.
-        context: where.
+        context: where the run takes place.
         by_hand: whether an admin asked for this very release; see `PlanInput`.
 
     Raises: as `refresh`.

@@ -156,8 +156,8 @@ def clock_problem(ahead: float | None) -> str:
 def newer(release: Release, standing: Standing, *, live: bool) -> bool:
     """Whether a release would move the prod app forward.
 
-    One of the same version does if it is what the test app has now (a package that was built anew, or a script that was
-    changed); one that the prod app had before does not, or the two would take turns.
+    A release of the same version does if the test app has it now (a package that was built again, or a script that was
+    changed). A release that the prod app had before does not, or the two would take turns.
     """
     # The first promotion creates the prod app: there is nothing that it could go back behind.
     if not standing.exists:

@@ -1,4 +1,4 @@
-"""A release as an installer that is in Kandji's store: no file of it is on this machine."""
+"""A former release as a source of a publish."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from kandji_uploader.state import DigestCache
 
 @dataclass(frozen=True)
 class StoredRelease(NotReadAhead):
-    """A release as an installer that is in Kandji's store: nothing of it is on this machine.
+    """A release as an installer that is in Kandji's store only, and not on this machine.
 
     Attributes:
-        release: what is known of it.
+        release: what was noted of it.
         fallback: what the app that gets it has, where the release itself does not say what it is.
     """
 

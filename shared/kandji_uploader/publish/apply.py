@@ -1,8 +1,8 @@
 """Make it so: carry out a plan, each target for itself, so that every Custom App ends as it was or as planned.
 
 There are no rules here about what should be; those are the plan's. Creating is in `create`, updating in `update`: what
-may go wrong on the way, and what is done about it. When all is written, it is looked whether another machine was at the
-same apps just then (`one_app`), and only then are they assigned to Blueprints.
+may go wrong on the way, and what is done about it. When all is written, the run looks whether another machine has
+changed the same apps at that moment (`one_app`). Only then it assigns them to Blueprints.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From plans to outcomes: checked, applied, remembered; in a dry run, told."""
+"""Carry out plans: check the audit scripts, apply, remember. A dry run only tells the plans."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from kandji_uploader.settings import console_link as address_in_console
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be said of a plan that is carried out.
+    """What carrying out needs to know beside the plans.
 
     Attributes:
         path: the installer.
         by: who publishes, for the history.
-        gone: for an installer that is in Kandji only: what to say if it is not there any more; "" for one on disk.
+        gone: for an installer that is in Kandji only: the error if Kandji no longer has it; "" for one on disk.
         facts: what was read of it, if anything had to ask.
-        begun: what is known of its digest when its upload begins.
-        check_unchanged: raises InstallerError if it is no longer the file that all this is about.
-        debt: where what is meant is written down before anything is sent; None for what no recipe asks for.
+        begun: gives the part of its digest that is known when its upload begins.
+        check_unchanged: raises InstallerError if the file has changed since it was first read.
+        debt: writes down what is to be published, before anything is sent; None where no recipe asks for it.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Job:
 
     @staticmethod
     def of(request: Request, source: Source, debt: owed.Debt, urgent: str | None) -> Job:
-        """That of an installer which a request is about."""
+        """The job of the installer of a request."""
         by = request.recipe or request.path.name
         return Job(
             source.path,
@@ -62,7 +62,7 @@ class Job:
 def carry_out(
     plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
 ) -> tuple[tuple[Outcome, ...], str]:
-    """Make it so, and remember it; in a dry run, tell it. Returns the outcomes and the installer's sha256.
+    """Carry out plans and remember what was published. Returns the outcomes and the installer's sha256.
 
     Raises:
         AuditScriptError: an audit script would reinstall for ever; nothing has been changed.
@@ -89,9 +89,9 @@ def carry_out(
 def _applied(
     plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
 ) -> tuple[tuple[Outcome, ...], str]:
-    """As `apply`; an app that is not enforced is published without its memory where Kandji refuses that.
+    """As `apply`. If Kandji refuses the notes of an app that is not enforced, it is published without them.
 
-    The API's documentation does not say whether such an app may have an audit script.
+    These notes are in an audit script. The API's documentation does not say whether such an app may have one.
     """
     outcomes, sha256 = apply(plans, _apply_context(plan_input, context, host, job))
     again = tuple(plan for plan, item in zip(plans, outcomes, strict=True) if _refused_memory(plan, item))
@@ -119,7 +119,7 @@ def _without_memory(fields: Mapping[str, str | bool]) -> Mapping[str, str | bool
 def _tell_of_lost_memory(
     plans: Sequence[TargetPlan], outcomes: Sequence[Outcome], context: RunContext, host: Host
 ) -> None:
-    """Warn of an app that is not enforced, where Kandji did not keep what its audit script was to remember."""
+    """Warn if Kandji did not keep the notes of an app that is not enforced."""
     for plan, item in zip(plans, outcomes, strict=True):
         sent = audit.read(str(plan.fields.get("audit_script", "")))
         live = context.tenant.written(item.app_id) if sent.is_memory and item.action.writes else None
@@ -152,7 +152,7 @@ def _apply_context(plan_input: PlanInput, context: RunContext, host: Host, job: 
         installer = replace(plan_input.installer, sha256=sha256 or plan_input.installer.sha256)
         expected = (plan.app.file_key if plan.app else live.file_key, installer.file_key)
         if job.gone and live.file_key not in expected:
-            # What was decided, was decided about another file.
+            # The decision was about the file that was there before.
             text = "somebody else has just put another file there; run again"
             return replace(plan, action=Action.REFUSED, reason=text, app=live)
         apps = (*(app for app in plan_input.tenant.apps if app.id != live.id), live)
@@ -179,7 +179,7 @@ def _apply_context(plan_input: PlanInput, context: RunContext, host: Host, job: 
 
 
 def console_link(api_url: str, app: CustomApp) -> str:
-    """The address of a Custom App in the tenant's console, wherever that is by now."""
+    """The address of a Custom App in the tenant's console; consoles move to new hosts with a migration."""
     return address_in_console(api_url, app.id, moved=console.has_moved(api_url))
 
 

@@ -70,7 +70,7 @@ class Claims:
             self._items.update({(tenant, app): item for app in apps})
 
     def release(self, owner: str) -> None:
-        """Forget what the items of an owner mean, since it begins anew."""
+        """Forget what the items of an owner mean, since they start again."""
         with self._lock:
             self._items = {app: item for app, item in self._items.items() if item.owner != owner}
 

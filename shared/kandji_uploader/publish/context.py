@@ -27,7 +27,7 @@ class RunContext:
         settings: what holds.
         now: epoch seconds, by the service's clock where it tells.
         given: what the caller knows of the installer.
-        warn: told what is odd.
+        warn: called with each warning.
         clock_ahead: seconds that this machine's clock is ahead of the service's; None where that is not known.
     """
 
@@ -63,9 +63,9 @@ def open_tenant(settings: Settings, host: Host) -> TenantView:
 def open_context(
     tenant: TenantView, store: StateStore, settings: Settings, host: Host, given: RecipeFacts
 ) -> RunContext:
-    """Where a run takes place, by the service's time: what one machine notes is read by others.
+    """The context of a run. It goes by the service's time, since other machines read what this one notes.
 
-    A machine whose clock is wrong is told.
+    If this machine's clock is wrong, the user is warned.
 
     Raises:
         KandjiUploaderError: the tenant could not be read.
@@ -94,7 +94,7 @@ _CLOCK_GRAIN = 5.0
 
 
 def settle_time(settings: Settings) -> float:
-    """Seconds to settle; none by default for a tenant on this machine, whose lists do not lag behind."""
+    """Seconds to settle. For a tenant on this machine 0 is the default: its lists do not lag behind."""
     by_default = settings.origins.get("network.settle_time", "default") == "default"
     return 0.0 if by_default and is_loopback(urlsplit(settings.api_url).hostname) else settings.settle_time
 
@@ -108,12 +108,12 @@ def locked(
     given: RecipeFacts | None = None,
     patience: float = 900.0,
 ) -> Iterator[RunContext]:
-    """Where a run takes place, with the Custom Apps of these names locked for its time.
+    """The context of a run, with the Custom Apps of these names locked while it lasts.
 
     Args:
         settings: what holds.
         names: of the Custom Apps.
-        host: who is told, and when it may begin.
+        host: where messages go, and when the run may begin.
         store: the state folder.
         given: what the caller knows of the installer.
         patience: seconds to wait for another run that publishes one of them.

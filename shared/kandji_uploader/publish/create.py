@@ -2,7 +2,7 @@
 
 The API takes no idempotency key: a create that is sent twice makes two apps. So:
 
-- Before it, the list is read again, since another run may have made the app meanwhile; then that one is gone on with.
+- Before it, the list is read again. If another run has made the app meanwhile, this run uses that one.
 - It is noted in the state folder before it is sent. A run that is killed leaves that note for the next run.
 - A create whose answer was lost is looked for in the list before it is sent again.
 - The sha256 that the service answers must be the installer's; otherwise the new app is deleted again.
@@ -39,9 +39,9 @@ some eight seconds, since a read right after a write may be stale."""
 _CACHED_LOOKS = 3
 """How often more, while the lists that come are out of a cache (an `Age` or `X-Cache` in front of the service)."""
 _ROUNDS = 3
-"""How often an app is created again after another machine has deleted the one that was gone on with."""
+"""How often an app is created again after another machine has deleted the one that this run used."""
 _SENT = 600.0
-"""Seconds for which the service may still act upon a create whose answer a run never read."""
+"""Seconds for which the service may still carry out a create whose answer was never read."""
 _LEFT = 2 * 86_400.0
 """Seconds for which an app that a killed run has created may be deleted again, if there is an older one."""
 _FRESH = 2.0
@@ -49,7 +49,7 @@ _FRESH = 2.0
 
 
 def create(work: Work, upload: Upload, context: ApplyContext) -> None:
-    """Create the app of a target, unless another run has just made it; then go on with that one.
+    """Create the app of a target. If another run has just made it, use that one.
 
     Raises:
         TargetError: it was not created, or that is not known; the text says which.
@@ -83,7 +83,7 @@ def create(work: Work, upload: Upload, context: ApplyContext) -> None:
 
 
 def _known(name: str, context: ApplyContext) -> frozenset[str]:
-    """The apps of a name which the plan was made with; whatever else is called so came meanwhile."""
+    """The ids of the apps of a name when the plan was made. Any other app of that name came later."""
     return frozenset(app.id for app in context.listed if app.name == name)
 
 
@@ -116,7 +116,7 @@ def _made_meanwhile(plan: TargetPlan, upload: Upload, context: ApplyContext) -> 
 
 
 def _left_under_way(name: str, known: frozenset[str], context: ApplyContext) -> list[CustomApp]:
-    """The apps that come of a create whose answer a run on this machine never read: it was killed, or given up."""
+    """The apps that an earlier run on this machine has created without reading the answer, since it was killed."""
     for entry in context.store.created(name):
         if not entry.app_id and 0 <= time.time() - entry.at < _SENT:
             context.say(f"a run before never learnt whether {name!r} was created; looking")
@@ -127,10 +127,10 @@ def _left_under_way(name: str, known: frozenset[str], context: ApplyContext) -> 
 
 
 def _go_on_with(work: Work, there: CustomApp, upload: Upload, context: ApplyContext) -> bool:
-    """Take an app that another run has made at the same moment for ours; False if it has gone again.
+    """Use an app that another run has made at the same moment; False if it was deleted again.
 
-    With the same bytes it is done, otherwise it is planned again as an update. Where somebody wanted another kind of
-    app, it is left as it is.
+    If it has the same bytes, nothing is left to do; otherwise it is planned again as an update. If somebody wanted
+    another kind of app, it is left as it is.
     """
     plan, name = work.plan, there.name
     try:
@@ -159,9 +159,9 @@ def _go_on_with(work: Work, there: CustomApp, upload: Upload, context: ApplyCont
 
 
 def _unlike(plan: TargetPlan, live: CustomApp) -> str:
-    """The first of the fields that tell how an app is enforced which is not what the plan would have made; "" for none.
+    """The first field on which the app and the plan differ in how it is enforced; "" if they do not differ.
 
-    A run that wanted the same has made the same; a person may have meant something else.
+    Another run with the same settings makes the same app. A person may want another one.
     """
     wanted = {"install_enforcement": "", "show_in_self_service": False, **plan.fields}
     for name in ("install_enforcement", "show_in_self_service"):
@@ -173,7 +173,7 @@ def _unlike(plan: TargetPlan, live: CustomApp) -> str:
 
 
 def stay_alone(work: Work, upload: Upload, context: ApplyContext) -> None:
-    """See to it that there is one app of that name, and go on with that; see `one_app`."""
+    """Make sure that there is one app of that name, and use that one; see `one_app`."""
     for _ in range(_ROUNDS):
         made = work.made
         if made is None:
@@ -206,9 +206,9 @@ def _create_noted(fields: Mapping[str, str | bool], context: ApplyContext) -> on
 
 
 def _create_and_look(fields: Mapping[str, str | bool], context: ApplyContext) -> one_app.Made:
-    """Create an app; a lost answer is settled by looking for what we asked for.
+    """Create an app. If the answer is lost, the list tells whether it was created.
 
-    503 is documented to say that nothing was done yet; before that is believed, it is looked up once.
+    By the documentation 503 says that nothing was done yet. The list is read once before that is believed.
 
     Raises:
         TargetError: it is not there, or that is not known; the text says which.
@@ -251,16 +251,16 @@ def _create_and_look(fields: Mapping[str, str | bool], context: ApplyContext) ->
 
 
 def _ours(app: CustomApp, fields: Mapping[str, str | bool], before: frozenset[str]) -> bool:
-    """Whether an app is one that our create has made; the key of an upload is given out once."""
+    """Whether our create has made an app: each upload has a key of its own."""
     return app.id not in before and app.name == fields["name"] and app.file_key == fields["file_key"]
 
 
 def _look_for(
     fields: Mapping[str, str | bool], before: frozenset[str], lost: str, context: ApplyContext, looks: int = _LOOKS
 ) -> list[CustomApp]:
-    """The apps that a create of ours has made; looked for more than once, since the service may still be at it.
+    """The apps that our create has made. The list is read several times, since the service may need time.
 
-    A list out of a cache may be older than the create, so it does not tell that there is none.
+    A list out of a cache may be older than the create, so it does not prove that there is none.
 
     Raises:
         TargetError: the list cannot be read, so that it is not known.
@@ -286,18 +286,18 @@ def _look_for(
 
 
 def look_again(plan_input: PlanInput, context: RunContext, say: Callable[[str], None]) -> bool:
-    """Have the list read anew where a target found several apps of its name: one may be about to be deleted.
+    """Read the list again if several apps have the name of a target: one of them may be about to be deleted.
 
-    It may be that of another run (see `one_app`), or of a run on this machine that was killed before it could find out
-    that there were two. That one is deleted here, if it is the younger one.
+    Another run may be about to delete its own (see `one_app`). Or a run on this machine has made one and was killed
+    before it could see that there were two; that one is deleted here, if it is the younger one.
 
     Args:
-        plan_input: what was found.
+        plan_input: with the matches of the targets.
         context: where the run takes place.
-        say: told what is deleted.
+        say: called with a line for each app that is deleted.
 
     Returns:
-        Whether the targets are to be matched anew.
+        Whether the targets must be matched again.
 
     Raises:
         TargetError: an app of ours that should be deleted could not be.

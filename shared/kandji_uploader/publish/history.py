@@ -16,15 +16,15 @@ from kandji_uploader.status import summary
 
 
 def noted(app: CustomApp, ledger: Ledger) -> bool:
-    """Whether this tool has put there what an app has, and noted it."""
+    """Whether this tool has put the present file into an app, and noted that."""
     return ledger.current is not None and ledger.current.held_by(app.sha256, app.file_key)
 
 
 def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
-    """What an app has now.
+    """The release that an app has now.
 
-    Where somebody else has put another file there, the audit script tells nothing about it: then its file name and
-    Kandji's `file_updated` have to do. Nothing at all to go by means that it came just `now`.
+    If somebody else has put another file there, the audit script says nothing about it. Then the version comes from the
+    file's name, and the time from Kandji's `file_updated`. If nothing tells the time, it is `now`.
     """
     current = ledger.current
     if current is not None and current.held_by(app.sha256, app.file_key):
@@ -85,7 +85,7 @@ def refused_key(name: str) -> str:
 
 
 def _add_to_history(plan: TargetPlan, entry: Publication, plan_input: PlanInput, context: RunContext) -> None:
-    """Add a publication, and before it what was there if nobody noted that."""
+    """Add a publication to an app's history. If the release before it is missing there, it is added first."""
     before = plan.app
     history = context.store.history(before.id) if before else ()
     if before is not None and all(known.file_key != before.file_key for known in history):

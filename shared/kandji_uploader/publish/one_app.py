@@ -1,14 +1,14 @@
 """One app, always: what keeps two machines from making the same Custom App twice, with no server between them.
 
-Every run does the same. It lists the apps anew right before its create, creates, and lists again. Of the apps of that
-name which the list of its plan did not have, the oldest one (`created_at`, then id) stays. Who made another deletes
-that, and goes on with the one that stayed. This ends with one app because:
+Every run does the same. It lists the apps again right before its create, creates, and lists once more. Of the apps of
+that name which the list of its plan did not have, the oldest one (`created_at`, then id) stays. A run that has made
+another one deletes it, and uses the one that stays. This ends with one app because:
 
 - A list counts only if it shows our own app. Of two machines that have each seen their own, the one whose app came
   second has seen both. So a list that lags behind, or comes out of a cache, costs time but no second app.
 - `created_at` is when the service began to make an app, and not when others can see it. So the older one may turn up
-  after the other machine has looked; then that one's app stays, too. Whoever made the older one sees that the other
-  does not go away, and gives way. The time that is waited before the first look makes this seldom.
+  after the other machine has looked; then that one's app stays, too. The machine of the older app sees that the other
+  does not go away, and deletes its own. The time that is waited before the first look makes this seldom.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def settle(made: Made, tenant: TenantView, settle_time: float, say: Callable[[st
         made: what we made; `settle_time` has passed since.
         tenant: the tenant.
         settle_time: seconds to wait between two looks at the least.
-        say: told what is deleted, one line each.
+        say: called with a line for each app that is deleted.
 
     Raises:
         TargetError: the list does not show our app, cannot be read, or a twin cannot be deleted.
@@ -128,7 +128,7 @@ def _settle(made: Made, tenant: TenantView, settle_time: float, say: Callable[[s
 def _gave_way(
     ours: list[CustomApp], others: list[CustomApp], tenant: TenantView, say: Callable[[str], None]
 ) -> CustomApp:
-    """The oldest of the others, which do not go away: whoever made it did not see ours, or is a person."""
+    """The oldest of the other apps. It stays: its machine has not seen ours, or a person has made it."""
     there = [app for app in others if _is_there(app, tenant)]
     if not there:
         return ours[0]

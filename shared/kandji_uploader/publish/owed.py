@@ -1,8 +1,8 @@
-"""What is owed: a publish that was begun and not done, so that it is done although no recipe asks for it again.
+"""A publish that was begun and not finished is owed: it can be done later, although no recipe asks for it again.
 
-A recipe that has `StopProcessingIf` with `download_changed == FALSE` asks once only: the download is new in the run
-that fails, and old in the next one. So what was meant is written down before anything is sent, and where a run fails
-before that, too. What the tenant then holds, or a newer version in its place, clears it.
+A recipe with `StopProcessingIf` and `download_changed == FALSE` asks only once: the download is new in the run that
+fails, and no longer new in the next one. So each run writes down what it is to publish before it sends anything, and
+also if it fails before that. The entry is removed when the tenant has that version or a newer one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kandji_uploader.models import Action, Outcome
 from kandji_uploader.state import Owed, StateStore
 
 _AGAIN = 3600.0
-"""Seconds after which the same is told once more by one process: AutoPkg runs many recipes in one."""
+"""Seconds until one process repeats the same warning: AutoPkg runs many recipes in one process."""
 _OWING = (Action.FAILED, Action.CONFLICT)
 """Outcomes that a later try may turn into a publish. What was refused would be refused again."""
 _KILLED = "the run was ended in the middle of it"
@@ -30,7 +30,7 @@ class Debt:
 
     Args:
         store: the state folder.
-        meant: what is to be published, and how; None for what nobody could do once more.
+        meant: what is to be published, and how; None if it could not be repeated.
     """
 
     def __init__(self, store: StateStore, meant: Owed | None) -> None:
@@ -40,7 +40,7 @@ class Debt:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """While it lasts, whatever ends it early leaves the publish owed."""
+        """If the block ends with an error or by Ctrl-C, the publish is owed."""
         try:
             yield
         except (KandjiUploaderError, KeyboardInterrupt) as problem:
@@ -49,7 +49,7 @@ class Debt:
             raise
 
     def before_sending(self, sha256: str | None, version: str | None) -> None:
-        """Write down what is meant; the next thing is sent only if this could be written.
+        """Write down what is to be published. Nothing is sent if this cannot be written.
 
         Args:
             sha256: the installer's, where it is known by now.

@@ -1,7 +1,7 @@
-"""What differs: from settings, facts and the tenant's list to what each Custom App should become.
+"""The plan: what each Custom App is to become, by the settings, the installer and what the tenant holds.
 
-Pure: no network, no clock, no disk. `now` and the tenant's list come in as values, so that a plan made twice from the
-same values is the same plan, and a dry run is the plan, printed.
+Pure: no network, no clock, no disk. All of it comes in as one value (`PlanInput`), complete when the plan begins. So
+the same values make the same plan, and a dry run is the plan, printed.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _find(target: Target, plan_input: PlanInput) -> matching.Match:
 
 
 def _left_behind(target: Target, plan_input: PlanInput) -> matching.Match:
-    """The app that an earlier create_new run made of this very upload before it was interrupted."""
+    """The app that an interrupted create_new run has made of this upload."""
     key = plan_input.installer.file_key if plan_input.installer.unfinished else None
     made = [app for app in matching.by_name(plan_input.tenant.apps, target.name) if key and app.file_key == key]
     return matching.Match(
@@ -253,7 +253,7 @@ def needs_digest(targets: Sequence[Target], plan_input: PlanInput) -> bool:
 
 
 def needs_audit(targets: Sequence[Target], plan_input: PlanInput) -> bool:
-    """Whether any target will carry an audit script of ours, so that the installer must say what it is."""
+    """Whether any target gets an audit script of ours; then the installer must be read."""
     for target in targets:
         app = plan_input.matches[target.stage].app
         carries = target.enforcement.audited if app is None else audited(app)
@@ -390,7 +390,7 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
 def _wanted(
     target: Target, app: CustomApp, reading: audit.AuditReading, plan_input: PlanInput, *, anew: bool
 ) -> tuple[dict[str, str | bool], tuple[str, ...]]:
-    """The fields that an existing app should have; those that nobody asked for are left out.
+    """The fields that an existing app should have. Fields that no setting gives are left out.
 
     `anew` tells whether it gets another installer.
     """
@@ -423,7 +423,7 @@ def _wanted(
 def _memory(
     target: Target, app: CustomApp, reading: audit.AuditReading, plan_input: PlanInput, *, anew: bool
 ) -> dict[str, str]:
-    """The notes of an app whose audit script Kandji does not run; one that somebody else has left there is kept."""
+    """The notes of an app whose audit script Kandji does not run. A script of somebody else is kept."""
     notes = _notes(target, app, plan_input) if anew else plan_input.notes.get(target.stage)
     if notes is None or not (reading.is_memory or not app.audit_script.strip()):
         return {}
@@ -492,8 +492,8 @@ def _script(
 def _clock(target: Target, reading: audit.AuditReading, plan_input: PlanInput) -> tuple[int, int]:
     """From when the days until enforcement count, and how many.
 
-    A deadline is a clock that has run down at that moment. A clock that starts in the future was such a deadline,
-    which nobody asks for any more.
+    A deadline is written as a start at that moment and 0 days. So a start in the future was a deadline; if it is no
+    longer asked for, the clock starts now.
     """
     if target.enforcement_deadline is not None:
         return int(target.enforcement_deadline.timestamp()), 0
@@ -511,7 +511,7 @@ def _past_deadline(target: Target, plan_input: PlanInput) -> tuple[str, ...]:
 
 
 def _without_effect(name: str, settings: Settings) -> tuple[str, ...]:
-    """A warning for what only an audit script can heed; nobody is warned of what a pkginfo says."""
+    """A warning for settings that only an audit script follows. There is none for values of a pkginfo."""
     asked = {
         "blocking_applications": settings.blocking_applications is not None,
         "minimum_os_version": settings.minimum_os_version is not None,
@@ -590,7 +590,7 @@ def published_version(plan_input: PlanInput) -> str:
 
 
 def live_contents(app: CustomApp, given: str) -> releases.Contents:
-    """What of a release an app has in Kandji, as far as settings gave it; for `given` see `releases.Contents.given`."""
+    """The contents of a release as an app has them in Kandji, only those that settings gave; see `Contents.given`."""
     reading = audit.read(app.audit_script)
     return releases.Contents(
         preinstall_script=app.preinstall_script,
@@ -619,7 +619,7 @@ def coming(plan_input: PlanInput, sha256: str, now: float) -> releases.Release:
 
 
 def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> releases.Ledger:
-    """What is known of the releases of an app: from its audit script, and from this machine's memory by app id."""
+    """The releases of an app that are known: from its audit script and from this machine's state folder."""
     reading = audit.read(app.audit_script)
     script = releases.from_notes(reading.notes)
     state = releases.from_notes(remembered.get(app.id, {}))
@@ -629,7 +629,7 @@ def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> relea
 
 
 def _downgrade(reading: audit.AuditReading, app: CustomApp, plan_input: PlanInput) -> tuple[Action, str] | None:
-    """Why publishing would go backwards; None where it does not or may, or where that cannot be told."""
+    """Why publishing would be a downgrade; None if it is none, if it is allowed, or if a version is not known."""
     ours = published_version(plan_input)
     noted = ledger(app, plan_input.remembered).current
     named = matching.version_in(app.file_name)
@@ -659,14 +659,14 @@ def _extras(target: Target) -> dict[str, str | bool]:
 def _differs(live: str | bool | None, wanted: str | bool, *, unknown: bool) -> bool:
     """Whether a field is to be sent.
 
-    A field that the service does not tell (None) counts as `unknown` says: alone it is no reason to write, but it
-    goes along with another change.
+    If the service does not tell a field (None), `unknown` decides: such a field is no reason to write, but is sent
+    along with another change.
     """
     return unknown if live is None else not same_value(live, wanted)
 
 
 def same_value(live: str | bool, sent: str | bool) -> bool:
-    """Whether a field of the live app is as it was sent; the service may trim texts and write their line ends anew."""
+    """Whether a field of the live app is as it was sent. The service may trim texts and change their line ends."""
     if isinstance(live, str) and isinstance(sent, str):
         return live.replace("\r\n", "\n").strip() == sent.replace("\r\n", "\n").strip()
     return live == sent
@@ -694,7 +694,7 @@ def _category(target: Target, categories: Sequence[Category]) -> tuple[Category,
 
 
 def with_missing_blueprints(found: TargetPlan, tenant: TenantData) -> TargetPlan:
-    """The plan of an app that is left as it is, with the Blueprints that it lacks all the same."""
+    """The plan of an app that is left as it is, with the Blueprints that it must still be added to."""
     if found.app is None or found.action.writes or found.action.bad:
         return found
     assign = missing_blueprints(found.target, found.app, tenant)
@@ -704,7 +704,7 @@ def with_missing_blueprints(found: TargetPlan, tenant: TenantData) -> TargetPlan
 
 
 def missing_blueprints(target: Target, app: CustomApp, tenant: TenantData) -> tuple[str, ...]:
-    """The Blueprints of the target that lack the app; nothing is said of one that was not asked about."""
+    """The Blueprints of the target that lack the app, of those whose content was read."""
     missing = []
     for wanted in target.blueprints:
         blueprint, _ = resolve_blueprint(wanted, tenant.blueprints)

@@ -74,7 +74,7 @@ class Batch:
         self._asking = threading.Lock()
 
     def refused(self, find: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-        """Why some of its items must not be published; found out once, by whoever asks first."""
+        """Why some of its items must not be published. The first caller has it found out."""
         with self._asking:
             if self._refused is None:
                 self._refused = find()
@@ -82,11 +82,11 @@ class Batch:
 
 
 class Turn:
-    """The turn of one item; that of an item that is alone, here: it never waits."""
+    """When one item may do what. This one is for a single item and never waits."""
 
     @contextlib.contextmanager
     def entering(self) -> Iterator[None]:
-        """Around the moment in which an item takes hold of its Custom Apps."""
+        """Around the moment in which an item locks its Custom Apps."""
         yield
 
     @contextlib.contextmanager
@@ -96,15 +96,15 @@ class Turn:
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[None]:
-        """Around all of an item: whoever waits for it need not do so any more, however it ends."""
+        """Around all of an item. When it ends, however it does, the item after it no longer waits."""
         yield
 
 
 class Queue:
     """The turns of several items.
 
-    One at a time, they take hold of their Custom Apps in the order in which they were named. Two items that mean the
-    same app are refused before (see `claims`); where that shows only when they are read, the later one is.
+    They lock their Custom Apps one after the other, in the order in which they were named. Two items that mean the same
+    app are refused before that (see `claims`). If it shows only when they are read, the later one is refused.
 
     Args:
         count: how many items there are.

@@ -1,7 +1,8 @@
-"""What a plan is made from, gathered no further than the plan needs it.
+"""All that a plan is made from: what the tenant holds, and what the installer is.
 
-The installer is read only for an audit script or the package map, hashed only where its size does not already prove
-a change, and categories and Blueprints are fetched only when one is named.
+Each target is matched here, once. Nothing is read that the plan does not need: the installer only for an audit script
+or the package map, its sha256 only if its size does not prove a change already, categories and Blueprints only if one
+is named.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _NONE: Mapping[Stage, Match] = MappingProxyType({})
 def refresh(
     wanted: Sequence[Target], source: Source, context: RunContext, matches: Mapping[Stage, Match] = _NONE
 ) -> PlanInput:
-    """All that the plan of these targets is made from; nothing is asked after this.
+    """All that the plan of these targets is made from. Deciding asks neither the tenant nor the disk.
 
     Args:
         wanted: the targets.
         source: the installer.
         context: where the run takes place.
-        matches: the Custom Apps of targets that were matched before.
+        matches: by stage, the Custom App of a target that was matched before in this run.
 
     Raises:
         InstallerError: the installer must be read and cannot be.
@@ -55,7 +56,7 @@ def refresh(
 def look_up(
     wanted: Sequence[Target], installer: Installer, context: RunContext, matches: Mapping[Stage, Match] = _NONE
 ) -> PlanInput:
-    """What the tenant holds of these targets; of the installer no more than is given. Raises as `refresh`."""
+    """A plan input with what the tenant holds of these targets; the installer is not read. Raises as `refresh`."""
     settings, tenant = context.settings, TenantData(context.tenant.apps())
     if plan.needs_categories(wanted, tenant, settings):
         tenant = replace(tenant, categories=context.tenant.categories())
@@ -91,7 +92,7 @@ def _with_blueprints(wanted: Sequence[Target], plan_input: PlanInput, context: R
 
 
 def renewed(matches: Mapping[Stage, Match], outcomes: Sequence[Outcome], tenant: TenantView) -> Mapping[Stage, Match]:
-    """The matches with the apps as they are once a run has published; an app stays the one that it was, by its id."""
+    """The matches after publishing. An app is found again by its id, whatever its name is now."""
     ids = {stage: match.app.id for stage, match in matches.items() if match.app}
     ids |= {outcome.stage: outcome.app_id for outcome in outcomes}
     apps = {app.id: app for app in tenant.apps()}
@@ -144,7 +145,7 @@ def _with_details(wanted: Sequence[Target], plan_input: PlanInput, context: RunC
 
 
 def with_digest(app: CustomApp, context: RunContext) -> CustomApp:
-    """An app with the sha256 of its installer, asked for where the list leaves it out; None where nobody tells."""
+    """An app with the sha256 of its installer, asked for if the list lacks it; None if the service does not tell."""
     if app.sha256 is not None:
         return app
     known = context.tenant.client.get_custom_app(app.id)
@@ -155,7 +156,7 @@ def with_digest(app: CustomApp, context: RunContext) -> CustomApp:
 
 
 def _published_digest(app: CustomApp, store: StateStore) -> str | None:
-    """What we ourselves have put there, if the app still names that upload."""
+    """The sha256 that this machine has published there, if the app still has that upload."""
     for entry in store.history(app.id):
         if entry.file_key == app.file_key:
             return entry.sha256

@@ -60,7 +60,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Contents:
-    """What of a release reaches a Mac beside the installer; None for what no setting gave, which is left as it is.
+    """What reaches a Mac with a release, beside the installer. None: no setting gave it, and it is left as it is.
 
     Attributes:
         preinstall_script: the script's text.
@@ -80,13 +80,13 @@ class Contents:
 
     @staticmethod
     def of(target: Target, kind: InstallType) -> Contents:
-        """What the settings give to an app with an installer of that kind; only a .zip is unpacked."""
+        """The contents that the settings give to an app. `kind` is that of the installer; only a .zip is unpacked."""
         given = Contents(**{each.name: getattr(target, each.name) for each in fields(Contents)})
         return given if kind is InstallType.ZIP else replace(given, unzip_location=None)
 
     @property
     def given(self) -> str:
-        """Which of them were given: a letter for each, `a` for the first."""
+        """Which of them settings gave: a letter for each, `a` for the first."""
         return "".join(chr(ord("a") + at) for at, value in enumerate(self.values()) if value is not None)
 
     def only(self, given: str) -> Contents:
@@ -111,7 +111,7 @@ def _plain(value: object) -> object:
 def digest_of(sha256: str, test: Contents, prod: Contents) -> str:
     """The digest that names a release: of the installer, and of all that goes to Macs with it.
 
-    What the prod app alone is given is part of it, too, or it would reach production without a soak.
+    It includes what only the prod app is given; otherwise that would reach production without a soak.
 
     Args:
         sha256: hex digest of the installer; "" where it is not known, and then there is none of the release either.
@@ -166,24 +166,24 @@ class Release:
 
     @property
     def mark(self) -> str:
-        """What tells its installer from others: its bytes, else its place in the store."""
+        """What identifies its installer: its sha256, else its `file_key`."""
         return self.sha256 or self.file_key
 
     @property
     def key(self) -> str:
-        """What tells it from others: its digest, else its installer."""
+        """What identifies it: its digest, else its installer."""
         return self.digest or self.mark
 
     def is_also(self, other: Release) -> bool:
-        """Whether both are the same release; where one of the digests is not known, whether the installers are."""
+        """Whether both are the same release. If a digest is not known, the installers are compared."""
         if self.digest and other.digest:
             return self.digest == other.digest
         return self.mark == other.mark
 
     def held_by(self, sha256: str | None, file_key: str) -> bool:
-        """Whether an app with that installer still has this release; what neither side tells is taken on trust.
+        """Whether an app with that installer still has this release; assumed if neither side tells.
 
-        (The answer to every update is held against the sha256 that was meant, so that trust can do no harm.)
+        Assuming it does no harm: the answer to each update is compared with the sha256 that was meant.
         """
         if sha256 and self.sha256:
             return sha256 == self.sha256
@@ -253,7 +253,7 @@ def above_pin(release: str, pin: str | None) -> bool:
 
 
 def taken_back(release: str, sha256: str, rolled_back: Release | None) -> bool:
-    """Whether a release is one that was rolled back, or older than it; only a newer version lifts that."""
+    """Whether a release was rolled back, or is older than the one that was. Only a newer version lifts this."""
     if rolled_back is None:
         return False
     if sha256 and sha256 == rolled_back.sha256:
@@ -262,7 +262,7 @@ def taken_back(release: str, sha256: str, rolled_back: Release | None) -> bool:
 
 
 def compare_known(one: str, other: str) -> int:
-    """Compare two versions; one that is not known is lower than any that is."""
+    """Compare two versions. An unknown version is lower than every known one."""
     if not one or not other:
         return bool(one) - bool(other)
     return version.compare(one, other)
@@ -284,10 +284,9 @@ def order(one: Release, other: Release) -> int:
 def merge(script: Ledger, state: Ledger, *, stale: bool = False) -> Ledger:
     """One ledger from what the audit script says and what this machine remembers; the script is the newer of the two.
 
-    Of a release that both know, the earlier time and the later health count. What this machine takes for the current
-    one is a former one where the script names another, or where it is known to be `stale`.
-    What was noted without a digest (by an older version, or in the history) says nothing of an installer that was noted
-    with one.
+    If both know a release, the earlier time and the later health count. If the script names another current release
+    than this machine, or this machine's is known to be `stale`, this machine's is a former one. A note without a digest
+    (of an older version, or of the history) is dropped if the same installer was noted with one.
     """
     known: dict[str, Release] = {}
     stray = (state.current,) if state.current is not None and (stale or script.current is not None) else ()
@@ -312,13 +311,13 @@ def _highest(*marks: Release | None) -> Release | None:
 
 
 def former_release(live: Release, ledger: Ledger, to: str | None, *, foreign: bool = False) -> Release | None:
-    """The release to go back to: that version, or by default what was there last and is not higher; None for none.
+    """The release to go back to: the given version, or by default the last one that is not higher; None for none.
 
     Args:
         live: what the app has.
         ledger: what is remembered.
         to: the version to go back to.
-        foreign: somebody else put there what the app has; then it is what was there when that came, higher or not.
+        foreign: somebody else has put the present file there; then the last one counts even if it is higher.
     """
     former = [item for item in ended(ledger.former, live.at) if item.mark != live.mark]
     former = [item for item in former if item.file_key != live.file_key]
@@ -332,11 +331,11 @@ def former_release(live: Release, ledger: Ledger, to: str | None, *, foreign: bo
 
 
 def ended(former: Iterable[Release], last: float) -> list[Release]:
-    """Former releases, each with when it was replaced: where nobody noted that, when the next one came.
+    """Former releases, each with the time when it was replaced; if that was not noted, when the next one came.
 
     Args:
         former: the releases.
-        last: when what is there now came, epoch seconds; 0 where that is not known.
+        last: when the present release came, epoch seconds; 0 where that is not known.
     """
     known = sorted(former, key=lambda item: item.at)
     times = sorted([*(item.at for item in known), last])
@@ -346,7 +345,7 @@ def ended(former: Iterable[Release], last: float) -> list[Release]:
 
 
 def displaced(ledger: Ledger, live: Release) -> Ledger:
-    """The ledger, with what this tool had put there as a former release where the app has somebody else's file now."""
+    """The ledger. If the app has somebody else's file now, the release of this tool becomes a former one."""
     current = ledger.current
     if current is None or not current.file_key or current.held_by(live.sha256, live.file_key):
         return ledger
@@ -354,9 +353,9 @@ def displaced(ledger: Ledger, live: Release) -> Ledger:
 
 
 def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
-    """The ledger once an admin has put `back_to` in the place of `live`: what was given up is marked.
+    """The ledger after an admin has put `back_to` in the place of `live`, which is marked as rolled back.
 
-    The other way round, forward to what was once given up, lifts the mark.
+    Going forward again to a release that was rolled back lifts its mark.
     """
     after = replaced(ledger, live, back_to, keep=KEPT_CANDIDATES)
     given_up = live if compare_known(back_to.version, live.version) <= 0 else None
@@ -374,7 +373,7 @@ def _both(one: Release, other: Release) -> Release:
 
 
 def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int, above: str = "") -> Ledger:
-    """The ledger once `coming` has taken the place of `live`; the new release lifts a mark that it is newer than.
+    """The ledger after `coming` has taken the place of `live`. A newer release lifts the mark of a rollback.
 
     Args:
         ledger: what is remembered.
@@ -399,8 +398,8 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
 def _thinned(releases: Iterable[Release], keep: int) -> tuple[Release, ...]:
     """At most `keep` of them, the oldest first.
 
-    The oldest is the next to have soaked and the newest is the one that is wanted, so those between go, where they lie
-    closest: however often the test app is updated, one of them is always about to have soaked.
+    The oldest one has soaked first, and the newest one is wanted most. So those between are dropped, where they lie
+    closest: however often the test app is updated, one release is always close to the end of its soak.
     """
     left = sorted(releases, key=lambda item: item.at)
     while len(left) > max(keep, 2):
@@ -444,13 +443,13 @@ def to_notes(ledger: Ledger) -> dict[str, str]:
 
 
 def with_key(notes: Mapping[str, str], file_key: str) -> dict[str, str]:
-    """The notes for the state folder: the key of the current release is known once it is there."""
+    """The notes for the state folder, with the `file_key` that the current release has got."""
     known = from_notes(notes)
     return to_notes(replace(known, current=known.current and replace(known.current, file_key=file_key)))
 
 
 def from_notes(notes: Mapping[str, str]) -> Ledger:
-    """What the notes say; what cannot be read is passed over, as if nobody had written it."""
+    """The ledger that the notes hold. A note that cannot be read is left out."""
     former = _parsed(notes.get("former", ""))
     rows = [_release(row) for row in former] if isinstance(former, list) else []
     current = _release(_parsed(notes.get("current", "")))

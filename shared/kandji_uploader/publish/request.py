@@ -1,4 +1,4 @@
-"""Who asks for a publish, and who is told of it: the values that a run begins with."""
+"""The values that a run starts with: what is asked for (`Request`), and what the caller offers (`Host`)."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def _log_warning(text: str) -> None:
 
 @dataclass(frozen=True)
 class Host:
-    """What the library may ask of whoever calls it.
+    """What the caller offers: where messages go, the clock, the environment.
 
     Attributes:
-        say: told what is being done, one line each; the logger `kandji_uploader` by default.
-        warn: told what is odd; likewise.
-        progress: told the bytes sent and the bytes in all.
+        say: called with each line on what is being done; by default it goes to the logger `kandji_uploader`.
+        warn: called with each warning; likewise.
+        progress: called with the bytes sent and the bytes in all.
         now: epoch seconds.
         environ: the environment variables.
         turn: when it may do what, where several installers are published at a time.

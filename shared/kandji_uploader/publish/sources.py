@@ -29,7 +29,7 @@ class Source(Protocol):
 
     @property
     def file_key(self) -> str | None:
-        """What a Custom App names it by; None where it is not in Kandji yet."""
+        """Its key in Kandji's store; None if it is not known to be there."""
 
     @property
     def promised(self) -> str | None:
@@ -93,13 +93,13 @@ class NotReadAhead:
 class OnDisk:
     """The installer on disk: each thing that can be asked of it is found out once, when first asked for.
 
-    All of it is told of one and the same file: the one that was there when the first thing was asked. A file that was
-    replaced or changed since is an error.
+    All answers are about one and the same file: the one at the first question. If it was replaced or changed since,
+    that is an error.
 
     Args:
         path: the file.
         given: what the caller knows of it.
-        warn: told what is odd about it.
+        warn: called with each warning about it.
         promised: what its sha256 is to be, where somebody has said it, such as a Homebrew cask.
     """
 
@@ -231,7 +231,7 @@ class OnDisk:
             return None
 
     def _read_surely(self, *, signature: bool = False) -> AppFacts | None:
-        """The facts of one and the same file; read again where only the time of its last change has moved meanwhile."""
+        """The facts of one and the same file; read again if only the time of its last change has moved meanwhile."""
         self.check_unchanged()
         for _ in range(_READINGS):
             seen, facts, now = self._look(), self._read(signature=signature), self._now()

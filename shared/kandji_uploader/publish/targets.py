@@ -61,7 +61,7 @@ class RecipeFacts:
 def decide_targets(
     settings: Settings, app_name: str, scripts: Mapping[str, str], given: RecipeFacts | None = None
 ) -> tuple[Target, ...]:
-    """The targets of a run, test first, so that what goes wrong goes wrong there.
+    """The targets of a run. The test app comes first, so that a problem shows there.
 
     Args:
         settings: what holds.
@@ -107,7 +107,7 @@ def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, s
 
 
 def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[EnforcedIdentity, tuple[str, ...]]:
-    """What the audit script looks for, and what is to be said about it.
+    """What the audit script looks for, and warnings about it.
 
     A given value wins over a read one, but the version must be what the Mac will really say: the Info.plist's of the
     app that is installed, or the receipt's.
@@ -139,7 +139,7 @@ def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[EnforcedIdenti
 
 
 def _receipt(given: RecipeFacts, facts: AppFacts) -> EnforcedIdentity:
-    """An installer without an app: an app that the recipe names is trusted, else the package's receipt counts."""
+    """For an installer without an app: the app that the recipe names, else the package's receipt."""
     if given.bundle_id or given.app_name:
         return EnforcedIdentity(
             given.bundle_name, given.bundle_id, facts.package_id, given.version or facts.package_version
@@ -182,7 +182,7 @@ def _reconciled(given: RecipeFacts, facts: AppFacts) -> tuple[RecipeFacts, tuple
 
 
 def custom_app_name(given: RecipeFacts, facts: AppFacts | None, file_name: str) -> str:
-    """What the software is called where nobody named its Custom App."""
+    """The software's name, for a Custom App that no setting names."""
     if given.name:
         return given.name
     app = given.bundle_name or (facts.app_name if facts else None)

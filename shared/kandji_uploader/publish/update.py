@@ -2,11 +2,11 @@
 
 The API has no conditional update, and no transaction. So:
 
-- The app is read right before it is written: one that was edited since the list was fetched is planned anew.
+- The app is read right before it is written. If it was edited since the list was fetched, it is planned again.
 - An update whose answer was lost is confirmed by reading the app, and is sent once more if it is not there.
 - The sha256 that the service answers must be the installer's; otherwise the former file is put back.
-- In the end the app is read again: of two runs that wrote at the same moment, the one with the lower version won
-  perhaps, and then the higher one writes again.
+- In the end the app is read again. If two runs wrote at the same moment, the lower version may have come last; then
+  the run with the higher one writes again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REPLANS = 2
 
 
 def update(work: Work, upload: Upload, context: ApplyContext) -> None:
-    """Update the app of a target as planned; planned anew where it was edited meanwhile.
+    """Update the app of a target as planned. If it was edited meanwhile, it is planned again.
 
     Raises:
         TargetError: it was left as it is, or put back, or that is not known; the text says which.
@@ -65,10 +65,10 @@ def update(work: Work, upload: Upload, context: ApplyContext) -> None:
 
 
 def stay_written(work: Work, upload: Upload, context: ApplyContext) -> None:
-    """See to it that the higher version stays where another run has changed the app at the same moment.
+    """Make sure that the higher version stays if another run has changed the app at the same moment.
 
-    Of two that read the app before either wrote, the later one wins, whichever version it has. So each looks again,
-    and writes again if what is there now is lower than its own; a lower one finds the higher one there, and is refused.
+    If two runs read the app before either writes, the later write stays, even with a lower version. So each run looks
+    again, and writes again if the version there is lower than its own. If it is higher, the run leaves it.
 
     Raises:
         TargetError: the app is changed again and again.
@@ -101,10 +101,10 @@ def stay_written(work: Work, upload: Upload, context: ApplyContext) -> None:
 
 
 def _seen_again(before: CustomApp, written: CustomApp, context: ApplyContext) -> CustomApp | None:
-    """The app as it is now, if another run has changed what we wrote; None where it is as we left it, or nobody tells.
+    """The app as it is now, if another run has changed what we wrote; None if nothing changed or it cannot be read.
 
-    Where our write was itself the later one of two, as its activity shows, the other run may be about to write again;
-    so it is waited for once more.
+    If the app's activity shows that our write was the later one of two, the other run may be about to write again. So
+    this run waits once more.
     """
     try:
         live = context.tenant.client.get_custom_app(written.id)
@@ -168,7 +168,7 @@ def _get(planned: CustomApp, context: ApplyContext) -> CustomApp:
 
 
 def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], context: ApplyContext) -> CustomApp:
-    """Send an update; where its answer was lost, read the app to see whether it is there, else send it once more.
+    """Send an update. If its answer is lost, read the app; if it is not changed, send the update once more.
 
     Raises:
         TargetError: the app is as it was, or that is not known; the text says which.
@@ -203,7 +203,7 @@ def _look_at(before: CustomApp, lost: str, context: ApplyContext) -> CustomApp:
 
 
 def _holds(before: CustomApp, live: CustomApp, name: str, value: str | bool) -> bool:
-    """Whether the live app has a field as we sent it; of one that the service does not tell, that anything changed."""
+    """Whether the live app has a field as we sent it. If the service does not tell the field, any change counts."""
     told = live.value(name)
     if told is None:
         return live.updated_at != before.updated_at
@@ -217,7 +217,7 @@ def _confirm(
     answered = other_digest(after, upload.sha256, context)
     if not answered:
         return
-    # First of all the journal forgets the key: should we be killed before all is put back, the next run uploads anew.
+    # First the journal forgets the key: if this run is killed before all is put back, the next one uploads again.
     upload.distrust(wrong_bytes(before, answered, upload.sha256, "that upload is not used again"))
     former = {name: value for name in fields if (value := before.value(name)) is not None}
     try:

@@ -39,11 +39,11 @@ class ApplyContext:
         installer: what the plan knows of it.
         replan: plans a target again with the app as it is now, given the sha256 of what was uploaded ("" for nothing).
         outcome: makes the outcome of a plan; the report's words are not decided here.
-        say: told what is being done, one line each.
-        progress: told the bytes sent.
-        begun: what is known of the digest of the installer when its upload begins.
+        say: called with each line on what is being done.
+        progress: called with the bytes sent.
+        begun: gives the part of the installer's digest that is known when its upload begins.
         check_unchanged: raises InstallerError if the installer is no longer the file that the plan was made from.
-        gone: what to say if the store has lost a file that is not on this machine; "" where there is one to upload.
+        gone: the error if Kandji no longer has a file that is not on this machine; "" if there is a file to upload.
         listed: the list of apps that the plans were made from.
         another: whether an app is wanted beside all others of its name (create_new).
         settle_time: seconds to wait before looking whether another machine was at the same apps.
@@ -66,7 +66,7 @@ class ApplyContext:
 
 
 def wait(context: ApplyContext) -> None:
-    """Wait until another machine that was at the same apps can be seen."""
+    """Wait until the list shows what another machine may have done to the same apps."""
     if context.settle_time:
         context.say(f"looking in {spoken(context.settle_time)} whether another machine was at the same apps")
     context.tenant.client.wait(context.settle_time)
@@ -81,9 +81,9 @@ def wrong_bytes(app: CustomApp, answered: str, sha256: str, ending: str) -> Targ
 
 
 def other_digest(app: CustomApp, sha256: str, context: ApplyContext) -> str:
-    """The sha256 that the service has for an app's installer where it is not ours; "" where it is, or is not told.
+    """The sha256 that the service has for an app's installer, if it is not ours; "" if it is, or is not known.
 
-    The app is read once more before anything is undone on the word of one answer.
+    The app is read once more: nothing is undone because of a single answer.
     """
     if app.sha256 == sha256:
         return ""
@@ -124,7 +124,7 @@ class Upload:
         return self.file_key
 
     def send_anew(self) -> bool:
-        """After a key was rejected: whether it was an old one, which is forgotten so that `key` uploads anew.
+        """After a key was rejected: whether it was of an earlier run. It is then forgotten, and `key` uploads again.
 
         Raises:
             TargetError: there is nothing to upload.
@@ -138,12 +138,12 @@ class Upload:
         return True
 
     def distrust(self, problem: KandjiUploaderError) -> None:
-        """The service holds other bytes under this key: it is given to no other target, and not to the next run."""
+        """The service holds other bytes under this key: no other target and no later run may use it."""
         self._tools.store.forget_upload(self.sha256)
         self._failure = problem
 
     def done(self) -> None:
-        """Every target is as planned: the journal need not remember the upload any more."""
+        """All targets are as planned, so the journal can forget the upload."""
         if self.sha256:
             self._tools.store.forget_upload(self.sha256)
 
@@ -174,7 +174,7 @@ class Work:
     """One target on its way.
 
     Attributes:
-        plan: what is to become of it; another plan, where the app turned out to be otherwise meanwhile.
+        plan: what is to become of it; a new plan, if the app was changed meanwhile.
         app: the Custom App as it is known to be.
         error: what went wrong.
         made: the app that was created, while it is not known to be the only one.
