@@ -80,9 +80,9 @@ examples: .venv-ready
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
 	.venv/bin/python tools/man.py
+	.venv/bin/python tools/processor_info.py
 	.venv/bin/python tools/processor_page.py
 	.venv/bin/python tools/terminal_picture.py
-	.venv/bin/python tools/processor_info.py
 
 docs:
 	@tools/venv.sh .venv-docs $(PYTHON) --group docs

@@ -22,6 +22,8 @@ TYPES: Mapping[Kind, tuple[str, str]] = {
     coercion.app_name: ("text", "Firefox"),
     coercion.names: ("list of texts", "[Staff, Lab]"),
     coercion.tenants: ("list of texts", '[acme, "@schools"]'),
+    coercion.team_ids: ("list of texts", "[43AQ936H96, apple]"),
+    coercion.new_signer: ("text", "43AQ936H96"),
     coercion.app_names: ("list of texts", "[Firefox.app, Thunderbird.app]"),
     coercion.macos_version: ("text", '"13.0"'),
     coercion.folder: ("absolute path", "/Users/Shared/built"),

@@ -99,7 +99,7 @@ def test_the_page_of_the_state_names_all_that_a_run_leaves(tmp_path, monkeypatch
         assert cli.main(["-p", str(installer), "-n", "Hello", "--enforcement", "install_once", "--quiet"]) == 0
     left = {path.name for path in [*(tmp_path / "s").iterdir(), *(tmp_path / "s").glob("*/*.json")]}
     named = {name for name in left if f"`{name}`" in page or f"`{name}/`" in page}
-    assert [name for name in left - named if not re.fullmatch("[0-9a-f]{12}", name)] == []
+    assert [name for name in left - named if not re.fullmatch(r"[0-9a-f]{12}|[0-9a-f]{24}\.json", name)] == []
     assert {"custom-apps", "uploads.json"} <= named
 
 
