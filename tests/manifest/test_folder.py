@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from kandji_uploader.errors import ManifestError, SameAppError, SettingsError
+from kandji_uploader.errors import InstallerChangedError, ManifestError, SameAppError, SettingsError
 from kandji_uploader.manifest import folder
-from kandji_uploader.manifest.lines import Shard
+from kandji_uploader.manifest.lines import Line, Shard
 from kandji_uploader.publish import manifests
 from kandji_uploader.state import DigestCache
 from tests.manifest.conftest import TOKEN, lines, recipe
@@ -100,6 +102,26 @@ def test_a_file_that_two_recipes_share_is_kept_once(build, builder, built, widge
     builder.recipe(recipe(widget(), NAME="Other", publish_to=str(built)))
     assert len(lines(built)) == 2
     assert len(list(built.rglob("*.pkg"))) == 1
+
+
+def test_a_file_that_is_whole_is_not_copied_again_and_one_that_is_not_is_put_there_anew(build, built, chosen):
+    build()
+    (path,) = built.rglob("*.pkg")
+    before = path.stat()
+    build()
+    assert path.stat() == before
+    path.write_bytes(b"x" * before.st_size)
+    build()
+    assert len(chosen()) == 1
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_kept(built, widget):
+    path = widget()
+    line = Line(("Widget",), f"{'0' * 64}/Widget-1.0.pkg", path.stat().st_size)
+    with pytest.raises(InstallerChangedError, match="it was replaced or changed after it was first read"):
+        folder.add(built, line, {line.file: path}, lambda _, __: False)
+    assert [each for each in built.rglob("*") if each.is_file()] == [built / "manifest.jsonl"]
+    assert lines(built) == []
 
 
 def test_a_dry_run_writes_nothing(build, built):
@@ -285,6 +307,18 @@ def test_two_processes_that_write_at_once_leave_every_line_and_every_file(tmp_pa
     assert [process.wait(60) for process in both] == [0, 0]
     assert len(lines(built)) == 6
     assert len(chosen()) == 6
+
+
+def test_a_recipe_waits_for_another_one_that_writes(build, built):
+    build()
+    with (built / "manifest.jsonl").open("a") as held, ThreadPoolExecutor() as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = pool.submit(build, "Gadget")
+        assert not wait([second], timeout=0.3).done
+        assert len(lines(built)) == 1
+        fcntl.flock(held, fcntl.LOCK_UN)
+        second.result(20)
+    assert len(lines(built)) == 2
 
 
 def test_a_process_that_is_killed_at_any_moment_leaves_only_whole_lines_with_their_files(tmp_path, built, chosen):

@@ -60,6 +60,10 @@ class Agent(Protocol):
     def status(self) -> str:
         """Whether it is installed and running, in one sentence."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it writes."""
+
     def hours(self) -> int | None:
         """The hours that it was installed with; None where it is not installed."""
 
@@ -86,6 +90,11 @@ class LaunchAgent:
     def path(self) -> Path:
         """The agent's plist."""
         return self.home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """See `Agent`."""
+        return (self.path,)
 
     @property
     def log(self) -> Path:
@@ -175,6 +184,11 @@ class SystemdTimer:
     def timer(self) -> Path:
         """The unit that starts it."""
         return self.units / f"{UNIT}.timer"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """See `Agent`."""
+        return (self.timer, self.service)
 
     @property
     def secrets(self) -> Path:
