@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from kandji_uploader.audit import script as audit
-from kandji_uploader.errors import InterruptedRunError, SettingsError
+from kandji_uploader.errors import InterruptedRunError, SettingsError, TargetError
 from kandji_uploader.flows import promote
 from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji.client import Client
@@ -409,6 +409,14 @@ def test_the_command_promotes_what_is_urgent_whatever_the_macs_and_the_clock_say
     assert (outcome.action, outcome.reason.split(";")[0]) == (Action.PROMOTE, "urgent: CVE-2026-1234")
     assert told.enforced(PROD) == "1.1"
     assert "urgent, without a soak: CVE-2026-1234" in slack(told)[-1]
+
+
+def test_what_is_urgent_and_held_is_not_noted_as_a_release_that_the_prod_app_had(world: World) -> None:
+    in_production(world)
+    world.publish("1.1", urgent="CVE-2026-1234", custom_app={"pin_version": "1.0"})
+    in_production(world, "1.2")
+    with pytest.raises(TargetError, match=r"version 1\.1 of 'Firefox' is not known here"):
+        promote.rollback(PROD, world.host, to="1.1")
 
 
 def test_what_is_urgent_does_not_go_above_a_pin_nor_bring_back_what_was_rolled_back(world: World) -> None:

@@ -64,6 +64,13 @@ def test_what_a_run_has_published_is_promoted_even_where_somebody_renames_it_mea
     assert [outcome.action for outcome in result.outcomes] == [Action.CREATE, Action.PROMOTE]
 
 
+def test_a_file_that_the_prod_app_has_is_not_uploaded_for_the_test_app(house):
+    house.publish(house.pkg(), ONE)
+    house.publish(house.pkg(), SOAKS)
+    assert house.writes() == ["POST library/custom-apps"]
+    assert house.tenant.app("Widget (Test)")["file_key"] == house.tenant.app("Widget")["file_key"]
+
+
 def test_the_macs_are_asked_before_the_plan_is_made(house, monkeypatch):
     house.publish(house.pkg(), SOAKS)
     asked_before_plans = []
