@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "ff56856cc14648f18ece17132388198eaf0bbf1324401102c672951250eb2278"
+_SEAL = "913070933c0a4316cf6d4ed0c232982172fcb1fdb97d2d1f98bda74647cc491b"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -466,8 +466,16 @@ def test_a_downgrade_is_refused_by_script_file_or_memory_and_told_with_the_way_o
     # The file decides, where it is known which version it is, and not what somebody wrote into the script.
     noted = releases.to_notes(Ledger(current=Release("1.0", "old", 1.0)))
     assert plans([target()], replace(asked, remembered={"id-Widget": noted}))[0].action is Action.UPDATE
-    elsewhere = releases.to_notes(Ledger(current=Release("1.0", "else", 1.0, file_key="k")))
+    elsewhere = releases.to_notes(Ledger(current=Release("1.0", "else", 1.0)))
     assert plans([target()], replace(asked, remembered={"id-Widget": elsewhere}))[0].action is Action.REFUSED
+    higher = releases.to_notes(Ledger(current=Release("2.5", "old", 1.0)))
+    lowered = replace(by_script, audit_script=script("1.0"))
+    remembered = replace(plan_input(lowered), remembered={"id-Widget": higher})
+    assert plans([target()], remembered)[0].reason == f"version 2.5 in Kandji is higher than 2.0. {allow}"
+    by_key = releases.to_notes(Ledger(current=Release("1.0", "", 1.0, file_key="k")))
+    for key, action in (("k", Action.UPDATE), ("x/Widget-2.1.pkg", Action.REFUSED)):
+        untold = plan_input(replace(by_script, sha256=None, file_key=key), sha256=None)
+        assert plans([target()], replace(untold, remembered={"id-Widget": by_key}))[0].action is action
     nameless = live(sha256="old", audit_script="", install_enforcement="install_once", file_key="x/Widget.pkg")
     assert plans([ONCE], plan_input(nameless))[0].action is Action.UPDATE
     unknown = plan_input(by_file, identity=EnforcedIdentity())

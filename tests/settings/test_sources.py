@@ -19,6 +19,7 @@ UNKNOWN = "is not a known key"
         ({"custom_app": {"a\u202eb": 1}}, "'custom_app.a\\u202eb': "),
         ({"enforcement_delays": {"zzz": 1}}, f"enforcement_delays.zzz: {UNKNOWN}; known here are prod, test"),
         ({"network.trys": 1}, f"network.trys: {UNKNOWN}; did you mean tries?"),
+        ({"zzqqzz": 1}, f"zzqqzz: {UNKNOWN}; known here are allow_downgrade, "),
         ({"prodname": "X"}, f"prodname: {UNKNOWN}; did you mean custom_app.prod_name?"),
         ({"custom_app": {"prodname": "X"}}, f"custom_app.prodname: {UNKNOWN}; did you mean prod_name?"),
         ({"custom_app": {"category": "X"}}, f"custom_app.category: {UNKNOWN}; did you mean ss_category?"),
@@ -109,3 +110,21 @@ def test_what_may_be_a_secret_is_not_shown_and_a_key_that_is_no_text_is_told_whe
         house.problem({"kandji.token_name": "A=secret"}) == "the caller: kandji.token_name: must be a name, without '='"
     )
     assert house.problem({"custom_app": {5: "x"}}) == "the caller: custom_app.5: is not text; put the key in quotes"
+
+
+def test_of_the_sections_each_is_listed_once_and_not_their_keys(house):
+    listed = house.problem({"zzqqzz": 1}).partition("known here are ")[2].split(", ")
+    assert len(set(listed)) == len(listed) > 15
+    assert {"network", "custom_app", "dry_run"} <= set(listed)
+    assert not any("." in name for name in listed)
+
+
+def test_an_address_in_the_file_is_checked_also_where_the_environment_has_another(house):
+    house.write("config.json", {"kandji": {"api_url": "example.com"}})
+    assert "kandji.api_url is 'example.com': must be TENANT.api.kandji.io" in house.problem(environ=URL)
+
+
+def test_a_type_of_enforcement_that_is_given_holds_without_a_warning(house):
+    house.write("config.json", {"li_enforcement": {"type": "self_service"}})
+    settled = house.settle()
+    assert (settled.default_enforcement.value, settled.warnings) == ("self_service", ())

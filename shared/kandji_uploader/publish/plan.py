@@ -192,7 +192,7 @@ def plan_target(target: Target, plan_input: PlanInput) -> TargetPlan:
     settings = plan_input.settings
     match = plan_input.matches[target.stage]
     if settings.create_new and match.app is None:
-        return _create(target, plan_input, "create_new is set")
+        return _create(target, plan_input, match.why)
     if match.app is not None:
         return _update(target, match.app, match.why, plan_input)
     # Nothing is changed: a wrong guess would put a package on every Mac that has the other app.
@@ -238,9 +238,9 @@ def _left_behind(target: Target, plan_input: PlanInput) -> matching.Match:
     """The app that an interrupted create_new run has made of this upload."""
     key = plan_input.installer.file_key if plan_input.installer.unfinished else None
     made = [app for app in matching.by_name(plan_input.tenant.apps, target.name) if key and app.file_key == key]
-    return matching.Match(
-        made[0] if made else None, "made by a run that was interrupted" if made else "create_new is set"
-    )
+    if made:
+        return matching.Match(made[0], "made by a run that was interrupted")
+    return matching.Match(None, "create_new is set")
 
 
 def needs_digest(targets: Sequence[Target], plan_input: PlanInput) -> bool:

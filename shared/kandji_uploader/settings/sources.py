@@ -133,7 +133,7 @@ def _unknown(table: Table, path: str) -> str:
     if elsewhere:
         return elsewhere
     near = [misplaced.meant(path)] if not above and table is schema.IN_GIVEN else []
-    near += difflib.get_close_matches(last.lower(), beside, 1)
+    near += difflib.get_close_matches(last.lower(), beside)
     if any(near):
         return f"is not a known key; did you mean {next(filter(None, near))}?"
     return f"is not a known key; known here are {', '.join(beside)}"
@@ -181,9 +181,7 @@ def _unreadable(path: Path) -> str:
         if not stat.S_ISREG(path.stat().st_mode):
             return "it is not a file"
     except OSError as error:
-        return error.strerror or str(error)
-    except ValueError as error:  # a NUL in the path
-        return str(error)
+        return str(error.strerror)
     return "" if os.access(path, os.R_OK) else "permission denied"
 
 
