@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "913070933c0a4316cf6d4ed0c232982172fcb1fdb97d2d1f98bda74647cc491b"
+_SEAL = "ca77633d54ca3bd4e719694da027d8f1b3b6603dd8bc5ef0436d5717c8674fcd"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -137,7 +137,7 @@ def test_whatever_dies_there_is_one_app_of_each_item_in_each_tenant(provider, po
         asker.start()
     killed = 0
     while any(asker.is_alive() for asker in askers):
-        time.sleep(dice.uniform(0.05, 0.6))
+        time.sleep(dice.uniform(0.05, 0.4))
         busy = list(pool.busy)
         if busy and killed < KILLS:
             os.kill(dice.choice(busy), signal.SIGKILL)

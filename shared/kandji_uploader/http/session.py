@@ -108,7 +108,7 @@ class Session:
                 return
             yield block
 
-    def whole(self, name: str, response: requests.Response) -> bytes:
+    def whole(self, name: str, response: requests.Response) -> bytes | bytearray:
         """The body, decoded; the connection is free for another request then.
 
         Raises:
@@ -124,7 +124,7 @@ class Session:
                         f"{name}: the answer is larger than {self.policy.answer_size >> 20} MiB, which no honest one "
                         f"is; it was not read further. Check {self._check}, and any proxy in between"
                     )
-        return bytes(body)
+        return body
 
     def _error(self, name: str, url: str, problem: requests.RequestException) -> NetworkError:
         """What to tell of a connection that failed; `LostAnswerError` unless it surely never reached the service."""

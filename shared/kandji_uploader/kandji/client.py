@@ -88,7 +88,7 @@ class _PageCheck:
             ApiError: it brought nothing new, or there are far more rows than the service itself counts (some come
                 twice where an app is added meanwhile), or the time is over.
         """
-        page = hash(tuple(row.raw() for row in rows))
+        page = hash(tuple(hash(row.raw()) for row in rows))  # one text at a time: together they are many MB
         self._rows += len(rows)
         self._most = max(self._most, count or 0)
         if not rows or page in self._pages:
@@ -345,6 +345,7 @@ class Client:
             following = page.maybe_text("next")
             if following is not None:
                 check.goes_on(answer, rows, count)
+            del answer, page, rows  # or they are in memory together with those of the next page
 
     def _ask(
         self,

@@ -1,0 +1,110 @@
+"""A night of a service provider: many tenants in one process, and one that publishes to all of them.
+
+    python -m benchmarks.nightly serve '{"folder": ..., "tenants": 150, "apps": 400, "changed": 4}'
+    python -m benchmarks.nightly publish FOLDER threads 4
+    python -m benchmarks.nightly publish FOLDER tcp://127.0.0.1:8786 4
+
+`serve` makes installers and tenants.yaml in the folder, prints the tokens by their variables, and serves until its
+input ends; a line of it is answered with the requests since the last one. `publish` prints what became of all, as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.installers import app_zip
+from benchmarks.tenant import ROOT, _in_memory
+
+
+def serve(given: dict[str, Any]) -> None:
+    """Serve so many tenants, each of which has all installers but for some, in whose apps there is another one."""
+    from kandji_uploader.audit import script as audit
+    from kandji_uploader.rehearsal import RehearsalTenant
+
+    folder = Path(given["folder"])
+    template = audit.load_template()
+    seeds = []
+    for at, (name, size, sha256) in enumerate(_installers(folder, given["apps"], given.get("size", 20_000))):
+        other = at < given["changed"]
+        values = audit.AuditValues(f"{name}.app", f"com.example.{at}", None, "1.0", 1, 5)
+        seeds.append(
+            {
+                "name": name,
+                "sha256": "0" * 64 if other else sha256,
+                "size": size + 1 if other else size,
+                "file_name": f"{name}-1.0.zip",
+                "install_type": "zip",
+                "unzip_location": "/Applications",
+                "audit_script": audit.render(values, template),
+            }
+        )
+    with ExitStack() as running:
+        entries, tenants, tokens = {}, [], {}
+        for number in range(given["tenants"]):
+            place = running.enter_context(tempfile.TemporaryDirectory(dir=_in_memory()))
+            tenant = running.enter_context(RehearsalTenant(place, page_size=300, keep_files=False))
+            for seed in seeds:
+                tenant.seed(**seed)
+            if given.get("wire"):
+                tenant.faults.add("POST", "/store", kind="slow", nth="every", bytes_per_second=given["wire"])
+            entries[f"t{number}"] = {"api_url": tenant.url, "token_name": f"TOKEN_{number}"}
+            tokens[f"TOKEN_{number}"] = tenant.token
+            tenants.append(tenant)
+        (folder / "config").mkdir(exist_ok=True)
+        (folder / "config" / "tenants.json").write_text(json.dumps({"tenants": entries}))
+        print(json.dumps(tokens), flush=True)
+        for _ in sys.stdin:
+            counts: Counter[str] = Counter()
+            for tenant in tenants:
+                counts.update(f"{record.method} {record.path.split('/')[-1][:14]}" for record in tenant.requests)
+                tenant.reset_requests()
+            print(json.dumps(sum(counts.values())), flush=True)
+
+
+def _installers(folder: Path, count: int, size: int) -> list[tuple[str, int, str]]:
+    found = []
+    for number in range(count):
+        path = app_zip(folder / f"App {number}-1.0.zip", f"App {number}", "1.0", size)
+        found.append((f"App {number}", path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()))
+    return found
+
+
+def publish(folder: Path, kind: str, workers: int) -> None:
+    """Publish all installers to all tenants."""
+    from kandji_uploader import api
+    from kandji_uploader.flows.workers import scheduler
+
+    keys = {"enforcement_type": "install_once"}
+    paths = sorted(folder.glob("App *.zip"))
+    items = [api.Item(path, name=path.name.removesuffix("-1.0.zip"), keys=keys) for path in paths]
+    began, peaks = time.perf_counter(), []
+    with ExitStack() as stack:
+        pool = None if kind == "threads" else stack.enter_context(scheduler(kind))
+        actions = Counter(result.action for result in api.publish(items, "all", pool, workers=workers))
+        wall = time.perf_counter() - began
+        if pool is not None:
+            from distributed import get_client
+
+            peaks = list(get_client().run(_peak).values())
+    print(json.dumps({"wall": wall, "actions": actions, "peak": _peak(), "worker_peaks": peaks}))
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "shared"))
+    if sys.argv[1] == "serve":
+        serve(json.loads(sys.argv[2]))
+    else:
+        publish(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
