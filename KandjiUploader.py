@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "ca77633d54ca3bd4e719694da027d8f1b3b6603dd8bc5ef0436d5717c8674fcd"
+_SEAL = "97cfca867e8e8def4886972e6a84d65fb76d74d54f8d8437fb7ad0d9facacada"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -65,16 +65,17 @@ def test_the_next_release_of_an_accepted_signer_moves_on_though_the_first_never_
     assert signers(world, PROD) == (EVES, JANES)
 
 
-def test_a_pair_that_does_not_belong_together_is_stopped_by_its_signers(world: World) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_a_pair_that_does_not_belong_together_is_stopped_by_its_signers(world: World, force: bool) -> None:
     publish(world, "1.0", EVE)
     world.tenant.reset_requests()
     other = {**world.keys, "prod_name": "Other", "test_name": "Other (Test)"}
     world.keys, kept = {key: value for key, value in other.items() if key != "promotion"}, world.keys
     publish(world, "0.5", JANE)
     world.keys = kept
-    (outcome,) = (
-        run.outcomes[0] for run in promote.promote((promote.named_pair("Other", TEST, world.host),), world.host)
-    )
+    pair = promote.named_pair("Other", TEST, world.host)
+    (result,) = promote.promote((pair,), world.host, force=force)
+    (outcome,) = result.outcomes
 
     assert outcome.action is Action.REFUSED
     assert "signed by Eve (ZZZZZ99999), while the version before it was signed by Jane Doe" in outcome.error

@@ -114,6 +114,12 @@ def test_what_is_broken_is_refused_also_where_it_would_be_the_first(house):
     assert house.tenant.apps() == []
 
 
+def test_a_file_of_the_very_size_of_the_one_before_is_looked_at_too(house):
+    house.publish(FUMIHIKO, PROD)
+    assert broken(house).stat().st_size == FUMIHIKO.stat().st_size
+    assert "its signature is broken" in only(house.publish(broken(house), PROD)).error
+
+
 def test_an_app_that_was_published_before_anybody_looked_gets_its_note_with_the_next_release(house):
     house.tenant.seed("Widget", file_name="Widget-0.1.pkg", install_enforcement="continuously_enforce")
     outcome = only(house.publish(RICH, {**PROD, "replace_audit_script": True}))

@@ -372,7 +372,8 @@ def _put_back(
     target = _as_live(bare, reading)
     after = releases.taken(ledger, live, replace(release, at=context.now, until=0.0, health=None, digest=""))
     match = matching.Match(app, "found by name")
-    plan_input = plan_input_of_release(target, match, release, after, context, by_hand=True)
+    let = replace(release, instead_of=ledger.signer)  # Who goes back by hand wants who signed it then, too.
+    plan_input = plan_input_of_release(target, match, let, after, context, by_hand=True)
     why = f"from {live} back to {release}"
     found = replace(plan.plan_target(target, plan_input), reason=why)
     gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"

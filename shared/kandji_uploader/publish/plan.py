@@ -144,8 +144,7 @@ class PlanInput:
         notes: per stage, what the audit script is to remember with a new release (see `releases`).
         remembered: per app id, what this machine remembers of it.
         matches: per stage, the Custom App that its target means; each target is matched once, by `matched`.
-        by_hand: an admin asked for this very release: no pin, no rollback, no higher version and no other signer before
-            stands against it.
+        by_hand: an admin asked for this very release: no pin, no rollback and no higher version stands against it.
         looked: who signed it; None where no app gets another installer, so that nobody had to look.
         expected_teams: Team IDs that the recipe has AutoPkg look for; see `signers.problem`.
     """
@@ -549,7 +548,7 @@ def _signer_before(target: Target, app: CustomApp | None, plan_input: PlanInput)
 
 def _distrust(target: Target, app: CustomApp | None, plan_input: PlanInput) -> str:
     """Why an installer is not published for who signed it, and what to do; "" where nothing stands against it."""
-    if plan_input.looked is None or plan_input.by_hand:
+    if plan_input.looked is None:
         return ""
     before = _signer_before(target, app, plan_input)
     return signers.problem(plan_input.looked, before, plan_input.settings, plan_input.expected_teams)
