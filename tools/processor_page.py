@@ -28,6 +28,8 @@ TYPES: Mapping[Kind, tuple[str, str]] = {
     coercion.macos_version: ("text", '"13.0"'),
     coercion.folder: ("absolute path", "/Users/Shared/built"),
     coercion.mac_folder: ("absolute path", "/Applications/Tools"),
+    coercion.team_ids: ("list of texts", "[43AQ936H96, apple]"),
+    coercion.new_signer: ("text", "43AQ936H96"),
     coercion.moment: ("date and time with a zone", "2026-12-01T09:00:00Z"),
     coercion.enforcement: ("one of " + ", ".join(coercion.ENFORCEMENTS), "update_only"),
 }

@@ -42,7 +42,7 @@ def test_a_reader_that_stops_early_hears_nothing_more(house, words):
 
 def test_after_ctrl_c_both_the_message_and_the_prompt_have_a_line_of_their_own(house):
     with house.terminal("setup", "--reset", "--offline") as terminal:
-        terminal.expect("API URL")
+        terminal.expect(r"environment or keychain.*: ")
         terminal.ctrl_c()
         assert terminal.end() == 130
         assert "^C\nkandji-uploader: stopped" in terminal.screen

@@ -9,6 +9,7 @@ import yaml
 from kandji_uploader import cli
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.settings import schema, showing
+from kandji_uploader.settings.coercion import Choice, Number
 from tools import processor_page, terminal_picture
 
 CHECKOUT = Path(__file__).parents[2]
@@ -83,6 +84,8 @@ def test_the_page_of_the_processor_is_made_from_the_table_of_keys():
 @pytest.mark.parametrize("path", schema.IN_RECIPE)
 def test_each_example_of_a_key_is_one_that_it_takes(path):
     for key in schema.IN_RECIPE[path]:
+        told = isinstance(key.kind, Number | Choice) or key.is_file or key.kind in processor_page.TYPES
+        assert told, f"give the kind of {path} an example in tools/processor_page.py"
         key.kind(yaml.safe_load(processor_page.example_of(path, key)))
 
 

@@ -173,8 +173,12 @@ class TestInTheBrowser:
         first = made(driver)
         assert 0 < first < 200
         assert find(driver, "#shown")[0].text == "469 of 469 rows"
-        driver.execute_script("scrollTo(0, document.body.scrollHeight)")
-        wait_until(lambda: made(driver) > first)
+
+        def scrolled_to_the_end():
+            driver.execute_script("scrollTo(0, document.body.scrollHeight)")
+            return made(driver) == 469
+
+        wait_until(scrolled_to_the_end)
 
     def test_candidates_are_shown_with_what_holds_each(self, show):
         since = NOW - timedelta(days=3)
