@@ -394,6 +394,7 @@ def facts(bench: Bench) -> Iterable[Row]:
     yield from _facts_of_gzip(bench)
     yield from _facts_of_pbzx(bench)
     yield from _facts_of_directories(bench)
+    yield from _facts_of_crowds(bench)
     if {*bench.folder.iterdir()} - before:
         raise AssertionError("reading an installer has left files")
 
@@ -439,6 +440,40 @@ def _facts_of_directories(bench: Bench) -> Iterable[Row]:
         what = f"facts from a {path.suffix[1:]} of {bench.scale.large_name}"
         limit = f"listing it, {there.wall * 1000:.0f} ms"
         yield Row(what, f"{here.wall:.2f} s", limit, "<= 1 s", here.wall <= 1, here.wall)
+
+
+CROWDS = {
+    "files of an app": "A.app/Contents/Resources/Folder/File {}",
+    "apps": "A {}.app/Contents/Info.plist",
+    "packages": "A {}.pkg",
+}
+"""What a zip may hold very many of, and how each is called."""
+_LIST = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).infolist()))"
+_LOOK = """
+import sys
+from kandji_uploader import errors, installer
+try:
+    installer.inspect(sys.argv[1], digest=False)
+except errors.InstallerError:
+    pass
+"""
+
+
+def _facts_of_crowds(bench: Bench) -> Iterable[Row]:
+    for crowd, name in CROWDS.items():
+        path = installers.crowded_zip(bench.folder / "Crowd.zip", [name.format(number) for number in range(120_000)])
+        here, there = in_turns(
+            bench.scale.rounds, lambda path=path: bench.python_run(_LOOK, path), lambda path=path: _list(bench, path)
+        )
+        path.unlink()
+        what = f"facts from a zip of 120,000 {crowd}, processor time"
+        limit = f"Python's `zipfile`, {there.cpu:.2f} s, {there.peak / MIB:.0f} MiB"
+        yield Row(what, f"{here.cpu:.2f} s", limit, "<= 1 s", here.cpu <= 1, here.cpu, cpu=here.cpu)
+        yield _memory("its memory", here.peak, 48)
+
+
+def _list(bench: Bench, path: Path) -> Run:
+    return _said(bench.python_run(_LIST, path), "120000")
 
 
 def _reading(bench: Bench, path: Path, limit: str) -> tuple[Sample, ...]:

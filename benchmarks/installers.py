@@ -12,7 +12,7 @@ import struct
 import subprocess
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.formats import bom
@@ -42,6 +42,20 @@ def app_zip(path: Path, name: str, version: str, size: int = 0) -> Path:
         with archive.open(f"{name}.app/Contents/MacOS/{name}", "w", force_zip64=size > 1 << 31) as file:
             for block in _repeated(_noise(min(size, _CHUNK)), size):
                 file.write(block)
+    return path
+
+
+def crowded_zip(path: Path, names: Sequence[str]) -> Path:
+    """A zip of empty files of these names; all of them share the one header before their data."""
+    first = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    members = [
+        struct.pack("<4s6H3I5H2I", b"PK\1\2", 788, 20, 0, 0, 0, 0, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0) + name
+        for name in (each.encode() for each in names)
+    ]
+    directory = b"".join(members)
+    count = min(len(members), 0xFFFF)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(directory), len(first), 0)
+    path.write_bytes(first + directory + end)
     return path
 
 

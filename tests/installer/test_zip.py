@@ -8,8 +8,13 @@ import zipfile
 
 import pytest
 
+from benchmarks.cases import CROWDS
+from benchmarks.installers import crowded_zip
 from kandji_uploader import installer
-from kandji_uploader.errors import InstallerError
+from kandji_uploader.errors import AuditScriptError, InstallerError
+from kandji_uploader.installer.limits import LISTED
+from kandji_uploader.publish.targets import RecipeFacts, identify
+from tests.support import measured
 from tests.support.formats import (
     FILE,
     app,
@@ -128,6 +133,44 @@ def test_sizes_beyond_32_bits_are_in_the_extra_field(tmp_path):
     assert zipfile.ZipFile(path).namelist() == ["Example.app/Contents/Info.plist"]
 
     assert installer.inspect(path).version == "1.2.3"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_very_many_apps_the_one_that_is_named_is_read_whatever_their_order(archive, order):
+    names = [f"{number:04}" for number in range(3 * LISTED)][::order]
+    path = archive({f"{name}.app/Contents/Info.plist": info_plist(f"com.example.{name}") for name in names})
+
+    assert installer.inspect(path, app_name="2500").bundle_id == "com.example.2500"
+    facts = installer.inspect(path)
+    assert facts.ambiguous == tuple(f"{number:04}.app" for number in range(LISTED))
+    assert facts.warnings[0].startswith("it holds more than 1,000 apps")
+
+
+def test_an_error_about_very_many_apps_names_a_few(archive):
+    path = archive(
+        {f"{number:02}.app/Contents/Info.plist": info_plist(f"com.example.{number}") for number in range(20)}
+    )
+    facts = installer.inspect(path)
+
+    with pytest.raises(AuditScriptError, match=r"00\.app, .*07\.app and 12 more\. Say which"):
+        identify(RecipeFacts(), facts)
+
+
+def test_of_very_many_packages_the_first_are_looked_at(archive):
+    packages = {f"{number:04}.pkg": b"" for number in range(2 * LISTED)}
+    facts = installer.inspect(archive({**packages, "0000.pkg": xar(component())}))
+
+    assert facts.package_id == "com.example.pkg"
+    assert any(one.startswith("it holds more than 1,000 packages") for one in facts.warnings)
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_what_a_zip_of_120_000_costs(tmp_path, crowd):
+    path = crowded_zip(tmp_path / "Crowd.zip", [CROWDS[crowd].format(number) for number in range(120_000)])
+    answer = measured.inspect(path)
+
+    assert answer.seconds < 2, "0.5 were measured"
+    assert answer.peak < 48 << 20, "23 MiB were measured"
 
 
 def test_a_package_in_a_zip(archive):

@@ -1,11 +1,20 @@
-"""What a Custom App may be called, for the settings and for those who write them."""
+"""What a Custom App may be called, and how names are told in a sentence."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 LONGEST_NAME = 255
 """Characters that the name of a Custom App or of a Self Service category may have."""
+
+_TOLD = 8
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a person lists them, of many the first few."""
+    shown = ", ".join(names[:_TOLD])
+    return f"{shown} and {len(names) - _TOLD:,} more" if len(names) > _TOLD else shown
 
 
 def hidden_character(name: str) -> str:

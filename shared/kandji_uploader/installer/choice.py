@@ -6,6 +6,7 @@ In this order, each narrowing the field where it leaves anything: what the calle
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ _BUNDLES = (
     *(".prefpane", ".component", ".qlgenerator", ".mdimporter", ".saver", ".service", ".driver", ".vst", ".vst3"),
     *(".mailbundle", ".osax", ".action", ".workflow", ".wdgt", ".pkg", ".mpkg", ".xcarchive", ".dsym"),
 )
+# A part of a path that ends like a bundle and is more than that ending. One search, since archives hold 100,000 paths.
+_BUNDLE = re.compile(rf"(?:\A|/)(?!\._)[^/]+(?:{'|'.join(map(re.escape, _BUNDLES))})(?=/|\Z)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,12 @@ def narrow(candidates: Sequence[AppCandidate], wish: Wish) -> list[AppCandidate]
     return [one for one in left if bears_package_id(one)] or left
 
 
+def claim(path: str, wish: Wish) -> tuple[bool, bool, int, str]:
+    """How good an app's claim is by its path alone, the best one lowest: in the order of `narrow`, then by the path."""
+    named = bool(wish.app_name) and wish.names(AppRecord(path))
+    return not named, "uninstall" in path.rsplit("/", 1)[-1].lower(), path.count("/"), path
+
+
 def bears_package_id(one: AppCandidate) -> bool:
     """Whether the package that brings an app under /Applications is called after that very app."""
     if one.package is None or not one.record.bundle_id or not one.in_applications:
@@ -128,11 +137,8 @@ def outer_bundle(path: str) -> tuple[str, str] | None:
 
     None for a path that is in no bundle, and for the `._` files in which archives keep a Mac's extended attributes.
     """
-    parts = path.split("/")
-    for at, part in enumerate(parts):
-        if part.lower().endswith(_BUNDLES) and part.lower() not in _BUNDLES and not part.startswith("._"):
-            return "/".join(parts[: at + 1]), "/".join(parts[at + 1 :])
-    return None
+    found = _BUNDLE.search(path)
+    return None if found is None else (path[: found.end()], path[found.end() + 1 :])
 
 
 def outer_app(path: str) -> tuple[str, str] | None:

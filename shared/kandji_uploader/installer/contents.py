@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Protocol
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
-from kandji_uploader.installer.choice import APP, AppCandidate, Wish, outer_bundle
+from kandji_uploader.installer.choice import APP, AppCandidate, Wish, claim, outer_bundle
 from kandji_uploader.installer.found import Found
-from kandji_uploader.installer.limits import INNER_APPS, INNER_PACKAGES, PLIST_BYTES, Budget, MalformedError
+from kandji_uploader.installer.limits import INNER_APPS, INNER_PACKAGES, LISTED, PLIST_BYTES, Budget, MalformedError
 from kandji_uploader.installer.package import installed_at, read_package
 from kandji_uploader.installer.payload import CODE_RESOURCES, INFO, scan
 from kandji_uploader.installer.plists import BundleInfo, composed, read_info
@@ -24,8 +25,7 @@ _SUB_PACKAGES = "Contents/Packages/"
 _NAMED = 10
 
 
-@dataclass(frozen=True)
-class ArchiveEntry:
+class ArchiveEntry(NamedTuple):
     """One member of a container.
 
     Attributes:
@@ -92,10 +92,55 @@ class _Package:
         return payload.size if payload else 0
 
 
-@dataclass
+Entry = TypeVar("Entry")
+
+
+class _Claimants(Generic[Entry]):
+    """Apps, or packages, by their paths; of more than `LISTED` those with the best claim.
+
+    An archive may hold 100,000 of them. Which ones are kept does not depend on the order in which they come.
+
+    Args:
+        make: from a path.
+        claim: of a path, the best one lowest.
+    """
+
+    def __init__(self, make: Callable[[str], Entry], claim: Callable[[str], tuple[Any, ...]]) -> None:
+        self._make = make
+        self._claim = claim
+        self._kept: dict[str, Entry] = {}
+        self._last: tuple[Any, ...] | None = None
+
+    def at(self, path: str) -> Entry | None:
+        """What is known of a path; None where so many have a better claim that it is not kept."""
+        known = self._kept.get(path)
+        if known is None and (self._last is None or self._claim(path) <= self._last):
+            if len(self._kept) >= 2 * LISTED:
+                self._cut()
+            known = self._kept[path] = self._make(path)
+        return known
+
+    def first(self) -> list[Entry]:
+        """Those that are kept, in the order of their claims."""
+        if len(self._kept) > LISTED:
+            self._cut()
+        return [self._kept[path] for path in sorted(self._kept, key=self._claim)]
+
+    @property
+    def cut(self) -> bool:
+        """Whether there were more."""
+        return self._last is not None
+
+    def _cut(self) -> None:
+        best = sorted(self._kept, key=self._claim)[:LISTED]
+        self._kept = {path: self._kept[path] for path in best}
+        self._last = self._claim(best[-1])
+
+
 class _Index:
-    apps: dict[str, _AppEntry] = field(default_factory=dict)
-    packages: dict[str, _Package] = field(default_factory=dict)
+    def __init__(self, wish: Wish) -> None:
+        self.apps = _Claimants(_AppEntry, partial(claim, wish=wish))
+        self.packages = _Claimants(_Package, _package_claim)
 
     def add(self, item: ArchiveEntry) -> None:
         """Take note of a member, if it matters."""
@@ -104,20 +149,26 @@ class _Index:
             return
         path, rest = place
         if path.lower().endswith(APP) and (rest or item.folder):
-            self._add_app(self.apps.setdefault(path, _AppEntry(path)), rest, item)
+            self._add_app(path, rest, item)
         elif path.lower().endswith(_PACKAGE):
             self._add_package(path, rest, item)
 
     def installable(self) -> list[_Package]:
         """The packages; an .mpkg that only holds others is none itself."""
-        nesting = {
-            one.path.partition(f"/{_SUB_PACKAGES}")[0] for one in self.packages.values() if _SUB_PACKAGES in one.path
-        }
-        return [
-            one for one in self.packages.values() if one.file or one.archive or (one.info and one.path not in nesting)
-        ]
+        packages = self.packages.first()
+        nesting = {one.path.partition(f"/{_SUB_PACKAGES}")[0] for one in packages if _SUB_PACKAGES in one.path}
+        return [one for one in packages if one.file or one.archive or (one.info and one.path not in nesting)]
 
-    def _add_app(self, app: _AppEntry, rest: str, item: ArchiveEntry) -> None:
+    def warnings(self) -> Iterator[str]:
+        """What was left out."""
+        for what, found in (("apps", self.apps), ("packages", self.packages)):
+            if found.cut:
+                yield f"it holds more than {LISTED:,} {what}; only the first {LISTED:,} of them were looked at"
+
+    def _add_app(self, path: str, rest: str, item: ArchiveEntry) -> None:
+        app = self.apps.at(path)
+        if app is None:
+            return
         if rest == INFO and not item.link and not item.folder:
             app.info = item
         elif rest == CODE_RESOURCES:
@@ -131,7 +182,9 @@ class _Index:
             path, rest = posixpath.join(path, inner[0]), inner[1]
         if item.link or (item.folder and not rest):
             return
-        package = self.packages.setdefault(path, _Package(path))
+        package = self.packages.at(path)
+        if package is None:
+            return
         if not rest:
             package.file = item
         elif rest == INFO:
@@ -152,11 +205,12 @@ def read_contents(container: Container, wish: Wish) -> Found:
     Raises:
         MalformedError: it is broken or hostile, or none of its packages can be read.
     """
-    index = _Index()
+    index = _Index(wish)
     for item in container.items():
         index.add(item)
-    found = Found(candidates=list(_apps(container, index)))
+    found = Found(candidates=list(_apps(container, index.apps.first())))
     packages = index.installable()
+    found.warnings += index.warnings()
     if packages and _meant(found.candidates, wish):
         names = ", ".join(one.path for one in packages[:_NAMED])
         found.warnings.append(f"beside the app it holds packages, which were not looked into: {names}")
@@ -167,10 +221,13 @@ def read_contents(container: Container, wish: Wish) -> Found:
     return found
 
 
-def _apps(container: Container, index: _Index) -> Iterator[AppCandidate]:
-    """The apps, outermost first; of very many only the first are read."""
-    ordered = sorted(index.apps.values(), key=lambda app: (app.path.count("/"), app.path))
-    for at, app in enumerate(ordered):
+def _package_claim(path: str) -> tuple[bool, int, str]:
+    return "uninstall" in path.lower(), path.count("/"), path
+
+
+def _apps(container: Container, apps: Iterable[_AppEntry]) -> Iterator[AppCandidate]:
+    """The apps, in their order; of very many only the first are read."""
+    for at, app in enumerate(apps):
         one = AppCandidate(AppRecord(composed(app.path)), signed=app.signed)
         if app.info is not None and at < INNER_APPS:
             one = one.with_info(read_info(container.read(app.info, PLIST_BYTES)))
@@ -186,7 +243,6 @@ def _meant(candidates: list[AppCandidate], wish: Wish) -> bool:
 
 def _read_packages(container: Container, packages: list[_Package], wish: Wish, found: Found) -> None:
     """Add what the packages hold; one that cannot be read matters only if no other can."""
-    packages.sort(key=lambda one: ("uninstall" in one.path.lower(), one.path.count("/"), one.path))
     problems: list[MalformedError] = []
     read: list[Found] = []
     for package in packages[:INNER_PACKAGES]:

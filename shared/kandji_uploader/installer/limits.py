@@ -57,6 +57,9 @@ LOAD_COMMAND_BYTES = 1 * MIB
 CODE_SIGNATURE_BYTES = 16 * MIB
 """Of one architecture; 16 MiB hold the hashes of 2 GiB of code."""
 INNER_APPS = 32
+"""Apps whose Info.plist is read, those with the best claim first."""
+LISTED = 1000
+"""Apps, and packages, of an archive or a disk image that are kept, those with the best claim first."""
 
 
 class MalformedError(Exception):

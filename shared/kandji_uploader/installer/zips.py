@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from kandji_uploader.installer.contents import ArchiveEntry, within
-from kandji_uploader.installer.limits import FILES, Budget, MalformedError
+from kandji_uploader.installer.limits import BLOCK, FILES, Budget, MalformedError
 from kandji_uploader.installer.streams import FileSlice, Stream, blocks, inflate, read_all, spooled
 
 # The layouts are those of PKWARE's APPNOTE.TXT, little-endian, by its sections: the end of the central directory
@@ -38,6 +38,9 @@ _STORED, _DEFLATED = 0, 8
 # 300,000 small files costs no memory.
 _MATTERS = re.compile(rb"\.(app|m?pkg)|\.\.|\A[/\\]", re.IGNORECASE)
 _DIRECTORY = "central directory"
+_CUT = "it ends in the middle of a member: the file is truncated or broken"
+# A header with the longest name, extra field and comment that their 16 bits allow (4.3.12).
+_LONGEST_MEMBER = _MEMBER.size + 3 * 65535
 
 
 class Zip:
@@ -58,19 +61,25 @@ class Zip:
 
     def items(self) -> Iterator[ArchiveEntry]:
         """The members in or called like a bundle, in the order of the directory; a hostile name is refused."""
-        left, count = self._length, 0
-        while left > 0:
+        read, at, count, block = 0, 0, 0, b""
+        while read - len(block) + at < self._length:
             count += 1
             if count > FILES:
                 raise MalformedError(_DIRECTORY, f"it lists more than {FILES:,} files")
-            self._file.seek(self._start + self._length - left)
-            fields = self._unpack(_MEMBER, b"PK\1\2")
-            name_size, extra_size, comment_size = fields[10:13]
-            tail = self._exactly(name_size + extra_size + comment_size)
-            left -= _MEMBER.size + len(tail)
-            raw = tail[:name_size]
+            if len(block) - at < _LONGEST_MEMBER and read < self._length:
+                # Whoever takes the members reads elsewhere in the file meanwhile, hence the seek.
+                self._file.seek(self._start + read)
+                block, at = block[at:] + self._exactly(min(BLOCK, self._length - read)), 0
+                read += min(BLOCK, self._length - read)
+            fields = _fields(_MEMBER, block, at, b"PK\1\2")
+            name = at + _MEMBER.size
+            extra = name + fields[10]
+            at = extra + fields[11] + fields[12]
+            if at > len(block):
+                raise MalformedError(_DIRECTORY, _CUT)
+            raw = block[name:extra]
             if _MATTERS.search(raw):
-                yield self._item(fields, raw, tail[name_size : name_size + extra_size])
+                yield self._item(fields, raw, block[extra : extra + fields[11]])
 
     def read(self, item: ArchiveEntry, cap: int) -> bytes:
         """A member's content, at most `cap` bytes."""
@@ -86,7 +95,7 @@ class Zip:
         if not 0 <= item.start < self._size:
             raise MalformedError(item.path, "its data lies outside the file: the file is truncated or broken")
         self._file.seek(item.start)
-        fields = self._unpack(_LOCAL, b"PK\3\4")
+        fields = _fields(_LOCAL, self._exactly(_LOCAL.size), 0, b"PK\3\4")
         # Name and extra field stand here once more, and the extra field often has another length than in the directory:
         # only this header tells where the data begins. Sizes may be 0 here (4.4.4, bit 3), so they come from the
         # directory.
@@ -150,23 +159,28 @@ class Zip:
             encrypted=bool(flags & _ENCRYPTED),
         )
 
-    def _unpack(self, layout: struct.Struct, mark: bytes) -> tuple[int, ...]:
-        data = self._exactly(layout.size)
-        if not data.startswith(mark):
-            raise MalformedError(_DIRECTORY, "a member's header is not where it should be: the file is broken")
-        return layout.unpack(data)
-
     def _exactly(self, size: int) -> bytes:
         data = self._file.read(size)
         if len(data) < size:
-            raise MalformedError(_DIRECTORY, "it ends in the middle of a member: the file is truncated or broken")
+            raise MalformedError(_DIRECTORY, _CUT)
         return data
+
+
+def _fields(layout: struct.Struct, data: bytes, at: int, mark: bytes) -> tuple[int, ...]:
+    """A header's fields; the first one is its mark."""
+    if len(data) - at < layout.size:
+        raise MalformedError(_DIRECTORY, _CUT)
+    if not data.startswith(mark, at):
+        raise MalformedError(_DIRECTORY, "a member's header is not where it should be: the file is broken")
+    return layout.unpack_from(data, at)
 
 
 def _larger(extra: bytes, *values: int) -> list[int]:
     """Sizes and offset that did not fit into 32 bits, out of the extra field that has them in this order."""
     # 4.5.3: size, stored size, offset, in this order, but only those that are _UNKNOWN in the header.
     found = list(values)
+    if _UNKNOWN not in values:
+        return found
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)

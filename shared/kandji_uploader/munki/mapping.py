@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kandji_uploader._util.names import listed
 from kandji_uploader.errors import MunkiRepoError
 from kandji_uploader.models import Enforcement, Stage
 from kandji_uploader.munki import manifests, pkginfo
@@ -378,6 +379,4 @@ def _report(draft: _Draft, names: Mapping[str, tuple[str, str]], options: Import
 
 def _listed(words: Any) -> str:
     """Words as a person lists them, the first few by name."""
-    several = sorted(set(words))
-    shown = several[:8]
-    return ", ".join(shown) + (f" and {len(several) - len(shown)} more" if len(several) > len(shown) else "")
+    return listed(sorted(set(words)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kandji_uploader._util import version
+from kandji_uploader._util.names import listed
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
 from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, Target
 from kandji_uploader.publish.plan import EnforcedIdentity
@@ -120,7 +121,7 @@ def identify(given: RecipeFacts, facts: AppFacts | None) -> tuple[EnforcedIdenti
     # A guess would have the audit look for the wrong app on every Mac, and install for ever where it is not there.
     if facts.ambiguous:
         raise AuditScriptError(
-            f"the installer holds several apps with an equal claim: {', '.join(facts.ambiguous)}. "
+            f"the installer holds several apps with an equal claim: {listed(facts.ambiguous)}. "
             "Say which is meant with `app_name` or `bundleid` in the recipe"
         )
     given, notes = _reconciled(given, facts)
@@ -162,7 +163,7 @@ def _reconciled(given: RecipeFacts, facts: AppFacts) -> tuple[RecipeFacts, tuple
         )
         bundle_id = None
     if bundle_id and facts.apps and bundle_id not in apps:
-        known = ", ".join(sorted(filter(None, apps))) or "none"
+        known = listed(sorted(filter(None, apps))) or "none"
         raise AuditScriptError(
             f"`bundleid` {bundle_id!r} is not in the installer (its apps: {known}); an audit for it would reinstall "
             "forever. Correct or drop `bundleid` in the recipe"
@@ -172,11 +173,9 @@ def _reconciled(given: RecipeFacts, facts: AppFacts) -> tuple[RecipeFacts, tuple
     if name and names and name not in names:
         if not (bundle_id or facts.bundle_id):
             raise AuditScriptError(
-                f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}). Correct it"
+                f"`app_name` {name!r} is not in the installer (its apps: {listed(sorted(names))}). Correct it"
             )
-        notes.append(
-            f"`app_name` {name!r} is not in the installer (its apps: {', '.join(sorted(names))}); it is not used"
-        )
+        notes.append(f"`app_name` {name!r} is not in the installer (its apps: {listed(sorted(names))}); it is not used")
         name = None
     return replace(given, bundle_id=bundle_id, app_name=name), tuple(notes)
 
