@@ -2,13 +2,14 @@
 
 The model knows, for each name, the bytes that its app should hold, and whether there are several of that name. What
 holds after every step: no app twice, none lost, nobody else's touched, what was reported is what is; and when faults
-stop, the next run ends as planned.
+stop, the next run ends as planned. `KANDJI_MODEL_EXAMPLES` sets how many; they are the same ones each time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,7 +27,7 @@ from kandji_uploader.models import Action
 from tests.faults.scene import BLUEPRINT, OTHERS, PROD, TEST, make_installer, opened
 from tests.faults.test_matrix import MISHAPS, REQUESTS
 
-EXAMPLES, STEPS = 60, 15
+EXAMPLES, STEPS = int(os.environ.get("KANDJI_MODEL_EXAMPLES", "20")), 15
 NAMES = (TEST, PROD)
 UNSURE = ("is not known", "is in Kandji, but")
 PATHS = {name: (method, path) for name, (method, path, _) in REQUESTS.items()}

@@ -587,6 +587,7 @@ PLACES = {
 }
 
 
+@pytest.mark.no_cover  # the same lines, hundreds of times
 @pytest.mark.parametrize("case", _cases(), ids=str)
 def test_a_key_has_its_effect_from_each_place_that_may_hold_it(case, scene):
     started = time.monotonic()

@@ -2,11 +2,12 @@
 
 What must hold is written down here once more, in the simplest words, from what the test alone knows (`Truth`):
 prod never runs a release that was not healthy for its soak, never goes backwards, is never starved, and converges;
-and a run without news writes nothing.
+and a run without news writes nothing. `KANDJI_WEEKS` sets how many weeks; each run of the tests takes others.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from kandji_uploader.rehearsal import RehearsalTenant
 from tests.promotion.world import PROD, TEST, World
 
 MIN_PASS, MAX_ERRORS = 2, 20
+WEEKS = int(os.environ.get("KANDJI_WEEKS", "10"))
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,14 @@ def _converges(world: World, truth: Truth, newest: int, day: int, *, audited: bo
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=WEEKS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(days=DAYS, soak=st.integers(0, 4), forgetful=st.booleans())
 def test_weeks_of_nightly_runs(days: list[Day], soak: int, forgetful: bool) -> None:
     live_through(days, soak, forgetful=forgetful, audited=True)
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=WEEKS // 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(days=DAYS, soak=st.integers(0, 4), forgetful=st.booleans())
 def test_weeks_of_apps_that_are_not_enforced(days: list[Day], soak: int, forgetful: bool) -> None:
     live_through(days, soak, forgetful=forgetful, audited=False)
@@ -176,7 +178,7 @@ NIGHTS = st.lists(
 )
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=WEEKS // 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(nights=NIGHTS, soak=st.integers(1, 3), forgetful=st.booleans())
 def test_weeks_in_which_scripts_change_and_clocks_are_wrong(nights: list[Night], soak: int, forgetful: bool) -> None:
     """A release is a version with its script; prod never has one that was not in test, and healthy, for its soak."""
