@@ -207,9 +207,8 @@ def process_brew(
     call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
 
     def asked() -> tuple[Order, Host]:
-        every, there = call.made(
-            {**given, "arch": arch, "urgent": urgent, "allow_signer_change": allow_signer_change}, several=True
-        )
+        own = {**given, "arch": arch, "urgent": urgent, "allow_signer_change": allow_signer_change}
+        every, there = call.made(own, several=True)
         return casks.Order(cask, every, keys_from, use_brew, allow_no_checksum), there
 
     return _tried(cask, lambda: _run(cask, asked, lambda order, there: casks.run(order, there, progress)))

@@ -183,8 +183,8 @@ def test_a_file_that_was_replaced_after_it_was_planned_for_is_noticed(scene):
 
     scene.tenant.faults.add("GET", "blueprints", kind="call", do=replace)
     result = scene.run()
-    for outcome in result.outcomes:
-        assert "it was replaced or changed after it was first read, so it was not published" in outcome.error
+    for error in [outcome.error for outcome in result.outcomes] if result else [scene.error]:
+        assert "it was replaced or changed after it was first read, so it was not published" in error
     assert scene.apps() == {name: [app] for name, app in scene.before.items()}
 
 
