@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "70b11077c67ece9d0b65578cd44a7f8e3de6d4e40cd0fb58a0d6f39b7fef83da"
+_SEAL = "d33f5a155e2723cdbd3ce17fb3ff18232e4a4219c94c290e5c1e614a41f0ef0a"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

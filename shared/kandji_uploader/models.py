@@ -89,7 +89,7 @@ class AppRecord:
     """One app bundle found in an installer.
 
     Attributes:
-        path: where it lies in the installer, `/`-separated, without a leading `./` or `/`.
+        path: where it is in the installer, `/`-separated, without a leading `./` or `/`.
         bundle_id: `CFBundleIdentifier`, None where there is none.
         short_version: `CFBundleShortVersionString`.
         bundle_version: `CFBundleVersion`.

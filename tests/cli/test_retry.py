@@ -137,7 +137,7 @@ def test_an_installer_that_is_gone_or_another_one_is_told_and_not_guessed_at(hou
     house.widget("3.0").replace(path)
     ran = here("retry")
     assert ran.returncode == 1
-    assert f"another file now lies at {path}; run Widget.pkg.recipe again" in ran.stderr
+    assert f"another file is now at {path}; run Widget.pkg.recipe again" in ran.stderr
     path.unlink()
     ran = here("retry", "Widget")
     assert ran.returncode == 1

@@ -191,7 +191,7 @@ def test_a_package_whose_own_list_has_no_seal_is_not_read_to_its_end():
 
 def test_a_script_with_a_seal_is_not_looked_at_and_said():
     found = in_zip(b"#!/bin/sh\n")
-    assert str(found) == "not looked at: its main executable is a script, whose signature lies beside it"
+    assert str(found) == "not looked at: its main executable is a script, whose signature is beside it"
 
 
 def test_two_equal_apps_are_not_guessed_between():
@@ -304,7 +304,7 @@ TAMPERED = {
     "10,000 architectures": (lambda: in_zip(fat(program(), count=10_000)), "10,000 architectures; up to 16"),
     "architectures that overlap": (lambda: in_zip(fat(program(), program(), overlap=16)), "overlap"),
     "a fat header and no more": (lambda: in_zip(fat(program())[:10]), "cut off"),
-    "a signature over the code": (lambda: in_zip(program(at=40)), "lies over the code"),
+    "a signature over the code": (lambda: in_zip(program(at=40)), "overlaps the code"),
     "a signature outside": (lambda: in_zip(program(at=2**31)), "beyond the end"),
     "a signature of 4 GiB": (lambda: in_zip(program(room=2**32 - 1)), "beyond all measure"),
     "bytes after the signature": (lambda: in_zip(program() + b"more"), "bytes follow it"),

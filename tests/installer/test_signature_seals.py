@@ -184,7 +184,7 @@ def test_a_script_as_a_helper_is_named_as_not_looked_at():
     found = in_zip(app({"MacOS/script": b"#!/bin/sh\n"}, listed=listed))
 
     assert found.status == "signed"
-    assert "Contents/MacOS/script: its signature lies beside it, or too deep" in found.not_verified
+    assert "Contents/MacOS/script: its signature is beside it, or too deep" in found.not_verified
 
 
 def test_a_bundle_without_a_program_is_known_by_its_code_directory():
@@ -208,7 +208,7 @@ def test_a_helper_without_a_signer_is_known_by_the_hashes_of_its_requirement():
 def test_frameworks_in_each_other_are_followed_only_so_deep(monkeypatch):
     monkeypatch.setattr(signature_seals, "SEALS_DEPTH", 0)
     found = in_zip(app())
-    assert f"Contents/{FRAMEWORK}: its signature lies beside it, or too deep" in found.not_verified
+    assert f"Contents/{FRAMEWORK}: its signature is beside it, or too deep" in found.not_verified
 
 
 def test_more_files_than_are_counted_are_said(monkeypatch):

@@ -64,7 +64,7 @@ def run(entry: Owed, store: StateStore, host: Host, *, dry: bool = False) -> Run
 
 def _check_installer(entry: Owed) -> None:
     path = Path(entry.path)
-    again = f"run {entry.recipe} again" if entry.recipe else "publish it anew"
+    again = f"run {entry.recipe} again" if entry.recipe else "publish it again"
     advice = f"{again}, or give it up with `kandji-uploader retry --forget {entry.names[0]!r}`"
     try:
         status = path.stat()
@@ -74,7 +74,7 @@ def _check_installer(entry: Owed) -> None:
         ) from None
     same = (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
     if not same and (status.st_size != entry.size or not entry.sha256 or installer.sha256(path) != entry.sha256):
-        raise TargetError(f"{entry.title} is owed, but another file now lies at {path}; {advice}")
+        raise TargetError(f"{entry.title} is owed, but another file is now at {path}; {advice}")
 
 
 def _request(entry: Owed, *, dry: bool) -> Request:

@@ -112,7 +112,7 @@ class _Store:
         # The table begins with how many blocks there are.
         start, length = _PAIR.unpack_from(self._data, self._index + _NUMBER.size + number * _PAIR.size)
         if start + length > len(self._data):
-            raise MalformedError("Bom", "a block of it lies beyond its end")
+            raise MalformedError("Bom", "a block of it is beyond its end")
         return start, length
 
     def _variable(self, at: int, wanted: bytes) -> int:

@@ -128,7 +128,7 @@ def _detach(keeper: children.Child[bytes]) -> None:
 
 
 def _walk(folder: Path, prefix: str, depth: int) -> Iterator[ArchiveEntry]:
-    """What lies in a folder; no link is followed, since one may lead out of the image."""
+    """What is in a folder; no link is followed, since one may lead out of the image."""
     for entry in _entries(folder):
         path = f"{prefix}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)

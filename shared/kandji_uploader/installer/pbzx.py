@@ -1,6 +1,6 @@
 """The payload compression of Apple's newer tools: independent chunks, each an .xz stream or stored as it is.
 
-A chunk that lies wholly in a skipped part is jumped over, not decoded.
+A chunk that is wholly in a skipped part is jumped over, not decoded.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def read_app_signature(files: Files, roots: frozenset[str]) -> Signature:
 def _no_code(resources: bytes | None) -> Signature:
     if resources is None:
         return Signature("unsigned", of="app")
-    return Signature("not_looked_at", of="app", why="its main executable is a script, whose signature lies beside it")
+    return Signature("not_looked_at", of="app", why="its main executable is a script, whose signature is beside it")
 
 
 def _unnamed(codes: list[SignedCode]) -> Signature:

@@ -135,7 +135,7 @@ def _slices(file: BinaryIO, start: int, size: int) -> list[tuple[int, int]]:
     end = 8 + len(table)
     for offset, length in places:
         if offset < end or offset + length > size:
-            raise MalformedError(_PLACE, "its architectures overlap, or lie outside the program")
+            raise MalformedError(_PLACE, "its architectures overlap, or are outside the program")
         end = offset + length
     return places
 
@@ -175,7 +175,7 @@ class _Slice:
             raise MalformedError(_PLACE, "it has several signatures")
         at, size = places[0]
         if at < head + length or size > CODE_SIGNATURE_BYTES:
-            raise MalformedError(_PLACE, "it lies over the code, or is beyond all measure")
+            raise MalformedError(_PLACE, "it overlaps the code, or is beyond all measure")
         data = self.read(at, size)
         # codesign puts the signature last. Bytes behind it would be in the file of the Mac, and signed by nobody.
         if at + size != self.size:
@@ -269,7 +269,7 @@ def _blobs(data: bytes) -> dict[int, bytes]:
     for slot, at in struct.iter_unpack(">2I", data[12 : 12 + 8 * count]):
         size = struct.unpack_from(">I", data, at + 4)[0] if at + 8 <= length else 0
         if size < 8 or at + size > length or slot in found:  # noqa: PLR2004 - magic and length
-            raise MalformedError(_PLACE, "a part of it lies outside, or is there twice")
+            raise MalformedError(_PLACE, "a part of it is outside, or is there twice")
         found[slot] = data[at : at + size]
     return found
 
@@ -365,7 +365,7 @@ class _Directory:
         """
         # codesign aligns the signature to 16 bytes, so up to 15 bytes before it are no code.
         if not end - 16 < self.limit <= end:
-            raise MalformedError(_PLACE, "it does not cover the program up to where it begins itself, or lies over it")
+            raise MalformedError(_PLACE, "it does not cover the program up to where it begins itself, or overlaps it")
         page = self.page or self.limit
         if self.pages != -(-self.limit // page):
             raise MalformedError(_PLACE, "its number of pages is not that of the program")

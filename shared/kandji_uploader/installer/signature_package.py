@@ -94,7 +94,7 @@ class _Place:
         """
         offset, stored = self.numbers.get("offset"), self.numbers.get(length)
         if offset is None or stored is None or heap + offset + stored > size:
-            raise MalformedError(f"TOC, {self.name[:80]!r}", "its bytes lie outside the file")
+            raise MalformedError(f"TOC, {self.name[:80]!r}", "its bytes are outside the file")
         return heap + offset, stored
 
 

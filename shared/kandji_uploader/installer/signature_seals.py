@@ -194,7 +194,7 @@ class Seals:
                 raise MalformedError(_PLACE, f"{place[:200]!r}, which is sealed, is missing, or its program is")
             return
         if depth >= SEALS_DEPTH or program is None:
-            self._pass_over(place, f"{place}: its signature lies beside it, or too deep")
+            self._pass_over(place, f"{place}: its signature is beside it, or too deep")
             return
         resources = self.files.read(f"{bundle.root}/{SEALS}", CODE_SIGNATURE_BYTES) if bundle.root else None
         parts = {INFO_SLOT: bundle.info, RESOURCES_SLOT: resources} if bundle.root else None
@@ -202,7 +202,7 @@ class Seals:
             found = read_code(*program, parts, self.roots, frozenset(seal.code))
             self._check_signers(found, seal)
         except NotCodeError:
-            self._pass_over(place, f"{place}: its signature lies beside it")
+            self._pass_over(place, f"{place}: its signature is beside it")
             return
         except MalformedError as problem:
             raise MalformedError(_PLACE, f"{place[:200]!r}, {problem.place}: {problem.reason}") from None

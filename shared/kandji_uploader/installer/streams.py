@@ -33,7 +33,7 @@ class FileSlice:
     Args:
         file: open for reading; must be able to seek.
         start: where the part begins.
-        length: how long it is; the caller has checked that it lies in the file.
+        length: how long it is; the caller has checked that it is in the file.
     """
 
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:

@@ -170,7 +170,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     """The header of an archive.
 
     Raises:
-        MalformedError: it is no xar archive, or its TOC lies outside the file or is beyond a cap.
+        MalformedError: it is no xar archive, or its TOC is outside the file or is beyond a cap.
     """
     file.seek(0)
     header = file.read(_HEADER.size)

@@ -93,7 +93,7 @@ class Zip:
         if item.encrypted:
             raise MalformedError(item.path, "it is encrypted")
         if not 0 <= item.start < self._size:
-            raise MalformedError(item.path, "its data lies outside the file: the file is truncated or broken")
+            raise MalformedError(item.path, "its data is outside the file: the file is truncated or broken")
         self._file.seek(item.start)
         fields = _fields(_LOCAL, self._exactly(_LOCAL.size), 0, b"PK\3\4")
         # Name and extra field stand here once more, and the extra field often has another length than in the directory:

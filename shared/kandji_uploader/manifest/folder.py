@@ -3,7 +3,7 @@
     FOLDER/manifest.jsonl
     FOLDER/3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea/Firefox-130.0.pkg
 
-Files are copied, not linked: a step of a recipe may write into its own file again, and what lies here must stay what
+Files are copied, not linked: a step of a recipe may write into its own file again, and what is here must stay what
 its name says.
 """
 

@@ -30,14 +30,14 @@ class Line:
 
     Attributes:
         apps: the names of the Custom Apps as the recipe's machine calls them, test first.
-        file: where the installer lies in the folder: `SHA256/NAME`.
+        file: where the installer is in the folder: `SHA256/NAME`.
         size: its bytes.
         facts: what the recipe knew of it; see `publish.targets.RecipeFacts`.
         found: what was read of it, for people: app, bundle id, version, package id, signature.
         keys: what the recipe, its override, `-k` and the maps say, by recipe key; a script by its place in the folder.
         defaults: what the config file there says, by its key path; for where the config file of the machine that
             publishes says nothing.
-        files: where the scripts lie in the folder that `keys` and `defaults` name.
+        files: where the scripts are in the folder that `keys` and `defaults` name.
         recipe: the recipe's file name.
         identifier: its identifier.
         version: the version of ours that wrote the line.
@@ -72,7 +72,7 @@ class Line:
 
 
 def place(sha256: str, name: str) -> str:
-    """Where a file lies in the folder. The name is kept, since Kandji shows it and new apps may be named by it."""
+    """Where a file is in the folder. The name is kept, since Kandji shows it and new apps may be named by it."""
     return f"{sha256}/{name}"
 
 

@@ -106,7 +106,7 @@ def _settle(made: Made, tenant: TenantView, settle_time: float, say: Callable[[s
         if not shown and _is_there(made.app, tenant):
             continue  # the list is older than our app
         if not found:
-            raise TargetError(f"{made.app.name!r} was deleted in Kandji meanwhile. Run again, which plans anew")
+            raise TargetError(f"{made.app.name!r} was deleted in Kandji meanwhile. Run again, which plans again")
         # Both machines sort alike, by what the service says, so both come to the same app without asking each other.
         first = found[0]
         ours = [app for app in found if made.has_made(app)]

@@ -3,7 +3,7 @@
 Pure: the signature of an installer, what is remembered of the version before, and the settings come in as values. What
 is remembered of a signer is one text, the Team ID and the name: `43AQ936H96 Mozilla Corporation`. The word for Apple's
 own software, which has no Team ID, is `apple`; `unsigned` stands for all that nobody signed for whom Apple vouches: no
-signature, an ad hoc one, a chain to a root of one's own, and what cannot be read.
+signature, an ad hoc one, a chain to another root than Apple's, and what cannot be read.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def _get(planned: CustomApp, context: ApplyContext) -> CustomApp:
         return context.tenant.client.get_custom_app(planned.id)
     except NotFoundError:
         context.tenant.drop(planned.id)
-        raise TargetError(f"{planned.name!r} was deleted in Kandji meanwhile. Run again, which plans anew") from None
+        raise TargetError(f"{planned.name!r} was deleted in Kandji meanwhile. Run again, which plans again") from None
 
 
 def _update_surely(before: CustomApp, fields: Mapping[str, str | bool], context: ApplyContext) -> CustomApp:

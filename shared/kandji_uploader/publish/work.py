@@ -76,7 +76,7 @@ def wrong_bytes(app: CustomApp, answered: str, sha256: str, ending: str) -> Targ
     """The error of an app that Kandji holds other bytes of than were sent; `ending` is what was done about it."""
     return TargetError(
         f"Kandji holds other bytes (sha256 {answered[:12]}...) of {app.name!r} than the installer "
-        f"({sha256[:12]}...); {ending}. Run again, which uploads anew"
+        f"({sha256[:12]}...); {ending}. Run again, which uploads again"
     )
 
 
