@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "terminal.svg"
 PANE = ROOT / "tests" / "cli" / "panes" / "80-colour.txt"
-SHOWN = ("-p HelloKandji-1.1.pkg -n ... -t ... -y", "promote 'Hello Kandji' -y", "status HelloKandji.kandji")
+SHOWN = ("-p HelloKandji-1.1.pkg -t ... --quiet", "promote 'Hello Kandji' -y", "status HelloKandji.kandji")
 COLOURS = {"1;31": "#ff7b72", "1;33": "#e3b341"}
 WIDTH, HEIGHT, LEFT, TOP = 8.4, 19, 20, 54
 

@@ -59,9 +59,6 @@ def shell(request, tmp_path, here):
         ("schedule add --ev", "schedule add --every"),
         ("completion z", "completion zsh"),
         ("promote Goo", r"promote Google\ Drive"),
-        ("rollback Goo", r"rollback Google\ Drive"),
-        ("status Goo", r"status Google\ Drive"),
-        ("upload -n Goo", r"upload -n Google\ Drive"),
         ("-p x.pkg -t Goo", r"-p x.pkg -t Google\ Drive"),
     ],
 )

@@ -25,13 +25,13 @@ RED = "\x1b[1;31merror: \x1b[0m"
         (("--color", "never"), {"FORCE_COLOR": "1"}, False),
     ],
 )
-def test_a_pipe_gets_colours_where_they_are_asked_for(house, words, environ, coloured):
-    done = house.run("-p", "none.pkg", *words, **environ)
+def test_a_pipe_gets_colours_where_they_are_asked_for(here, words, environ, coloured):
+    done = here("-p", "none.pkg", *words, **environ)
     assert (RED in done.stderr) is coloured
     assert "error: none.pkg" in done.stderr.replace("\x1b[1;31m", "").replace("\x1b[0m", "")
 
 
-@pytest.mark.parametrize("words", ["-h", "upload -h", "--version", "config", "config --example"])
+@pytest.mark.parametrize("words", ["-h", "config"])
 def test_a_reader_that_stops_early_hears_nothing_more(house, words):
     script = f"{' '.join(COMMAND)} {words} | head -c 1"
     done = subprocess.run(
@@ -95,22 +95,24 @@ def test_a_start_that_only_tells_loads_nothing_that_publishes(word):
         ({"kind": "status", "code": 502}, "HTTP 502; trying again in a moment (try 2 of 5)"),
     ],
 )
-def test_each_wait_for_kandji_is_told(house, fault, told):
+def test_each_wait_for_kandji_is_told(house, here, fault, told):
     house.tenant.faults.add("GET", "library/custom-apps", **fault)
-    done = house.run("-p", house.widget(), "-n", "Widget", "-y")
+    done = here("-p", house.widget(), "-n", "Widget", "-y")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trying again") == 1
     assert told in done.stderr
 
 
-def test_a_tenant_that_cannot_be_reached_is_waited_for_aloud(house):
-    done = house.run("-p", house.widget(), "-y", KANDJI_API_URL="http://127.0.0.1:9")
+def test_a_tenant_that_cannot_be_reached_is_waited_for_aloud(house, here):
+    house.config.mkdir(exist_ok=True)
+    (house.config / "config.yaml").write_text("network: {first_wait: 0.05}\n")
+    done = here("-p", house.widget(), "-y", KANDJI_API_URL="http://127.0.0.1:9")
     assert done.stderr.count("was not reached; trying again in") == 4
 
 
-def test_waiting_for_an_upload_to_be_processed_is_told(house):
+def test_waiting_for_an_upload_to_be_processed_is_told(house, here):
     house.tenant.configure(processing_polls=2)
-    done = house.run("-p", house.widget(), "-n", "Widget", "--enforcement", "install_once")
+    done = here("-p", house.widget(), "-n", "Widget", "--enforcement", "install_once")
     assert done.returncode == 0, done.stderr
     assert "Kandji is still processing; asking again in" in done.stderr
 

@@ -77,8 +77,8 @@ def prepare(tenant, folder):
 def pane():
     """All commands of one pane; none of them changes what another one finds."""
     forget_all()
-    show("-p HelloKandji-1.1.pkg -n ... -t ... -y", "-p", "HelloKandji-1.1.pkg", *BOTH, "-y")
-    show("", "-p", "Broken.pkg", "-p", "HelloKandji-1.0.pkg", "-y")
+    show("-p HelloKandji-1.0.pkg -n ... -t ... -y", "-p", "HelloKandji-1.0.pkg", *BOTH, "-y")
+    show("", "-p", "Broken.pkg", "-p", "HelloKandji-1.0.pkg", "--enforcement", "install_once", "-y")
     show("", "-p", "Broken.pkg")
     show("-p HelloKandji-1.1.pkg -t ... --quiet", "-p", "HelloKandji-1.1.pkg", *BOTH[2:], "--quiet")
     show("", "promote", "Hello Kandji", "-y")
