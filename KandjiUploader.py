@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "d33f5a155e2723cdbd3ce17fb3ff18232e4a4219c94c290e5c1e614a41f0ef0a"
+_SEAL = "610b54b5d8a576e510c1465fe7041a176b65c68ed7eb62fa39adc7d4351c4735"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader.errors import InstallerChangedError, ManifestError, SameAppError, SettingsError
+from kandji_uploader.flows import publish as flow
 from kandji_uploader.manifest import folder
 from kandji_uploader.manifest.lines import Line, Shard
 from kandji_uploader.publish import manifests
 from kandji_uploader.state import DigestCache
-from tests.manifest.conftest import TOKEN, lines, recipe
+from tests.manifest.conftest import TOKEN, Machine, fresh, lines, recipe
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -194,6 +195,17 @@ def test_a_file_that_was_changed_is_named_before_anything_is_sent(built, chosen,
     changed = {"one byte": body[:-1] + b"~", "cut off": body[:-1], "longer": body + b"\0", "empty": b""}
     path.write_bytes(changed[change])
     assert f"{path} is not the file that was put there: its sha256 differs; build it again" in problem(chosen)
+
+
+def test_a_file_that_is_replaced_after_it_was_checked_is_not_published(build, chosen, widget, tmp_path):
+    build()
+    ((request, _),) = chosen()
+    request.path.write_bytes(widget("9.9").read_bytes())
+    with fresh(tmp_path / "tenant") as tenant:
+        there = Machine.at(tmp_path / "there", KANDJI_API_URL=tenant.url, KANDJI_TOKEN=TOKEN)
+        result = flow.run(request, there.host())
+        assert "it was replaced or changed after it was first read, so it was not published" in result.outcomes[0].error
+        assert tenant.apps() == []
 
 
 def test_all_that_is_wrong_is_told_at_once(build, built, chosen):

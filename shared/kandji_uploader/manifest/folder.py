@@ -84,7 +84,6 @@ def read(manifest: Path) -> tuple[Line, ...]:
             continue
         try:
             line = from_text(text)
-            found.pop(line.replaces, None)
             found[line.replaces] = line
         except LineError as problem:
             problems.append(f"{path}: line {number} {problem}")

@@ -47,7 +47,6 @@ def keep(request: Request, settings: Settings, source: Source, host: Host) -> Ru
     line, files = _line(request, source, host, apps, sha256)
     where = Path(settings.publish_to or "")
     new = settings.dry_run or folder.add(where, line, files, intact_by(cache))
-    source.check_unchanged()
     version = request.given.version or line.found.get("version") or ""
     said = f"`kandji-uploader publish {where / folder.NAME}` publishes it"
     outcomes = tuple(
@@ -84,7 +83,6 @@ def chosen(manifests: Sequence[Path], shard: Shard | None, cache: DigestCache) -
     for manifest in manifests:
         where = (manifest if manifest.is_dir() else manifest.parent).absolute()
         for line in folder.read(manifest):
-            found.pop(line.replaces, None)
             found[line.replaces] = (line, where)
     intact = intact_by(cache)
     mine: list[Request] = []
