@@ -394,7 +394,6 @@ CORPUS = RECIPES.parent / "corpus"
 RICH, FUMIHIKO = CORPUS / "rtrouton-disable-gatekeeper.pkg", CORPUS / "karabiner-vhid-1.6.0.pkg"
 
 
-@each_autopkg
 def test_a_version_of_another_team_is_refused_with_both_names_and_accepted_once_it_is_named(autopkg, tenant):
     _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={RICH}")
     assert rows(report)[0]["signer"] == "signed by Rich Trouton (XF95CST45F), who is remembered from now on"

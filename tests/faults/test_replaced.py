@@ -179,8 +179,8 @@ class Image(OnDisk):
 
     marks = 1
 
-    def _read(self):
-        facts = super()._read()
+    def _read(self, **options):
+        facts = super()._read(**options)
         if self.marks:
             self.marks -= 1
             self.path.chmod(0o600 if self.marks % 2 else 0o640)

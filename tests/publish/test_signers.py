@@ -28,6 +28,12 @@ SHELF = {**PROD, "custom_app.ss_category": "Productivity"}
 RICH_NOTE, FUMIHIKO_NOTE = "XF95CST45F Rich Trouton", "G43BCU2T37 Fumihiko Takayama"
 
 
+@pytest.fixture(autouse=True)
+def _without_zsh(monkeypatch):
+    """That each audit script is tried under zsh is held where that is tested."""
+    monkeypatch.setenv("PATH", "/nowhere")
+
+
 def noted(house, name="Widget"):
     """Who signed it and instead of whom, as the audit script in Kandji has it."""
     ledger = releases.from_notes(audit.read(house.tenant.app(name)["audit_script"]).notes)
