@@ -183,8 +183,8 @@ def test_its_last_lines_are_what_a_run_needs(bare):
     assert bare.run("-p", bare.widget(), "-y", KANDJI_TOKEN=pasted["KANDJI_TOKEN"]).returncode == 0
 
 
-def test_nothing_is_to_be_pasted_where_a_run_finds_its_secrets(house):
-    ran = house.run("setup", "--slack", "off")
+def test_nothing_is_to_be_pasted_where_a_run_finds_its_secrets(house, here):
+    ran = here("setup", "--slack", "off")
     assert ran.stdout.splitlines()[-1].startswith("Next: kandji-uploader -p FILE -y")
     assert "export" not in ran.stdout
 
@@ -251,10 +251,10 @@ def test_without_a_terminal_a_kappa_user_without_a_webhook_can_finish_too(kappa,
     assert kappa.run("setup", "--slack", "on").returncode == 1
 
 
-def test_slack_stays_on_in_our_own_config_file_where_this_shell_has_no_webhook(house):
+def test_slack_stays_on_in_our_own_config_file_where_this_shell_has_no_webhook(house, here):
     house.config.mkdir()
     (house.config / "config.yaml").write_text("slack:\n  enabled: true\n")
-    ran = house.run("setup")
+    ran = here("setup")
     assert ran.returncode == 0
     assert config_of(house)["slack"]["enabled"] is True
     assert ran.stdout.splitlines()[-1] == "export SLACK_TOKEN='the Slack webhook'"
@@ -313,8 +313,8 @@ def test_which_of_several_hosts_is_meant_a_request_tells():
 # Without a terminal
 
 
-def test_flags_and_environment_say_it_all(bare):
-    ran = bare.run("setup", "--api-url", bare.tenant.url, "--slack", "off", KANDJI_TOKEN=bare.tenant.token)
+def test_flags_and_environment_say_it_all(bare, here):
+    ran = here("setup", "--api-url", bare.tenant.url, "--slack", "off", KANDJI_TOKEN=bare.tenant.token)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert config_of(bare)["kandji"]["api_url"] == bare.tenant.url
     assert bare.tenant.token not in ran.stdout
@@ -330,24 +330,24 @@ def test_flags_and_environment_say_it_all(bare):
         ({"KANDJI_API_URL": "yes", "KANDJI_TOKEN": MADE_UP}, "was not accepted"),
     ],
 )
-def test_what_is_missing_or_wrong_is_told_and_nothing_is_written(bare, environ, told):
+def test_what_is_missing_or_wrong_is_told_and_nothing_is_written(bare, environ, told, here):
     if environ.get("KANDJI_API_URL") == "yes":
         environ = {**environ, "KANDJI_API_URL": bare.tenant.url}
-    ran = bare.run("setup", **environ)
+    ran = here("setup", **environ)
     assert ran.returncode == 1
     assert told in ran.stderr
     assert not bare.config.exists()
     assert MADE_UP not in ran.stdout + ran.stderr
 
 
-def test_config_only_asks_for_no_token(bare):
-    ran = bare.run("setup", "-c", "--api-url", bare.tenant.url, "--token-name", "OUR_TOKEN")
+def test_config_only_asks_for_no_token(bare, here):
+    ran = here("setup", "-c", "--api-url", bare.tenant.url, "--token-name", "OUR_TOKEN")
     assert ran.returncode == 0
     assert config_of(bare)["kandji"]["token_name"] == "OUR_TOKEN"
 
 
-def test_offline_sends_nothing(bare):
-    ran = bare.run("setup", "-c", "--offline", "--api-url", "acme.api.eu.iru.com")
+def test_offline_sends_nothing(bare, here):
+    ran = here("setup", "-c", "--offline", "--api-url", "acme.api.eu.iru.com")
     assert ran.returncode == 0
     assert config_of(bare)["kandji"]["api_url"] == "https://acme.api.eu.iru.com"
     assert bare.tenant.requests == []
@@ -359,29 +359,29 @@ def test_a_token_of_the_environment_moves_into_the_keychain_when_told(house, key
     assert json.loads(keychain.read_text()) == {"KANDJI_TOKEN|KandjiUploader": house.tenant.token}
 
 
-def test_an_address_that_is_not_kandjis_is_refused(bare, casks):
-    ran = bare.run("setup", "-c", "--api-url", casks.url)
+def test_an_address_that_is_not_kandjis_is_refused(bare, casks, here):
+    ran = here("setup", "-c", "--api-url", casks.url)
     assert ran.returncode == 1
     assert "not how Kandji's API answers" in ran.stderr
 
 
-def test_a_config_file_with_mistakes_keeps_what_is_right(house):
+def test_a_config_file_with_mistakes_keeps_what_is_right(house, here):
     house.config.mkdir()
     (house.config / "config.yaml").write_text("zz_defaults:\n  dry_run: perhaps\n  self_service_category: Tools\n")
-    ran = house.run("setup", "--slack", "off")
+    ran = here("setup", "--slack", "off")
     assert ran.returncode == 0
     assert "zz_defaults.dry_run is 'perhaps'" in ran.stdout
     assert config_of(house)["zz_defaults"]["self_service_category"] == "Tools"
     assert "perhaps" in (house.config / "config.yaml.former").read_text()
 
 
-def test_a_config_file_that_is_a_link_is_written_behind_it(house):
+def test_a_config_file_that_is_a_link_is_written_behind_it(house, here):
     dotfiles = house.folder / "dotfiles"
     dotfiles.mkdir()
     (dotfiles / "kandji.yaml").write_text("zz_defaults:\n  self_service_category: Tools\n")
     house.config.mkdir()
     (house.config / "config.yaml").symlink_to(dotfiles / "kandji.yaml")
-    assert house.run("setup", "-r", "--slack", "off").returncode == 0
+    assert here("setup", "-r", "--slack", "off").returncode == 0
     assert (house.config / "config.yaml").is_symlink()
     assert yaml.safe_load((dotfiles / "kandji.yaml").read_text())["kandji"]["api_url"] == house.tenant.url
 
@@ -410,13 +410,13 @@ def kpkg_config(**changes):
         (".local/share/irupkg", "irupkg"),
     ],
 )
-def test_the_settings_of_kpkg_and_irupkg_are_taken_over(house, place, tool):
+def test_the_settings_of_kpkg_and_irupkg_are_taken_over(house, place, tool, here):
     folder = house.folder / place
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(kpkg_config())
     (folder / "package_map.json").write_text('{"com.example.Widget": {"prod_name": "Widget"}}')
     (folder / "brew_cron.json").write_text('{"brew_casks": ["firefox"], "every_n_hours": 2}')
-    ran = house.run("setup")
+    ran = here("setup")
     assert ran.returncode == 0, ran.stderr
     assert f"Taken over: the settings of {tool} in {folder}" in ran.stdout
     held = config_of(house)
@@ -427,11 +427,11 @@ def test_the_settings_of_kpkg_and_irupkg_are_taken_over(house, place, tool):
         "com.example.Widget": {"prod_name": "Widget"}
     }
     assert (house.config / "brew_cron.json").exists()
-    assert house.run("-p", house.widget()).returncode == 0
+    assert here("-p", house.widget()).returncode == 0
     assert house.names() == ["Widget"]
 
 
-def test_the_settings_of_kappa_are_taken_over_with_its_old_spellings(house):
+def test_the_settings_of_kappa_are_taken_over_with_its_old_spellings(house, here):
     folder = house.folder / "Library/AutoPkg/RecipeRepos/com.github.kandji-inc.KAPPA"
     folder.mkdir(parents=True)
     zz_defaults = {"auto_create_new_app": False, "dynamic_lookup_fallback": True, "new_app_naming": "APPNAME (AutoPkg)"}
@@ -439,7 +439,7 @@ def test_the_settings_of_kappa_are_taken_over_with_its_old_spellings(house):
         kpkg_config(li_enforcement={"type": "install_once"}, use_package_map=False, zz_defaults=zz_defaults)
     )
     (folder / "recipe_map.json").write_text('{"Firefox.pkg": {"prod_name": "Firefox"}}')
-    assert house.run("setup").returncode == 0
+    assert here("setup").returncode == 0
     held = config_of(house)
     assert held["zz_defaults"]["auto_create_app"] is False
     assert held["zz_defaults"]["dynamic_lookup"] is True
@@ -458,15 +458,15 @@ def test_at_a_terminal_taking_over_is_asked_for(house):
     assert config_of(house)["li_enforcement"]["delays"] == {"prod": 5, "test": 0}
 
 
-def test_a_folder_can_be_named_or_none_taken(house):
+def test_a_folder_can_be_named_or_none_taken(house, here):
     folder = house.folder / "elsewhere"
     folder.mkdir()
     (folder / "config.json").write_text(kpkg_config(use_package_map=False, unknown_key=1))
-    ran = house.run("setup", "--import", folder)
+    ran = here("setup", "--import", folder)
     assert ran.returncode == 0
     assert "unknown_key" in ran.stdout
     assert config_of(house)["li_enforcement"]["delays"]["prod"] == 9
-    assert house.run("setup", "--import", house.folder / "nowhere").returncode == 1
+    assert here("setup", "--import", house.folder / "nowhere").returncode == 1
 
 
 def test_a_token_of_another_tools_keychain_item_is_found_and_kept_as_ours(bare, keychain):
@@ -477,10 +477,10 @@ def test_a_token_of_another_tools_keychain_item_is_found_and_kept_as_ours(bare, 
     assert json.loads(keychain.read_text())["KANDJI_TOKEN|KandjiUploader"] == bare.tenant.token
 
 
-def test_a_config_json_in_our_folder_stays_one(house):
+def test_a_config_json_in_our_folder_stays_one(house, here):
     house.config.mkdir()
     (house.config / "config.json").write_text(kpkg_config(use_package_map=False))
-    assert house.run("setup").returncode == 0
+    assert here("setup").returncode == 0
     held = json.loads((house.config / "config.json").read_text())
     assert held["kandji"]["api_url"] == house.tenant.url
     assert held["li_enforcement"]["type"] == "self_service"
@@ -491,11 +491,11 @@ def test_a_config_json_in_our_folder_stays_one(house):
 # Ids and values
 
 
-def test_ids_of_installers_are_printed_and_written(house):
+def test_ids_of_installers_are_printed_and_written(house, here):
     house.widget()
     house.widget("2.0", name="Gadget", bundle_id="com.example.Gadget")
     (house.folder / "broken.pkg").write_bytes(b"xar!" + b"\0" * 100)
-    ran = house.run("setup", "-i", house.folder)
+    ran = here("setup", "-i", house.folder)
     assert ran.returncode == 0
     assert "broken.pkg" in ran.stderr
     rows = list(csv.DictReader((house.config / "install_media_ids.csv").open()))
@@ -516,18 +516,18 @@ def test_a_path_dropped_on_the_terminal_is_understood(house):
         assert terminal.end() == 0
 
 
-def test_values_for_the_maps_are_written(house, only_python):
+def test_values_for_the_maps_are_written(house, only_python, here):
     house.tenant.seed("Firefox, the browser")
     only_python("autopkg", "#!/bin/sh\necho WARNING: x\necho Firefox.pkg\necho GoogleChrome.pkg\n")
-    assert house.run("setup", "-m", PATH=f"{only_python.path}:/bin:/usr/bin").returncode == 0
+    assert here("setup", "-m", PATH=f"{only_python.path}:/bin:/usr/bin").returncode == 0
     rows = list(csv.DictReader((house.config / "package_map_values.csv").open()))
     assert rows[0] == {"Custom Apps": "Firefox, the browser", "Self Service Categories": "Apps"}
     recipes = list(csv.DictReader((house.config / "recipe_map_values.csv").open()))
     assert [row["AutoPkg Recipes"] for row in recipes][:3] == ["Firefox.pkg", "GoogleChrome.pkg", ""]
 
 
-def test_without_autopkg_there_is_no_table_of_recipes(house, only_python):
-    ran = house.run("setup", "-m", PATH=only_python.path)
+def test_without_autopkg_there_is_no_table_of_recipes(house, only_python, here):
+    ran = here("setup", "-m", PATH=only_python.path)
     assert ran.returncode == 0
     assert "no working autopkg on PATH" in ran.stdout
     assert not (house.config / "recipe_map_values.csv").exists()
@@ -560,7 +560,7 @@ def test_the_schedule_is_set_up_in_kpkgs_words(house, offer, only_python):
     assert list(house.config.glob("brew_cron.*"))
 
 
-def test_without_a_terminal_the_schedule_tells_which_command_to_use(house):
-    ran = house.run("setup", "-b")
+def test_without_a_terminal_the_schedule_tells_which_command_to_use(house, here):
+    ran = here("setup", "-b")
     assert ran.returncode == 1
     assert "kandji-uploader schedule add CASK... --every HOURS" in ran.stderr
