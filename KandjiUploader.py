@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "610b54b5d8a576e510c1465fe7041a176b65c68ed7eb62fa39adc7d4351c4735"
+_SEAL = "cfa5d5d5cd635fb329429930e2019886cfcbed25410f0d21693681ecb0485eb3"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

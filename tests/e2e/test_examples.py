@@ -58,6 +58,7 @@ def build_here(widget):
     def build(built):
         env = {"pkg_path": str(widget("1.0")), "publish_to": str(built), "custom_app": {"prod_name": "Widget"}}
         environ = {"HOME": str(built.parent), "KANDJI_UPLOADER_STATE_DIR": str(built.parent / "mac")}
+        library.CLAIMS.__init__()
         library.publish(env, Host(print, print, environ=environ))
 
     return build

@@ -139,6 +139,8 @@ def test_a_second_recipe_that_means_the_same_app_fails_where_it_runs(builder, bu
     with pytest.raises(SameAppError, match=r"Gadget.pkg.recipe .* means the Custom App 'App', and so did .*Widget.pkg"):
         autopkg.publish(other, builder.host())
     assert len(lines(built)) == 1
+    autopkg.publish({**other, "publish_to": f"{built}-of-another-team"}, builder.host())
+    assert len(lines(built.with_name("built-of-another-team"))) == 1
 
 
 def test_two_recipes_of_two_machines_that_mean_the_same_app_are_both_refused_in_each_shard(build, built, chosen):

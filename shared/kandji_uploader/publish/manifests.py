@@ -41,7 +41,8 @@ def keep(request: Request, settings: Settings, source: Source, host: Host) -> Ru
     source.kind()
     name, targets = resolve_targets(request, settings, source, host)
     apps = tuple(target.name for target in targets)
-    claim(request, settings, host, dict(zip(apps, apps, strict=True)))
+    # Which app is meant twice is told within one folder, as it is within one tenant where something is sent.
+    claim(request, replace(settings, api_url=settings.publish_to or ""), host, dict(zip(apps, apps, strict=True)))
     cache = digests_of(settings)
     sha256 = source.digest(cache)
     line, files = _line(request, source, host, apps, sha256)
