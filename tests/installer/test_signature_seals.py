@@ -152,6 +152,34 @@ def test_what_was_changed_after_signing_is_found(members, why):
     assert re.search(why, found.why), found.why
 
 
+def test_the_program_of_a_bundle_may_be_a_link_within_it():
+    """As in a Java runtime, whose MacOS/libjli.dylib leads to Home/lib."""
+    jdk, code = "PlugIns/jdk.bundle/Contents", signed(formats.info_plist(CFBundleExecutable="libjli.dylib"))
+    held = {f"{jdk}/Info.plist": formats.info_plist(CFBundleExecutable="libjli.dylib"), f"{jdk}/Home/lib/jli": code}
+    listed = {**LISTED, "PlugIns/jdk.bundle": {"cdhash": code_hash(code), "requirement": "identifier jli"}}
+    to = {f"{jdk}/MacOS/libjli.dylib": b"../Home/lib/jli"}
+    assert in_zip(app(held, to, listed=listed)).status == "signed"
+
+    held[f"{jdk}/Home/lib/jli"] = code.replace(b"code code", b"c0de code", 1)
+    assert in_zip(app(held, to, listed=listed)).status == "broken"
+    assert in_zip(app(held, {f"{jdk}/MacOS/libjli.dylib": b"/bin/sh"}, listed=listed)).status == "broken"
+
+
+def test_a_helper_that_is_sealed_by_its_requirement_alone_is_of_the_apps_signer():
+    listed = {**LISTED, "MacOS/tool": {"requirement": "identifier tool"}}
+    assert in_zip(app(listed=listed)).status == "signed"
+    assert in_zip(app({"MacOS/tool": signed(who=OTHER, team="ZZZZZ99999")}, listed=listed)).status == "broken"
+
+
+def test_a_bundle_whose_info_names_no_program_has_one_of_its_own_name():
+    bundle = formats.info_plist()
+    code = signed(bundle)
+    held = {"XPCServices/com.example.x.xpc/Contents/Info.plist": bundle}
+    held["XPCServices/com.example.x.xpc/Contents/MacOS/com.example.x"] = code
+    listed = {**LISTED, "XPCServices/com.example.x.xpc": {"cdhash": code_hash(code), "requirement": "identifier x"}}
+    assert "the signatures of 3 frameworks, helpers or extensions in it" in in_zip(app(held, listed=listed)).verified
+
+
 def test_an_optional_file_may_be_missing():
     assert in_zip(app({"Resources/en.lproj/b.strings": None})).status == "signed"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,17 +45,20 @@ class Seal:
     Attributes:
         hashes: SHA-1 and SHA-256 of the file, as far as they are given.
         target: where the link leads; None where it is none.
-        code: the code hashes by which nested code is known; empty where it is none.
+        code: the code hashes by which nested code is known.
+        nested: whether it is nested code.
         optional: whether it may be missing.
     """
 
     hashes: dict[str, bytes] = field(default_factory=dict)
     target: str | None = None
     code: set[bytes] = field(default_factory=set)
+    nested: bool = False
     optional: bool = False
 
     def add(self, key: str, tag: str, text: str) -> None:
         """One of its values."""
+        self.nested = self.nested or key in ("cdhash", "requirement")
         if tag == "data" and key in ("hash", "hash2"):
             self.hashes[key] = _decoded(text)
         elif tag == "data" and key == "cdhash":
@@ -148,7 +152,7 @@ class Seals:
         for path, seal in listed.items():
             place = f"{root}/{path}"
             self._seen.add(folded(place))
-            if seal.code:
+            if seal.nested:
                 self._check_code(place, seal, depth)
             else:
                 self._check_file(place, seal)
@@ -253,7 +257,7 @@ class _Bundle:
     @classmethod
     def at(cls, place: str, files: Files) -> _Bundle:
         """The nested code at a path."""
-        name = place.rpartition("/")[2].partition(".")[0]
+        name = posixpath.splitext(posixpath.basename(place))[0]
         if files.get(place) is not None:
             return cls("", place)
         current = files.get(f"{place}/Versions/Current")
@@ -267,7 +271,15 @@ class _Bundle:
         data = files.read(f"{root}/{info}", PLIST_BYTES)
         facts = read_info(data) if data else None
         program = (facts and facts.executable) or name
-        return cls(root, f"{root}/{programs}{program}", data, f"{root}/{info}")
+        return cls(root, _followed(f"{root}/{programs}{program}", files), data, f"{root}/{info}")
+
+
+def _followed(path: str, files: Files) -> str:
+    """Where a program is that a bundle has a link to, as those of Java do."""
+    found = files.get(path)
+    if found is None or found.target is None:
+        return path
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), found.target))
 
 
 def _read(resources: bytes) -> Mapping[str, Seal]:
