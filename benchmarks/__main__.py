@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks`. They take about ten minutes and 10 GB of disk; `--small` a minute."""
+"""Run the benchmarks: `python -m benchmarks`. They take about an hour and 10 GB of disk; `--small` a minute."""
 
 from __future__ import annotations
 
@@ -42,9 +42,12 @@ def main() -> int:
 
 def _write(rows: list[Row], bench: Bench) -> None:
     (_DOCS / "performance.svg").write_text(report.plot(bench.points), "utf-8")
+    tenants = report.plot(bench.tenant_points, report.TENANTS_PLOT)
+    (_DOCS / "performance-tenants.svg").write_text(tenants, "utf-8")
     text = (
         f"{report.machine(bench.scale.rounds)} Load of the machine when it ended: {os.getloadavg()[0]:.1f}.\n\n"
-        f"{report.table(rows)}\n\n![{report.PLOT}](performance.svg)"
+        f"{report.table(rows)}\n\n![{report.PLOT}](performance.svg)\n\n"
+        f"![{report.TENANTS_PLOT}](performance-tenants.svg)"
     )
     report.write(_DOCS / "performance.md", text)
 

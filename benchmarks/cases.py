@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks import installers, iructl
+from benchmarks import installers, iructl, nightly
 from benchmarks.measure import MIB, Run, Sample, in_turns, process, ratio
 from benchmarks.tenant import ROOT, Tenant
 
+_EFFICIENT = 0.85
+"""Of as many times as fast as there are workers."""
 _START = 0.06
 """Seconds that a run in which nothing has changed may take longer than importing `requests` alone."""
 
@@ -48,6 +52,9 @@ class Scale:
     parallel_size: int = 20_000_000
     wire: float = 20_000_000.0
     uplink: float = 300_000_000.0
+    tenants: tuple[int, ...] = (10, 30, 75, 150)
+    tenant_apps: int = 400
+    workers: tuple[int, ...] = (1, 2, 4, 8)
 
     @property
     def large_name(self) -> str:
@@ -69,6 +76,9 @@ SMALL = Scale(
     parallel=8,
     parallel_size=4_000_000,
     wire=8e6,
+    tenants=(3, 6),
+    tenant_apps=100,
+    workers=(1, 2),
 )
 """For CI: large enough for ratios and memory, small enough for a minute."""
 
@@ -107,12 +117,14 @@ class Bench:
         scale: see `Scale`.
         python: the interpreter that is measured.
         points: what the plot shows: recipes, and milliseconds per unchanged one.
+        tenant_points: what the second one shows: tenants, and milliseconds per unchanged app of one of them.
     """
 
     folder: Path
     scale: Scale = field(default_factory=Scale)
     python: str = sys.executable
     points: list[tuple[int, float]] = field(default_factory=list)
+    tenant_points: list[tuple[int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.config = self.folder / "config"
@@ -631,6 +643,68 @@ def side_by_side(bench: Bench) -> Iterable[Row]:
     yield _memory("its memory", four.peak, 48 + 4 * 8)
 
 
+def many_tenants(bench: Bench) -> Iterable[Row]:
+    """A provider's night: all apps of all tenants, of which one in a hundred has changed; and one where none has."""
+    scale = bench.scale
+    count, apps, changed = scale.tenants[-1], scale.tenant_apps, max(1, scale.tenant_apps // 100)
+    with nightly.Night(bench.folder / "night", tenants=count, apps=apps, changed=changed) as night:
+        for kind in ("threads", "Dask"):
+            for workers in scale.workers:
+                night.change(changed)
+                with night.dask(workers) if kind == "Dask" else nullcontext() as there:
+                    run, done, requests = night.publish(there.address if there else "threads", workers)
+                _expect_all(done, count * apps, count * changed)
+                peak = max([run.peak, *done["worker_peaks"]])
+                each = (requests - count * -(-apps // 300)) / (count * changed)
+                bar = 96 if (kind, workers) == ("threads", 1) else 0
+                yield Row(
+                    f"{count} tenants x {apps} apps, 1 % changed; {kind}, {workers} at a time",
+                    f"{done['wall']:.0f} s, {peak / MIB:.0f} MiB, {requests} requests",
+                    f"the pages and {each:.1f} requests per change",
+                    "<= 96 MiB" if bar else "-",
+                    not bar or peak <= bar * MIB,
+                    peak / MIB,
+                )
+    yield _cost_per_app(bench)
+    yield _efficiency(bench)
+
+
+def _expect_all(done: dict[str, Any], results: int, changed: int) -> None:
+    counted = done["actions"]
+    if sum(counted.values()) != results or counted.get("succeeded", 0) != changed:
+        raise AssertionError(counted)
+
+
+def _cost_per_app(bench: Bench) -> Row:
+    for count in bench.scale.tenants:
+        folder = bench.folder / f"night {count}"
+        with nightly.Night(folder, tenants=count, apps=bench.scale.tenant_apps, changed=0) as night:
+            night.publish("threads", 1)  # which fills the cache of digests
+            _, done, requests = night.publish("threads", 1)
+        if requests != count * -(-bench.scale.tenant_apps // 300):
+            raise AssertionError(requests)
+        bench.tenant_points.append((count, done["wall"] * 1000 / count / bench.scale.tenant_apps))
+    (few, least), (many, most) = bench.tenant_points[0], bench.tenant_points[-1]
+    times = most / least
+    what = f"an unchanged app of a tenant, of {many} tenants"
+    return Row(what, f"{most:.1f} ms ({times:.2f} x)", f"of {few}, {least:.1f} ms", "<= 1.5 x", times <= 1.5, times)
+
+
+def _efficiency(bench: Bench) -> Row:
+    """One large installer to many tenants, over connections that are slower than this machine."""
+    size, wire, most = bench.scale.parallel_size, bench.scale.wire, bench.scale.workers[-1]
+    walls = []
+    given = {"tenants": 2 * most, "apps": 1, "changed": 1, "size": size, "wire": wire}
+    with nightly.Night(bench.folder / "night wire", **given) as night:
+        for workers in (1, most):
+            night.change(1)
+            walls.append(night.publish("threads", workers)[1]["wall"])
+    share = walls[0] / walls[1] / most
+    what = f"{size / 1e6:.0f} MB to {2 * most} tenants at {wire / 1e6:.0f} MB/s each, {most} at a time"
+    ours = f"{walls[1]:.1f} s ({share:.2f} of {most} x)"
+    return Row(what, ours, f"one at a time, {walls[0]:.1f} s", ">= 0.85", share >= _EFFICIENT, share)
+
+
 CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "publish": publish_new,
     "wire": over_a_wire,
@@ -643,6 +717,7 @@ CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "processor": processor,
     "recipes": many_recipes,
     "jobs": side_by_side,
+    "tenants": many_tenants,
 }
 """By the names that `--only` takes."""
 

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +25,95 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.installers import app_zip
+from benchmarks.measure import Run, process
 from benchmarks.tenant import ROOT, _in_memory
+
+
+class Night:
+    """A provider in a process of its own, as a context manager.
+
+    Args:
+        folder: for the installers, tenants.yaml and the state.
+        given: see the module: `tenants`, `apps`, `changed`, `size`, `wire` (bytes per second of each upload).
+    """
+
+    def __init__(self, folder: Path, **given: float) -> None:
+        self.folder = folder
+        self._given = {**given, "folder": str(folder)}
+
+    def __enter__(self) -> Night:  # noqa: PYI034 - Self needs Python 3.11
+        self.folder.mkdir(parents=True)
+        self._served = self._start("serve", json.dumps(self._given))
+        self._tokens = json.loads(self._line())
+        self._rounds = 0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._served.communicate()
+
+    def publish(self, kind: str, workers: int) -> tuple[Run, dict[str, Any], int]:
+        """Publish to all tenants once more: what was measured, what came of it, and the requests."""
+        words = [sys.executable, "-m", "benchmarks.nightly", "publish", str(self.folder), kind, str(workers)]
+        run = process(words, self._environ(), ROOT)
+        assert self._served.stdin is not None
+        self._served.stdin.write("\n")
+        self._served.stdin.flush()
+        return run, json.loads(run.output), int(self._line())
+
+    def dask(self, workers: int) -> Dask:
+        """A scheduler with so many workers."""
+        return Dask(workers, self._environ())
+
+    def change(self, count: int) -> None:
+        """Let so many installers be new ones."""
+        self._rounds += 1
+        size = int(self._given.get("size", 20_000)) + self._rounds
+        for number in range(count):
+            app_zip(self.folder / f"App {number}-1.0.zip", f"App {number}", "1.0", size)
+
+    def _environ(self) -> dict[str, str]:
+        folders = {"DIR": self.folder / "config", "STATE_DIR": self.folder / "state"}
+        given = {f"KANDJI_UPLOADER_{name}": str(place) for name, place in folders.items()}
+        path = f"{ROOT / 'shared'}{os.pathsep}{ROOT}"
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "PYTHONPATH": path, **given, **self._tokens}
+
+    def _start(self, *words: str) -> subprocess.Popen[str]:
+        environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}"}
+        words = (sys.executable, "-m", "benchmarks.nightly", *words)
+        return subprocess.Popen(words, cwd=ROOT, env=environ, stdin=-1, stdout=-1, text=True)
+
+    def _line(self) -> str:
+        assert self._served.stdout is not None
+        return self._served.stdout.readline()
+
+
+class Dask:
+    """A scheduler and workers, each a process, as a context manager; `address` is the scheduler's."""
+
+    def __init__(self, workers: int, environ: dict[str, str]) -> None:
+        self._workers, self._environ = workers, environ
+
+    def __enter__(self) -> Dask:  # noqa: PYI034 - Self needs Python 3.11
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        alone = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+        self._all = [self._dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")]
+        self._all += [self._dask("worker", self.address, *alone) for _ in range(self._workers)]
+        from distributed import Client
+
+        with Client(self.address, timeout=120) as client:
+            client.wait_for_workers(self._workers, timeout=120)
+        return self
+
+    def _dask(self, *words: str) -> subprocess.Popen[bytes]:
+        code = "from dask.__main__ import main; main()"
+        return subprocess.Popen([sys.executable, "-c", code, *words], env=self._environ, stdout=-3, stderr=-3)
+
+    def __exit__(self, *_: object) -> None:
+        for each in reversed(self._all):
+            each.kill()
+            each.wait()
 
 
 def serve(given: dict[str, Any]) -> None:

