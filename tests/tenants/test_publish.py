@@ -45,9 +45,20 @@ def around(provider, monkeypatch):
     return provider
 
 
-@pytest.fixture
-def processes(around):
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+def spawned(count):
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+
+
+@pytest.fixture(scope="module")
+def processes(three, tmp_path_factory):
+    """Two processes that have the tokens, and neither a config file nor tenants.yaml."""
+    folder = tmp_path_factory.mktemp("workers")
+    with pytest.MonkeyPatch.context() as patch, spawned(2) as pool:
+        for name, tenant in three.items():
+            patch.setenv(f"{name.upper()}_TOKEN", tenant.token)
+        patch.setenv("KANDJI_UPLOADER_DIR", str(folder / "config"))
+        patch.setenv("KANDJI_UPLOADER_STATE_DIR", str(folder / "state"))
+        list(pool.map(abs, range(4)))
         yield pool
 
 
@@ -74,7 +85,6 @@ def test_the_settings_of_whoever_asks_hold_at_the_worker_which_needs_a_token_and
     around.write(li_enforcement={"delays": {"prod": 9}}, use_package_map=True)
     (around.config / "package_map.json").write_text(json.dumps({"com.example.w0": {"test_name": "W0 (Test)"}}))
     elsewhere = replace(around.host(), environ={"KANDJI_UPLOADER_DIR": str(around.config), "HOME": "/nowhere"})
-    os.environ["KANDJI_UPLOADER_DIR"] = str(around.folder / "empty")
     (result,) = api.publish(widgets(around, 1), "acme", processes, host=elsewhere)
     assert result.action == "succeeded", result.error
     assert around.apps()["acme"] == ["Acme W0", "W0 (Test)"]
@@ -208,19 +218,19 @@ def test_ctrl_c_tells_which_tenants_are_done(provider):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_the_work_of_a_worker_that_is_killed_is_done_once(around, processes, moment):
+def test_the_work_of_a_worker_that_is_killed_is_done_once(around, moment):
     """SIGKILL right before Kandji makes the app, and right after: the pool is broken then, and this process goes on."""
-    acme, killed = around.tenants["acme"], []
+    acme, killed, pool = around.tenants["acme"], [], spawned(1)
 
     def kill():
         if not killed and (moment == "before" or acme.apps()):
             killed.append(True)
-            for pid in list(processes._processes):
+            for pid in list(pool._processes):
                 os.kill(pid, signal.SIGKILL)
 
     request = {"before": "POST", "after": "GET"}[moment]
     acme.faults.add(request, "library/custom-apps", kind="call", do=kill, nth="every")
-    found = list(api.publish(widgets(around), "all", processes, host=around.host()))
+    found = list(api.publish(widgets(around), "all", pool, host=around.host()))
     assert killed
     assert {result.action for result in found} <= {"succeeded", "skipped"}
     assert len(found) == 6
