@@ -497,3 +497,29 @@ def test_texts_are_the_same_whatever_line_ends_the_service_and_the_recipe_have()
     for ours, theirs in (("a\nb", "a\r\nb\n"), ("a\r\nb\r\n", "a\nb"), ("", " ")):
         of = target(preinstall_script=ours)
         assert plans([of], plan_input(live(preinstall_script=theirs)))[0].action is Action.UNCHANGED
+
+
+def test_a_category_matters_only_where_it_was_given_and_the_app_is_in_self_service():
+    assert plan(live(), of=target(category="Productivity")).action is Action.UNCHANGED
+    assert plan(self_service(category="c-prod")).action is Action.UNCHANGED
+    changed = plan(self_service(), of=target(category="Productivity"))
+    told = "found by name; only self_service_category_id differ"
+    assert (changed.fields, changed.reason) == ({"self_service_category_id": "c-prod"}, told)
+
+
+def test_a_script_needs_a_version_and_says_which_key_holds_it_and_where_a_zip_goes():
+    with pytest.raises(TargetError) as refused:
+        plan(identity=replace(IDENTITY, version=None))
+    assert str(refused.value) == (
+        "the version of 'Widget-2.0.pkg' is not known, so 'Widget' cannot be enforced. Let the recipe set `version`, "
+        "or use another enforcement_type"
+    )
+    build = replace(IDENTITY, version_key="CFBundleVersion")
+    made = plan(of=target(unzip_location="/ApplicationsX/"), kind=InstallType.ZIP, identity=build)
+    reading = audit.read(made.fields["audit_script"])
+    assert (reading.version_key, reading.unzip_location) == ("CFBundleVersion", "/ApplicationsX/")
+
+
+def test_notes_that_are_new_are_written_without_another_installer():
+    (found,) = plans([target()], with_notes(plan_input(live())))
+    assert (found.changes, audit.read(found.fields["audit_script"]).notes) == (("audit_script",), NOTES)

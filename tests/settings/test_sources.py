@@ -128,3 +128,8 @@ def test_a_type_of_enforcement_that_is_given_holds_without_a_warning(house):
     house.write("config.json", {"li_enforcement": {"type": "self_service"}})
     settled = house.settle()
     assert (settled.default_enforcement.value, settled.warnings) == ("self_service", ())
+
+
+def test_a_value_in_place_of_keys_is_told_with_one_of_them(house):
+    told = "must hold keys of its own, such as network.connect_timeout"
+    assert house.problem({"network": 5}) == f"the caller: network is 5: {told}"

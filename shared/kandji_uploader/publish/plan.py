@@ -467,7 +467,7 @@ def _script(
         )
     created, days = _clock(target, reading, plan_input)
     # audit_enforce and update_only are one word in the API; only this variable of the script tells one from the other.
-    install_when_missing = reading.install_when_missing if reading.writer else True
+    install_when_missing = reading.install_when_missing
     if (target.enforcement_given and target.enforcement.audited) or not reading.writer:
         install_when_missing = target.enforcement is not Enforcement.UPDATE_ONLY
     zipped = plan_input.installer.type is InstallType.ZIP
