@@ -16,6 +16,7 @@ from kandji_uploader import installer
 from kandji_uploader.installer import signature, signature_seals
 from kandji_uploader.installer.choice import Wish
 from kandji_uploader.installer.contents import read_contents
+from kandji_uploader.installer.limits import MalformedError
 from kandji_uploader.installer.mounted import MountedImage
 from kandji_uploader.installer.seven_zip import SevenZipImage, find_program
 from kandji_uploader.installer.zips import Zip
@@ -190,6 +191,39 @@ def test_another_architecture_of_a_helper_is_of_the_same_signer():
 
 def test_a_helper_that_the_same_team_has_signed_anew_is_accepted():
     assert in_zip(app({"MacOS/tool": signed(code=b"anew " * 500)})).status == "signed"
+
+
+EVIL = signed(INFO, who=OTHER, team="ZZZZZ99999")
+TWICE = [
+    "A.app/Contents//MacOS/Run",
+    "A.app//Contents/MacOS/Run",
+    "A.app/Contents/./MacOS/Run",
+    "././A.app/Contents/MacOS/Run",
+]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("look", [in_zip, in_payload])
+@pytest.mark.parametrize("name", [*TWICE, "A.app/Contents/MacOS/Run\0x", "A.app/Contents/MacOS/Run/."])
+def test_another_spelling_of_a_path_does_not_hide_a_second_program(look, name):
+    assert "it has two files called 'Contents/MacOS/Run'" in look([*app(), (name, FILE, EVIL)]).why
+
+
+@pytest.mark.parametrize(("link", "to"), [("A.app/Contents/Alias", b"MacOS"), ("A.app", b"/tmp/a"), ("B", b"A.app")])
+def test_a_file_below_a_link_is_refused(link, to):
+    name = {"A.app/Contents/Alias": f"{link}/Run", "A.app": "A.app/Contents/Run"}.get(link, "B/Contents/MacOS/Run")
+    more = [(link, LINK, to), (name, FILE, EVIL)]
+
+    for members in ([*app(), *more], [*more, *app()]):
+        with pytest.raises(MalformedError, match="lies below a link"):
+            in_zip(members)
+        if link != "B":  # Beside its app an unsigned package is nobody's, which is said.
+            assert "lies below a link or file" in in_payload(members).why
+
+
+def test_other_apps_in_an_archive_are_named_as_not_looked_at():
+    found = in_zip([*app(), ("more/Evil.app/Contents/MacOS/Run", FILE, EVIL)])
+    assert "the other apps in it: more/Evil.app" in found.not_verified
 
 
 def test_files_that_nobody_sealed_are_named():

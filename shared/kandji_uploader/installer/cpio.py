@@ -29,6 +29,8 @@ _HEX = re.compile(
 _SHORTEST, _LONGEST = 76, 110
 _ALIGNMENT = 4
 _TRAILER = b"TRAILER!!!"
+# `a//b`, `a/./b` and `a/b/.` are `a/b` on a Mac: another spelling of a name must not hide that it is there twice.
+_DETOUR = re.compile(rb"\A\.?/|//|/\./|/\.?\Z")
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Cpio:
         if not 0 < size <= NAME_BYTES:
             raise MalformedError(self._budget.place, f"a file's name in it has {size} bytes; 1 to {NAME_BYTES} is sane")
         # The size of a name counts the NUL that ends it.
-        return self._take(size).rstrip(b"\0")
+        return self._take(size).partition(b"\0")[0]
 
     def _take(self, size: int) -> bytes:
         end = self._at + size
@@ -163,8 +165,11 @@ class Cpio:
 
 
 def _checked(name: bytes, place: str) -> bytes:
-    """A name without its `./`; one that would lead out of the destination is refused."""
+    """A name as a Mac will read it, without its `./`; one that would lead out of the destination is refused."""
     if name.startswith(b"/") or (b".." in name and b".." in name.split(b"/")):
         # We write nothing under a member's name, but the Mac will: such a package is not what its list of files says.
         raise MalformedError(place, f"a file in it is called {name[:80]!r}, which leads out of its folder")
-    return name.removeprefix(b"./")
+    plain = name.removeprefix(b"./")
+    if _DETOUR.search(plain) is None:
+        return plain
+    return b"/".join(part for part in plain.split(b"/") if part not in (b"", b"."))

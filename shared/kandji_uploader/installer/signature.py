@@ -20,6 +20,7 @@ from kandji_uploader.installer.package import payload_prefix, read_package
 from kandji_uploader.installer.plists import composed
 from kandji_uploader.models import Signature
 
+_NAMED = 10
 _AROUND = "the package around the app: nobody signed its scripts and its other files"
 
 APPLE_ROOTS = frozenset(
@@ -81,7 +82,16 @@ def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset
         with contained(path, container, sealed=apps[0].signed) as app:
             return read_app_signature(app, roots)
 
-    return _looked_at("app", look)
+    return _beside(_looked_at("app", look), "apps", [one.record.path for one in found.candidates if one is not apps[0]])
+
+
+def _beside(signature: Signature, what: str, names: Sequence[str]) -> Signature:
+    """The same signature; what else the installer brings was not looked at."""
+    if not names:
+        return signature
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    said = f"the other {what} in it: {', '.join(names[:_NAMED])}{more}"
+    return replace(signature, not_verified=(*signature.not_verified, said))
 
 
 def _no_app(apps: Sequence[AppCandidate]) -> Signature:
@@ -101,10 +111,7 @@ def _of_inner(container: Container, found: Found, wish: Wish, roots: frozenset[s
             signature = of_package(file, item.size, read_package(file, item.size, wish), wish, roots)
     except MalformedError as problem:
         return Signature("broken", of="package", why=f"{item.path}, {problem.place}: {problem.reason}")
-    if others:
-        names = ", ".join(one.path for one in others)
-        signature = replace(signature, not_verified=(*signature.not_verified, f"the other packages in it: {names}"))
-    return signature
+    return _beside(signature, "packages", [one.path for one in others])
 
 
 def _brings(item: ArchiveEntry, apps: Sequence[AppCandidate]) -> bool:

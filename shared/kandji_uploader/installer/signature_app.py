@@ -46,6 +46,7 @@ def read_app_signature(files: Files, roots: frozenset[str]) -> Signature:
     Raises:
         MalformedError: the signature is broken; the reason says how.
     """
+    files.check_folders()
     info, resources = files.read(INFO, PLIST_BYTES), files.read(CODE_RESOURCES, CODE_SIGNATURE_BYTES)
     facts = read_info(info) if info else None
     name = (facts and facts.executable) or posixpath.basename(files.path).removesuffix(APP)

@@ -54,6 +54,13 @@ def folded(path: str) -> str:
     return composed(path).casefold()
 
 
+def folders(key: str) -> Iterator[str]:
+    """The folders that a path is in, the nearest first; the last one is the app itself."""
+    while key:
+        key = key.rpartition("/")[0]
+        yield key
+
+
 class Files:
     """The files of one app.
 
@@ -112,6 +119,15 @@ class Files:
             return
         digests = b"" if shared and not size else sha1.digest() + sha256.digest()
         self._files[key] = File(name, size, digests, at=at)
+
+    def check_folders(self) -> None:
+        """Raise MalformedError where a file lies below a link: on a Mac it would come to where the link leads."""
+        for key, found in self._files.items():
+            above = next((self._files[folder] for folder in folders(key) if folder in self._files), None)
+            if above is not None:
+                raise MalformedError(
+                    "app", f"{found.name[:80]!r} lies below a link or file: {above.name[:80] or self.path}"
+                )
 
     def read(self, path: str, cap: int) -> bytes | None:
         """An Info.plist, or a list of seals; None where it is not there; `MalformedError` beyond `cap` bytes."""

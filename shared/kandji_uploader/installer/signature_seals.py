@@ -11,7 +11,7 @@ import base64
 import binascii
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kandji_uploader.installer.limits import (
@@ -23,7 +23,7 @@ from kandji_uploader.installer.limits import (
 )
 from kandji_uploader.installer.plists import read_info
 from kandji_uploader.installer.signature_code import INFO_SLOT, RESOURCES_SLOT, NotCodeError, SignedCode, read_code
-from kandji_uploader.installer.signature_files import File, Files, folded
+from kandji_uploader.installer.signature_files import File, Files, folded, folders
 from kandji_uploader.installer.xmlwalk import walk
 
 SEALS = "_CodeSignature/CodeResources"
@@ -175,7 +175,7 @@ class Seals:
         inner = found.target is not None and not found.target.startswith("/") and ".." not in found.target.split("/")
         if inner or key in self._seen or _NEVER_LISTED.fullmatch(key):
             return False
-        return not any(folder in self._unread for folder in _folders(key))
+        return not any(folder in self._unread for folder in folders(key))
 
     def _check_file(self, place: str, seal: Seal) -> None:
         found = self.files.get(place)
@@ -286,10 +286,3 @@ def _read(resources: bytes) -> Mapping[str, Seal]:
     found = _List()
     walk([resources], found, _PLACE)
     return found.sections["files2"] or found.sections["files"]
-
-
-def _folders(key: str) -> Iterator[str]:
-    """The folders that a path is in."""
-    while "/" in key:
-        key = key.rpartition("/")[0]
-        yield key

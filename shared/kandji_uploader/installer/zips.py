@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from kandji_uploader.installer.contents import ArchiveEntry, within
 from kandji_uploader.installer.limits import BLOCK, FILES, Budget, MalformedError
+from kandji_uploader.installer.signature_files import folded, folders
 from kandji_uploader.installer.streams import FileSlice, Stream, blocks, inflate, read_all, spooled
 
 # The layouts are those of PKWARE's APPNOTE.TXT, little-endian, by its sections: the end of the central directory
@@ -61,6 +62,17 @@ class Zip:
 
     def items(self) -> Iterator[ArchiveEntry]:
         """The members in or called like a bundle, in the order of the directory; a hostile name is refused."""
+        links = frozenset(_known(name) for fields, name, _ in self._members() if _is_link(fields))
+        folder = b""
+        for fields, name, extra in self._members():
+            # No file system has a file below a link. Unpacked, it would come to where the link leads.
+            if links and folder != (folder := name.rstrip(b"/").rpartition(b"/")[0]) and _is_below(folder, links):
+                raise MalformedError(_name(name)[:80], "it lies below a link: the .zip is hostile")
+            if _MATTERS.search(name):
+                yield self._item(fields, name, extra)
+
+    def _members(self) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
+        """The fields, the name and the extra field of each member, as they stand in the directory."""
         read, at, count, block = 0, 0, 0, b""
         while read - len(block) + at < self._length:
             count += 1
@@ -77,9 +89,7 @@ class Zip:
             at = extra + fields[11] + fields[12]
             if at > len(block):
                 raise MalformedError(_DIRECTORY, _CUT)
-            raw = block[name:extra]
-            if _MATTERS.search(raw):
-                yield self._item(fields, raw, block[extra : extra + fields[11]])
+            yield fields, block[name:extra], block[extra : extra + fields[11]]
 
     def read(self, item: ArchiveEntry, cap: int) -> bytes:
         """A member's content, at most `cap` bytes."""
@@ -191,14 +201,30 @@ def _larger(extra: bytes, *values: int) -> list[int]:
     return found
 
 
+def _is_link(fields: tuple[int, ...]) -> bool:
+    return stat.S_ISLNK(fields[15] >> 16)
+
+
+def _known(name: bytes) -> int:
+    """By what a link is known: a number, since an archive may hold 300,000 of them."""
+    return hash(folded(_name(name)))
+
+
+def _is_below(folder: bytes, links: frozenset[int]) -> bool:
+    way = folded(_name(folder))
+    return hash(way) in links or any(hash(above) in links for above in folders(way))
+
+
 def _name(raw: bytes) -> str:
-    """A member's path without a leading `./`; macOS writes UTF-8 and does not say so."""
+    """A member's path as a Mac will read it; macOS writes UTF-8 and does not say so."""
+    raw = raw.partition(b"\0")[0]
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         # What the format says of a name without the flag for UTF-8 (appendix D).
         name = raw.decode("cp437")
-    path = name.rstrip("/")
-    if name.startswith(("/", "\\")) or ".." in path.split("/"):
+    parts = name.split("/")
+    if name.startswith(("/", "\\")) or ".." in parts:
         raise MalformedError(name[:80], "its path leads out of the folder it is unpacked in: the .zip is hostile")
-    return path.removeprefix("./")
+    # `a//b` and `a/./b` are `a/b` on a Mac: another spelling of a name must not hide that it is there twice.
+    return "/".join(part for part in parts if part not in ("", "."))
