@@ -354,3 +354,25 @@ def test_any_printable_name_comes_out_of_a_map_as_it_went_in(name):
         house.write("config.json", {"use_package_map": True})
         house.write("package_map.json", {"an.id": {"test_name": name}})
         assert house.settle(identifiers=["an.id"]).test.name == name.strip()
+
+
+def test_fields_of_the_request_are_held_for_each_app_by_their_names_in_the_api(house):
+    settled = house.settle({"custom_app.active": False, "custom_app.test_recommended": True})
+    assert dict(settled.prod.fields) == {"active": False}
+    assert dict(settled.test.fields) == {"active": False, "self_service_recommended": True}
+
+
+def test_where_nothing_is_sent_no_address_is_needed(house):
+    assert house.settle({"publish_to": "/srv/built"}, environ={}, caller="autopkg").api_url == ""
+    assert "KANDJI_API_URL" in house.problem(environ={})
+
+
+def test_one_tenant_is_asked_for_where_several_are_meant_and_an_unknown_one_is_told_with_who_named_it(house):
+    tenants = {name: {"api_url": f"{name}.api.kandji.io", "token_name": name.upper()} for name in ("acme", "globex")}
+    house.write("tenants.json", {"tenants": tenants})
+    text = "means 2 tenants (acme, globex), and this is about one; name one of them"
+    with pytest.raises(SettingsError) as caught:
+        house.settle({"tenant": "acme, globex"})
+    assert str(caught.value) == f"the caller: tenant: {text}"
+    assert house.problem({"tenant": "initech"}).startswith("the caller: tenant")
+    assert house.settle({"tenant": "globex"}).api_url == "https://globex.api.kandji.io"
