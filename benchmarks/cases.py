@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import installers, iructl, nightly
+from benchmarks import installers, iructl, nightly, pages
 from benchmarks.measure import MIB, Run, Sample, in_turns, process, ratio
 from benchmarks.tenant import ROOT, Tenant
 
@@ -705,6 +705,52 @@ def _efficiency(bench: Bench) -> Row:
     return Row(what, ours, f"one at a time, {walls[0]:.1f} s", ">= 0.85", share >= _EFFICIENT, share)
 
 
+_LIST_APPS = """
+import sys
+from kandji_uploader._util.secret import Secret
+from kandji_uploader.http.tries import Policy
+from kandji_uploader.kandji.tenant import view
+tenant = view(sys.argv[1], Secret("0" * 36), Policy())
+import requests
+print(len(tenant.apps()) if len(sys.argv) == 2 else sys.argv[2])
+"""
+_PARSE = """
+import json, sys
+from pathlib import Path
+print(sum(len(json.loads(page.read_bytes())["results"]) for page in Path(sys.argv[1]).iterdir()))
+"""
+
+
+def listing(bench: Bench) -> Iterable[Row]:
+    """Every Custom App of a large tenant; its pages come from a server that does nothing else."""
+    for count, scripts, most in ((10_000, True, 96), (10_000, False, 64), (100_000, False, 128)):
+        folder = bench.folder / "pages"
+        folder.mkdir()
+        rows = pages.apps(count, scripts=scripts)
+        pages.write(folder, "library/custom-apps", rows, count, pages.APPS_PAGE)
+        with pages.Server(folder) as server:
+            here, start, there, nothing = _parsing(bench, _LIST_APPS, server.url, folder, count)
+        shutil.rmtree(folder)
+        times = (here.cpu - start.cpu) / (there.cpu - nothing.cpu)
+        what = f"list {count:,} Custom Apps, {'with' if scripts else 'without'} audit scripts; processor time"
+        limit = f"`json.loads` of its pages, {there.cpu - nothing.cpu:.2f} s"
+        figures = f"{here.cpu - start.cpu:.2f} s ({times:.2f} x)"
+        bar = "<= 1.5 x" if scripts else "-"
+        yield Row(what, figures, limit, bar, not scripts or times <= 1.5, times)
+        yield _memory("its memory", here.peak, most)
+
+
+def _parsing(bench: Bench, code: str, url: str, folder: Path, count: int) -> tuple[Sample, ...]:
+    """Ours, its start alone, the pages parsed, and Python's start alone."""
+    return in_turns(
+        bench.scale.rounds,
+        lambda: _said(bench.python_run(code, url), str(count)),
+        lambda: _said(bench.python_run(code, url, str(count)), str(count)),
+        lambda: _said(bench.python_run(_PARSE, folder), str(count)),
+        lambda: bench.python_run("import json, sys; from pathlib import Path"),
+    )
+
+
 CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "publish": publish_new,
     "wire": over_a_wire,
@@ -718,6 +764,7 @@ CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "recipes": many_recipes,
     "jobs": side_by_side,
     "tenants": many_tenants,
+    "list": listing,
 }
 """By the names that `--only` takes."""
 

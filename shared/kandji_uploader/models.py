@@ -6,6 +6,8 @@ Nothing here reads a file, a clock or the network.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -385,6 +387,50 @@ class Settings:
         return self.prod if stage is Stage.PROD else self.test
 
 
+class _Script:
+    """A field of a Custom App that holds a script. Those of a tenant are alike: an end that several share is kept once.
+
+    Of the audit scripts of 10,000 apps, 36 KB each, all but the first 2 KB is the same.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._parts = f"_{name}"
+
+    def __get__(self, app: object | None, owner: type | None = None) -> str:
+        return "" if app is None else "".join(getattr(app, self._parts))
+
+    def __set__(self, app: object, text: str) -> None:
+        object.__setattr__(app, self._parts, _ends.parted(text))  # as a frozen dataclass sets its fields
+
+
+class _Ends:
+    """The ends that scripts share; threads may learn the same one twice, which costs its memory twice."""
+
+    _WORTH = 1024
+
+    def __init__(self) -> None:
+        self._known: deque[str] = deque(maxlen=16)
+        self._other = ""
+
+    def parted(self, text: str) -> tuple[str, str]:
+        """A script as what is its own, and an end that it shares with others; "" for none."""
+        if len(text) < self._WORTH:
+            return (text, "") if text else _NO_SCRIPT
+        for end in tuple(self._known):
+            if text.endswith(end):
+                return text[: -len(end)], end
+        other, self._other = self._other, text
+        same = bisect_left(range(1, min(len(text), len(other)) + 1), True, key=lambda n: text[-n:] != other[-n:])
+        if 2 * same < len(text):
+            return text, ""
+        self._known.appendleft(text[-same:])
+        return text[:-same], self._known[0]
+
+
+_NO_SCRIPT = ("", "")
+_ends = _Ends()
+
+
 @dataclass(frozen=True)
 class CustomApp:
     """A Custom App as Kandji's list shows it; the attributes are the API's fields.
@@ -399,12 +445,12 @@ class CustomApp:
     file_key: str
     install_type: str
     install_enforcement: str
-    audit_script: str = ""
+    audit_script: _Script = _Script()
     unzip_location: str = ""
     active: bool = True
     restart: bool = False
-    preinstall_script: str = ""
-    postinstall_script: str = ""
+    preinstall_script: _Script = _Script()
+    postinstall_script: _Script = _Script()
     sha256: str | None = None
     file_size: int | None = None
     file_updated: str | None = None

@@ -107,7 +107,14 @@ class Answer:
 
     def hidden(self, text: str) -> str:
         """A text of this answer as it may be shown, without the token."""
-        return self.token.hidden_in(text)
+        return self.token.hidden_in(text) if self.may_hold_token else text
+
+    @cached_property
+    def may_hold_token(self) -> bool:
+        """Whether any text in it can hold the token; looked at once, not for each text of a list."""
+        token = self.token.reveal()
+        plain = token.isascii() and token.replace("-", "").isalnum()
+        return not plain or token in self.text or "\\u00" in self.text  # JSON may spell a letter as an escape
 
 
 class Transport:

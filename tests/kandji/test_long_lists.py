@@ -1,0 +1,83 @@
+"""A list of very many Custom Apps: what is kept of each, and what reading it costs."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import pages
+from kandji_uploader._util.secret import Secret
+from kandji_uploader.kandji.answers import Fields, custom_app
+from kandji_uploader.kandji.transport import Answer
+from kandji_uploader.models import CustomApp
+
+TOKEN = "0123abcd-0000-4000-8000-00000000abcd"
+COUNT = 300
+
+
+def page(count=COUNT, **more):
+    rows = [{**row, **more} for row in pages.apps(count, scripts=True)]
+    return rows, Answer("GET library/custom-apps", 200, json.dumps(rows), Secret(TOKEN))
+
+
+def read(answer):
+    return [custom_app(Fields(answer, row)) for row in answer.json()]
+
+
+def test_of_audit_scripts_that_are_alike_the_common_end_is_kept_once():
+    texts = [str(row["audit_script"]) for row in page()[0]]
+    tracemalloc.start()
+    try:
+        apps = [app_with("".join(iter(text))) for text in texts]
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert [app.audit_script for app in apps] == texts
+    assert kept < COUNT * 5_000, "3 KB each were measured, of scripts of 36 KB"
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        ["x" * 5000] * 3,
+        ["a" + "x" * 5000, "b" + "x" * 5000, "x" * 5000, "x" * 4999],
+        ["é" * 2000, "\N{GRINNING FACE}" + "é" * 2000, "é" * 3000],
+        [f"{number}" * 3000 for number in range(40)],
+        ["", " ", "\n" * 1024, "a" * 1023],
+    ],
+)
+def test_a_script_is_what_it_was_whatever_the_others_are(scripts):
+    apps = [app_with(script) for script in scripts]
+
+    assert [app.audit_script for app in apps] == scripts
+    assert [app == other for app, other in zip(apps, map(app_with, scripts), strict=True)] == [True] * len(apps)
+    assert [replace(app, name="B").audit_script for app in apps] == scripts
+
+
+@pytest.mark.parametrize("spelt", [TOKEN, TOKEN.replace("a", "\\u0061", 1), TOKEN.replace("-", "\\u002d")])
+def test_the_token_is_hidden_however_json_spells_it(spelt):
+    text = json.dumps({"id": "1", "name": "Name XX"}).replace("XX", spelt)
+    answer = Answer("GET library/custom-apps/1", 200, text, Secret(TOKEN))
+
+    assert custom_app(Fields(answer, answer.json())).name == "Name (token)"
+
+
+def test_a_page_of_apps_costs_less_than_its_json_does():
+    _, answer = page()
+    began = time.process_time()
+    json.loads(answer.text)
+    parsed = time.process_time()
+    answer.json()
+    ready = time.process_time()
+    read(answer)
+
+    assert time.process_time() - ready < 1.5 * (parsed - began), "0.3 were measured"
+
+
+def app_with(script):
+    return CustomApp("1", "App", "", "package", "continuously_enforce", script)
