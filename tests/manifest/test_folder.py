@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from kandji_uploader.errors import InstallerChangedError, ManifestError, SameAppError, SettingsError
+from kandji_uploader.errors import InstallerChangedError, InstallerError, ManifestError, SameAppError, SettingsError
 from kandji_uploader.flows import publish as flow
 from kandji_uploader.manifest import folder
 from kandji_uploader.manifest.lines import Line, Shard
@@ -114,6 +114,14 @@ def test_a_file_that_is_whole_is_not_copied_again_and_one_that_is_not_is_put_the
     path.write_bytes(b"x" * before.st_size)
     build()
     assert len(chosen()) == 1
+
+
+def test_what_is_no_installer_is_refused_where_it_was_built(builder, built, tmp_path):
+    page = tmp_path / "Widget-1.0.pkg"
+    page.write_text("<html>Not found</html>")
+    with pytest.raises(InstallerError, match=r"Widget-1\.0\.pkg"):
+        builder.recipe(recipe(page, NAME="Widget", publish_to=str(built)))
+    assert not built.exists()
 
 
 def test_a_file_that_changes_while_it_is_copied_is_not_kept(built, widget):
