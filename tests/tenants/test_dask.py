@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from distributed import LocalCluster
 
 from kandji_uploader import api
 from kandji_uploader.errors import WorkerError
@@ -148,6 +149,13 @@ def test_a_scheduler_that_is_not_there_is_told_with_its_address():
         scheduler(f"tcp://127.0.0.1:{port}", patience=0.5),
     ):
         pass
+
+
+def test_a_scheduler_without_workers_is_told_with_what_to_start():
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1") as alone:
+        address = alone.scheduler_address
+        with pytest.raises(WorkerError, match=f"has no workers; start some: `dask worker {address}`"):
+            scheduler(address, patience=0.5).__enter__()
 
 
 def test_without_dask_the_error_says_how_to_install_it(monkeypatch):

@@ -155,13 +155,15 @@ def scheduler(address: str, patience: float = 10.0) -> Iterator[Executor]:
     Raises:
         WorkerError: Dask is not installed, nobody is there, or there are no workers.
     """
+    from asyncio import TimeoutError as SlowError  # another class than TimeoutError, up to Python 3.10
+
     try:
         from distributed import Client
     except ImportError:
         raise WorkerError("Dask is not installed here: `pip install 'kandji-uploader[dask]'`") from None
     try:
         client = Client(address, timeout=patience)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, SlowError) as problem:
         kind = type(problem).__name__
         raise WorkerError(
             f"no Dask scheduler answers at {address} ({kind}); is it running, and is that right?"
@@ -169,7 +171,7 @@ def scheduler(address: str, patience: float = 10.0) -> Iterator[Executor]:
     with client:
         try:
             client.wait_for_workers(1, timeout=patience)
-        except TimeoutError:
+        except (TimeoutError, SlowError):
             raise WorkerError(
                 f"the Dask scheduler at {address} has no workers; start some: `dask worker {address}`"
             ) from None
