@@ -353,6 +353,7 @@ def test_any_other_status_is_pending() -> None:
     assert counted(*(record(word, NOW - 60) for word in words)) == (0, 0, len(words))
 
 
+@pytest.mark.no_cover  # two tracers at once
 def test_the_health_of_a_large_fleet_takes_no_more_memory_than_that_of_a_small_one() -> None:
     def fleet(macs: int):
         return (record("PASS" if number % 7 else "ERROR", NOW - 60, "x" * 2000) for number in range(macs))

@@ -472,6 +472,7 @@ def test_with_no_rule_about_macs_nobody_asks_them(world: World) -> None:
     assert not [record for record in world.tenant.requests if record.path.endswith("/status")]
 
 
+@pytest.mark.no_cover  # two tracers at once
 def test_ten_thousand_macs_are_read_page_by_page_in_little_memory(world: World) -> None:
     world.publish("1.0")
     world.wait(5)

@@ -167,6 +167,7 @@ def _peak(macs):
         tracemalloc.stop()
 
 
+@pytest.mark.no_cover  # two tracers at once
 def test_memory_does_not_grow_with_the_fleet():
     few, _ = _peak(2_000)
     many, found = _peak(10_000)
