@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kandji_uploader.models import InstallType, Promotion
-from kandji_uploader.promotion.rules import DAY, Kind, Standing, decide, weigh
+from kandji_uploader.promotion.rules import DAY, Kind, Standing, decide, judge, weigh
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.releases import Contents, Health, Ledger, Release
 from kandji_uploader.status.models import StatusRecord
@@ -197,6 +197,11 @@ def test_a_clock_that_is_wrong_holds_and_is_told_with_by_how_much(ahead: float |
         assert (found.kind, found.reason) == (Kind.CLOCK, f"{said}; nothing is promoted until it is right")
     else:
         assert found.kind is Kind.PROMOTE
+
+
+def test_one_release_is_judged_with_its_soak_unless_it_is_wanted_at_once() -> None:
+    assert judge(release(days=1), RULES, IN_PROD, NOW).kind is Kind.SOAKING
+    assert judge(release(days=1), RULES, IN_PROD, NOW, at_once=True).kind is Kind.PROMOTE
 
 
 def test_above_the_pin_nothing_is_promoted() -> None:
