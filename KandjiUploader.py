@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "390b2dc686ce73dcafe0f19cc4ef392dad05b14439bd0e6938e1ef2b040e00f0"
+_SEAL = "02552bb0c7762de7d105e967f2b7edda84907a139c489e044a49133565ed7261"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -751,6 +751,40 @@ def _parsing(bench: Bench, code: str, url: str, folder: Path, count: int) -> tup
     )
 
 
+def status(bench: Bench) -> Iterable[Row]:
+    """`status` of 40 apps that 10,000 Macs report on."""
+    apps, macs = 40, 10_000
+    folder = bench.folder / "pages"
+    folder.mkdir()
+    listed = [*pages.apps(apps, scripts=True)]
+    pages.write(folder, "library/custom-apps", listed, apps, pages.APPS_PAGE)
+    first, *others = [f"library/library-items/{app['id']}/status" for app in listed]
+    rows = pages.write(folder, first, pages.statuses(macs), macs, pages.MACS_PAGE)
+    for name in others:  # they go on with the first app's second page
+        (folder / f"{name.replace('/', '+')}-1.json").hardlink_to(rows[0])
+    parse = f"import json, sys\nfor _ in range({apps}):\n for page in sys.argv[1:]: json.load(open(page, 'rb'))"
+    with pages.Server(folder) as server:
+        environ = {**os.environ, "KANDJI_API_URL": server.url, "KANDJI_TOKEN": "0" * 36, "HOME": str(bench.folder)}
+        environ |= {"KANDJI_UPLOADER_DIR": str(bench.config), "PYTHONPATH": str(ROOT / "shared")}
+        words = [bench.python, "-m", "kandji_uploader", "status", "--json"]
+
+        def ours(*names: str) -> Run:
+            return process([*words, *names], environ, bench.folder)
+
+        names = [str(app["name"]) for app in listed]
+        here, start, there = in_turns(
+            bench.scale.rounds, lambda: ours(*names), lambda: ours("-h"), lambda: bench.python_run(parse, *rows)
+        )
+    shutil.rmtree(folder)
+    mac = (here.cpu - start.cpu) / (apps * macs) * 1e6
+    limit = f"`json.loads` of its pages, {there.cpu:.2f} s"
+    what = f"`status` of {apps} apps x {macs:,} Macs; processor time"
+    yield Row(
+        what, f"{here.cpu:.2f} s, {mac:.0f} \u00b5s per report", limit, "-", reached=True, value=here.cpu / there.cpu
+    )
+    yield _memory("its memory", here.peak, 64)
+
+
 CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "publish": publish_new,
     "wire": over_a_wire,
@@ -765,6 +799,7 @@ CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "jobs": side_by_side,
     "tenants": many_tenants,
     "list": listing,
+    "status": status,
 }
 """By the names that `--only` takes."""
 

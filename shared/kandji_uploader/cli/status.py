@@ -58,11 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
         _write(arguments.html, html.render(apps, now))
         console.say(f"wrote {arguments.html}")
     if arguments.json:
-        told = [_as_json(tenant, app) for tenant, app in found]
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        _print_json(found)
     else:
         print("\n".join([_table(apps, now), *(line for app in apps for line in _details(app))]))
     return FAILED if failed else DONE
+
+
+def _print_json(found: Sequence[tuple[str, AppStatus]]) -> None:
+    """The apps as one list, one after the other: with 1,000 Macs each, 40 of them at once take 60 MiB."""
+    for at, (tenant, app) in enumerate(found):
+        text = json.dumps([_as_json(tenant, app)], indent=2, ensure_ascii=False)
+        print("," if at else "[", text.removeprefix("[\n").removesuffix("\n]"), sep="\n", end="")
+    print("\n]" if found else "[]")
 
 
 def _as_json(tenant: str, app: AppStatus) -> dict[str, object]:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from kandji_uploader.status.models import MacState, StatusFigures, StatusRecord
 
@@ -37,9 +38,12 @@ The agent knows but two answers of an audit script, install or pass, so the serv
 """
 
 _WORDS = 500  # Different versions, reasons or Blueprints that are told apart; a log can hold anything.
+_LOGS = 64  # Different logs that are remembered; one may be 20 KB and more.
 _LONGEST_LOG = 20_000
 _LONGEST_LINE = 400
 _LONGEST_WORD = 160
+
+_ISO = re.compile(r"(\.\d{1,6})\d*|[zZ]$")
 
 # The lines of the audit script (docs/audit-script.md), ours and the one of KAPPA and kpkg.
 _VERSION = re.compile(r"Installed version '([^'\n]{1,100})' (?:less than|greater than or equal to)")
@@ -98,10 +102,13 @@ class _Tally:
         _count(self._versions, mac.version)
         _count(self._blueprints, mac.blueprint)
         _count(self._reasons, mac.reason)
-        self._ages[_age(mac.reported_at, now)] += 1
-        if mac.reported_at is not None:
-            self._newest = max(self._newest or mac.reported_at, mac.reported_at)
-            self._oldest = min(self._oldest or mac.reported_at, mac.reported_at)
+        reported = mac.reported_at
+        self._ages[_age(reported, now)] += 1
+        if reported is not None:
+            if self._newest is None or reported > self._newest:
+                self._newest = reported
+            if self._oldest is None or reported < self._oldest:
+                self._oldest = reported
         place = self._kept[0 if mac.status in FAILING else 2 if mac.status in PASSING else 1]
         if len(place) < self._listed:
             place.append(mac)
@@ -135,12 +142,13 @@ def _ordered(counter: Counter[str]) -> Mapping[str, int]:
 def _age(reported: datetime | None, now: datetime) -> str:
     if reported is None:
         return "never"
-    return next(age for age, limit in AGES.items() if limit is None or now - reported <= limit)
+    old = now - reported
+    return next(age for age, limit in AGES.items() if limit is None or old <= limit)
 
 
 def read(record: StatusRecord) -> MacState:
     """What one record says: its status in capitals, the version that its log tells, when it last reported, and why."""
-    status = " ".join(record.status.upper().split())[:_LONGEST_WORD] or "(no status)"
+    status = _status(record.status)
     waits = status in PASSING and _waits(record.last_audit_log)
     return MacState(
         name=record.mac_name,
@@ -148,11 +156,22 @@ def read(record: StatusRecord) -> MacState:
         blueprint=record.blueprint[:_LONGEST_WORD],
         status=WAITING if waits else status,
         version=_installed(record.last_audit_log) or _installed(record.log),
-        reported_at=max(filter(None, map(moment, (record.reported_at, record.last_audit_run))), default=None),
+        reported_at=_later(moment(record.reported_at), moment(record.last_audit_run)),
         reason=_particular(waits) if waits else _reason(record) if status in FAILING else "",
     )
 
 
+@lru_cache(_WORDS)
+def _status(word: str) -> str:
+    return " ".join(word.upper().split())[:_LONGEST_WORD] or "(no status)"
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return one if other is None or (one is not None and one >= other) else other
+
+
+# Most Macs of an app write the very same log, so it is read once.
+@lru_cache(_LOGS)
 def _waits(log: str) -> str:
     """The last line of an audit's log if it says that the script asked without effect and waits; "" otherwise."""
     last = _lines(log)[-1:]
@@ -161,8 +180,10 @@ def _waits(log: str) -> str:
 
 def moment(text: str) -> datetime | None:
     """A time as the service writes it; None where it is none. One without a zone is UTC."""
+    if not text:
+        return None
     try:
-        found = datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*|[zZ]$", _iso_part, text.strip()))
+        found = datetime.fromisoformat(_ISO.sub(_iso_part, text.strip()))
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
@@ -173,6 +194,7 @@ def _iso_part(found: re.Match[str]) -> str:
     return "+00:00" if found[1] is None else f"{found[1]:0<7}"
 
 
+@lru_cache(_LOGS)
 def _installed(log: str) -> str:
     """The version that an audit log tells; the last line that tells one counts."""
     tail = log[-_LONGEST_LOG:]
