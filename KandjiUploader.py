@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "02552bb0c7762de7d105e967f2b7edda84907a139c489e044a49133565ed7261"
+_SEAL = "8a9b5f9f22bc2b7467277f0d195a8498a1e5107e079987030bb25b920acaa3ce"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

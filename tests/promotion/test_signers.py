@@ -82,6 +82,29 @@ def test_a_pair_that_does_not_belong_together_is_stopped_by_its_signers(world: W
     assert signers(world, "Other") == (JANES, "")
 
 
+@pytest.mark.parametrize("forgetful", [False, True], ids=["keeps its state", "forgets everything"])
+def test_what_somebody_put_into_the_test_app_by_hand_is_promoted_only_with_leave(world: World, forgetful: bool) -> None:
+    world.forgetful = forgetful
+    soaked(world, "1.0", JANE)
+    publish(world, "2.0", EVE, custom_app={"prod_name": "Other", "test_name": "Other (Test)"})
+    test, other = world.tenant.app(TEST), world.tenant.app("Other (Test)")
+    script = test["audit_script"].replace("1.0", "2.0")
+    world.tenant.edit(test["id"], file_key=other["file_key"], audit_script=script)
+    world.wait(8)
+    world.macs(passed=4)
+
+    def promoted(**keys):
+        (result,) = promote.promote((promote.named_pair(PROD, TEST, world.host, keys),), world.host, force=True)
+        return result.outcomes[0]
+
+    assert promoted().error == (
+        "it is not known who signed it, since somebody else has put it into Kandji, while the version before it was "
+        "signed by Jane Doe (ABCDE12345). If that is right, set allow_signer_change to unsigned"
+    )
+    assert promoted(allow_signer_change="unsigned").action is Action.PROMOTE
+    assert signers(world, PROD) == (JANES, ""), "the next version has to be hers again"
+
+
 @pytest.mark.parametrize("soaks", [True, False], ids=["with promotion", "to both at once"])
 def test_a_rollback_brings_back_who_signed_then(world: World, soaks: bool) -> None:
     if soaks:

@@ -55,7 +55,8 @@ class StoredRelease(NotReadAhead):
 
     def looked(self, cache: DigestCache) -> Looked:  # noqa: ARG002 - a file would be looked up there
         """Who signed it, as was noted when it came into the app that had it."""
-        return Looked(self.release.signer, instead_of=self.release.instead_of)
+        signer = self.release.signer
+        return Looked(signer, instead_of=self.release.instead_of, unseen=not signer)
 
     def digest(self, cache: DigestCache) -> str:  # noqa: ARG002 - a file would be looked up there
         """Its sha256."""

@@ -32,11 +32,13 @@ class Looked:
         signer: who did, as it is remembered; "" where nobody looked, or nobody has noted it.
         signature: what was found; None for an installer that is in Kandji, of which a note tells.
         instead_of: whom an admin has let that signer take the place of, in a release that soaked.
+        unseen: whether nobody can look any more: it is in Kandji, where somebody else has put it, and nothing is noted.
     """
 
     signer: str = ""
     signature: Signature | None = None
     instead_of: str = ""
+    unseen: bool = False
 
     @classmethod
     def at(cls, signature: Signature) -> Looked:
@@ -117,14 +119,15 @@ def _against_settings(looked: Looked, settings: Settings, by_recipe: tuple[str, 
 
 def _against(looked: Looked, before: str, settings: Settings) -> str:
     """Why another signer may not follow the one before."""
-    now, then = identity(looked.signer), identity(before)
+    now, then = identity(looked.signer) or (UNSIGNED if looked.unseen else ""), identity(before)
     if not now or then in ("", UNSIGNED, now):
         return ""
     if now == settings.allow_signer_change or (looked.instead_of and identity(looked.instead_of) == then):
         return ""
     who = f"it is signed by {shown(looked.signer)}"
     if now == UNSIGNED:
-        who = f"it is {looked.signature or 'not signed'}"
+        unseen = "not known who signed it, since somebody else has put it into Kandji"
+        who = f"it is {unseen if looked.unseen else looked.signature or 'not signed'}"
     return (
         f"{who}, while the version before it was signed by {shown(before)}. "
         f"If that is right, set allow_signer_change to {now}"
