@@ -154,6 +154,27 @@ def test_a_package_that_autopkg_made_around_a_signed_app_is_of_the_apps_signer(h
     assert outcome.signer == "signed by Mayur Pawashe (ZCK58M894E)"
 
 
+def test_a_file_that_goes_while_its_app_is_repaired_is_not_put_back_unseen(house, tmp_path):
+    house.publish(RICH, {"custom_app.prod_name": "Other"})
+    house.publish(house.pkg(), PROD)
+    other, mine = house.tenant.app("Other"), house.tenant.app("Widget")
+    house.tenant.edit(mine["id"], file_key=other["file_key"])
+    script = tmp_path / "pre.sh"
+    script.write_text("#!/bin/sh\ntrue\n")
+
+    def put_back():
+        house.tenant.edit(mine["id"], file_key=mine["file_key"])
+
+    house.tenant.faults.add("GET", "library/custom-apps/*", kind="call", do=put_back)
+    outcome = only(house.publish(RICH, {**PROD, "custom_app.preinstall_script": str(script)}))
+
+    assert (outcome.action, outcome.error) == (
+        Action.FAILED,
+        "'Widget': somebody else has just put another file there; run again",
+    )
+    assert house.tenant.app("Widget")["file_key"] == mine["file_key"]
+
+
 def test_create_new_does_not_lead_around_it(house):
     house.publish(RICH, PROD)
     outcome = only(house.publish(FUMIHIKO, {**PROD, "create_new": True}))

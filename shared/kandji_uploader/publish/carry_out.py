@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.audit import script as audit
+from kandji_uploader.errors import TargetError
 from kandji_uploader.kandji import console
 from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome
 from kandji_uploader.publish import owed
@@ -158,7 +159,11 @@ def _apply_context(plan_input: PlanInput, context: RunContext, host: Host, job: 
         apps = (*(app for app in plan_input.tenant.apps if app.id != live.id), live)
         tenant = replace(plan_input.tenant, apps=apps)
         again = matched((plan.target,), replace(plan_input, installer=installer, tenant=tenant))
-        return plan_target(plan.target, again)
+        found = plan_target(plan.target, again)
+        if found.needs_file and again.looked is None:
+            # It was there already, so nobody had to look at who signed it.
+            raise TargetError(f"{live.name!r}: somebody else has just put another file there; run again")
+        return found
 
     return ApplyContext(
         tenant=context.tenant,
