@@ -85,11 +85,11 @@ def test_parts_of_a_manifest(here):
 def test_both_services_take_what_is_printed(here, tenants, words):
     steps = [{"run": "true"}]
     job = {"runs-on": "ubuntu-latest", "strategy": {"matrix": jobs(here("matrix", *words))}, "steps": steps}
-    assert problems("github-workflows", {"on": "push", "jobs": {"publish": job}}) == []
+    assert problems("vendor/github-workflows", {"on": "push", "jobs": {"publish": job}}) == []
     listed = jobs(here("matrix", *words, "--for", "buildkite"))
     assert all(isinstance(each, str) for each in listed)
     step = {"command": "kandji-uploader publish built --shard {{matrix}}", "matrix": listed}
-    assert problems("buildkite", {"steps": [step]}) == []
+    assert problems("vendor/buildkite", {"steps": [step]}) == []
 
 
 def test_more_jobs_than_the_service_takes_is_an_error_with_the_way_out(here, tenants):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import UnionType
 from typing import get_args, get_origin, get_type_hints
@@ -17,6 +15,7 @@ from kandji_uploader.settings import json_schema, schema
 from kandji_uploader.settings.coercion import UnfitError
 from tests.keys.scene import nested
 from tests.keys.test_every_key import EFFECTS
+from tests.support.schemas import load, validator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TABLES = {"config": schema.IN_CONFIG, "recipe_map": schema.IN_MAP, "package_map": schema.IN_MAP}
@@ -34,15 +33,9 @@ FORGIVEN = ("li_enforcement.type", "kandji.api_url", "iru.api_url")
 
 
 def refused(name: str, files: list[Path]) -> set[str]:
-    """The files that check-jsonschema refuses; its own YAML reader is the one of editors."""
-    words = ["--schemafile", EXAMPLES / f"{name}.schema.json", "--output-format", "json", *files]
-    done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", *map(str, words)], capture_output=True, check=False
-    )
-    told = json.loads(done.stdout)
-    assert not told.get("parse_errors")
-    assert (done.returncode == 0) == (told["status"] == "ok")
-    return {Path(error["filename"]).stem for error in told.get("errors", ())}
+    """The files that the shipped schema refuses, read as editors read them."""
+    schema = validator(load(EXAMPLES / f"{name}.schema.json"))
+    return {file.stem for file in files if not schema.is_valid(load(file))}
 
 
 def write(folder: Path, number: int, content: object) -> Path:
