@@ -125,8 +125,8 @@ def test_scripted_faults_happen(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--port", "x"], "not a port"),
-        (["--port", "70000"], "not a port"),
+        (["--port", "x"], "not a number from 0 to 65,535"),
+        (["--port", "70000"], "not a number from 0 to 65,535"),
         (["--macs", "-1"], "not a number of Macs"),
         (["--for", "0"], "above 0"),
         (["--for", "soon"], "above 0"),

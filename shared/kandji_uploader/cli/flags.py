@@ -6,12 +6,18 @@ They are apart from the command itself so that the overview can show them withou
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from kandji_uploader import __version__
 
 PROGRAM = "kandji-uploader"
+MOST_DAYS = 3650
+"""As `promotion.after_days` takes it."""
 _MOST_JOBS = 32
+Number = TypeVar("Number", int, float)
 
 
 def upload(parser: argparse.ArgumentParser, enforcements: Sequence[str] = ()) -> None:
@@ -58,7 +64,7 @@ def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
 def jobs(parser: argparse.ArgumentParser, what: str, *, default: int) -> None:
     """The flag that says how much is done at a time."""
     told = f"{what} (1 to {_MOST_JOBS}; default: {default})"
-    parser.add_argument("-j", "--jobs", type=_jobs, default=default, metavar="N", help=told)
+    parser.add_argument("-j", "--jobs", type=number(int, 1, _MOST_JOBS), default=default, metavar="N", help=told)
 
 
 def tenant(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +84,17 @@ def _words(text: str) -> tuple[str, ...]:
     return words
 
 
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_JOBS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
-    return int(text)
+def number(
+    kind: Callable[[str], Number], lowest: float, highest: float = math.inf, of: str = ""
+) -> Callable[[str], Number]:
+    """A number from `lowest` to `highest` as argparse reads it; `of` says what is counted: ` of Macs`."""
+
+    def read(text: str) -> Number:
+        with contextlib.suppress(ValueError):
+            found = kind(text)
+            if lowest <= found <= highest:
+                return found
+        limits = f" from {lowest} to {highest:,}" if highest < math.inf else f", {lowest} or more"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number{of}{limits}")
+
+    return read

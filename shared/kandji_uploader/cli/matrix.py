@@ -21,7 +21,7 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError
 
 from kandji_uploader import settings
-from kandji_uploader.cli import DONE
+from kandji_uploader.cli import DONE, flags
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.manifest.lines import Shard
 from kandji_uploader.settings.tenants import EVERY, read_tenants
@@ -40,7 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--by", choices=tuple(_BETWEEN), help="a job for each tenant of tenants.yaml, or for each recipe")
     add("--tenant", metavar="NAMES", help="these tenants only: names and @groups, with commas between")
     add("--recipes", metavar="FILE", type=Path, help="AutoPkg's recipe list (default: the recipes of the recipe map)")
-    add("--shards", metavar="N", type=_count, help="in so many groups at the most; without --by: N parts of a manifest")
+    groups = flags.number(int, 1, of=" of shards")
+    add("--shards", metavar="N", type=groups, help="in so many groups at the most; without --by: N parts of a manifest")
     add("--for", dest="service", choices=tuple(MOST), default="github", help="who reads it (default: github)")
 
 
@@ -111,9 +112,3 @@ def _recipe_list(path: Path) -> Sequence[str]:
         lines = content.decode("utf-8", "replace").splitlines()
         return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return [str(name) for name in listed] if isinstance(listed, list) else []
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of shards, 1 or more")
-    return int(text)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kandji_uploader import settings
 from kandji_uploader._util import files
-from kandji_uploader.cli import DONE
+from kandji_uploader.cli import DONE, flags
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.prompts import tell
 from kandji_uploader.errors import MunkiRepoError, Problem, SettingsError
@@ -42,7 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--production", action="append", metavar="CATALOG", help="stands for the prod app (default: production)")
     add("--recipe-suffix", default="pkg", metavar="TEXT", help="keys are NAME.TEXT, your recipes' names (default: pkg)")
     add("--test-suffix", default=" (Test)", metavar="TEXT", help="what names of test apps end in (default: ' (Test)')")
-    add("--after-days", type=_days, metavar="N", help="promotion of items with a test and a prod app: days in testing")
+    days = flags.number(float, 0, flags.MOST_DAYS, " of days")
+    add("--after-days", type=days, metavar="N", help="promotion of items with a test and a prod app: days in testing")
     add("--blueprints", type=Path, metavar="FILE", help="YAML or JSON: per manifest a Blueprint, or a list of them")
     add("--time-zone", type=_zone, metavar="NAME", help="of force_install_after_date (default: this computer's)")
     add("--report", type=Path, metavar="FILE", help="the report, with FILE.json beside (default: munki_import.md)")
@@ -88,13 +89,6 @@ def _options(arguments: argparse.Namespace) -> ImportOptions:
         blueprints=_blueprints(arguments.blueprints) if arguments.blueprints else {},
         zone=arguments.time_zone,
     )
-
-
-def _days(text: str) -> float:
-    days = float(text)
-    if not 0 <= days <= 3650:  # noqa: PLR2004 - as promotion.after_days takes it
-        raise argparse.ArgumentTypeError(f"{text} is not a number of days from 0 to 3650")
-    return days
 
 
 def _zone(name: str) -> tzinfo:

@@ -15,7 +15,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from kandji_uploader.cli import DONE, FAILED, USAGE, flags, screen, tenants
 from kandji_uploader.cli.console import Console
@@ -32,14 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--all", action="store_true", help="every pair of the maps")
     add("--test", metavar="APP", help="a test app that is in no map")
     add("--prod", metavar="APP", help="its prod app")
-    add("--after-days", type=_number(3650), metavar="N", help="days in the test app, instead of the map's rule")
-    add("--min-pass", type=_macs, metavar="N", help="Macs that must report PASS, instead of the map's rule")
-    add(
-        "--max-error-percent",
-        type=_number(100),
-        metavar="N",
-        help="Macs that may be in ERROR, per cent of those that report",
-    )
+    days, macs, percent = flags.number(float, 0, flags.MOST_DAYS), flags.number(int, 1), flags.number(float, 0, 100)
+    add("--after-days", type=days, metavar="N", help="days in the test app, instead of the map's rule")
+    add("--min-pass", type=macs, metavar="N", help="Macs that must report PASS, instead of the map's rule")
+    told = "Macs that may be in ERROR, per cent of those that report"
+    add("--max-error-percent", type=percent, metavar="N", help=told)
     add("--now", action="store_true", help="do not wait for the days; the Macs' health counts all the same")
     add("--urgent", metavar="REASON", help="do not wait, whatever the Macs say, and why; it is noted and told to Slack")
     add("--force", action="store_true", help="also over a file that somebody else has put into the prod app")
@@ -94,20 +91,3 @@ def tell(results: Sequence[RunResult], console: Console, *, as_json: bool) -> No
     for result in results:
         if result.failed:
             console.fail(report.failure(result))
-
-
-def _number(highest: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = float(text)
-        if not 0 <= value <= highest:
-            raise ValueError
-        return value
-
-    return number
-
-
-def _macs(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value

@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from kandji_uploader.cli import DONE
+from kandji_uploader.cli import DONE, flags
 from kandji_uploader.errors import KandjiUploaderError
 from kandji_uploader.rehearsal import Record, RehearsalTenant
 from kandji_uploader.report.layout import visible
@@ -39,11 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--folder", type=Path, help="where the tenant is kept, to go on with it another time (default: a temporary one)"
     )
-    add("--port", type=_port, default=0, metavar="N", help="the port of its API (default: any that is free)")
+    port, macs = flags.number(int, 0, _LAST_PORT), flags.number(int, 0, _MOST_MACS, " of Macs")
+    add("--port", type=port, default=0, metavar="N", help="the port of its API (default: any that is free)")
     add("--faults", type=Path, metavar="FILE", help="a JSON file of scripted faults; see docs/rehearsal.md")
     add(
         "--macs",
-        type=_macs,
+        type=macs,
         default=0,
         metavar="N",
         help="so many made-up Macs install each Custom App, one every two seconds, and report it",
@@ -122,18 +123,6 @@ def _lines(tenant: RehearsalTenant, folder: Path, *, kept: bool) -> str:
 def _tell(record: Record) -> None:
     fault = f"  (fault: {record.fault})" if record.fault else ""
     print(visible(f"{record.status or 'none':>4}  {record}{fault}"), file=sys.stderr, flush=True)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 0 to {_LAST_PORT}")
-    return int(text)
-
-
-def _macs(text: str) -> int:
-    if not text.isdecimal() or int(text) > _MOST_MACS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of Macs from 0 to {_MOST_MACS:,}")
-    return int(text)
 
 
 def _seconds(text: str) -> float:
