@@ -60,7 +60,7 @@ def test_a_script_of_ours_reads_back_with_its_notes_also_with_the_line_ends_of_w
     script = audit.render(values, template, {"release": "a b\n", "former": "[1]"}).replace("\n", line_end)
     reading = audit.read(script)
     assert values_of(reading) == values
-    assert (reading.writer, reading.edited, reading.is_current(template)) == ("ours", False, True)
+    assert (reading.writer, reading.edited) == ("ours", False)
     assert dict(reading.notes) == {"release": "a b\n", "former": "[1]"}
 
 
@@ -235,14 +235,3 @@ def test_a_template_of_other_letters_is_read_as_utf_8(tmp_path):
     path = tmp_path / "template.zsh"
     path.write_bytes(f"# Prüfung\n{TEMPLATE}".encode())
     assert audit.load_template(path).startswith("# Prüfung\n")
-
-
-def test_an_installed_package_has_the_template_in_its_data_and_a_checkout_beside_its_library(tmp_path, monkeypatch):
-    assert audit.bundled_template() == CHECKOUT / "audit" / audit.TEMPLATE_NAME
-    module = tmp_path / "shared" / "kandji_uploader" / "audit" / "script.py"
-    monkeypatch.setattr(audit, "__file__", str(module))
-    assert audit.bundled_template() == tmp_path / "audit" / audit.TEMPLATE_NAME
-    installed = module.parents[1] / "data" / audit.TEMPLATE_NAME
-    installed.parent.mkdir(parents=True)
-    installed.touch()
-    assert audit.bundled_template() == installed

@@ -46,7 +46,7 @@ def test_where_tells_what_lies_where_how_large_it_is_and_what_losing_it_costs(ho
     assert found["log"]["size"] == (home.state / "kandji-uploader.log").stat().st_size
     assert all(row["cost"] for row in found.values())
     shown = here("where").stdout
-    assert re.search(rf"^log +{re.escape(str(home.state))} +[\d.]+ k?B +the record", shown, re.MULTILINE), shown
+    assert re.search(rf"^log +{re.escape(str(home.state))} +[\d.]+ (bytes|kB) +the record", shown, re.MULTILINE), shown
     assert "a-token" not in ran.stdout + shown
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 if TYPE_CHECKING:
     from importlib.abc import SourceLoader
 
+BLOCK = 4 << 20
+"""Bytes that are read at a time."""
 _DRAFT = ".kandji-draft"
 _PATIENCE = 10.0
 """Seconds to wait for another process that writes to the same folder, which takes it milliseconds."""
@@ -61,6 +63,23 @@ def bundled(path: Path) -> str:
     """
     loader = cast("SourceLoader", __spec__.loader if __spec__ else None)
     return loader.get_data(str(path)).decode()
+
+
+def shipped(name: str, within: str) -> Path:
+    """Where what comes with the code is: in the installed package, or in a checkout in the folder `within`."""
+    installed = Path(__file__).parents[1] / "data" / name
+    return installed if installed.exists() else Path(__file__).resolve().parents[3] / within / name
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file. Raises OSError."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def private_folder(folder: Path) -> Path:

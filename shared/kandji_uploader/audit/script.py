@@ -134,16 +134,6 @@ class AuditReading:
         """Whether the script holds notes and checks nothing; see `memory`."""
         return self.body == _MEMORY_BODY
 
-    def is_current(self, template: str) -> bool:
-        """Whether all but the values and notes is what `render` makes of this template today."""
-        return self.body == _digest(template)
-
-
-def bundled_template() -> Path:
-    """Where the template is: in the installed package, or in a checkout beside `shared`."""
-    installed = Path(__file__).parents[1] / "data" / TEMPLATE_NAME
-    return installed if installed.is_file() else Path(__file__).resolve().parents[3] / "audit" / TEMPLATE_NAME
-
 
 def load_template(path: str | Path | None = None) -> str:
     """The text of a template; the bundled one where no path is given.
@@ -151,7 +141,7 @@ def load_template(path: str | Path | None = None) -> str:
     Raises:
         AuditScriptError: it cannot be read, or lacks variables; the text names all that are missing.
     """
-    place = bundled_template() if path is None else Path(path).expanduser()
+    place = files.shipped(TEMPLATE_NAME, "audit") if path is None else Path(path).expanduser()
     try:
         template = files.bundled(place) if path is None else place.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as problem:

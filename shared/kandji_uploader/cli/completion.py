@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from kandji_uploader._util import files
 from kandji_uploader.cli import APP_NAMES, DONE, PROGRAM, whole_parser
 from kandji_uploader.cli.prompts import tell
 from kandji_uploader.errors import KandjiUploaderError
@@ -127,7 +128,7 @@ def _install(shell: str, text: str, environ: Mapping[str, str]) -> None:
     if line:
         _append(home / _READ_FIRST[shell], line)
     manual = data / "man" / "man1" / _MANUAL
-    _write(manual, _manual().read_text(encoding="utf-8"))
+    _write(manual, files.shipped(_MANUAL, "docs").read_text(encoding="utf-8"))
     tell(f"{manual}: the manual page, for `man {PROGRAM}`")
     tell("New shells know it; in this one, `exec $SHELL` does")
 
@@ -154,12 +155,6 @@ def _append(path: Path, line: str) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-def _manual() -> Path:
-    """The manual page: in the installed package, or in a checkout."""
-    installed = Path(__file__).parents[1] / "data" / _MANUAL
-    return installed if installed.is_file() else Path(__file__).parents[3] / "docs" / _MANUAL
 
 
 def _that_name_apps(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kandji_uploader import autopkg
-from kandji_uploader._util import children
+from kandji_uploader._util import children, files
 from kandji_uploader.audit import script as audit
 from kandji_uploader.cli import DONE, FAILED, screen
 from kandji_uploader.cli.console import Console
@@ -40,6 +40,7 @@ _STEPS = (
     ("A new version: one upload, both Custom Apps are updated", "1.1"),
 )
 _MACS = 8
+_FILES = files.shipped("demo", "examples")
 _LENT = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "keyring", "yaml")
 
 
@@ -125,12 +126,6 @@ def _checkout() -> Path | None:
     return root if (root / "KandjiUploader.py").is_file() else None
 
 
-def _files() -> Path:
-    """Where the demo's installers are: in the checkout, or in the installed package."""
-    root = _checkout()
-    return root / "examples" / "demo" if root else Path(__file__).parents[1] / "data" / "demo"
-
-
 def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
     """Publish by calling the library with the environment that AutoPkg would hand to the processor."""
     console = Console()
@@ -138,7 +133,7 @@ def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
 
     def publish(version: str) -> bool:
         names = {"prod_name": "Hello Kandji", "test_name": "Hello Kandji (Test)"}
-        path = str(_files() / f"HelloKandji-{version}.pkg")
+        path = str(_FILES / f"HelloKandji-{version}.pkg")
         forget_all()  # as a process of its own would start
         result = publish_installer(
             autopkg.request({"NAME": "HelloKandji", "pkg_path": path, "custom_app": names}), host
@@ -160,7 +155,7 @@ class _Preferences:
         path = self.folder / "autopkg.json"
         wanted = {
             "CACHE_DIR": str(self.folder / "cache"),
-            "RECIPE_SEARCH_DIRS": [str(_files()), str(_checkout())],
+            "RECIPE_SEARCH_DIRS": [str(_FILES), str(_checkout())],
             "RECIPE_OVERRIDE_DIRS": [str(self.folder / "overrides")],
             "RECIPE_REPO_DIR": str(self.folder / "repos"),
         }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kandji_uploader import schedule, settings
 from kandji_uploader.cli import DONE, screen
+from kandji_uploader.cli.progress import size
 
 _SETTINGS = ("config", "recipe_map", "package_map", "tenants", "brew_cron")
 _LOG = "kandji-uploader.log*"
@@ -51,11 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     found = places(os.environ)
     if arguments.json:
-        rows = [{**asdict(place), "path": str(place.path), "files": [*map(str, place.files)]} for place in found]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        told = [{**asdict(place), "path": str(place.path), "files": [*map(str, place.files)]} for place in found]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
         return DONE
+    rows = [
+        [each.what, str(each.path), "nothing" if each.size is None else size(each.size), each.cost] for each in found
+    ]
     heads = ["What", "Where", "Size", "If it is lost"]
-    print(screen.of().table(heads, [[each.what, str(each.path), _shown(each.size), each.cost] for each in found]))
+    print(screen.of().table(heads, rows))
     return DONE
 
 
@@ -114,12 +118,3 @@ def _sizes(path: Path) -> Iterator[int]:
     for above, _, names in os.walk(path):
         for name in names:
             yield (Path(above) / name).lstat().st_size
-
-
-def _shown(size: int | None) -> str:
-    if size is None:
-        return "nothing"
-    for unit, step in (("B", 1), ("kB", 1_000), ("MB", 1_000_000)):
-        if size < step * 1_000:
-            return f"{size / step:.0f} {unit}" if step == 1 else f"{size / step:.1f} {unit}"
-    return f"{size / 1e9:.1f} GB"

@@ -16,10 +16,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from kandji_uploader._util import children
-from kandji_uploader._util.files import private_folder
+from kandji_uploader._util import children, files
 from kandji_uploader.errors import CaskError
-from kandji_uploader.homebrew.cache import cached, digest, keep, prune
+from kandji_uploader.homebrew.cache import cached, keep, prune
 from kandji_uploader.homebrew.cask import ARM, INTEL, LAST_INTEL_MACOS, SUFFIXES, Cask, read, suffix_of, tidy
 from kandji_uploader.homebrew.catalogue import api_address, check_arch
 from kandji_uploader.homebrew.download import Progress
@@ -101,7 +100,7 @@ def _adopt(cask: Cask, fetched: Path, folder: Path) -> Path:
     """Brew's file in our own cache, under the name that the vendor gave it, after a check."""
     if not fetched.is_file():
         raise CaskError(f"`brew fetch` of the cask {cask.token!r} left no file at {fetched}; run it to see why")
-    sha256 = digest(fetched)
+    sha256 = files.sha256(fetched)
     if cask.sha256 not in (None, sha256):
         raise CaskError(
             f"brew's download of the cask {cask.token!r} has the sha256 {sha256}, but the cask says {cask.sha256}. "
@@ -110,7 +109,7 @@ def _adopt(cask: Cask, fetched: Path, folder: Path) -> Path:
     name = tidy(_CACHE_NAME.sub("", fetched.resolve().name))
     arrived = folder / f"{sha256}.part"
     try:
-        private_folder(folder)
+        files.private_folder(folder)
         arrived.unlink(missing_ok=True)
         _link_or_copy(fetched.resolve(), arrived)
         path = keep(arrived, folder, sha256, name if suffix_of(name) in SUFFIXES else cask.file_name)

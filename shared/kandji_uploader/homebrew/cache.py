@@ -6,15 +6,14 @@ The file keeps its own name, since Kandji stores it under that and dynamic looku
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kandji_uploader._util import files
 from kandji_uploader.homebrew.cask import Cask
-from kandji_uploader.http import BLOCK
 
 DAY = 24 * 3600.0
 MOST_BYTES = 20_000_000_000
@@ -29,7 +28,7 @@ def cached(cask: Cask, folder: Path) -> Path | None:
     if cask.sha256 is None:
         return None
     for path in sorted(_files(folder / cask.sha256)):
-        if digest(path) == cask.sha256:
+        if files.sha256(path) == cask.sha256:
             os.utime(path.parent)  # not the file: it may just be published by another run, which would find it changed
             return path
         path.unlink()
@@ -41,15 +40,6 @@ def keep(arrived: Path, folder: Path, sha256: str, name: str) -> Path:
     place = folder / sha256
     place.mkdir(mode=0o700, exist_ok=True)
     return arrived.replace(place / name)
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file, as hex digits."""
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            sha256.update(block)
-    return sha256.hexdigest()
 
 
 def prune(

@@ -12,10 +12,10 @@ from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kandji_uploader._util.files import private_folder, write_private
+from kandji_uploader._util import files
 from kandji_uploader.errors import CaskError, NetworkError
 from kandji_uploader.homebrew import web
-from kandji_uploader.homebrew.cache import cached, digest, keep, prune
+from kandji_uploader.homebrew.cache import cached, keep, prune
 from kandji_uploader.homebrew.cask import SUFFIXES, Cask, name_in, suffix_of, tidy
 from kandji_uploader.http.tries import Policy, RetryableError, with_tries
 
@@ -57,7 +57,7 @@ class _PartialFile:
 
     def note(self, url: str, validator: str) -> None:
         """Remember what the bytes are part of."""
-        write_private(self._notes, json.dumps({"url": url, "validator": validator}))
+        files.write_private(self._notes, json.dumps({"url": url, "validator": validator}))
 
     def remove(self) -> None:
         """Leave nothing behind."""
@@ -82,7 +82,7 @@ def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, poli
     """
     key = cask.sha256 or hashlib.sha256(cask.url.encode()).hexdigest()
     try:
-        private_folder(folder)
+        files.private_folder(folder)
         with _alone(folder / f"{key}.lock"):
             path = cached(cask, folder) or _download(
                 cask, _PartialFile(folder / f"{key}.part"), on_progress or _silent, policy or Policy()
@@ -104,12 +104,12 @@ def _download(cask: Cask, part: _PartialFile, on_progress: Progress, policy: Pol
 
     try:
         arrival = with_tries(policy, pull)
-        sha256 = digest(part.path)
+        sha256 = files.sha256(part.path)
         if cask.sha256 not in (None, sha256) and arrival.resumed:
             # The two halves may be of two files; a download in one piece tells.
             part.remove()
             arrival = with_tries(policy, pull)
-            sha256 = digest(part.path)
+            sha256 = files.sha256(part.path)
         name = _checked_name(cask, part.path, sha256, arrival.names)
         path = keep(part.path, part.path.parent, sha256, name)
     except (OSError, CaskError):

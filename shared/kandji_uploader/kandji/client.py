@@ -276,8 +276,9 @@ class Client:
             RejectedError: the node is missing, or given for a Classic Blueprint.
         """
         address = f"blueprints/{_segment(blueprint_id)}/assign-library-item"
+        node = {} if node_id is None else {"assignment_node_id": node_id}
         try:
-            answer = self._ask("POST", address, json=_item(item_id, node_id))
+            answer = self._ask("POST", address, json={"library_item_id": item_id, **node})
         except RejectedError as problem:
             if not any(words in problem.body for words in _THERE_ALREADY):
                 raise
@@ -285,11 +286,6 @@ class Client:
             assigned = answer.json()
             if isinstance(assigned, list) and item_id not in assigned:
                 raise answer.error("the Blueprint's items, which it lists, lack the one that was assigned. Run again")
-
-    def remove_library_item(self, blueprint_id: str, item_id: str, node_id: str | None = None) -> None:
-        """Remove a Library Item from a Blueprint (the documentation prints the assigning address, by mistake)."""
-        address = f"blueprints/{_segment(blueprint_id)}/remove-library-item"
-        self._ask("POST", address, json=_item(item_id, node_id))
 
     # Library Items and inventory
 
@@ -432,11 +428,6 @@ def _store_refusal(answer: Answer) -> KandjiUploaderError:
 
 def _form(fields: Mapping[str, FormValue]) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
-
-
-def _item(item_id: str, node_id: str | None) -> dict[str, str]:
-    node = {} if node_id is None else {"assignment_node_id": node_id}
-    return {"library_item_id": item_id, **node}
 
 
 def _segment(value: str) -> str:

@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from kandji_uploader._util.files import BLOCK
 from kandji_uploader.errors import InstallerChangedError, ManifestError
 from kandji_uploader.manifest.lines import Line, LineError, digest_in, from_text, to_text
 
@@ -25,7 +26,6 @@ Intact = Callable[[Path, str], bool]
 
 NAME = "manifest.jsonl"
 _DRAFT = ".draft"
-_BLOCK = 4 << 20
 _MOST_TOLD = 10
 """Problems that one error lists."""
 
@@ -107,15 +107,6 @@ def wrong_files(folder: Path, line: Line, intact: Intact) -> list[str]:
     return problems
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def refuse(problems: Sequence[str]) -> None:
     """Raise ManifestError if there are any problems."""
     if problems:
@@ -148,7 +139,7 @@ def _copy(path: Path, place: Path) -> None:
     digest = hashlib.sha256()
     try:
         with path.open("rb") as source, draft.open("wb") as copy:
-            while block := source.read(_BLOCK):
+            while block := source.read(BLOCK):
                 digest.update(block)
                 copy.write(block)
             copy.flush()

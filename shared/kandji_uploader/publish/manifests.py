@@ -15,6 +15,7 @@ from typing import Any
 
 from kandji_uploader import __version__, installer
 from kandji_uploader._util.files import identity
+from kandji_uploader._util.files import sha256 as sha256_of
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.manifest import folder
 from kandji_uploader.manifest.lines import Line, LineError, Shard, place
@@ -154,7 +155,7 @@ def intact_by(cache: DigestCache) -> folder.Intact:
         known = cache.get(path)
         if known is None:
             seen = identity(path)
-            known = folder.sha256(path)
+            known = sha256_of(path)
             cache.put(path, known, seen)
         return known == sha256
 
@@ -191,7 +192,7 @@ def _plain(values: Mapping[str, object], files: dict[str, Path]) -> dict[str, An
         plain[path] = value.isoformat() if isinstance(value, datetime) else value
         if _PATHS[path].is_file:
             found = Path(str(value))
-            plain[path] = place(folder.sha256(found), found.name)
+            plain[path] = place(sha256_of(found), found.name)
             files[plain[path]] = found
     return plain
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -66,12 +67,8 @@ def _log(level: int, text: str) -> None:
         logging.getLogger("kandji_uploader").log(level, "%s", visible(line))
 
 
-def _log_info(text: str) -> None:
-    _log(logging.INFO, text)
-
-
-def _log_warning(text: str) -> None:
-    _log(logging.WARNING, text)
+_log_info = partial(_log, logging.INFO)
+_log_warning = partial(_log, logging.WARNING)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def install(environ: Mapping[str, str], preferences: Path | None = None) -> tupl
         raise SetupError(f"{text}autopkg repo-add https://github.com/kandjiuploader/kandjiuploader")
     _refuse_others(folder)
     for name in _FILES:
-        _write(folder / name, (_bundled() / name).read_text(encoding="utf-8"))
+        _write(folder / name, (files.shipped("kappa", "examples") / name).read_text(encoding="utf-8"))
     done = [f"Written: {folder / name}" for name in _FILES]
     wanted = search_order(listed, overrides, home)
     if list(wanted) != list(listed):
@@ -111,12 +111,6 @@ def _refuse_others(folder: Path) -> None:
             ours = False
         if not ours:
             raise SetupError(f"{path} is there and is not ours; nothing was written. Move it away and run this again")
-
-
-def _bundled() -> Path:
-    """Where the two files are: in the installed package, or in a checkout beside `shared`."""
-    installed = Path(__file__).parents[1] / "data" / "kappa"
-    return installed if installed.is_dir() else Path(__file__).resolve().parents[3] / "examples" / "kappa"
 
 
 def _write(path: Path, text: str) -> None:
