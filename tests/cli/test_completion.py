@@ -21,51 +21,44 @@ START = {
 }
 
 
-@pytest.fixture(params=SHELLS)
-def shell(request, tmp_path, here):
-    """A function that types a line and TAB, and returns what is on the screen then."""
-    if shutil.which(request.param) is None:
-        pytest.skip(f"there is no {request.param}")
+LINES = [
+    ("doc", "kandji-uploader doctor"),
+    ("re", "rehearse"),
+    ("upload --js", "upload --json"),
+    ("-p x.pkg --allow-d", "-p x.pkg --allow-downgrade"),
+    ("upload --enforcement upd", "--enforcement update_only"),
+    ("-p inst", "-p installer.pkg"),
+    ("schedule inst", "schedule install"),
+    ("schedule add --ev", "schedule add --every"),
+    ("completion z", "completion zsh"),
+    ("promote Goo", r"promote Google\ Drive"),
+    ("-p x.pkg -t Goo", r"-p x.pkg -t Google\ Drive"),
+]
+"""What is typed after the program's name, and what TAB makes of it."""
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_what_tab_completes(here, tmp_path, name):
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name}")
     script = tmp_path / "script"
-    script.write_text(here("completion", request.param).stdout)
+    script.write_text(here("completion", name).stdout)
     (tmp_path / "installer.pkg").touch()
     names = tmp_path / "state" / "custom-apps"
     names.parent.mkdir()
     names.write_text("Google Drive\nHello Kandji\nHello World $(id)\n")
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
     environ["KANDJI_UPLOADER_STATE_DIR"] = str(names.parent)
-
-    def press_tab(line, expected):
-        with Terminal(SHELLS[request.param], environ, cwd=tmp_path) as terminal:
-            terminal.line(START[request.param].format(script=script))
-            terminal.expect(r"\bready")
+    with Terminal(SHELLS[name], environ, cwd=tmp_path) as terminal:
+        terminal.line(START[name].format(script=script))
+        for line, expected in LINES:
+            terminal.expect("ready\n")
             terminal.type(f"kandji-uploader {line}\t\t")
-            terminal.expect(expected)
-            return terminal.screen
-
-    return press_tab
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("doc", "kandji-uploader doctor"),
-        ("re", "rehearse"),
-        ("upload --js", "upload --json"),
-        ("-p x.pkg --allow-d", "-p x.pkg --allow-downgrade"),
-        ("upload --enforcement upd", "--enforcement update_only"),
-        ("-p inst", "-p installer.pkg"),
-        ("schedule inst", "schedule install"),
-        ("schedule add --ev", "schedule add --every"),
-        ("completion z", "completion zsh"),
-        ("promote Goo", r"promote Google\ Drive"),
-        ("-p x.pkg -t Goo", r"-p x.pkg -t Google\ Drive"),
-    ],
-)
-def test_what_tab_completes(shell, line, expected):
-    # A shell that completes in the middle of what it shows moves about and draws the line in parts.
-    shown = r"(?:\x1b\[[0-9;]*[A-Za-z])*".join(map(re.escape, expected))
-    shell(line, rf"{shown}(?![\w-])")
+            # A shell that completes in the middle of what it shows moves about and draws the line in parts.
+            shown = r"(?:\x1b\[[0-9;]*[A-Za-z])*".join(map(re.escape, expected))
+            terminal.expect(rf"{shown}(?![\w-])")
+            terminal.type("\x15")  # the line is taken back, whatever stands in it
+            terminal.line("echo re''ady")
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def _lacking(needed: dict[str, str]) -> tuple[str, ...]:
     return tuple(wanted for module, wanted in needed.items() if util.find_spec(module) is None or _too_old(wanted))
 
 
+@cache
 def _too_old(wanted: str) -> bool:
+    """Looked up once: what is imported stays as it is until the process ends, and a run asks for each app."""
     package, _, lowest = wanted.partition(">=")
     try:
         return bool(lowest) and _numbers(metadata.version(package)) < _numbers(lowest)
