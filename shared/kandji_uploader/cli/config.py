@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(settled, rows, secrets) | _match_json(ladder), indent=2, ensure_ascii=False))
     else:
         print(f"Folder: {settled.config_folder}{_match(arguments.recipe, ladder)}\nState:  {settled.state_folder}\n")
-        print(_table([*rows, *secrets]))
+        cells = [[row.key, row.value or "-", row.origin] for row in (*rows, *secrets)]
+        print(screen.of().table(["Setting", "Value", "From"], cells))
         for warning in (*settled.warnings, *note):
             print(f"warning: {warning}", file=sys.stderr)
     return DONE
@@ -111,7 +112,3 @@ def _as_json(settings: Settings, rows: Sequence[Row], secrets: Sequence[Row]) ->
         "secrets": [{"name": row.key, "state": row.value, "origin": row.origin} for row in secrets],
         "warnings": list(settings.warnings),
     }
-
-
-def _table(rows: Sequence[Row]) -> str:
-    return screen.of().table(["Setting", "Value", "From"], [[row.key, row.value or "-", row.origin] for row in rows])

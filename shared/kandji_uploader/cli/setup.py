@@ -397,7 +397,7 @@ def _list_ids(place: str, prompts: Prompts) -> int:
         if each.problem:
             print(f"warning: {each.problem}", file=sys.stderr)
     folder = settings.config_folder()
-    wizard.write_table(folder / "install_media_ids.csv", wizard.ids_csv(found))
+    wizard.write_private(folder / "install_media_ids.csv", wizard.ids_csv(found))
     tell(f"Written: {folder / 'install_media_ids.csv'}")
     _offer("use_package_map", prompts)
     return DONE if rows else FAILED
@@ -427,7 +427,7 @@ def _list_values(prompts: Prompts) -> int:
         tables["recipe_map"] = wizard.recipe_map_csv(tenant, recipes)
     for name, text in tables.items():
         path = folder / f"{name}_values.csv"
-        wizard.write_table(path, text)
+        wizard.write_private(path, text)
         tell(f"Written: {path}")
         _offer(f"use_{name}", prompts)
     return DONE

@@ -114,12 +114,8 @@ def _details(app: AppStatus) -> list[str]:
     held = [f"    {each.version}: {each.held or 'nothing holds it'}" for each in app.candidates]
     found += ["  candidates for production", *map(visible, held)] if held else []
     found += [line for title, counts in parts for line in _counts(title, counts)]
-    return ["", visible(app.name), *map(_in_lines, found)] if found else []
-
-
-def _in_lines(line: str) -> str:
-    """A line of a list, its further lines indented below its text."""
-    return screen.of().wrapped(line, " " * 11)
+    wrapped = [screen.of().wrapped(line, " " * 11) for line in found]  # further lines stand below the text
+    return ["", visible(app.name), *wrapped] if found else []
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> list[str]:

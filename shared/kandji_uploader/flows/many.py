@@ -98,7 +98,7 @@ def _named(tenants: Sequence[Tenant | str], host: Host) -> tuple[Tenant, ...]:
     """
     words = [tenant for tenant in tenants if isinstance(tenant, str)]
     folder = config_folder(host.environ)
-    known = [*(tenant for tenant in tenants if isinstance(tenant, Tenant))]
+    known = [tenant for tenant in tenants if isinstance(tenant, Tenant)]
     known += read_tenants(folder).chosen(words, _CALL) if words else ()
     complaints = Complaints()
     checked = [(tenant, rungs_of(tenant, _CALL, folder, complaints).every) for tenant in known]

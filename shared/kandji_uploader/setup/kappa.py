@@ -21,6 +21,7 @@ from kandji_uploader._util import children, files
 from kandji_uploader.errors import SetupError
 from kandji_uploader.settings.recipes import identifier_of
 from kandji_uploader.setup import autopkg_tool
+from kandji_uploader.setup.wizard import write_private
 
 _IDENTIFIER = "io.kandji.kappa"
 _OURS = "com.github.kandjiuploader"
@@ -58,7 +59,7 @@ def install(environ: Mapping[str, str], preferences: Path | None = None) -> tupl
         raise SetupError(f"{text}autopkg repo-add https://github.com/kandjiuploader/kandjiuploader")
     _refuse_others(folder)
     for name in _FILES:
-        _write(folder / name, (files.shipped("kappa", "examples") / name).read_text(encoding="utf-8"))
+        write_private(folder / name, (files.shipped("kappa", "examples") / name).read_text(encoding="utf-8"))
     done = [f"Written: {folder / name}" for name in _FILES]
     wanted = search_order(listed, overrides, home)
     if list(wanted) != list(listed):
@@ -113,13 +114,6 @@ def _refuse_others(folder: Path) -> None:
             raise SetupError(f"{path} is there and is not ours; nothing was written. Move it away and run this again")
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        files.write_private(path, text)
-    except OSError as problem:
-        raise SetupError(f"{path} cannot be written ({problem.strerror}); correct its folder's permissions") from None
-
-
 def _reorder(wanted: Sequence[str], environ: Mapping[str, str], preferences: Path | None) -> list[str]:
     """Write RECIPE_SEARCH_DIRS into AutoPkg's preferences, or say how that is done by hand."""
     why = "so that AutoPkg finds our KAPPA before another one"
@@ -152,6 +146,6 @@ def _change(path: Path, values: Mapping[str, Any]) -> None:
     except (plistlib.InvalidFileException, ValueError):
         text = json.dumps({**json.loads(content), **values}, indent=2) + "\n"
     mode = path.stat().st_mode if path.is_file() else None
-    _write(path, text)
+    write_private(path, text)
     if mode is not None:
         path.chmod(mode)

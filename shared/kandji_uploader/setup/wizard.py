@@ -260,8 +260,8 @@ def _names(tenant: TenantView) -> tuple[list[str], list[str]]:
     return apps, sorted((category.name for category in tenant.categories()), key=str.casefold)
 
 
-def write_table(path: Path, text: str) -> None:
-    """Write a table, mode 0600.
+def write_private(path: Path, text: str) -> None:
+    """Write a file that setup makes, mode 0600.
 
     Raises:
         SetupError: it cannot be written.
