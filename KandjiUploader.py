@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "0efa1f31eaeb152a698d54da5ad60fed796e3bbc4f50af025f90b91942545af4"
+_SEAL = "b00b51c63d469610d620c9606fa88a2504d960332e647fa0da2145fbd2c89231"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -10,7 +10,7 @@ import pytest
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.models import Action, Blueprint, Enforcement, InstallType, Promotion, Stage
-from kandji_uploader.publish import releases
+from kandji_uploader.publish import matching, releases
 from kandji_uploader.publish.plan import (
     EnforcedIdentity,
     TargetPlan,
@@ -23,6 +23,7 @@ from kandji_uploader.publish.plan import (
     needs_categories,
     needs_version,
     resolve_blueprint,
+    same_value,
     with_missing_blueprints,
 )
 from kandji_uploader.publish.releases import Contents, Ledger, Release
@@ -49,9 +50,9 @@ def test_a_new_app_has_its_name_its_type_its_enforcement_and_the_script_with_its
     (made,) = plans([target(blueprints=("Macs",), fields={"active": True})], asked)
     expected = audit.AuditValues("Widget.app", "com.example.Widget", "com.example.pkg", "2.0", NOW, 5)
     assert made == TargetPlan(
-        made.target,
+        target(blueprints=("Macs",), fields={"active": True}),
         Action.CREATE,
-        made.reason,
+        "no Custom App has that name",
         fields={
             "name": "Widget",
             "install_type": "package",
@@ -105,19 +106,21 @@ def test_a_deadline_that_is_over_before_the_app_is_there_is_warned_of():
             Action.REFUSED,
             "pin_version is 1.9, and the version of 'Widget.pkg' is not known; let the recipe set it",
         ),
-        ({"auto_create_app": False}, "2.0", Action.REFUSED, ""),
     ],
 )
 def test_an_app_that_may_not_be_created_is_told_with_how_it_would_be_enforced(others, version, action, reason):
     asked = plan_input(identity=replace(IDENTITY, version=version), **others)
     (made,) = plans([target()], replace(asked, installer=replace(asked.installer, name="Widget.pkg")))
-    if reason:
-        assert made == TargetPlan(target(), action, reason, enforcement="audit_enforce")
-    else:
-        assert made.action is action
-        assert made.reason.endswith(
-            ", and auto_create_app is off. Create it in Kandji, or set zz_defaults.auto_create_app"
-        )
+    assert made == TargetPlan(target(), action, reason, enforcement="audit_enforce")
+
+
+def test_what_is_neither_created_nor_known_for_sure_is_told_with_the_way_out():
+    none = "no Custom App has that name, and auto_create_app is off. Create it in Kandji, or set "
+    refused = TargetPlan(target(), Action.REFUSED, f"{none}zz_defaults.auto_create_app")
+    assert plan(auto_create_app=False) == refused
+    twins = (live(), live(id="id-2"))
+    several = "2 Custom Apps have that name; dynamic lookup is off. Rename or delete all but one of them in Kandji"
+    assert plan(*twins) == TargetPlan(target(), Action.CONFLICT, several, candidates=twins)
 
 
 # create_new
@@ -167,6 +170,18 @@ def test_two_targets_for_which_dynamic_lookup_picks_one_app_are_a_conflict_for_t
         "test_name"
     )
     assert second == TargetPlan(targets[1], Action.CONFLICT, text, candidates=(app,))
+
+
+def test_targets_that_get_apps_of_their_own_are_no_conflict_and_one_that_gets_none_hides_none():
+    own = plans([target("A", stage=Stage.TEST), target("B")], plan_input(live("A", sha256="a"), live("B", sha256="b")))
+    assert [found.action for found in own] == [Action.UPDATE, Action.UPDATE]
+    app = live("Old Widget", sha256="old", file_key="x/Widget-1.9.pkg", audit_script=script("1.9"))
+    held = plans([target("A"), target("B", stage=Stage.TEST)], plan_input(app, dynamic_lookup=True, pin_version="1.9"))
+    assert {found.action for found in held} == {Action.PINNED}
+    matches = {Stage.TEST: matching.Match(None, "none"), Stage.PROD: matching.Match(app, "one")}
+    targets = [target("A", stage=Stage.TEST), target("B"), target("C")]
+    found = make_plan(targets, replace(plan_input(app), matches=matches))
+    assert [each.action for each in found] == [Action.CREATE, Action.UPDATE, Action.CONFLICT]
 
 
 # What has to be asked
@@ -497,6 +512,17 @@ def test_texts_are_the_same_whatever_line_ends_the_service_and_the_recipe_have()
     for ours, theirs in (("a\nb", "a\r\nb\n"), ("a\r\nb\r\n", "a\nb"), ("", " ")):
         of = target(preinstall_script=ours)
         assert plans([of], plan_input(live(preinstall_script=theirs)))[0].action is Action.UNCHANGED
+
+
+def test_a_switch_and_a_text_are_never_the_same():
+    assert not same_value("true", True)
+    assert not same_value(True, "true")
+    assert same_value(True, True)
+
+
+def test_a_default_category_that_is_missing_is_nothing_to_an_app_that_is_not_in_self_service():
+    assert plan(of=target(default_category="Fun")).action is Action.CREATE
+    assert plan(live(), of=target(default_category="Fun")).action is Action.UNCHANGED
 
 
 def test_a_category_matters_only_where_it_was_given_and_the_app_is_in_self_service():

@@ -376,3 +376,31 @@ def test_one_tenant_is_asked_for_where_several_are_meant_and_an_unknown_one_is_t
     assert str(caught.value) == f"the caller: tenant: {text}"
     assert house.problem({"tenant": "initech"}).startswith("the caller: tenant")
     assert house.settle({"tenant": "globex"}).api_url == "https://globex.api.kandji.io"
+
+
+def test_the_tenants_that_are_meant_are_none_where_the_app_names_none_and_where_the_ladder_is_for_one(house):
+    house.write("tenants.json", {"tenants": {"acme": {"api_url": "acme.api.kandji.io", "token_name": "ACME"}}})
+    house.write("config.json", {"use_package_map": True})
+    house.write("package_map.json", {"org.a": {"tenant": "acme"}})
+    ladder = house.load()
+    assert ladder.tenants(["org.b"]) == ()
+    (acme,) = ladder.tenants(["org.a"])
+    assert ladder.at(acme).tenants(["org.a"]) == ()
+
+
+def test_an_address_that_is_missing_is_told_alone_with_where_it_can_be_written(house):
+    text = (
+        "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as "
+        "TENANT.api.kandji.io), write it into the config file, or run `kandji-uploader setup`"
+    )
+    assert house.problem(environ={}) == f"{house.folder}: kandji.api_url: {text}"
+    config = house.write("config.json", {})
+    assert house.problem(environ={}) == f"{config}: kandji.api_url: {text}"
+    # What is wrong with the tenant that is named hides that no address is known.
+    assert house.problem({"tenant": 5}, environ={}).startswith("the caller: tenant")
+
+
+@pytest.mark.parametrize(("environ", "first"), [({"ENV_KEYSTORE": "true"}, True), ({}, False)])
+def test_the_environment_comes_before_the_keychain_where_it_says_so_itself(house, environ, first):
+    house.write("config.json", {"token_keystore": {"environment": True}})
+    assert house.settle(environ={"KANDJI_API_URL": "acme.api.kandji.io", **environ}).environment_first is first

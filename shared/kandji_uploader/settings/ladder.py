@@ -117,10 +117,8 @@ class Ladder:
             identifiers: as for `settle`.
 
         Raises:
-            SettingsError: one that is named is not in tenants.yaml; or other problems of the sources.
+            SettingsError: one that is named is not in tenants.yaml.
         """
-        if self.problems:
-            raise SettingsError(self.problems)
         found = first(self._asked(identifiers), schema.TENANT.path)
         if self.tenant is not None or found is None or self.known is None:
             return ()
