@@ -27,7 +27,7 @@ def environ_of(tenant, home):
 
 NONE = pytest.param(None, marks=pytest.mark.skip(reason="there is no autopkg on PATH"))
 each_autopkg = pytest.mark.parametrize("launcher", LAUNCHERS or [NONE])
-"""For what depends on AutoPkg: how it finds, trusts, loads and feeds a processor, and what it does with the results."""
+"""For what depends on AutoPkg: how it finds, trusts and loads a processor, and what it keeps of the results."""
 
 
 @pytest.fixture(params=LAUNCHERS[:1] or [NONE])

@@ -58,11 +58,15 @@ def override(autopkg, parent, name):
 
 
 @each_autopkg
-def test_a_recipe_and_an_override_run_unedited(autopkg, tenant, widget, preferences):
+def test_before_setup_the_vendors_is_found_and_after_it_a_recipe_and_an_override_run_unedited_with_ours(
+    autopkg, tenant, widget, preferences
+):
+    source = ("-k", f"SOURCE={widget('1.0')}")
+    _, report = autopkg.run("Widget.kappa", *source, check=70)
+    assert "this is the vendor's" in report["failures"][0]["message"]
     path = autopkg.overrides / f"{override(autopkg, 'Widget.pkg', 'Ours')}.recipe"
     path.write_bytes(plistlib.dumps({**plistlib.loads(path.read_bytes()), "Process": [STEP]}))
     setup(autopkg)
-    source = ("-k", f"SOURCE={widget('1.0')}")
     done, _ = autopkg.run("Ours", *source)
     assert sorted(app["name"] for app in tenant.apps()) == ["Widget", "Widget (Soak)"]
     assert {app["install_enforcement"] for app in tenant.apps()} == {"continuously_enforce"}
@@ -93,12 +97,3 @@ def test_as_a_postprocessor_and_with_a_map_that_knows_a_part_of_the_name(autopkg
     assert sorted(app["name"] for app in tenant.apps()) == ["Mapped", "Mapped T"]
     assert "Widget is a part of the recipe's name Widget.pkg.recipe.yaml, and KAPPA took its entry" in done.stdout
     assert report["summary_results"]["kandji_uploader_summary_result"]["data_rows"][0]["custom_app"] == "Mapped"
-
-
-@each_autopkg
-def test_before_setup_the_vendors_is_found_and_after_it_ours(autopkg, tenant, widget, preferences):
-    words = ("Widget.kappa", "-k", f"SOURCE={widget('1.0')}", "-k", "dry_run=true")
-    _, report = autopkg.run(*words, check=70)
-    assert "this is the vendor's" in report["failures"][0]["message"]
-    setup(autopkg)
-    autopkg.run(*words)
