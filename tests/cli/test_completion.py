@@ -94,13 +94,13 @@ def test_names_are_those_of_the_list_that_was_read_last(house, here):
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_one_command_installs_it(house, name):
+def test_one_command_installs_it(house, here, name):
     if shutil.which(name) is None:
         pytest.skip(f"there is no {name}")
     start = house.folder / f".{name}rc"
     start.write_text("PS1='> '")
     for _ in range(2):
-        done = house.run("completion", "--install", SHELL=f"/bin/{name}")
+        done = here("completion", "--install", SHELL=f"/bin/{name}")
         assert done.returncode == 0, done.stderr
     assert len(start.read_text().splitlines()) == 2, "one line more, once"
     assert (house.folder / ".local/share/man/man1/kandji-uploader.1").read_text().startswith(".TH")
@@ -112,14 +112,14 @@ def test_one_command_installs_it(house, name):
         terminal.expect("kandji-uploader doctor")
 
 
-def test_fish_finds_it_without_a_line_anywhere(house):
-    done = house.run("completion", "fish", "--install")
+def test_fish_finds_it_without_a_line_anywhere(house, here):
+    done = here("completion", "fish", "--install")
     assert (house.folder / ".config/fish/completions/kandji-uploader.fish").is_file(), done.stderr
     assert sorted(path.name for path in house.folder.iterdir() if path.name.endswith("rc")) == []
 
 
-def test_a_shell_that_is_not_known_is_told(house):
-    done = house.run("completion", SHELL="/bin/tcsh")
+def test_a_shell_that_is_not_known_is_told(here):
+    done = here("completion", SHELL="/bin/tcsh")
     assert done.returncode == 1
     assert "no completion for the shell 'tcsh'; name zsh, bash, fish" in done.stderr
 

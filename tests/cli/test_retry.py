@@ -81,7 +81,7 @@ def test_what_fails_before_the_tenant_is_read_is_owed_too(house, here):
     assert owed(house) == []
 
 
-def test_a_run_that_is_killed_in_the_middle_is_owed(house):
+def test_a_run_that_is_killed_in_the_middle_is_owed(house, here):
     path = house.widget()
     arrived, killed = threading.Event(), threading.Event()
     house.tenant.faults.add("POST", "/store", kind="call", do=lambda: (arrived.set(), killed.wait(20)))
@@ -91,7 +91,7 @@ def test_a_run_that_is_killed_in_the_middle_is_owed(house):
     running.communicate()
     killed.set()
     assert [row["reason"] for row in owed(house)] == ["the run was ended in the middle of it"]
-    ran = house.run("retry")
+    ran = here("retry")
     assert ran.returncode == 0, ran.stderr
     assert house.names() == ["Widget"]
     assert owed(house) == []
@@ -264,11 +264,11 @@ def test_the_progress_of_an_upload_that_cannot_be_shown_stops_no_publish(house):
         told(100, 100)
 
 
-def test_ctrl_c_among_several_that_are_owed_gives_one_account(house, failed):
+def test_ctrl_c_among_several_that_are_owed_gives_one_account(house, here, failed):
     names = ("Other", "Third")
     for name in names:
         house.tenant.faults.add("POST", "library/custom-apps", kind="status", code=403)
-        house.run("-p", house.widget(name=name, bundle_id=f"com.example.{name}"), "-n", name)
+        here("-p", house.widget(name=name, bundle_id=f"com.example.{name}"), "-n", name)
     assert len(owed(house)) == 3
     failed.again()
     running = []
