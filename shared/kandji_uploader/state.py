@@ -3,7 +3,7 @@
 - the journal: uploads that no Custom App names yet (`sha256 -> file_key`), so that the next run does not upload again,
   and the ids of Custom Apps that were created, so that a list that lags behind does not have one made twice
 - the digest cache: sha256 of files that have not changed since, so that an unchanged installer is not read again
-- owed publishes, which were begun and not done: see `publish.owed`
+- pending publishes: what a failed or interrupted run left to do, see `publish.pending`
 - notes: the releases of a Custom App, for promotion and rollback, where its audit script cannot tell
 - locks: one run at a time for a Custom App of a tenant, on this machine
 
@@ -36,7 +36,7 @@ _DAY = 86_400.0
 _KEEP_UPLOADS = 7 * _DAY
 _KEEP_DIGESTS = 5000
 _KEEP_HISTORY = 30
-_OWED = "owed.json"
+_PENDING = "pending.json"
 _KEEP_CREATED = 300
 
 
@@ -58,8 +58,8 @@ class JournalEntry:
 
 
 @dataclass(frozen=True)
-class Owed:
-    """A publish that was meant and is not done.
+class PendingPublish:
+    """A publish that a failed or interrupted run left to do.
 
     Attributes:
         names: the Custom Apps, test first.
@@ -94,7 +94,7 @@ class Owed:
         """Whether a name means this one: that of a Custom App, the recipe or the installer."""
         return name in (*self.names, self.recipe, self.path, Path(self.path).name)
 
-    def replaces(self, other: Owed, *, anew: bool) -> bool:
+    def replaces(self, other: PendingPublish, *, anew: bool) -> bool:
         """Whether the other one need not be done once this one is.
 
         Args:
@@ -275,14 +275,14 @@ class StateStore:
         with contextlib.suppress(StateError):
             self._change("created.json", lambda rows: _without(rows, "app_id", app_id))
 
-    # owed publishes
+    # pending publishes
 
-    def owed(self) -> tuple[Owed, ...]:
-        """The publishes that are owed, oldest first."""
-        entries = (_owed(row) for row in self._rows(_OWED))
+    def pending(self) -> tuple[PendingPublish, ...]:
+        """The publishes that are pending, oldest first."""
+        entries = (_pending(row) for row in self._rows(_PENDING))
         return tuple(entry for entry in entries if entry is not None)
 
-    def owe(self, entry: Owed) -> None:
+    def add_pending(self, entry: PendingPublish) -> None:
         """Remember a publish until it is done; one of a newer version for the same apps stays in its place.
 
         Raises:
@@ -290,25 +290,27 @@ class StateStore:
         """
 
         def changed(rows: Rows) -> Rows:
-            same = [other for row in rows if (other := _owed(row)) and set(other.names) == set(entry.names)]
+            same = [other for row in rows if (other := _pending(row)) and set(other.names) == set(entry.names)]
             if any(other.version and not entry.replaces(other, anew=not entry.version) for other in same):
                 return rows
-            return [*_without_owed(rows, same), json.loads(json.dumps(asdict(entry), default=_as_text))]
+            return [*_without_pending(rows, same), json.loads(json.dumps(asdict(entry), default=_as_text))]
 
-        self._change(_OWED, changed)
+        self._change(_PENDING, changed)
 
-    def paid(self, entry: Owed, *, anew: bool) -> None:
-        """A publish is done; so is what it replaces (see `Owed.replaces`)."""
+    def complete_pending(self, entry: PendingPublish, *, anew: bool) -> None:
+        """A publish is done; so is what it replaces (see `PendingPublish.replaces`)."""
         done = [
-            other for other in self.owed() if set(other.names) <= set(entry.names) and entry.replaces(other, anew=anew)
+            other
+            for other in self.pending()
+            if set(other.names) <= set(entry.names) and entry.replaces(other, anew=anew)
         ]
         for other in done:
-            self.forget_owed(other)
+            self.forget_pending(other)
 
-    def forget_owed(self, entry: Owed) -> None:
-        """A publish is owed no longer."""
+    def forget_pending(self, entry: PendingPublish) -> None:
+        """A publish is no longer pending."""
         with contextlib.suppress(StateError):
-            self._change(_OWED, lambda rows: _without_owed(rows, [entry]))
+            self._change(_PENDING, lambda rows: _without_pending(rows, [entry]))
 
     # what was published
 
@@ -507,9 +509,9 @@ def _journal_entry(row: Mapping[str, Any]) -> JournalEntry | None:
     return None
 
 
-def _owed(row: Mapping[str, Any]) -> Owed | None:
+def _pending(row: Mapping[str, Any]) -> PendingPublish | None:
     try:
-        entry = Owed(**{**row, "names": tuple(map(str, row["names"]))})
+        entry = PendingPublish(**{**row, "names": tuple(map(str, row["names"]))})
     except (KeyError, TypeError):
         return None
     texts = (entry.path, entry.sha256, entry.version, entry.recipe, entry.reason)
@@ -517,8 +519,8 @@ def _owed(row: Mapping[str, Any]) -> Owed | None:
     return entry if whole else None
 
 
-def _without_owed(rows: Rows, entries: list[Owed]) -> Rows:
-    return [row for row in rows if _owed(row) not in entries]
+def _without_pending(rows: Rows, entries: list[PendingPublish]) -> Rows:
+    return [row for row in rows if _pending(row) not in entries]
 
 
 def _as_text(value: Any) -> str:

@@ -159,7 +159,7 @@ def test_a_manifest_without_lines_is_nothing_to_do(house, here):
     assert "nothing to publish" in ran.stderr
 
 
-def test_what_failed_there_is_owed_and_done_by_retry(house, here, built):
+def test_what_failed_there_is_pending_and_done_by_retry(house, here, built):
     folder = built("Widget")
     house.tenant.permissions.revoke("Create Custom App")
     assert here("publish", folder).returncode == 1

@@ -1,4 +1,4 @@
-"""What was begun and not done is owed: noted before anything is sent, told by any later run, done by `retry`."""
+"""What was begun and not done is pending: noted before anything is sent, told by any later run, done by `retry`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
 from tests.cli.conftest import COMMAND
 
-OWED = r"1 publish is owed: Widget( 1\.0)?\. `kandji-uploader doctor` tells why, `kandji-uploader retry` does it"
+PENDING = r"1 publish is pending: Widget( 1\.0)?\. `kandji-uploader doctor` tells why, `kandji-uploader retry` does it"
 
 
 @pytest.fixture
@@ -49,39 +49,39 @@ def failed(house, here):
     return publish_it
 
 
-def owed(house):
-    return [row for path in house.state.glob("*/owed.json") for row in json.loads(path.read_text())]
+def pending(house):
+    return [row for path in house.state.glob("*/pending.json") for row in json.loads(path.read_text())]
 
 
 def test_a_publish_that_failed_is_told_by_later_runs_listed_by_the_doctor_and_done_by_retry(house, here, failed):
     house.tenant.seed("Other", sha256="0" * 64)
     later = house.run("-p", house.widget(name="Other", bundle_id="com.example.Other"), "-n", "Other")
-    assert re.search(OWED, later.stderr), later.stderr
-    assert len(re.findall(OWED, later.stderr)) == 1
+    assert re.search(PENDING, later.stderr), later.stderr
+    assert len(re.findall(PENDING, later.stderr)) == 1
     told = here("doctor").stdout
-    assert re.search(r"warning +owed +1 publish is owed: Widget 1\.0 \(20.*lacks the permission", told), told
+    assert re.search(r"warning +pending +1 publish is pending: Widget 1\.0 \(20.*lacks the permission", told), told
     failed.again()
     assert "would create" in here("retry", "-y").stdout
-    assert len(owed(house)) == 1, "a dry run does nothing"
+    assert len(pending(house)) == 1, "a dry run does nothing"
     ran = here("retry")
     assert ran.returncode == 0, ran.stderr
     (app,) = [app for app in house.tenant.apps() if app["name"] == "Widget"]
     assert app["restart"] is True, "with the recipe's keys"
-    assert owed(house) == []
-    assert "nothing is owed" in here("retry").stderr
-    assert re.search(r"ok +owed +nothing", here("doctor").stdout)
+    assert pending(house) == []
+    assert "nothing is pending" in here("retry").stderr
+    assert re.search(r"ok +pending +nothing", here("doctor").stdout)
 
 
-def test_what_fails_before_the_tenant_is_read_is_owed_too(house, here):
+def test_what_fails_before_the_tenant_is_read_is_pending_too(house, here):
     path = house.widget()
     assert here("-p", path, "-n", "Widget", KANDJI_TOKEN="wrong").returncode == 1
-    assert [row["names"] for row in owed(house)] == [["Widget"]]
+    assert [row["names"] for row in pending(house)] == [["Widget"]]
     assert here("retry").returncode == 0
     assert house.names() == ["Widget"]
-    assert owed(house) == []
+    assert pending(house) == []
 
 
-def test_a_run_that_is_killed_in_the_middle_is_owed(house, here):
+def test_a_run_that_is_killed_in_the_middle_is_pending(house, here):
     path = house.widget()
     arrived, killed = threading.Event(), threading.Event()
     house.tenant.faults.add("POST", "/store", kind="call", do=lambda: (arrived.set(), killed.wait(20)))
@@ -90,30 +90,30 @@ def test_a_run_that_is_killed_in_the_middle_is_owed(house, here):
     running.send_signal(signal.SIGKILL)
     running.communicate()
     killed.set()
-    assert [row["reason"] for row in owed(house)] == ["the run was ended in the middle of it"]
+    assert [row["reason"] for row in pending(house)] == ["the run was ended in the middle of it"]
     ran = here("retry")
     assert ran.returncode == 0, ran.stderr
     assert house.names() == ["Widget"]
-    assert owed(house) == []
+    assert pending(house) == []
 
 
-def test_what_is_wrong_in_the_request_itself_is_not_owed(house, here):
+def test_what_is_wrong_in_the_request_itself_is_not_pending(house, here):
     here("-p", house.folder / "none.pkg", "-n", "Widget")
     here("-p", house.widget(), "-n", "Widget", "-u", "relative")
     here("-p", house.widget(), "-n", "Widget", "-y", KANDJI_TOKEN="wrong")
-    assert owed(house) == []
+    assert pending(house) == []
 
 
-def test_a_downgrade_that_was_refused_is_not_owed(house, here):
+def test_a_downgrade_that_was_refused_is_not_pending(house, here):
     assert here("-p", house.widget("2.0"), "-n", "Widget").returncode == 0
     assert here("-p", house.widget("1.0"), "-n", "Widget").returncode == 1
-    assert owed(house) == []
+    assert pending(house) == []
 
 
 def test_a_newer_version_that_was_published_meanwhile_clears_it(house, here, failed):
     failed.again()
     assert here("-p", house.widget("2.0"), "-n", "Widget").returncode == 0
-    assert owed(house) == []
+    assert pending(house) == []
 
 
 def test_an_older_version_that_is_still_there_does_not_clear_it(house, here, failed):
@@ -124,10 +124,10 @@ def test_an_older_version_that_is_still_there_does_not_clear_it(house, here, fai
     failed_again.revoke("Update Custom App")
     assert failed("1.0").failed
     assert here("-p", old, "-n", "Widget").returncode == 0
-    assert [row["version"] for row in owed(house)] == ["1.0"]
+    assert [row["version"] for row in pending(house)] == ["1.0"]
     failed_again.grant("Update Custom App")
     assert here("retry").returncode == 0
-    assert owed(house) == []
+    assert pending(house) == []
 
 
 def test_an_installer_that_is_gone_or_another_one_is_told_and_not_guessed_at(house, here, failed):
@@ -152,30 +152,30 @@ def test_an_installer_that_is_gone_or_another_one_is_told_and_not_guessed_at(hou
 def test_it_can_be_given_up(house, here, failed):
     ran = here("retry", "--forget", "Gadget")
     assert ran.returncode == 1
-    assert "nothing is owed by the name 'Gadget'; owed is: Widget 1.0" in ran.stderr
+    assert "nothing pending is called 'Gadget'; pending: Widget 1.0" in ran.stderr
     before = len(house.writes())
     assert here("retry", "--forget", "Widget.pkg.recipe").returncode == 0
-    assert owed(house) == []
+    assert pending(house) == []
     assert len(house.writes()) == before
 
 
-def test_what_always_makes_another_app_is_not_owed(house, here):
+def test_what_always_makes_another_app_is_not_pending(house, here):
     house.tenant.permissions.revoke("Create Custom App")
     assert here("-p", house.widget(), "-n", "Widget", "-c").returncode == 1
-    assert owed(house) == [], "done once more, it would be there twice"
+    assert pending(house) == [], "done once more, it would be there twice"
 
 
-def test_a_cask_that_kandji_has_already_owes_nothing(house, offer, here):
+def test_a_cask_that_kandji_has_already_leaves_nothing_pending(house, offer, here):
     cask = offer("widget")
     with_file = house.widget("1.0", name="Widget", bundle_id="com.example.widget")
     house.tenant.seed("Elsewhere", file_name=with_file.name, content=with_file.read_bytes())
     ran = here("-b", "widget", "-n", "Widget")
     assert ran.returncode == 0, (ran.stderr, cask)
-    assert owed(house) == []
+    assert pending(house) == []
 
 
 def test_no_secret_is_in_what_is_noted(house, failed):
-    (path,) = house.state.glob("*/owed.json")
+    (path,) = house.state.glob("*/pending.json")
     assert house.tenant.token not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -213,7 +213,7 @@ def test_a_full_disk_is_told_before_anything_is_sent_and_without_a_traceback(hou
             check=False,
         )
         assert ran.returncode == 1
-        assert re.search(r"owed\.json cannot be written: (No space left on device|File too large)", ran.stderr)
+        assert re.search(r"pending\.json cannot be written: (No space left on device|File too large)", ran.stderr)
         assert "KANDJI_UPLOADER_STATE_DIR" in ran.stderr
         assert "Traceback" not in ran.stderr
         assert "a defect of ours" not in ran.stderr
@@ -224,7 +224,7 @@ def test_a_full_disk_is_told_before_anything_is_sent_and_without_a_traceback(hou
 
 def test_an_upload_that_cannot_be_remembered_is_used_and_not_sent_again(house, here):
     def in_the_way():
-        (folder,) = house.state.glob("*/owed.json")
+        (folder,) = house.state.glob("*/pending.json")
         (folder.parent / "uploads.json" / "x").mkdir(parents=True)
 
     house.tenant.faults.add("POST", "/store", kind="call", do=in_the_way)
@@ -264,12 +264,12 @@ def test_the_progress_of_an_upload_that_cannot_be_shown_stops_no_publish(house):
         told(100, 100)
 
 
-def test_ctrl_c_among_several_that_are_owed_gives_one_account(house, here, failed):
+def test_ctrl_c_among_several_that_are_pending_gives_one_account(house, here, failed):
     names = ("Other", "Third")
     for name in names:
         house.tenant.faults.add("POST", "library/custom-apps", kind="status", code=403)
         here("-p", house.widget(name=name, bundle_id=f"com.example.{name}"), "-n", name)
-    assert len(owed(house)) == 3
+    assert len(pending(house)) == 3
     failed.again()
     running = []
 

@@ -354,14 +354,14 @@ def test_what_a_recipe_could_not_publish_is_told_by_the_next_recipe_and_done_by_
     tenant.permissions.grant("Create Custom App")
     # The recipe itself would be ended by its StopProcessingIf from now on; others still come to our step.
     done, _ = autopkg.run("Widget.pkg", *POST, *source, "-k", "custom_app.prod_name=Other")
-    assert done.stdout.count("WARNING: 1 publish is owed: Widget (Test) and Widget 1.0. ") == 1
+    assert done.stdout.count("WARNING: 1 publish is pending: Widget (Test) and Widget 1.0. ") == 1
     autopkg.uploader("retry", check=0)
     assert {app["name"]: app["restart"] for app in tenant.apps()} == {
         "Other": False,
         "Widget": True,
         "Widget (Test)": False,
     }
-    assert "nothing is owed" in autopkg.uploader("retry", check=0).stderr
+    assert "nothing is pending" in autopkg.uploader("retry", check=0).stderr
 
 
 CORPUS = RECIPES.parent / "corpus"

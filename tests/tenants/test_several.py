@@ -212,7 +212,7 @@ def publish_keys(provider, version, keys):
     return api.process_pkg(provider.pkg(version), tenant="all", keys=keys, host=provider.host())
 
 
-def test_what_is_owed_to_a_tenant_is_done_for_that_tenant_only(provider, monkeypatch, capsys):
+def test_what_is_pending_for_a_tenant_is_done_for_that_tenant_only(provider, monkeypatch, capsys):
     provider.tenants["globex"].faults.add("POST", "library/custom-apps", kind="status", code=500, nth="every")
     assert actions(publish(provider))["globex"] == "failed"
     provider.tenants["globex"].faults.clear()

@@ -1,4 +1,4 @@
-"""Do the owed publishes: those that an earlier run has begun, or was to begin, and has not brought to their end.
+"""Do the pending publishes: those that a failed or interrupted run left to do.
 
 Each is done as it was meant, with its recipe's keys and the settings of today, from the installer that is still where
 the recipe left it. An installer that is missing, or that was replaced by another one, is told; nothing is guessed.
@@ -24,13 +24,18 @@ from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import retry
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
-from kandji_uploader.state import Owed
+from kandji_uploader.state import PendingPublish
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which, and whether to give it up instead."""
     add = parser.add_argument
-    add("names", metavar="NAME", nargs="*", help="a Custom App, a recipe or an installer (default: all that is owed)")
+    add(
+        "names",
+        metavar="NAME",
+        nargs="*",
+        help="a Custom App, a recipe or an installer (default: all that are pending)",
+    )
     add("--forget", metavar="NAME", action="append", default=[], help="give this one up; nothing is published for it")
     flags.tenant(parser)
     add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
@@ -38,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 where something is owed on."""
+    """Do it; 1 where something is still pending."""
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
     done: list[RunResult] = []
@@ -56,28 +61,28 @@ def _at(host: Host, arguments: argparse.Namespace, console: Console, done: list[
     """Do it at one tenant, and note what was done."""
     store, _ = retry.open_store(host, dry=arguments.dry)
     if arguments.forget:
-        for entry in retry.chosen(store.owed(), arguments.forget):
-            store.forget_owed(entry)
+        for entry in retry.chosen(store.pending(), arguments.forget):
+            store.forget_pending(entry)
             console.say(f"{'would be given up' if arguments.dry else 'given up'}: {entry.title}")
         return DONE
-    owed = retry.chosen(store.owed(), arguments.names)
-    if not owed:
-        console.say("nothing is owed")
+    pending = retry.chosen(store.pending(), arguments.names)
+    if not pending:
+        console.say("nothing is pending")
     before = len(done)
-    left = list(owed)
+    left = list(pending)
     try:
         while left:
             result = _one(left[0], partial(retry.run, left[0], store, host, dry=arguments.dry), console)
             done += [result] if result is not None else []
             left.pop(0)
     except InterruptedRunError as stopped:
-        if len(owed) == 1:
+        if len(pending) == 1:
             raise
-        raise _account(owed, left, done[before:], str(stopped)) from None
-    return DONE if len(done) - before == len(owed) and not any(result.failed for result in done[before:]) else FAILED
+        raise _account(pending, left, done[before:], str(stopped)) from None
+    return DONE if len(done) - before == len(pending) and not any(result.failed for result in done[before:]) else FAILED
 
 
-def _one(entry: Owed, again: Callable[[], RunResult], console: Console) -> RunResult | None:
+def _one(entry: PendingPublish, again: Callable[[], RunResult], console: Console) -> RunResult | None:
     """What became of one; None where it could not be tried, which does not keep the others from being."""
     console.say(f"once more: {entry.title}")
     try:
@@ -89,8 +94,10 @@ def _one(entry: Owed, again: Callable[[], RunResult], console: Console) -> RunRe
         return None
 
 
-def _account(owed: Sequence[Owed], left: Sequence[Owed], done: Sequence[RunResult], said: str) -> InterruptedRunError:
+def _account(
+    pending: Sequence[PendingPublish], left: Sequence[PendingPublish], done: Sequence[RunResult], said: str
+) -> InterruptedRunError:
     """The publishes that were done, under way (the first of `left`) or not begun when the command was interrupted."""
     actions = {result.source: result.outcomes[0].action.value for result in done if result.outcomes}
-    ended = {entry.title: actions.get(entry.path, "failed") for entry in owed[: len(owed) - len(left)]}
+    ended = {entry.title: actions.get(entry.path, "failed") for entry in pending[: len(pending) - len(left)]}
     return InterruptedRunError.among(ended, {left[0].title: said}, [entry.title for entry in left[1:]])

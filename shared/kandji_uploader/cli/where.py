@@ -1,4 +1,4 @@
-"""Show what lies where on this machine, how large it is, and what losing it costs.
+"""Show which files are kept where on this machine, how large they are, and what losing them costs.
 
 Examples:
   kandji-uploader where
@@ -73,7 +73,7 @@ def places(environ: Mapping[str, str]) -> tuple[Place, ...]:
     timer = schedule.for_platform(folder, environ).files
     return (
         _place("settings", folder, "`setup` asks again; maps and tenants are yours alone", ours),
-        _place("state", state, "what is owed and was uploaded is forgotten; `rollback` knows less", state_files),
+        _place("state", state, "pending publishes and uploads are forgotten; `rollback` knows less", state_files),
         _place("downloads of casks", state / "downloads", "they are downloaded again"),
         _place("digests", state / "digests", "files are read again, once"),
         _place("log", state, "the record of what commands did", sorted(state.glob(_LOG))),

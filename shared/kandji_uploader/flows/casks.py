@@ -142,7 +142,7 @@ def run(order: Order, host: Host, progress: Progress | None = None) -> RunResult
             return _run(order, host, progress)
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"interrupted before anything was changed for the cask {order.token!r}; the next run goes on with what "
+            f"interrupted before anything was changed for the cask {order.token!r}; the next run continues with what "
             "was downloaded of it"
         ) from None
 

@@ -30,7 +30,7 @@ from kandji_uploader.models import (
 from kandji_uploader.promotion.promote import plan_input_of_release
 from kandji_uploader.promotion.promote import promote as promote_pair
 from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.publish import matching, owed, plan, releases
+from kandji_uploader.publish import matching, pending, plan, releases
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.history import live_release, noted
@@ -263,9 +263,9 @@ def _as_live(target: Target, reading: audit.AuditReading) -> Target:
 
 
 def _locked(settings: Settings, names: tuple[str, ...], host: Host) -> AbstractContextManager[RunContext]:
-    """As `locked`. Before that, the user is reminded of what is owed."""
+    """As `locked`. Before that, the user is reminded of what is pending."""
     store = store_of(settings)
-    owed.tell(store, (), host.warn, settings.tenant)
+    pending.tell(store, (), host.warn, settings.tenant)
     return locked(settings, names, host, store)
 
 

@@ -20,13 +20,13 @@ from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows.announce import announce, announce_failure
 from kandji_uploader.flows.tenants import at_each
 from kandji_uploader.models import Action, Outcome, RunResult, Settings, Stage, Target, Tenant
-from kandji_uploader.publish import owed
+from kandji_uploader.publish import pending
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, make_plan
 from kandji_uploader.publish.refresh import refresh, renewed
-from kandji_uploader.publish.request import Host, Request, as_owed, claim
+from kandji_uploader.publish.request import Host, Request, as_pending, claim
 from kandji_uploader.publish.resolve import resolve_settings, resolve_targets, resolve_tenants
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.state import digests_of, store_of
@@ -92,12 +92,12 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
     source.kind()
     with source.reading_ahead(digests_of(settings)):
         name, targets = resolve_targets(request, settings, source, host)
-        with _locked(targets, request, settings, source, host) as (context, debt):
+        with _locked(targets, request, settings, source, host) as (context, intent):
             plan_input, plans = _plan(targets, source, context, host)
             claim(request, settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
-            job = Job.of(request, source, debt, settings.urgent)
+            job = Job.of(request, source, intent, settings.urgent)
             outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
-            debt.ended(outcomes, sha256)
+            intent.ended(outcomes, sha256)
             news = False
             if settings.promotion is not None and not settings.urgent:
                 promoted, news = _promote(targets, plan_input, context, host, outcomes)
@@ -110,15 +110,15 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
 @contextlib.contextmanager
 def _locked(
     targets: Sequence[Target], request: Request, settings: Settings, source: Source, host: Host
-) -> Iterator[tuple[RunContext, owed.Debt]]:
+) -> Iterator[tuple[RunContext, pending.Intent]]:
     """Where the run takes place, with its Custom Apps locked. If it ends early, `retry` can do it again."""
     names = tuple(target.name for target in targets)
     claim(request, settings, host, dict(zip(names, names, strict=True)))
     store = store_of(settings)
-    owed.tell(store, names, host.warn, settings.tenant)
-    debt = owed.Debt(store, None if settings.create_new else as_owed(request, source, names, host))
-    with debt.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
-        yield context, debt
+    pending.tell(store, names, host.warn, settings.tenant)
+    intent = pending.Intent(store, None if settings.create_new else as_pending(request, source, names, host))
+    with intent.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
+        yield context, intent
 
 
 def _plan(

@@ -5,7 +5,7 @@ time, so its list is read once, and its rate limit and its races stay in one pla
 after `SLICE` seconds, and the rest of that tenant is given out once more.
 
 A job is bytes until its worker has compared versions, and holds no token: that is found where it is used. A worker that
-dies is no harm: what it had done is there, and whoever does it again finds it so.
+dies is no harm: what it had done is there, and the worker that does it again finds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Download the installer of a cask: into a `.part` file that a later run goes on with, and checked before it counts."""
+"""Download the installer of a cask: into a `.part` file that a later run continues, and checked before it counts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class _PartialFile:
 def fetch(cask: Cask, folder: Path, on_progress: Progress | None = None, *, policy: Policy | None = None) -> Path:
     """The installer of a cask, from the cache or downloaded; its sha256 is the cask's.
 
-    An interrupted download leaves a `.part` file, and the next call goes on with it. Memory use is constant.
+    An interrupted download leaves a `.part` file, and the next call continues it. Memory use is constant.
 
     Args:
         cask: the cask.

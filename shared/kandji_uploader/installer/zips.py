@@ -79,7 +79,7 @@ class Zip:
             if count > FILES:
                 raise MalformedError(_DIRECTORY, f"it lists more than {FILES:,} files")
             if len(block) - at < _LONGEST_MEMBER and read < self._length:
-                # Whoever takes the members reads elsewhere in the file meanwhile, hence the seek.
+                # The caller reads elsewhere in the file between two members, hence the seek.
                 self._file.seek(self._start + read)
                 block, at = block[at:] + self._exactly(min(BLOCK, self._length - read)), 0
                 read += min(BLOCK, self._length - read)

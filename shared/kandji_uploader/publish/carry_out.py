@@ -13,7 +13,7 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.kandji import console
 from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome
-from kandji_uploader.publish import owed
+from kandji_uploader.publish import pending
 from kandji_uploader.publish.apply import apply
 from kandji_uploader.publish.context import RunContext, settle_time
 from kandji_uploader.publish.history import remember
@@ -35,7 +35,7 @@ class Job:
         facts: what was read of it, if anything had to ask.
         begun: gives the part of its digest that is known when its upload begins.
         check_unchanged: raises InstallerError if the file has changed since it was first read.
-        debt: writes down what is to be published, before anything is sent; None where no recipe asks for it.
+        intent: writes down what is to be published, before anything is sent; None where no recipe asks for it.
     """
 
     path: Path
@@ -44,10 +44,10 @@ class Job:
     facts: AppFacts | None = None
     begun: Callable[[], PartialDigest | None] = lambda: None
     check_unchanged: Callable[[], None] = lambda: None
-    debt: owed.Debt | None = None
+    intent: pending.Intent | None = None
 
     @staticmethod
-    def of(request: Request, source: Source, debt: owed.Debt, urgent: str | None) -> Job:
+    def of(request: Request, source: Source, intent: pending.Intent, urgent: str | None) -> Job:
         """The job of the installer of a request."""
         by = request.recipe or request.path.name
         return Job(
@@ -56,7 +56,7 @@ class Job:
             facts=source.facts_if_read(),
             begun=source.begun,
             check_unchanged=source.check_unchanged,
-            debt=debt,
+            intent=intent,
         )
 
 
@@ -77,8 +77,8 @@ def carry_out(
         outcomes = tuple(_outcome(plan_input, plan, plan.app) for plan in plans)
     else:
         with host.turn.changing():
-            if job.debt is not None and any(plan.action.writes for plan in plans):
-                job.debt.before_sending(sha256, plan_input.identity.version)
+            if job.intent is not None and any(plan.action.writes for plan in plans):
+                job.intent.before_sending(sha256, plan_input.identity.version)
             outcomes, sha256 = _applied(plans, plan_input, context, host, job)
         remember(plans, outcomes, sha256, plan_input, context, job.by)
         _tell_of_lost_memory(plans, outcomes, context, host)

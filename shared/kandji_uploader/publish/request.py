@@ -18,7 +18,7 @@ from kandji_uploader.publish.queue import Batch, Turn
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.report.layout import visible
-from kandji_uploader.state import Owed
+from kandji_uploader.state import PendingPublish
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Host:
         keys_from: what error texts call the origin of a command's own settings.
         foretell: told what each Custom App is to become and why, before it is done; by default as `say`.
         tenant: the tenant; None for what the key `tenant` says, or else the settings.
-        announces: whether Slack is told by the run itself; else whoever called it does, once for several.
+        announces: whether Slack is told by the run itself; else its caller does, once for several.
     """
 
     say: Callable[[str], None] = _log_info
@@ -118,7 +118,7 @@ def claim(request: Request, settings: Settings, host: Host, apps: Mapping[str, s
         claims.take(settings.api_url, request.item or file_item(request.path), apps)
 
 
-def as_owed(request: Request, source: Source, names: tuple[str, ...], host: Host) -> Owed | None:
+def as_pending(request: Request, source: Source, names: tuple[str, ...], host: Host) -> PendingPublish | None:
     """What this run means to publish, with all that is needed to ask for it once more.
 
     None where that could not be done: the installer is in Kandji, and not on this machine. Nor is it where an app is
@@ -142,4 +142,4 @@ def as_owed(request: Request, source: Source, names: tuple[str, ...], host: Host
     version, recipe = request.given.version or "", request.recipe or ""
     path = str(source.path.absolute())
     size, mtime_ns = status.st_size, status.st_mtime_ns
-    return Owed(names, path, size, mtime_ns, host.now(), version=version, recipe=recipe, request=again)
+    return PendingPublish(names, path, size, mtime_ns, host.now(), version=version, recipe=recipe, request=again)

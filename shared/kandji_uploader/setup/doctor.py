@@ -82,7 +82,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
     else:
         yield _keychain(loaded, environ)
         yield from _tenant(loaded, environ)
-        yield _owed(loaded)
+        yield _pending(loaded)
         yield from _slack(loaded, environ)
     yield from _machine(settings.early(environ).state_folder)
     yield from _autopkg(environ)
@@ -174,16 +174,16 @@ def _permissions(settings: Settings, token: Secret) -> Check:
     return Check("permissions", Severity.OK, f"all {len(states)} are there")
 
 
-def _owed(settings: Settings) -> Check:
-    """Publishes that were begun and not done."""
+def _pending(settings: Settings) -> Check:
+    """Publishes that a failed or interrupted run left to do."""
     # A doctor changes nothing: a former version's state folder is left where it is.
-    entries = store_of(replace(settings, dry_run=True)).owed()
+    entries = store_of(replace(settings, dry_run=True)).pending()
     if not entries:
-        return Check("owed", Severity.OK, "nothing; all that was begun on this machine was done")
+        return Check("pending", Severity.OK, "nothing; all that was begun on this machine was done")
     listed = "; ".join(f"{entry.title} ({_clock_time(entry.at)}: {entry.reason})" for entry in entries)
     count = "1 publish is" if len(entries) == 1 else f"{len(entries)} publishes are"
-    text = f"{count} owed: {listed}. `kandji-uploader retry` publishes them, `--forget NAME` gives one up"
-    return Check("owed", Severity.WARNING, text)
+    text = f"{count} pending: {listed}. `kandji-uploader retry` publishes them, `--forget NAME` gives one up"
+    return Check("pending", Severity.WARNING, text)
 
 
 def _slack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
