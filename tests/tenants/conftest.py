@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support.installers import app_pkg
 
 NAMES = ("acme", "globex", "initech")
+PROGRAMS = os.environ["PATH"]
+"""Where zsh is, for a test in which audit scripts are tried as well."""
 
 
 @dataclass
@@ -78,5 +81,6 @@ def provider(tmp_path: Path, three: dict[str, RehearsalTenant], monkeypatch: pyt
     found = Provider(tmp_path / "provider", three)
     for name in ("KANDJI_API_URL", "KANDJI_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")  # without zsh; what audit scripts do is tried in `tests/audit`
     yield found
     forget_all()

@@ -20,7 +20,7 @@ from kandji_uploader.errors import SettingsError, WorkerError
 from kandji_uploader.flows import workers
 from kandji_uploader.kandji import tenant as views
 from tests.support.installers import app_pkg
-from tests.tenants.conftest import NAMES
+from tests.tenants.conftest import NAMES, PROGRAMS
 
 
 def widgets(provider, count=2):
@@ -56,6 +56,7 @@ def processes(three, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, spawned(2) as pool:
         for name, tenant in three.items():
             patch.setenv(f"{name.upper()}_TOKEN", tenant.token)
+        patch.setenv("PATH", "/nowhere")
         patch.setenv("KANDJI_UPLOADER_DIR", str(folder / "config"))
         patch.setenv("KANDJI_UPLOADER_STATE_DIR", str(folder / "state"))
         list(pool.map(abs, range(4)))
@@ -91,7 +92,8 @@ def test_the_settings_of_whoever_asks_hold_at_the_worker_which_needs_a_token_and
     assert "DAYS_UNTIL_ENFORCEMENT='9'" in around.tenants["acme"].app("Acme W0")["audit_script"]
 
 
-def test_what_is_said_of_an_item_says_its_tenants_where_the_call_names_none(provider):
+def test_what_is_said_of_an_item_says_its_tenants_where_the_call_names_none(provider, monkeypatch):
+    monkeypatch.setenv("PATH", PROGRAMS)  # so audit scripts are tried, too, by several threads at once
     first, second = widgets(provider)
     items = [replace(first, keys={"tenant": "globex"}), replace(second, keys={"tenant": "@two"})]
     assert published(api.publish(items, host=provider.host())) == [
@@ -202,10 +204,25 @@ def test_closing_the_iterator_ends_what_is_under_way_and_begins_nothing_more(pro
     assert len(provider.requests()["acme"]) == begun
 
 
-def test_ctrl_c_tells_which_tenants_are_done(provider):
+@pytest.fixture
+def pressed():
+    """Set once Ctrl-C has reached the main thread."""
+    reached = threading.Event()
+
+    def handle(number, frame):
+        reached.set()
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, handle)
+    yield reached
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_tells_which_tenants_are_done(provider, pressed):
     def press(line):
-        if line.startswith("globex: "):
+        if line.startswith("globex: ") and not pressed.is_set():
             os.kill(os.getpid(), signal.SIGINT)
+            assert pressed.wait(30)
 
     found = []
     results = api.publish(widgets(provider), "all", host=replace(provider.host(), say=press), workers=1)
