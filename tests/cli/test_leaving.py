@@ -1,4 +1,4 @@
-"""What lies where, and how to leave: `where`, `logout`, `uninstall`."""
+"""Which files are kept where, and how to leave: `where`, `logout`, `uninstall`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_a_changed_byte_of_the_library_stops_a_trusted_override_before_any_reque
     assert "shared/kandji_uploader/errors.py was changed" in message
     assert "autopkg update-trust-info" in message
     assert tenant.requests == []
-    seal(trusting.checkout)  # whoever changes the library can seal it, but then AutoPkg sees it
+    seal(trusting.checkout)  # a person who changes the library can seal it, but then AutoPkg sees it
     trusting("verify-trust-info", "Ours", *trusting.words, check=1)
     _, report = run(trusting, widget("1.0"), check=70)
     assert "KandjiUploader contents differ from expected" in report["failures"][0]["message"]
