@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -22,7 +23,21 @@ from kandji_uploader.flows.workers import scheduler
 from tests.tenants.conftest import NAMES
 from tests.tenants.test_publish import EACH_ONCE, published, widgets
 
-SPOKEN = "import sys; from dask.__main__ import main; sys.argv[0] = 'dask'; main()"
+PARENT = """
+import json, os, sys
+from dask.__main__ import main
+from distributed.cli import dask_scheduler, dask_worker
+for line in sys.stdin:
+    words, environ = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.environ.update(environ)
+        sys.argv = ["dask", *words]
+        main()
+        os._exit(1)
+    print(child, flush=True)
+"""
+"""Reads what Dask needs once, and has a child for each line: what it is started with, and its further environment."""
 
 
 class Wire:
@@ -64,7 +79,18 @@ class Cluster:
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "HOME": environ["HOME"],
         }
-        self._tokens = {name: value for name, value in environ.items() if name.endswith("_TOKEN")}
+        self.words: list[list[str]] = []
+        self.killed: set[int] = set()
+        self._parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT],
+            env=self.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            cwd=self.environ["HOME"],
+        )
+        tokens = {name: value for name, value in environ.items() if name.endswith("_TOKEN")}
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.scheduler = self._dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
@@ -72,16 +98,12 @@ class Cluster:
         self.wire = Wire(port)
         self.address = f"tcp://127.0.0.1:{self.wire.port}"
         alone = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
-        self.workers = [self._dask("worker", self.address, *alone, **self._tokens) for _ in range(3)]
+        self.workers = [self._dask("worker", self.address, *alone, **tokens) for _ in range(3)]
 
-    def _dask(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-c", SPOKEN, *words],
-            env={**self.environ, **environ},
-            stdout=self.log,
-            stderr=self.log,
-            cwd=self.environ["HOME"],
-        )
+    def _dask(self, *words: str, **environ: str) -> int:
+        self.words.append([*words])
+        print(json.dumps([words, environ]), file=self._parent.stdin, flush=True)
+        return int(self._parent.stdout.readline())
 
     def _wait(self, port: int) -> None:
         until = time.monotonic() + 60
@@ -92,21 +114,22 @@ class Cluster:
     def kill_whoever_talks_to(self, url: str) -> None:
         port = int(url.rpartition(":")[2])
         for worker in self.workers:
-            if worker.poll() is None and any(
-                each.raddr and each.raddr.port == port for each in psutil.Process(worker.pid).net_connections()
+            if worker not in self.killed and any(
+                each.raddr and each.raddr.port == port for each in psutil.Process(worker).net_connections()
             ):
-                worker.send_signal(signal.SIGKILL)
+                os.kill(worker, signal.SIGKILL)
+                self.killed.add(worker)
                 return
 
     def said(self) -> bytes:
         """The logs, the arguments of all processes, and what passed between them."""
-        words = [" ".join(each.args).encode() for each in (self.scheduler, *self.workers)]
-        return Path(self.log.name).read_bytes() + b"\n".join(words) + bytes(self.wire.heard)
+        return Path(self.log.name).read_bytes() + str(self.words).encode() + bytes(self.wire.heard)
 
     def close(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
+        for process in {*self.workers, self.scheduler} - self.killed:
+            os.kill(process, signal.SIGKILL)
+        self._parent.kill()
+        self._parent.communicate()
         self.log.close()
 
 
@@ -132,7 +155,7 @@ def test_the_work_of_workers_that_are_killed_is_done_once_and_no_token_goes_over
     del provider.environ["ACME_TOKEN"]  # whoever asks need not have the tokens
     with scheduler(cluster.address) as workers:
         found = list(api.publish(widgets(provider), "all", workers, host=host))
-    assert len(killed) == sum(worker.poll() == -signal.SIGKILL for worker in cluster.workers) == 2
+    assert len(killed) == len(cluster.killed) == 2
     assert [(name, file) for name, file, _ in published(found)] == [(name, file) for name, file, _ in EACH_ONCE]
     assert {result.action for result in found} <= {"succeeded", "skipped"}, [result.error for result in found]
     assert provider.apps() == {name: ["W0", "W1"] for name in NAMES}
