@@ -483,6 +483,10 @@ def test_a_downgrade_is_refused_by_script_file_or_memory_and_told_with_the_way_o
     assert plans([target()], replace(asked, remembered={"id-Widget": noted}))[0].action is Action.UPDATE
     elsewhere = releases.to_notes(Ledger(current=Release("1.0", "else", 1.0)))
     assert plans([target()], replace(asked, remembered={"id-Widget": elsewhere}))[0].action is Action.REFUSED
+    above = live(sha256="old", audit_script="", install_enforcement="install_once", file_key="x/Widget-2.1.pkg")
+    assert plans([ONCE], replace(plan_input(above), remembered={"id-Widget": elsewhere}))[0].action is Action.REFUSED
+    moved = releases.to_notes(Ledger(current=Release("1.0", "old", 1.0, file_key="k")))
+    assert plans([ONCE], replace(plan_input(above), remembered={"id-Widget": moved}))[0].action is Action.UPDATE
     higher = releases.to_notes(Ledger(current=Release("2.5", "old", 1.0)))
     lowered = replace(by_script, audit_script=script("1.0"))
     remembered = replace(plan_input(lowered), remembered={"id-Widget": higher})

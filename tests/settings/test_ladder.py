@@ -398,9 +398,3 @@ def test_an_address_that_is_missing_is_told_alone_with_where_it_can_be_written(h
     assert house.problem(environ={}) == f"{config}: kandji.api_url: {text}"
     # What is wrong with the tenant that is named hides that no address is known.
     assert house.problem({"tenant": 5}, environ={}).startswith("the caller: tenant")
-
-
-@pytest.mark.parametrize(("environ", "first"), [({"ENV_KEYSTORE": "true"}, True), ({}, False)])
-def test_the_environment_comes_before_the_keychain_where_it_says_so_itself(house, environ, first):
-    house.write("config.json", {"token_keystore": {"environment": True}})
-    assert house.settle(environ={"KANDJI_API_URL": "acme.api.kandji.io", **environ}).environment_first is first
