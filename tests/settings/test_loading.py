@@ -175,3 +175,9 @@ def test_a_name_that_cannot_be_one_is_told_with_who_gave_its_pattern(house):
         (problem,) = refused.value.problems
         assert (problem.where, problem.key) == (where, "zz_defaults.new_app_naming")
         assert problem.value == coercion.shown(name)
+
+
+def test_a_path_in_the_config_file_starts_at_its_folder(house):
+    template = house.write("mine.zsh", "#!/bin/zsh\n")
+    house.write("config.json", {"audit_template": "mine.zsh"})
+    assert house.settle(base=house.folder.parent).audit_template == str(template)
