@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from kandji_uploader import settings
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement, Promotion
-from kandji_uploader.settings import showing
+from kandji_uploader.settings import schema, showing
 from tests.settings.conftest import House
 
 RECIPE = "Firefox.pkg.recipe"
@@ -145,6 +145,12 @@ def test_what_another_machine_is_told_is_about_apps_and_not_about_this_machine(h
     assert keys == {"custom_app.prod_name": "A", "unzip_location": "/opt"}
     naming = {"zz_defaults.new_app_naming": "APPNAME (kandji-uploader)"}
     assert further == {"zz_defaults.auto_create_app": False, **naming}
+
+
+def test_how_new_apps_are_made_travels_and_how_a_machine_reaches_its_tenant_does_not():
+    travels = {key.path for key in schema.ALL_KEYS if schema.travels(key)}
+    assert {"li_enforcement.type", "zz_defaults.new_app_naming", "audit_template", "custom_app.prod_name"} <= travels
+    assert not travels & {"zz_defaults.dry_run", "publish_to", "kandji.api_url", "kandji.token_name", "network.tries"}
 
 
 def everywhere(house, *, given, recipe_map, package_map, config):
