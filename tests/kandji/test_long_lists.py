@@ -67,16 +67,22 @@ def test_the_token_is_hidden_however_json_spells_it(spelt):
     assert custom_app(Fields(answer, answer.json())).name == "Name (token)"
 
 
-def test_a_page_of_apps_costs_less_than_its_json_does():
+@pytest.mark.no_cover
+def test_reading_a_page_of_apps_costs_at_most_one_and_a_half_times_its_json():
     _, answer = page()
-    began = time.process_time()
-    json.loads(answer.text)
-    parsed = time.process_time()
     answer.json()
-    ready = time.process_time()
-    read(answer)
 
-    assert time.process_time() - ready < 1.5 * (parsed - began), "0.3 were measured"
+    # The best of several, of this thread only: the processor is shared with other threads and other programs.
+    parsing = min(_cost(lambda: json.loads(answer.text)) for _ in range(5))
+    reading = min(_cost(lambda: read(answer)) for _ in range(5))
+
+    assert reading < 1.5 * parsing, "0.3 were measured"
+
+
+def _cost(work):
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
 
 
 def app_with(script):

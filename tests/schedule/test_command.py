@@ -88,7 +88,7 @@ def test_the_status_tells_the_last_cycle(folder, capsys):
         "actions": {"firefox": "skipped", "slack": "failed"},
         "errors": {"slack": "no"},
     }
-    (folder / "state").mkdir()
+    (folder / "state").mkdir(exist_ok=True)
     capsys.readouterr()
     (folder / "state" / "schedule.json").write_text(json.dumps(state))
     assert main(["schedule", "status"]) == 0
