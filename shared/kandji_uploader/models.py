@@ -530,6 +530,10 @@ class Action(str, Enum):
     """An app gets a former installer, which is in Kandji's store still."""
     HELD = "held"
     """Nothing is done, for a reason that time or an admin resolves; that is no failure."""
+    WAITING = "waiting"
+    """Nothing is done before its time, such as the end of a freeze; that is no failure."""
+    HALTED = "halted"
+    """The Macs that got a version fail with it: nothing of it moves on, and an admin has to look."""
     PINNED = "pinned"
     BUILD = "build"
     """It was put into the folder that `publish_to` names, with a line for `kandji-uploader publish`."""
@@ -545,7 +549,7 @@ class Action(str, Enum):
     @property
     def bad(self) -> bool:
         """Whether a run with such an outcome has failed."""
-        return self in (Action.CONFLICT, Action.REFUSED, Action.FAILED)
+        return self in (Action.CONFLICT, Action.REFUSED, Action.FAILED, Action.HALTED)
 
 
 NOT_SIGNED = "not signed"

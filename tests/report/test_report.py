@@ -35,6 +35,15 @@ def test_a_failure_says_what_failed_and_what_did_not():
     ]
 
 
+def test_what_waits_is_no_failure_and_what_is_halted_is_one():
+    waits = Outcome(Stage.PROD, "Widget", Action.WAITING, reason="1.0: waiting for mon 09:00")
+    halted = Outcome(Stage.PROD, "Widget", Action.HALTED, reason="1.0: too many", error="1.0: 5 of 9 Macs in ERROR")
+    assert (result(waits).failed, result(waits).changed) == (False, False)
+    assert report.lines(result(waits)) == ["Widget: waiting: 1.0: waiting for mon 09:00"]
+    assert result(halted).failed
+    assert "Widget: halted: 1.0: 5 of 9 Macs in ERROR" in report.failure(result(halted))
+
+
 def test_the_json_of_a_result_is_plain_json():
     found = json.loads(json.dumps(report.as_json(result(CREATED, FAILED))))
     assert [app["action"] for app in found["custom_apps"]] == ["created", "failed"]

@@ -39,6 +39,12 @@ def test_a_very_long_error_still_fits_into_a_message(tenant):
     assert all(len(block["text"]["text"]) <= 3000 for block in payload["blocks"])
 
 
+def test_a_message_tells_a_halt_from_a_failure():
+    assert slack.message(result(action=Action.HALTED, error="x"))["text"] == "KandjiUploader halted: Widget"
+    waits = slack.message(result(action=Action.WAITING, reason="waiting for mon 09:00"))
+    assert "waiting for mon 09:00" in str(waits)
+
+
 @pytest.mark.parametrize("kind", ["status", "reset_before_reading"])
 def test_a_failing_webhook_is_told_without_the_webhook(tenant, kind):
     tenant.faults.add("POST", "/slack/**", kind=kind, nth="every", **({"code": 404} if kind == "status" else {}))

@@ -13,8 +13,8 @@ from kandji_uploader.report import layout
 
 _RED, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
 _COLOURS = {
-    **dict.fromkeys(("failed", "refused", "conflict", "problem", "missing", "error"), _RED),
-    **dict.fromkeys(("held", "pinned", "warning"), _YELLOW),
+    **dict.fromkeys(("failed", "refused", "halted", "conflict", "problem", "missing", "error"), _RED),
+    **dict.fromkeys(("held", "waiting", "pinned", "warning"), _YELLOW),
 }
 """What matters; every word of it is read as well without its colour."""
 _TOLD = ("Action", "State", "Severity")

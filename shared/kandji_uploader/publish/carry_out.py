@@ -198,7 +198,7 @@ def _outcome(plan_input: PlanInput, plan: TargetPlan, app: CustomApp | None, err
             for each in plan.candidates
         )
         error = f"{plan.reason}: {listing}"
-    elif plan.action is Action.REFUSED:
+    elif plan.action in (Action.REFUSED, Action.HALTED):
         error = plan.reason
     return Outcome(
         stage=plan.target.stage,

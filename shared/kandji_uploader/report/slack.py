@@ -19,12 +19,14 @@ _MARKS = {
     Action.PROMOTE: ":rocket: promoted",
     Action.ROLL_BACK: ":rewind: rolled back",
     Action.HELD: ":hourglass: held",
+    Action.WAITING: ":hourglass: waiting",
+    Action.HALTED: ":octagonal_sign: halted",
     Action.PINNED: ":pushpin: pinned",
     Action.CONFLICT: ":warning: conflict",
     Action.REFUSED: ":warning: refused",
     Action.FAILED: ":x: failed",
 }
-_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED)
+_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.WAITING, Action.PINNED)
 """Whose reason people want to read."""
 _MOST = 40
 """Custom Apps that a message lists; Slack takes 50 blocks (api.slack.com, 'Blocks')."""
@@ -37,6 +39,8 @@ def message(result: RunResult) -> Mapping[str, object]:
     head = "KandjiUploader failed" if result.failed else "KandjiUploader published"
     if not (result.failed or result.changed):
         head = "KandjiUploader holds back"
+    if {item.action for item in result.outcomes if item.action.bad} == {Action.HALTED}:
+        head = "KandjiUploader halted"
     why = [f"urgent, without a soak: {_escaped(result.urgent)}"] if result.urgent else []
     told = [item for item in result.outcomes if not item.tenant or item.action is not Action.UNCHANGED]
     more = [f"and {len(told) - _MOST} more"] if len(told) > _MOST else []

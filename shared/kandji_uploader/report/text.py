@@ -28,6 +28,8 @@ _DONE = {
     Action.PROMOTE: "promoted",
     Action.ROLL_BACK: "rolled back",
     Action.HELD: "held",
+    Action.WAITING: "waiting",
+    Action.HALTED: "halted",
     Action.PINNED: "pinned",
     Action.BUILD: "built",
     Action.CONFLICT: "conflict",
@@ -36,7 +38,7 @@ _DONE = {
 }
 
 _WOULD = {action: f"would {action.value}" for action in Action if action.writes or action is Action.BUILD}
-_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.PINNED, Action.BUILD)
+_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.WAITING, Action.PINNED, Action.BUILD)
 
 
 def word(outcome: Outcome, *, dry_run: bool = False) -> str:
