@@ -49,37 +49,23 @@ def a_server(talk):
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def an_endless_body(connection):
-    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n[")
-    while True:
-        connection.sendall(b" ")
-        time.sleep(0.05)
+def endlessly(part, first=b"", pause=0.05):
+    """What a server says that sends `first` and then `part` for ever."""
+
+    def talk(connection):
+        connection.sendall(first)
+        while True:
+            connection.sendall(part)
+            time.sleep(pause)
+
+    return talk
 
 
-def an_endless_head(connection):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-    while True:
-        connection.sendall(b"x")
-        time.sleep(0.05)
-
-
-def endlessly_continuing(connection):
-    while True:
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        time.sleep(0.05)
-
-
-def endless_chunks(connection):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        connection.sendall(b"1\r\n \r\n")
-        time.sleep(0.05)
-
-
-def a_flood(connection):
-    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    while True:
-        connection.sendall(b" " * 65536)
+an_endless_body = endlessly(b" ", b"HTTP/1.1 200 OK\r\n\r\n[")
+an_endless_head = endlessly(b"x", b"HTTP/1.1 200 OK\r\nX: ")
+endlessly_continuing = endlessly(b"HTTP/1.1 100 Continue\r\n\r\n")
+endless_chunks = endlessly(b"1\r\n \r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+a_flood = endlessly(b" " * 65536, b"HTTP/1.1 200 OK\r\n\r\n", pause=0)
 
 
 def the_tenant(url):

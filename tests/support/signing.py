@@ -164,31 +164,9 @@ def cms_signed(
         hashed: a lie about the content's hash.
         stamped_over: what the timestamp is over, in place of the signature.
     """
-    attributes = [
-        ("content_type", cms.ContentType(content_type)),
-        ("message_digest", core.OctetString(hashed or hashlib.sha256(content).digest())),
-    ]
-    listed = [cms.CMSAttribute({"type": kind, "values": [value]}) for kind, value in attributes]
-    for oid, der in more:
-        listed.append(cms.CMSAttribute({"type": oid, "values": cms.SetOfAny([core.Any.load(der)])}))
-    attrs = cms.CMSAttributes(listed)
-    signature = sign(who, attrs.dump())
-    signer = {
-        "version": "v1",
-        "sid": cms.SignerIdentifier(
-            {
-                "issuer_and_serial_number": cms.IssuerAndSerialNumber(
-                    {"issuer": _asn1(who.certificate).issuer, "serial_number": who.certificate.serial_number}
-                )
-            }
-        ),
-        "digest_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
-        "signed_attrs": attrs,
-        "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": "rsassa_pkcs1v15"}),
-        "signature": signature,
-    }
+    signer = _signer_info(who, content, content_type, more, hashed)
     if stamp is not None:
-        token = cms.ContentInfo.load(timestamp(*stamp, stamped_over or signature))
+        token = cms.ContentInfo.load(timestamp(*stamp, stamped_over or signer["signature"]))
         signer["unsigned_attrs"] = cms.CMSAttributes(
             [cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})]
         )
@@ -207,6 +185,27 @@ def cms_signed(
         }
     )
     return cms.ContentInfo({"content_type": "signed_data", "content": body}).dump()
+
+
+def _signer_info(who: Certified, content: bytes, content_type: str, more, hashed) -> dict:
+    """Who signs, and the signature over the attributes that are signed."""
+    attributes = [
+        ("content_type", cms.ContentType(content_type)),
+        ("message_digest", core.OctetString(hashed or hashlib.sha256(content).digest())),
+    ]
+    listed = [cms.CMSAttribute({"type": kind, "values": [value]}) for kind, value in attributes]
+    for oid, der in more:
+        listed.append(cms.CMSAttribute({"type": oid, "values": cms.SetOfAny([core.Any.load(der)])}))
+    attrs = cms.CMSAttributes(listed)
+    issuer = {"issuer": _asn1(who.certificate).issuer, "serial_number": who.certificate.serial_number}
+    return {
+        "version": "v1",
+        "sid": cms.SignerIdentifier({"issuer_and_serial_number": cms.IssuerAndSerialNumber(issuer)}),
+        "digest_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
+        "signed_attrs": attrs,
+        "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": "rsassa_pkcs1v15"}),
+        "signature": sign(who, attrs.dump()),
+    }
 
 
 def timestamp(who: Certified, when: dt.datetime, signature: bytes) -> bytes:
