@@ -276,6 +276,35 @@ def test_the_digest_does_not_hang_on_how_the_service_writes_line_ends() -> None:
     assert releases.digest_of("", ours, ours) == ""
 
 
+def test_a_release_that_was_only_packaged_again_is_not_ahead_of_prod() -> None:
+    standing = replace(IN_PROD, content="c1", digest="d1")
+    again = release(IN_PROD.version, sha256="e" * 64, content="c1", digest="d1")
+    assert verdict(again, standing=standing).kind is Kind.CURRENT
+    assert verdict(replace(again, content="c2", digest="d2"), standing=standing).kind is Kind.PROMOTE
+    assert verdict(replace(again, digest="d2"), standing=standing).kind is Kind.PROMOTE, "with another script"
+    assert verdict(replace(again, version="9"), standing=standing).kind is Kind.PROMOTE
+    before = replace(IN_PROD, former=frozenset({"c1"}))
+    assert verdict(again, standing=before).kind is Kind.CURRENT, "prod had it before"
+
+
+def test_a_digest_from_before_the_content_was_read_stays_what_it_was() -> None:
+    old = release(sha256="e" * 64, digest=releases.digest_of("e" * 64, Contents(), Contents()))
+    assert old.digest == "be20eba620f5789e0c84023e1f6833cc"
+    assert old.installer == "e" * 64
+    now = replace(old, content="c1", digest=releases.digest_of("c1", Contents(), Contents()))
+    assert now.digest != old.digest
+    assert now.is_also(old), "the same file"
+    assert not replace(now, sha256="f" * 64).is_also(old)
+    assert replace(now, sha256="f" * 64).is_also(now), "only packaged again"
+
+
+def test_what_a_note_holds_of_the_content_is_39_bytes_a_release() -> None:
+    ledger = Ledger(release(), former=(release(),) * releases.KEPT_CANDIDATES)
+    known = replace(ledger, current=release(content="0" * 32), former=(release(content="0" * 32),) * 20)
+    sizes = [sum(map(len, releases.to_notes(each).values())) for each in (ledger, known)]
+    assert sizes[1] - sizes[0] == 21 * 39
+
+
 @given(CONTENTS)
 def test_contents_know_which_of_them_were_given(contents: Contents) -> None:
     assert contents.only(contents.given) == contents
@@ -393,6 +422,7 @@ RELEASES = st.builds(
     until=st.integers(0, 2 * 10**9).map(float),
     digest=st.sampled_from(["", "d1", "d2"]),
     given=st.sampled_from(["", "a", "bc"]),
+    content=st.sampled_from(["", "c1", "c2"]),
 )
 LEDGERS = st.builds(Ledger, st.none() | RELEASES, st.lists(RELEASES, max_size=4).map(tuple), st.none() | RELEASES)
 

@@ -71,7 +71,7 @@ def _coming(plan_input: PlanInput, test: Target, prod: Target, now: float) -> Re
     """The release that the installer becomes, with the scripts and settings of both apps."""
     coming, kind = plan.coming(plan_input, plan_input.installer.sha256 or "", now), plan_input.installer.type
     mine, theirs = Contents.of(test, kind), Contents.of(prod, kind)
-    digest, urgent = releases.digest_of(coming.sha256, mine, theirs), plan_input.settings.urgent or ""
+    digest, urgent = releases.digest_of(coming.installer, mine, theirs), plan_input.settings.urgent or ""
     return replace(coming, digest=digest, given=theirs.given, urgent=urgent)
 
 
@@ -93,9 +93,10 @@ def _replaced_by(
 def _another(coming: Release, live: Release, found: TargetPlan) -> bool:
     """Whether the same installer is to come with other contents than the test app has.
 
-    If an older version of this tool has noted no digest, the fields that are about to be written decide.
+    If an older version of this tool has noted no digest, or one that does not compare, the fields that are about to be
+    written decide.
     """
-    if live.digest:
+    if live.digest and (not coming.digest or live.compares(coming)):
         return bool(coming.digest) and coming.digest != live.digest
     return not _OF_A_RELEASE.isdisjoint(found.fields)
 
@@ -128,7 +129,8 @@ def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, c
         version=releases.highest_version(known) or live.version,
         sha256=live.sha256,
         digest=live.digest,
-        former=frozenset(item.sha256 for item in ledger.former),
+        content=live.content,
+        former=frozenset(name for item in ledger.former for name in (item.sha256, item.content)),
         rolled_back=ledger.rolled_back,
         withdrawn=withdrawn,
         pin=pin,

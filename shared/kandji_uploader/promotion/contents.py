@@ -41,7 +41,7 @@ class MovedContents:
                 return self.prod
             return replace(self.prod, preinstall_script=None, postinstall_script=None, restart=None)
         for test, prod in self._known(release.given):
-            if releases.digest_of(release.sha256, test, prod) == release.digest:
+            if releases.digest_of(release.installer, test, prod) == release.digest:
                 return replace(self.prod, **vars(prod))
         return None
 

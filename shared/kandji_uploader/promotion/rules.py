@@ -72,7 +72,8 @@ class Standing:
         version: what it has; "" where that is not known.
         sha256: of its installer; "" where that is not known.
         digest: of the release that it has; "" where that is not known.
-        former: sha256 of what it had before.
+        content: what its installer brings to a Mac, see `Release.content`; "" where that is not known.
+        former: what identifies the installers that it had before: their sha256, and what they bring to a Mac.
         rolled_back: what was taken back from it.
         withdrawn: what was taken back from the test app; it does not move on, older ones may.
         pin: `pin_version`.
@@ -82,6 +83,7 @@ class Standing:
     version: str = ""
     sha256: str = ""
     digest: str = ""
+    content: str = ""
     former: frozenset[str] = frozenset()
     rolled_back: Release | None = None
     withdrawn: Release | None = None
@@ -157,16 +159,18 @@ def newer(release: Release, standing: Standing, *, live: bool) -> bool:
     """Whether a release would move the prod app forward.
 
     A release of the same version does if the test app has it now (a package that was built again, or a script that was
-    changed). A release that the prod app had before does not, or the two would take turns.
+    changed), unless it was only packaged again. A release that the prod app had before does not, or the two would take
+    turns.
     """
     # The first promotion creates the prod app: there is nothing that it could go back behind.
     if not standing.exists:
         return True
-    if release.sha256 and release.sha256 == standing.sha256:
+    order = compare_known(release.version, standing.version)
+    packaged_again = bool(release.content) and release.content == standing.content and order == 0
+    if (release.sha256 and release.sha256 == standing.sha256) or packaged_again:
         return live and bool(release.digest and standing.digest) and release.digest != standing.digest
     # A version that is not known counts as lower than any that is.
-    order = compare_known(release.version, standing.version)
-    return order > 0 or (order == 0 and live and release.sha256 not in standing.former)
+    return order > 0 or (order == 0 and live and standing.former.isdisjoint({release.sha256, release.content} - {""}))
 
 
 def soaked(release: Release, rules: Promotion, now: float) -> bool:

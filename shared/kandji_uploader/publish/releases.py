@@ -108,19 +108,20 @@ def _plain(value: object) -> object:
     return value.replace("\r\n", "\n").strip() if isinstance(value, str) else value
 
 
-def digest_of(sha256: str, test: Contents, prod: Contents) -> str:
+def digest_of(installer: str, test: Contents, prod: Contents) -> str:
     """The digest that names a release: of the installer, and of all that goes to Macs with it.
 
     It includes what only the prod app is given; otherwise that would reach production without a soak.
 
     Args:
-        sha256: hex digest of the installer; "" where it is not known, and then there is none of the release either.
+        installer: what identifies the installer, see `Release.installer`; "" where it is not known, and then there is
+            no digest of the release either.
         test: what is given to the test app.
         prod: what is given to the prod app.
     """
-    if not sha256:
+    if not installer:
         return ""
-    everything = [sha256, test.values(), prod.values()]
+    everything = [installer, test.values(), prod.values()]
     return hashlib.sha256(_json(everything).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -138,6 +139,8 @@ class Release:
         urgent: why it went to every stage without a soak; "" where it was not urgent.
         signer: who signed it, see `signers`; where nobody looked, who signed what the app had before; "" for unknown.
         instead_of: whom that signer has taken the place of, because an admin let it; "" for nobody.
+        content: digest of what the installer brings to a Mac, which one that was only packaged again shares; "" where
+            nobody has read it (older versions did not).
         file_key: its key in the store; "" where it is not known.
         install_type: what kind of file it is.
         app_name: what its audit script looks for, and so the following; None where there is no such thing.
@@ -163,10 +166,19 @@ class Release:
     urgent: str = ""
     signer: str = ""
     instead_of: str = ""
+    content: str = ""
+
+    @property
+    def installer(self) -> str:
+        """What its digest says of its installer: what that brings to a Mac, else its bytes; "" where neither is known.
+
+        A digest that was noted before anybody read the content names the bytes, and goes on to do so.
+        """
+        return self.content or self.sha256
 
     @property
     def mark(self) -> str:
-        """What identifies its installer: its sha256, else its `file_key`."""
+        """What identifies its file: its sha256, else its `file_key`."""
         return self.sha256 or self.file_key
 
     @property
@@ -175,10 +187,18 @@ class Release:
         return self.digest or self.mark
 
     def is_also(self, other: Release) -> bool:
-        """Whether both are the same release. If a digest is not known, the installers are compared."""
-        if self.digest and other.digest:
+        """Whether both are the same release. If their digests do not compare, the files do."""
+        if self.compares(other):
             return self.digest == other.digest
         return self.mark == other.mark
+
+    def compares(self, other: Release) -> bool:
+        """Whether both have a digest, and of the same thing: of what the installer brings, or of its bytes."""
+        return bool(self.digest and other.digest) and bool(self.content) == bool(other.content)
+
+    def brings_the_same(self, other: Release) -> bool:
+        """Whether both are of one version and bring the same to a Mac, so that one was only packaged again."""
+        return bool(self.content) and self.content == other.content and self.version == other.version
 
     def held_by(self, sha256: str | None, file_key: str) -> bool:
         """Whether an app with that installer still has this release; assumed if neither side tells.
@@ -369,7 +389,8 @@ def _both(one: Release, other: Release) -> Release:
     healths = [item.health for item in (one, other) if item.health is not None]
     health = max(healths, key=lambda item: item.at) if healths else None
     key, until = one.file_key or other.file_key, max(one.until, other.until)
-    return replace(one, at=min(one.at, other.at), until=until, file_key=key, health=health)
+    content = one.content or other.content
+    return replace(one, at=min(one.at, other.at), until=until, file_key=key, health=health, content=content)
 
 
 def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int, above: str = "") -> Ledger:
@@ -425,6 +446,7 @@ _SHORT = {
     "w": "urgent",
     "n": "signer",
     "o": "instead_of",
+    "c": "content",
 }
 
 
