@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "3d5be11c425ddf031e7ce73667b8862af1cb2d8d8dc6384e6f16f779abaf6cec"
+_SEAL = "dbb283c920b1453f0299446b4971875478f822796efd21cfa77b77e670e4b01f"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -14,7 +14,7 @@ from kandji_uploader.settings import coercion, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import Ladder, Rungs, caller_defaults, value
 from kandji_uploader.settings.places import config_folder, state_folder
-from kandji_uploader.settings.reading import find_file, read_mapping_file
+from kandji_uploader.settings.reading import find_file, read_mapping, read_mapping_file
 from kandji_uploader.settings.recipes import RecipeMatch, RecipeNames, find_entry
 from kandji_uploader.settings.sources import (
     Complaints,
@@ -49,6 +49,7 @@ def load(
     parents: Sequence[Path] = (),
     tenant: Tenant | None = None,
     defaults: Mapping[str, object] = _NOTHING,
+    draft: str | None = None,
 ) -> Ladder:
     """Read and check all sources.
 
@@ -65,6 +66,7 @@ def load(
         parents: the recipes that it is made of, the nearest first: for the recipe map, and their folders for `base`.
         tenant: the tenant, in place of what the key `tenant` says.
         defaults: keys of the config file that hold where the one of this machine says nothing.
+        draft: what the config file is to hold, in place of what it holds.
 
     Raises:
         SettingsError: with the problems of all sources.
@@ -73,7 +75,8 @@ def load(
     complaints, place = Complaints(), folder or config_folder(environ)
     by_autopkg = caller in ("autopkg", "kappa")
     source = _given_by(given_origin, base, parents, by_autopkg=by_autopkg)
-    rungs = _rungs(read(source, given, complaints), environ, caller, place, complaints, url_known=tenant is not None)
+    asked = read(source, given, complaints)
+    rungs = _rungs(asked, environ, caller, place, complaints, url_known=tenant is not None, draft=draft)
     further = read(replace(source, table=schema.IN_CONFIG), defaults, complaints)
     rungs = replace(rungs, defaults={**rungs.defaults, **further})
     own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
@@ -170,11 +173,12 @@ def _rungs(
     complaints: Complaints,
     *,
     url_known: bool = False,
+    draft: str | None = None,
 ) -> Rungs:
     """All rungs that do not depend on the recipe or the installer."""
     environment = from_environment(environ, complaints)
     named = any(path in rung for path in (schema.API_URL.path, schema.TENANT.path) for rung in (asked, environment))
-    path, raw, config = _config(place, complaints, url_known=url_known or named)
+    path, raw, config = _config(place, complaints, draft, url_known=url_known or named)
     rungs = (asked, environment, config)
     if value(rungs, schema.ENVIRONMENT).value:
         webhook = str(value(rungs, schema.WEBHOOK_NAME).value)
@@ -187,11 +191,17 @@ def _rungs(
     return Rungs(asked, environment, config, below, place, path)
 
 
-def _config(place: Path, complaints: Complaints, *, url_known: bool) -> tuple[Path | None, Mapping[str, object], Rung]:
+def _config(
+    place: Path, complaints: Complaints, draft: str | None, *, url_known: bool
+) -> tuple[Path | None, Mapping[str, object], Rung]:
     """The config file, as it is and as checked; both empty where there is none, and no path where it is broken."""
     try:
         path = find_file(place, "config")
-        raw = read_mapping_file(path) if path else {}
+        if draft is not None:
+            path = path or place / "config.yaml"
+            raw = read_mapping(draft, path)
+        else:
+            raw = read_mapping_file(path) if path else {}
     except SettingsError as error:
         complaints.problems += error.problems
         return None, {}, {}

@@ -32,6 +32,11 @@ def read_mapping_file(path: Path) -> dict[str, Any]:
         raise _broken(path, "is not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise _broken(path, f"cannot be read ({error.strerror or error}); correct its place or permissions") from None
+    return read_mapping(content, path)
+
+
+def read_mapping(content: str, path: Path) -> dict[str, Any]:
+    """As `read_mapping_file`, of a text that is, or is to be, in that file."""
     try:
         found = _read_json(path, content) if path.suffix.lower() == ".json" else read_yaml(content, str(path))
     except RecursionError:
@@ -73,7 +78,7 @@ def read_yaml(content: str, source: str) -> Any:
         advice = "reading YAML needs PyYAML: `python3 -m pip install pyyaml`; or use a .json file"
         raise SettingsError([Problem(source, "", None, advice)]) from None
     try:
-        return yaml.load(content, Loader=_loader())  # noqa: S506 - a SafeLoader with fewer types
+        return yaml.load(content, Loader=loader())  # noqa: S506 - a SafeLoader with fewer types
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}, line {mark.line + 1}" if mark else source
@@ -83,7 +88,7 @@ def read_yaml(content: str, source: str) -> Any:
         raise SettingsError([Problem(source, "", None, f"{said}; correct the YAML")]) from None
 
 
-def _loader() -> type[yaml.SafeLoader]:
+def loader() -> type[yaml.SafeLoader]:
     """A YAML loader that keeps digits and refuses a key that is named twice."""
     import yaml
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from kandji_uploader._util import files
 from kandji_uploader.errors import Problem, SettingsError
-from kandji_uploader.settings import coercion, hosts, schema
+from kandji_uploader.settings import coercion, editing, hosts, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import DELAY_WITHOUT_VALUE
+from kandji_uploader.settings.loading import load
 from kandji_uploader.settings.reading import find_file, read_mapping_file
 from kandji_uploader.settings.showing import config_file
 from kandji_uploader.settings.sources import Complaints, KeySource, prepared_config, read
@@ -60,18 +62,100 @@ def write_config(folder: Path, values: Mapping[str, object]) -> Path:
     there = find_file(folder, "config")
     path = there or folder / "config.yaml"
     text = _as_json(values) if path.suffix == ".json" else config_file(values, _HEAD)
-    try:
+
+    with _writing(path):
         if there:
             former = there.read_text(encoding="utf-8", errors="surrogateescape")
             if former == text:
                 return path
             files.write_private(there.with_name(there.name + FORMER), former)
         files.write_private(path, text)
+    return path
+
+
+def set_values(folder: Path, changes: Mapping[str, object], environ: Mapping[str, str] | None = None) -> Path:
+    """Change keys of a folder's config file and leave every other character of it as it is; returns its path.
+
+    Where there is no config file, config.yaml is made. Processes take turns.
+
+    Args:
+        folder: the config folder.
+        changes: by key path of the config file, in any of its spellings; None takes a key out.
+        environ: the environment variables; the process's own by default.
+
+    Raises:
+        SettingsError: there is no such key, it does not take the value, the file cannot be written, or it would have
+            an error that it has not now. Nothing was changed then.
+    """
+    complaints = Complaints()
+    read(KeySource("command line", "command line", schema.IN_CONFIG, [folder]), changes, complaints)
+    if complaints.problems:
+        raise SettingsError(complaints.problems)
+    path = find_file(folder, "config") or folder / "config.yaml"
+
+    def change() -> str | None:
+        before = text_of(path)
+        text = before
+        for key, value in changes.items():
+            known = schema.IN_CONFIG[key][0]
+            text = editing.with_value(text, path, (key, known.path, *known.spellings), value)
+        refuse_new_problems(folder, before, text, environ)
+        return None if text == before else text
+
+    with _writing(path):
+        files.change_private(path, change)
+    return path
+
+
+def text_of(path: Path) -> str:
+    """The text of a config file, with its line ends; "" where there is none.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    if path.exists():
+        read_mapping_file(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    return ""
+
+
+def refuse_new_problems(folder: Path, before: str, after: str, environ: Mapping[str, str] | None = None) -> None:
+    """Refuse a text of the config file with an error that it has not now; one that it has may be mended later.
+
+    Raises:
+        SettingsError: with the new ones.
+    """
+    known = {(problem.key, problem.accepted) for problem in problems_with(folder, before, environ)}
+    new = [each for each in problems_with(folder, after, environ) if (each.key, each.accepted) not in known]
+    if new:
+        raise SettingsError(new)
+
+
+def problems_with(folder: Path, text: str | None, environ: Mapping[str, str] | None = None) -> tuple[Problem, ...]:
+    """What is wrong in the settings and the maps of a folder.
+
+    Args:
+        folder: the config folder.
+        text: what the config file is to hold; None for what it holds.
+        environ: the environment variables; the process's own by default.
+    """
+    try:
+        load({}, given_origin="command line", caller="autopkg", environ=environ, folder=folder, draft=text)
+    except SettingsError as error:
+        return error.problems
+    return ()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """While it lasts, what keeps the file from being written is raised as an error of the settings."""
+    try:
+        yield
     except (OSError, UnicodeError) as problem:
         reason = getattr(problem, "strerror", None) or type(problem).__name__
         advice = f"cannot be written ({reason}); correct its permissions, or name another folder as KANDJI_UPLOADER_DIR"
         raise SettingsError([Problem(files.told(path), "", None, advice)]) from None
-    return path
 
 
 def read_api_url(value: str, where: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from kandji_uploader import installer, settings
 from kandji_uploader._util import files
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.errors import ApiError, CredentialError, InstallerError, NetworkError, SettingsError, SetupError
+from kandji_uploader.errors import ApiError, CredentialError, InstallerError, NetworkError, SetupError
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji import permissions, probe
 from kandji_uploader.kandji.permissions import Permission
@@ -286,11 +286,7 @@ def settled(values: Mapping[str, object], environ: Mapping[str, str]) -> Setting
 
 def problems_in(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The errors in the config file and the maps of a folder, one sentence each."""
-    try:
-        settings.load({}, given_origin="setup", caller="autopkg", environ=environ, folder=folder)
-    except SettingsError as problem:
-        return tuple(str(each) for each in problem.problems)
-    return ()
+    return tuple(map(str, writing.problems_with(folder, None, environ)))
 
 
 def _csv(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
