@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "dbb283c920b1453f0299446b4971875478f822796efd21cfa77b77e670e4b01f"
+_SEAL = "54c2fe07aa7fa89ac5063e23b315085a807c56d5a9560b5de6f90d7ea17396b9"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

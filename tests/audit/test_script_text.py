@@ -64,6 +64,25 @@ def test_a_script_of_ours_reads_back_with_its_notes_also_with_the_line_ends_of_w
     assert dict(reading.notes) == {"release": "a b\n", "former": "[1]"}
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["LF", "CR LF"])
+@pytest.mark.parametrize("before", [{}, {"release": "a b\n", "former": "[1]"}], ids=["no notes", "notes"])
+@pytest.mark.parametrize("after", [{}, {"release": "c", "new": "d"}], ids=["to none", "to others"])
+def test_other_notes_leave_every_other_byte_of_a_script_as_it_is(template, line_end, before, after):
+    for made in (lambda notes: audit.render(ALL, template, notes), lambda notes: audit.memory({"x": "y", **notes})):
+        script = made(before).replace("\n", line_end).rstrip() + "\n# edited by hand"
+        changed = audit.with_notes(script, after)
+        assert dict(audit.read(changed).notes) == after
+        bare = [line for line in script.splitlines(keepends=True) if not line.startswith("# kandji-uploader:")]
+        assert [line for line in changed.splitlines(keepends=True) if not line.startswith("# kandji-uploader:")] == bare
+        assert audit.with_notes(changed, audit.read(script).notes) == script
+
+
+@pytest.mark.parametrize("script", ["", OF_KAPPA, "#!/bin/zsh\nexit 0\n"])
+def test_nothing_is_noted_in_a_script_of_somebody_else(script):
+    with pytest.raises(AuditScriptError, match="did not write the audit script"):
+        audit.with_notes(script, {"a": "b"})
+
+
 def test_what_no_value_was_given_for_stands_there_empty_or_as_the_default(template):
     script = audit.render(LEAST, template)
     names = [*NEEDED, *("VERSION_KEY", "INSTALL_WHEN_MISSING", "BLOCKING_APPLICATIONS", "MINIMUM_OS_VERSION")]

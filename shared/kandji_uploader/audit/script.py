@@ -192,6 +192,28 @@ def memory(notes: Mapping[str, str]) -> str:
     return f"{_MEMORY}{_note_lines({**notes, _BODY_NOTE: _MEMORY_BODY})}exit 0\n" if notes else ""
 
 
+def with_notes(script: str, notes: Mapping[str, str]) -> str:
+    """A script of ours with other notes. Every other byte stays as it is, so no deadline and no check changes by it.
+
+    Args:
+        script: as it is in Kandji, also with the line ends of its editor.
+        notes: what it is to carry along from now on, and nothing else.
+
+    Raises:
+        AuditScriptError: this tool did not write the script, or a note cannot be written.
+    """
+    found = [line for line in _NOTE.finditer(script) if line[1] != _BODY_NOTE]
+    body = next((line for line in _NOTE.finditer(script) if line[1] == _BODY_NOTE), None)
+    if body is None or read(script).writer != "ours":
+        raise AuditScriptError("this tool did not write the audit script, so nothing is noted in it")
+    at = min(line.start() for line in (body, *found))
+    lines = _note_lines(notes)
+    if body[0].endswith("\r\n"):
+        lines = lines.replace("\n", "\r\n")
+    kept = _NOTE.sub(lambda line: line[0] if line[1] == _BODY_NOTE else "", script[at:])
+    return script[:at] + lines + kept
+
+
 def read(script: str) -> AuditReading:
     """Read a live script back, ours or an incumbent's. Any text is accepted; nothing of it is ever run."""
     # The console's editor may send line ends back as CR LF; the script means the same, and was not edited by that.

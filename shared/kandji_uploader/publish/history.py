@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
+from kandji_uploader.errors import AuditScriptError, TargetError
 from kandji_uploader.models import CustomApp, InstallType, Outcome
 from kandji_uploader.publish import matching, releases
 from kandji_uploader.publish.context import RunContext
-from kandji_uploader.publish.plan import PlanInput, TargetPlan, coming, ledger, signed_by
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, audited, coming, ledger, signed_by
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.state import Publication
 from kandji_uploader.status import summary
@@ -77,6 +78,43 @@ def remember(
             notes = notes or releases.to_notes(replace(signed, current=now))
         if notes and item.app_id and not item.action.bad:
             context.store.remember(item.app_id, releases.with_key(notes, key))
+
+
+def note(app: CustomApp, change: Callable[[Ledger], Ledger], context: RunContext) -> CustomApp:
+    """Change what is remembered of an app, in Kandji and in the state folder, and nothing else of it.
+
+    Of its audit script every other byte stays as it is, so the clock of its deadline does too.
+
+    Args:
+        app: what is meant.
+        change: makes the ledger that is to be kept from the one that is there now.
+        context: where the run takes place.
+
+    Raises:
+        TargetError: the app has got another file meanwhile, or its audit script is somebody else's.
+        NetworkError, ApiError: it could not be read or written.
+    """
+    there = context.tenant.client.get_custom_app(app.id)
+    if there.file_key != app.file_key:
+        raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
+    notes = releases.to_notes(change(ledger(there, context.store.remembered())))
+    script = _with_notes(there, notes)
+    if script != there.audit_script:
+        there = context.tenant.client.update_custom_app(app.id, {"audit_script": script})
+        context.tenant.put(there)
+        if audit.read(there.audit_script).notes != notes:
+            raise TargetError(f"{app.name!r}: Kandji did not keep what was noted in its audit script")
+    context.store.remember(app.id, releases.with_key(notes, there.file_key))
+    return there
+
+
+def _with_notes(app: CustomApp, notes: Mapping[str, str]) -> str:
+    if not app.audit_script.strip() and not audited(app):
+        return audit.memory(notes)
+    try:
+        return audit.with_notes(app.audit_script, notes)
+    except AuditScriptError as problem:
+        raise TargetError(f"{app.name!r}: {problem}") from None
 
 
 def refused_key(name: str) -> str:
