@@ -130,8 +130,8 @@ def casks():
 def offer(house, casks):
     """Offer a cask that downloads a small real package; returns its JSON."""
 
-    def add(token="widget", version="1.0", **changes):
-        body = house.widget(version, name=token.title(), bundle_id=f"com.example.{token}").read_bytes()
+    def add(token="widget", version="1.0", body=b"", **changes):
+        body = body or house.widget(version, name=token.title(), bundle_id=f"com.example.{token}").read_bytes()
         path = f"/files/{token.title()}-{version}.pkg"
         casks.offer(path, body, **{key: changes.pop(key) for key in ("faults",) if key in changes})
         import hashlib

@@ -85,16 +85,43 @@ def test_what_is_in_kandji_already_is_not_downloaded_again_for_a_signature(house
     assert len(downloads(casks)) == 1
 
 
+SIGNED = CORPUS / "karabiner-vhid-1.6.0.pkg"
+
+
 def test_another_app_gets_the_same_file_without_a_download_or_upload(house, casks, offer, here):
-    offer("widget")
+    offer("widget", body=SIGNED.read_bytes())
     here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.state)
+    shutil.rmtree(house.state / "downloads")
     ran = here("-b", "widget", "-n", "Other")
     assert ran.returncode == 0
     one, other = house.tenant.app("Widget"), house.tenant.app("Other")
     assert one["file_key"] == other["file_key"]
-    assert "com.example.widget" in other["audit_script"]
+    assert "G43BCU2T37 Fumihiko Takayama" in other["audit_script"]
     assert (len(downloads(casks)), len(house.tenant.uploads())) == (1, 1)
+
+
+def test_what_lies_in_kandji_only_is_looked_at_where_nobody_knows_who_signed_it_and_not_sent_again(
+    house, casks, offer, here
+):
+    offer("widget", body=SIGNED.read_bytes())
+    here("-b", "widget", "-n", "Widget")
+    shutil.rmtree(house.state)
+    ran = here("-b", "widget", "-n", "Other")
+    assert "signed by Fumihiko Takayama (G43BCU2T37), who is remembered from now on" in ran.stdout + ran.stderr
+    assert "G43BCU2T37 Fumihiko Takayama" in house.tenant.app("Other")["audit_script"]
+    assert (len(downloads(casks)), len(house.tenant.uploads())) == (2, 1)
+
+
+def test_a_broken_cask_that_lies_in_kandji_is_not_published_to_another_app(house, casks, offer, here):
+    data = bytearray(SIGNED.read_bytes())
+    data[-500_000] ^= 0xFF
+    offer("widget", body=bytes(data))
+    house.tenant.seed("Elsewhere", file_name="Widget-1.0.pkg", content=bytes(data))
+    house.tenant.reset_requests()
+    ran = here("-b", "widget", "-n", "Widget", "--enforcement", "install_once")
+    assert ran.returncode == 1
+    assert "its signature is broken" in ran.stderr
+    assert (house.writes(), house.names()) == ([], ["Elsewhere"])
 
 
 def test_where_no_audit_script_tells_what_it_is_the_file_is_downloaded(house, casks, offer, here):

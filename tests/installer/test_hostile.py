@@ -244,6 +244,11 @@ ZIPS = {
     "with a directory before the file": (b"PK\5\6", 12, "<I", 2**31),
     "with a directory that is too short": (b"PK\5\6", 12, "<I", 30),
     "with a name that is too long": (b"PK\1\2", 28, "<H", 65535),
+    "with another method before the data": (b"PK\3\4", 8, "<H", 0),
+    "with another checksum before the data": (b"PK\3\4", 14, "<I", 7),
+    "with another stored size before the data": (b"PK\3\4", 18, "<I", 7),
+    "with another size before the data": (b"PK\3\4", 22, "<I", 7),
+    "with another name before the data": (b"PK\3\4", 30, "<c", b"B"),
 }
 
 

@@ -418,3 +418,21 @@ def test_inspect_asks_for_it_only_when_told():
 
     assert installer.inspect(path).signature is None
     assert str(installer.inspect(path, signature=True).signature) == "signed by Mayur Pawashe (ZCK58M894E)"
+
+
+@pytest.mark.parametrize(("at", "value"), [(18, 7), (22, 7), (30, ord("X"))], ids=["stored size", "size", "name"])
+def test_a_zip_whose_headers_say_otherwise_than_its_directory_is_broken(tmp_path, at, value):
+    """A program that goes by the headers would unpack another app than the one that was looked at."""
+    path = tmp_path / "Hidden.zip"
+    with zipfile.ZipFile(CORPUS / "sparkle-DevSignedApp.zip") as made, zipfile.ZipFile(path, "w") as copy:
+        for info in made.infolist():
+            copy.writestr(info, made.read(info))
+    data = bytearray(path.read_bytes())
+    program = data.index(b"DevSignedApp.app/Contents/MacOS/SignedApp") - 30
+    assert data[program : program + 4] == b"PK\3\4"
+    data[program + at] = value
+    path.write_bytes(data)
+    found = installer.inspect(path, signature=True).signature
+
+    assert (found.status, found.team_id) == ("broken", None)
+    assert "its header says otherwise than the directory of the .zip" in found.why

@@ -119,8 +119,30 @@ def test_what_the_settings_ask_for_is_published():
     assert problem(store, require_notarized=True) == ""
 
 
-def test_a_release_in_kandji_was_held_against_the_settings_when_it_came():
-    assert problem(Looked("ZZZZZ99999 Eve"), "", require_signed=True, expected_team_id=("ABCDE12345",)) == ""
+NOTES = {
+    "another team": (
+        Looked(EVE),
+        {"expected_team_id": ("ABCDE12345",)},
+        "expected_team_id is ABCDE12345, and it is signed by Eve (ZZZZZ99999). Publish another file",
+    ),
+    "nobody": (Looked("unsigned"), {"require_signed": True}, "require_signed is set, and it is signed by nobody for"),
+    "not known": (Looked(unseen=True), {"require_notarized": True}, "require_notarized is set, and it is not known"),
+    "not known, for several": (
+        Looked(),
+        {"require_signed": True, "expected_team_id": ("ABCDE12345",)},
+        "require_signed and expected_team_id are set, and it is not known who signed it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("looked", "settings", "said"), list(NOTES.values()), ids=list(NOTES))
+def test_a_release_in_kandji_is_held_against_the_settings_by_its_note(looked, settings, said):
+    assert said in problem(looked, **settings)
+    assert problem(Looked(JANE), **settings) == ""
+
+
+def test_without_such_settings_what_is_in_kandji_goes_on_though_nobody_knows_who_signed_it():
+    assert problem(Looked(unseen=True)) == ""
 
 
 def test_the_team_of_the_recipes_verifier_counts_where_anybody_signed():

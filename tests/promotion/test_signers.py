@@ -98,11 +98,48 @@ def test_what_somebody_put_into_the_test_app_by_hand_is_promoted_only_with_leave
         return result.outcomes[0]
 
     assert promoted().error == (
-        "it is not known who signed it, since somebody else has put it into Kandji, while the version before it was "
+        "it is not known who signed it: it is in Kandji, and nobody has looked at it, while the version before it was "
         "signed by Jane Doe (ABCDE12345). If that is right, set allow_signer_change to unsigned"
     )
     assert promoted(allow_signer_change="unsigned").action is Action.PROMOTE
     assert signers(world, PROD) == (JANES, ""), "the next version has to be hers again"
+
+
+POLICIES = [{"require_signed": True}, {"require_notarized": True}, {"expected_team_id": "ABCDE12345"}]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=list)
+@pytest.mark.parametrize("there", [False, True], ids=["is created", "has no note"])
+def test_what_the_settings_ask_of_a_signature_keeps_back_what_nobody_has_looked_at(
+    world: World, there: bool, policy: dict[str, object]
+) -> None:
+    world.tenant.seed(TEST, file_name="Firefox-2.0.pkg", content=b"2.0", install_enforcement="install_once")
+    if there:
+        world.tenant.seed(PROD, file_name="Firefox-1.0.pkg", install_enforcement="install_once")
+    before = world.tenant.snapshot()
+
+    def promoted(**keys):
+        keys["enforcement_type"] = "install_once"
+        (result,) = promote.promote((promote.named_pair(PROD, TEST, world.host, keys),), world.host)
+        return result.outcomes[0]
+
+    refused = promoted(**policy)
+    assert refused.action is Action.REFUSED
+    assert f"{next(iter(policy))} is set, and it is not known who signed it" in refused.error
+    assert "Publish its installer to this app from a file" in refused.error
+    assert world.tenant.snapshot() == before
+    assert promoted().action is Action.PROMOTE
+
+
+def test_a_rollback_to_what_nobody_has_looked_at_needs_leave(world: World) -> None:
+    both_at_once(world)
+    world.tenant.seed(PROD, file_name="Firefox-0.5.pkg", install_enforcement="install_once")
+    publish(world, "1.0", JANE)
+    world.writes()
+
+    assert "it is not known who signed it" in back(world).error
+    assert world.writes() == []
+    assert back(world, allow_signer_change="unsigned").action is Action.ROLL_BACK
 
 
 @pytest.mark.parametrize("soaks", [True, False], ids=["with promotion", "to both at once"])

@@ -1,4 +1,4 @@
-"""From a Homebrew cask to Custom Apps, over the same steps; nothing is downloaded that Kandji already holds."""
+"""From a Homebrew cask to Custom Apps, over the same steps; nothing is sent that Kandji already holds."""
 
 from __future__ import annotations
 
@@ -67,13 +67,15 @@ class InKandji(NotReadAhead):
         app: the Custom App.
         path: where the installer would be on this machine, if it were downloaded.
         sha256: its hex digest, as the cask says it and Kandji has it.
-        signer: who signed it, as the app remembers; "" where it does not, None where that has to be known.
+        signer: who signed it, as the app remembers; "" where it does not, or not all that the settings ask for.
+        download: gets it onto this machine, where that has to be looked at.
     """
 
     app: CustomApp
     path: Path
     sha256: str
-    signer: str | None = ""
+    signer: str
+    download: Callable[[], OnDisk]
     _asked: bool = field(default=False)
 
     @property
@@ -103,15 +105,11 @@ class InKandji(NotReadAhead):
         """What the installer is, if anything had to ask."""
         return self._read() if self._asked else None
 
-    def looked(self, cache: DigestCache) -> Looked:  # noqa: ARG002 - a file would be looked up there
-        """Who signed it, as the app that has it remembers.
-
-        Raises:
-            InstallerError: it does not; the installer itself must be looked at.
-        """
-        if self.signer is None and not missing_for_signing():
-            raise InstallerError(self.path, "Kandji does not tell who signed it")
-        return Looked(self.signer or "")
+    def looked(self, cache: DigestCache) -> Looked:
+        """Who signed it, as the app that has it remembers; else as the installer itself tells. Raises as `OnDisk`."""
+        if self.signer or missing_for_signing():
+            return Looked(self.signer)
+        return self.download().looked(cache)
 
     def digest(self, cache: DigestCache) -> str:  # noqa: ARG002 - a file would be looked up there
         """Its sha256."""
@@ -190,11 +188,11 @@ def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
 
 
 def _at(order: Order, cask: homebrew.Cask, host: Host, download: Callable[[], OnDisk]) -> RunResult:
-    """Publish a cask at one tenant, without its download where an app there holds it already."""
+    """Publish a cask at one tenant, without its upload where an app there holds it already."""
     settings = resolve_early(as_request(order), host)
     if cask.sha256 and not settings.create_new:
         request = as_request(order, settings.state_folder / "downloads" / cask.sha256 / cask.file_name, cask)
-        done = _without_download(request, cask, settings, host)
+        done = _without_upload(request, cask, settings, host, download)
         if done is not None:
             return done
     source = download()
@@ -256,14 +254,17 @@ def _checked(progress: Progress | None) -> Progress:
     return told
 
 
-def _without_download(request: Request, cask: homebrew.Cask, settings: Settings, host: Host) -> RunResult | None:
-    """Publish the file that Kandji holds already; None if the download is needed.
+def _without_upload(
+    request: Request, cask: homebrew.Cask, settings: Settings, host: Host, download: Callable[[], OnDisk]
+) -> RunResult | None:
+    """Publish the file that Kandji holds already; None if that cannot be.
 
-    It is needed if no app holds the file, or if an audit script must be written and none in Kandji says what it is.
+    It cannot if no app holds the file, or if an audit script must be written and none in Kandji says what it is. It is
+    downloaded only to see who signed it, where that matters and no app remembers it.
     """
     for app, signer in _holders(cask, settings, host):
         try:
-            result = publish(request, host, InKandji(app, request.path, str(cask.sha256), signer))
+            result = publish(request, host, InKandji(app, request.path, str(cask.sha256), signer, download))
         except (InstallerError, AuditScriptError):
             continue
         lost = any(item.action is Action.FAILED for item in result.outcomes) and not os.path.exists(request.path)  # noqa: PTH110
@@ -271,11 +272,10 @@ def _without_download(request: Request, cask: homebrew.Cask, settings: Settings,
     return None
 
 
-def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tuple[CustomApp, str | None]]:
+def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tuple[CustomApp, str]]:
     """The apps that hold the cask's installer, those with an audit script first, and who signed it as they remember.
 
-    What they remember does not tell all that some settings ask for, and nothing of a file that somebody else put there;
-    then who signed it is None where it has to be known: an app that is meant was signed before.
+    What they remember does not tell all that some settings ask for, and nothing of a file that somebody else put there.
     If the list lacks the sha256, it is asked for only of the apps that this run is about.
     """
     tenant = open_tenant(settings, host)
@@ -285,11 +285,9 @@ def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tu
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]
     holding.sort(key=lambda app: audit.read(app.audit_script).version is None)
     remembered, asked = context.store.remembered(), bool(signers.asks(settings))
-    matters = asked or any(ledger(app, remembered).signer for app in apps if app.name in meant)
 
-    def signer(app: CustomApp) -> str | None:
+    def signer(app: CustomApp) -> str:
         known = ledger(app, remembered)
-        told = known.signer if noted(app, known) and not asked else ""
-        return told or (None if matters else "")
+        return known.signer if noted(app, known) and not asked else ""
 
     return [(app, signer(app)) for app in holding]

@@ -372,10 +372,11 @@ def _put_back(
     target = _as_live(bare, reading)
     after = releases.taken(ledger, live, replace(release, at=context.now, until=0.0, health=None, digest=""))
     match = matching.Match(app, "found by name")
-    let = replace(release, instead_of=ledger.signer)  # Who goes back by hand wants who signed it then, too.
+    # Who goes back by hand wants who signed it then, too; but not what nobody has ever looked at.
+    let = replace(release, instead_of=ledger.signer if release.signer else "")
     plan_input = plan_input_of_release(target, match, let, after, context, by_hand=True)
-    why = f"from {live} back to {release}"
-    found = replace(plan.plan_target(target, plan_input), reason=why)
+    found = plan.plan_target(target, plan_input)
+    found = replace(found, reason=found.reason if found.action.bad else f"from {live} back to {release}")
     gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"
     job = Job(Path(plan_input.installer.name), "rollback", gone)
     (outcome,), _ = carry_out((found,), plan_input, context, host, job)

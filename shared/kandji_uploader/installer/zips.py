@@ -32,8 +32,9 @@ _COMMENT_BYTES = 65535
 # In a field of 32 bits: the number stands in the extra field 1 (4.5.3).
 _UNKNOWN = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
-# Bit 0 of the flags (4.4.4). The two methods that macOS writes (4.4.5) follow.
+# Bits 0 and 3 of the flags (4.4.4). The two methods that macOS writes (4.4.5) follow.
 _ENCRYPTED = 1
+_SIZES_FOLLOW = 8
 _STORED, _DEFLATED = 0, 8
 # Only a member that can belong to a bundle, or whose name could lead out of the folder, becomes an object: a .zip of
 # 300,000 small files costs no memory.
@@ -107,8 +108,8 @@ class Zip:
         self._file.seek(item.start)
         fields = _fields(_LOCAL, self._exactly(_LOCAL.size), 0, b"PK\3\4")
         # Name and extra field stand here once more, and the extra field often has another length than in the directory:
-        # only this header tells where the data begins. Sizes may be 0 here (4.4.4, bit 3), so they come from the
-        # directory.
+        # only this header tells where the data begins.
+        self._check_header(item, fields, self._exactly(fields[9]), self._exactly(fields[10]))
         start = item.start + _LOCAL.size + fields[9] + fields[10]
         if start + item.stored > self._size:
             raise MalformedError(item.path, "its data reaches beyond the end: the file is truncated or broken")
@@ -118,6 +119,20 @@ class Zip:
         if item.method != _DEFLATED:
             raise MalformedError(item.path, f"it is compressed by method {item.method}, which macOS does not write")
         return inflate(stored, Budget(item.path, item.stored))
+
+    @staticmethod
+    def _check_header(item: ArchiveEntry, fields: tuple[int, ...], name: bytes, extra: bytes) -> None:
+        """Raise MalformedError where the header before the data says otherwise than the directory.
+
+        Some programs go by the one and some by the other: such a .zip could be another on the Mac than it is here.
+        """
+        size, stored = _larger(extra, fields[8], fields[7])
+        here, there = (fields[6], stored, size), (item.checksum, item.stored, item.size)
+        # Who writes a .zip as a stream does not know them yet, and says 0 (4.4.4, bit 3).
+        later = bool(fields[2] & _SIZES_FOLLOW)
+        same = all(one == other or (later and not one) for one, other in zip(here, there, strict=True))
+        if not same or fields[3] != item.method or _name(name) != item.path:
+            raise MalformedError(item.path, "its header says otherwise than the directory of the .zip: it is hostile")
 
     def opened(self, item: ArchiveEntry) -> AbstractContextManager[BinaryIO]:
         """A member as a file that can seek."""

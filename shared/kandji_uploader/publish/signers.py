@@ -32,7 +32,7 @@ class Looked:
         signer: who did, as it is remembered; "" where nobody looked, or nobody has noted it.
         signature: what was found; None for an installer that is in Kandji, of which a note tells.
         instead_of: whom an admin has let that signer take the place of, in a release that soaked.
-        unseen: whether nobody can look any more: it is in Kandji, where somebody else has put it, and nothing is noted.
+        unseen: whether nobody can look any more: it is in Kandji, and nothing is noted.
     """
 
     signer: str = ""
@@ -100,7 +100,7 @@ def problem(looked: Looked, before: str, settings: Settings, by_recipe: Iterable
 def _against_settings(looked: Looked, settings: Settings, by_recipe: tuple[str, ...]) -> str:
     found = looked.signature
     if found is None:
-        return ""
+        return _noted_against_settings(looked, settings)
     who, why = f"it is {found}", "Publish another file, or change the setting"
     if settings.require_signed and (found.status != "signed" or found.authority == "other"):
         return f"require_signed is set, and {who}. {why}"
@@ -117,6 +117,20 @@ def _against_settings(looked: Looked, settings: Settings, by_recipe: tuple[str, 
     return ""
 
 
+def _noted_against_settings(looked: Looked, settings: Settings) -> str:
+    """Likewise for what is in Kandji, of which a note tells: whose it is, and not whether it has a ticket."""
+    asked, expected = asks(settings), settings.expected_team_id
+    if asked and not looked.signer:
+        return (
+            f"{' and '.join(asked)} {'are' if asked[1:] else 'is'} set, and it is not known who signed it: it is in "
+            "Kandji, and nobody has looked at it. Publish its installer to this app from a file, which is looked at"
+        )
+    key = "require_signed is set" if settings.require_signed and looked.signer == UNSIGNED else ""
+    if expected and identity(looked.signer) not in expected:
+        key = f"expected_team_id is {', '.join(expected)}"
+    return key and f"{key}, and it is signed by {shown(looked.signer)}. Publish another file, or change the setting"
+
+
 def _against(looked: Looked, before: str, settings: Settings) -> str:
     """Why another signer may not follow the one before."""
     now, then = identity(looked.signer) or (UNSIGNED if looked.unseen else ""), identity(before)
@@ -126,7 +140,7 @@ def _against(looked: Looked, before: str, settings: Settings) -> str:
         return ""
     who = f"it is signed by {shown(looked.signer)}"
     if now == UNSIGNED:
-        unseen = "not known who signed it, since somebody else has put it into Kandji"
+        unseen = "not known who signed it: it is in Kandji, and nobody has looked at it"
         who = f"it is {unseen if looked.unseen else looked.signature or 'not signed'}"
     return (
         f"{who}, while the version before it was signed by {shown(before)}. "
