@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "bd556eb2bdcebfe7955a1bc8feb1d9c9803851ee3ad2f02e427004b0036660cc"
+_SEAL = "2389bd806f0c5db5d3be8af7d455aeb95d92638f946d6917b7620065d071d420"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
@@ -64,8 +64,8 @@ class KandjiUploader(Processor):
             "description": (
                 "Dict: prod_name, ss_category, test_name, test_category, and preinstall_script, postinstall_script, "
                 "restart, active, recommended, blueprints, enforcement_deadline, each also as prod_ or test_...; "
-                "promotion, pin_version, blocking_applications, minimum_os_version. Also as flat keys: "
-                "custom_app.prod_name and so on."
+                "promotion, pin_version, hold, exclude_versions, blocking_applications, minimum_os_version, window, "
+                "freeze. Also as flat keys: custom_app.prod_name and so on."
             ),
         },
         "enforcement_type": {

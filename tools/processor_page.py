@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kandji_uploader.settings import coercion, schema
+from kandji_uploader.settings import coercion, parts, schema
 from kandji_uploader.settings.coercion import Choice, Kind, Number
 from kandji_uploader.settings.schema import Key
 
@@ -31,6 +31,9 @@ TYPES: Mapping[Kind, tuple[str, str]] = {
     coercion.team_ids: ("list of texts", "[43AQ936H96, apple]"),
     coercion.new_signer: ("text", "43AQ936H96"),
     coercion.moment: ("date and time with a zone", "2026-12-01T09:00:00Z"),
+    parts.window: ("dict", "{days: mon-thu, hours: '09:00-15:00', zone: Europe/Vienna}"),
+    parts.freezes: ("list of dicts", "[{from: 2026-12-20, until: 2027-01-07, why: Christmas}]"),
+    parts.versions: ("list of texts", "['128.1', '129.*']"),
     coercion.enforcement: ("one of " + ", ".join(coercion.ENFORCEMENTS), "update_only"),
 }
 """What a kind takes, in words, with an example that it accepts."""

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -215,6 +215,72 @@ class AppFacts:
     signature: Signature | None = None
 
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The hours of the week in which releases move from ring to ring.
+
+    Attributes:
+        days: on which it opens, of `WEEKDAYS`, in their order.
+        hours: from when to when, such as `09:00-15:00`; one that closes before it opens closes on the day after.
+        zone: by whose clock, such as `Europe/Vienna`.
+    """
+
+    days: tuple[str, ...]
+    hours: str
+    zone: str
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """When it opens and closes, in minutes since midnight."""
+        opens, closes = (int(each[:2]) * 60 + int(each[3:]) for each in self.hours.split("-"))
+        return opens, closes
+
+    def has(self, day: date) -> bool:
+        """Whether it opens on a day."""
+        return WEEKDAYS[day.weekday()] in self.days
+
+    def given(self) -> dict[str, object]:
+        """As it is written in a file."""
+        return {"days": list(self.days), "hours": self.hours, "zone": self.zone}
+
+    def __str__(self) -> str:
+        return f"{','.join(self.days)} {self.hours} {self.zone}"
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """A time in which nothing is published.
+
+    Attributes:
+        begins: when; without a zone it is by the clock of `zone`. None for ever since.
+        ends: the first moment after it, likewise.
+        until: its end as it was given; a day is meant as a whole.
+        since: its beginning as it was given; "" for ever since.
+        why: for people.
+        zone: by whose clock; "" for that of the window, else UTC.
+    """
+
+    begins: datetime | None
+    ends: datetime
+    until: str
+    since: str = ""
+    why: str = ""
+    zone: str = ""
+
+    def given(self) -> dict[str, object]:
+        """As it is written in a file."""
+        words = {"from": self.since, "until": self.until, "why": self.why, "zone": self.zone}
+        return {key: word for key, word in words.items() if word}
+
+    def __str__(self) -> str:
+        since = f"from {self.since} " if self.since else ""
+        zone = f" ({self.zone})" if self.zone else ""
+        return f"{since}until {self.until}{zone}{f': {self.why}' if self.why else ''}"
+
+
 @dataclass(frozen=True)
 class Promotion:
     """When the version of the test app may move to the prod app.
@@ -224,12 +290,16 @@ class Promotion:
         min_pass: Macs that must report PASS; None for no such rule.
         max_error_percent: Macs in ERROR, per cent of those that reported; None for no such rule.
         require_status: hold where the status of the Macs cannot be read, also where no other rule asks for it.
+        window: in place of the window of all apps; None for that one.
+        approve: whether somebody has to approve of each release.
     """
 
     after_days: float = 0.0
     min_pass: int | None = None
     max_error_percent: float | None = None
     require_status: bool = False
+    window: Window | None = None
+    approve: bool = False
 
     @property
     def asks_macs(self) -> bool:
@@ -322,6 +392,10 @@ class Settings:
         arch: which variation of a Homebrew cask is meant, `arm64` or `x86_64`.
         promotion: when test becomes prod; None publishes to both at once.
         pin_version: the highest version that is published; None for no limit.
+        hold: whether the app is left as it is.
+        exclude_versions: versions that are not published; one that ends in `.*` is all that begin so.
+        window: when releases move from ring to ring; None for at any time.
+        freezes: when nothing is published; of all places that name some.
         blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
             where nobody is asked, None where nothing was said of it.
         minimum_os_version: the lowest macOS that the audit script asks for an install or upgrade; None where nothing
@@ -373,6 +447,10 @@ class Settings:
     arch: str = "arm64"
     promotion: Promotion | None = None
     pin_version: str | None = None
+    hold: bool = False
+    exclude_versions: tuple[str, ...] = ()
+    window: Window | None = None
+    freezes: tuple[Freeze, ...] = ()
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
     prod: StageSettings = StageSettings(delay_days=5)

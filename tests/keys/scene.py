@@ -52,6 +52,8 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_text(value: Any) -> str:
     """A value as `-k` or a flag can give it."""
+    if isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)):
+        return json.dumps(value)
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -33,6 +33,12 @@ from tests.support.keyrings import PlaintextKeyring
 
 CORPUS = CHECKOUT / "tests" / "fixtures" / "corpus"
 DEADLINE = "2031-05-06T07:08:09+00:00"
+SHUT = {
+    "days": [(datetime.now(timezone.utc) + timedelta(days=3)).strftime("%a").lower()],
+    "hours": "00:00-00:01",
+    "zone": "UTC",
+}
+"""A window that is not open today, nor tomorrow."""
 FOREIGN = "#!/bin/zsh\nexit 0\n"
 
 
@@ -350,6 +356,16 @@ EFFECTS: dict[str, Effect] = {
     "promotion.min_pass": Effect(3, beside=NAMES, before=_one_of_two_fails, **says("3 are needed")),
     "promotion.max_error_percent": Effect(10, beside=NAMES, before=_one_of_two_fails, **says("limit 10 %")),
     "promotion.require_status": Effect(True, beside=NAMES, before=_soaking, **says("no Mac has reported on it yet")),
+    "promotion.window": Effect(SHUT, beside=NAMES, before=_soaking, **says("waiting for ")),
+    "promotion.approve": Effect(True, beside=NAMES, before=_soaking, **says("1.0 waits for approval")),
+    "window": Effect(
+        SHUT, beside={**NAMES, "custom_app.promotion.after_days": 0}, before=_soaking, **says("waiting for ")
+    ),
+    "freezes": Effect(
+        [{"until": "2099-12-31", "why": "the move"}], beside=PROD_NAME, **says("frozen until 2099-12-31: the move")
+    ),
+    "hold": Effect(True, beside=PROD_NAME, **says("hold is set; nothing is published")),
+    "exclude_versions": Effect(["0.9", "1.*"], beside=PROD_NAME, **says("is excluded (exclude_versions: 1.*)")),
     "pin_version": Effect("0.9", beside=PROD_NAME, **says("is above pin_version 0.9")),
     "blocking_applications": Effect(
         ["A.app", "B.app"], beside=PROD_NAME, **writes_line("prod", "BLOCKING_APPLICATIONS", "A.app:B.app:")

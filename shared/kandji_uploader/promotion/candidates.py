@@ -12,6 +12,7 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
 from kandji_uploader.models import Action, CustomApp, Stage, Target
 from kandji_uploader.promotion import rules
+from kandji_uploader.promotion.calendar import Calendar
 from kandji_uploader.promotion.rules import Standing
 from kandji_uploader.publish import plan, releases
 from kandji_uploader.publish.context import RunContext
@@ -115,16 +116,24 @@ def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, c
     The file decides what the version is. If it was not noted, the highest version counts that its name and the audit
     script say, so that nothing goes backwards.
     """
-    pin, withdrawn = context.settings.pin_version, soaking.rolled_back
+    settings = context.settings
+    free = Standing(
+        withdrawn=soaking.rolled_back,
+        pin=settings.pin_version,
+        hold=settings.hold,
+        exclude=settings.exclude_versions,
+        waits="" if settings.urgent else Calendar.of(settings).waits(context.now),
+    )
     if app is None:
-        return Standing(pin=pin, withdrawn=withdrawn)
+        return free
     ledger = plan.ledger(app, plan_input.remembered)
     reading = audit.read(app.audit_script)
     live = live_release(app, ledger, context.now)
     known = [item.version for item in _all(soaking) if item.sha256 and item.sha256 == live.sha256]
     if not noted(app, ledger):
         known += [live.version, reading.version or ""]
-    return Standing(
+    return replace(
+        free,
         exists=True,
         version=releases.highest_version(known) or live.version,
         sha256=live.sha256,
@@ -132,6 +141,4 @@ def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, c
         content=live.content,
         former=frozenset(name for item in ledger.former for name in (item.sha256, item.content)),
         rolled_back=ledger.rolled_back,
-        withdrawn=withdrawn,
-        pin=pin,
     )

@@ -242,7 +242,7 @@ def _waiting(
     prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, plan_input: PlanInput
 ) -> Step:
     """Nothing is promoted. It is news if the reason is another one than the state folder has noted."""
-    actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED}
+    actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED, Kind.WAITING: Action.WAITING}
     found = TargetPlan(
         prod,
         actions.get(decision.kind, Action.HELD),

@@ -15,7 +15,16 @@ from enum import Enum
 
 from kandji_uploader._util import version
 from kandji_uploader.models import Promotion
-from kandji_uploader.publish.releases import Health, Release, above_pin, compare_known, ended, order, taken_back
+from kandji_uploader.publish.releases import (
+    Health,
+    Release,
+    above_pin,
+    compare_known,
+    ended,
+    excluded,
+    order,
+    taken_back,
+)
 from kandji_uploader.status import summary
 from kandji_uploader.status.models import StatusRecord
 
@@ -46,6 +55,10 @@ class Kind(str, Enum):
     STATUS = "status"
     FEW = "few"
     ERRORS = "errors"
+    HOLD = "hold"
+    EXCLUDED = "excluded"
+    APPROVAL = "approval"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,9 @@ class Standing:
         rolled_back: what was taken back from it.
         withdrawn: what was taken back from the test app; it does not move on, older ones may.
         pin: `pin_version`.
+        hold: `hold`.
+        exclude: `exclude_versions`.
+        waits: why nothing may move now, and until when; "" where it may. See `calendar`.
     """
 
     exists: bool = False
@@ -88,6 +104,9 @@ class Standing:
     rolled_back: Release | None = None
     withdrawn: Release | None = None
     pin: str | None = None
+    hold: bool = False
+    exclude: tuple[str, ...] = ()
+    waits: str = ""
 
 
 # What the Macs say
@@ -230,9 +249,9 @@ def ahead(live: Release | None, former: Sequence[Release], standing: Standing) -
 
 def judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool = False) -> Decision:
     """Whether one release may move to the prod app, or why it may not yet; see `decide`."""
-    pinned = _pinned(release, standing)
-    if pinned is not None:
-        return pinned
+    withheld = _pinned(release, standing) or _unwanted(release, standing)
+    if withheld is not None:
+        return withheld
     # Without the digest nobody could check afterwards that prod got what soaked; without the key no request can name
     # it.
     if not release.sha256 or not release.file_key:
@@ -243,8 +262,17 @@ def judge(release: Release, rules: Promotion, standing: Standing, now: float, *,
         return Decision(Kind.CLOCK, f"{release} came at {_utc(release.at)}, {text}")
     if not at_once and not soaked(release, rules, now):
         return Decision(Kind.SOAKING, f"{release} {_soaking(release, rules, now)}")
-    unfit = _unfit(release, rules)
+    unfit = _unfit(release, rules) or _not_yet(release, rules, standing)
     return unfit or Decision(Kind.PROMOTE, f"{release} {_stay(release, now)}", release)
+
+
+def _not_yet(release: Release, rules: Promotion, standing: Standing) -> Decision | None:
+    """Why a release that is due does not move now; None where it does."""
+    if rules.approve and not release.approved:
+        return Decision(Kind.APPROVAL, f"{release} waits for approval (kandji-uploader approve)")
+    if standing.waits:
+        return Decision(Kind.WAITING, f"{release}: {standing.waits}")
+    return None
 
 
 def _soaking(release: Release, rules: Promotion, now: float) -> str:
@@ -287,6 +315,14 @@ def _pinned(release: Release, standing: Standing) -> Decision | None:
     if standing.withdrawn is not None and standing.withdrawn.is_also(release):
         return Decision(Kind.ROLLED_BACK, f"{release} was rolled back in the test app")
     return None
+
+
+def _unwanted(release: Release, standing: Standing) -> Decision | None:
+    if standing.exclude and not release.version:
+        return Decision(Kind.EXCLUDED, "exclude_versions is set, and the version in the test app is not known")
+    if pattern := excluded(release.version, standing.exclude):
+        return Decision(Kind.EXCLUDED, f"{release} is excluded (exclude_versions: {pattern})")
+    return Decision(Kind.HOLD, f"{release}: hold is set") if standing.hold else None
 
 
 def _unfit(release: Release, rules: Promotion) -> Decision | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from kandji_uploader.publish.resolve import ladder_of, resolve_targets
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.targets import RecipeFacts, identifiers
 from kandji_uploader.settings import schema
+from kandji_uploader.settings.parts import as_written
 from kandji_uploader.state import DigestCache, digests_of
 
 _PATHS = {path: key for key in filter(schema.travels, schema.ALL_KEYS) for path in (key.recipe, key.config) if path}
@@ -189,7 +189,7 @@ def _plain(values: Mapping[str, object], files: dict[str, Path]) -> dict[str, An
     """Settings as JSON holds them; a file becomes its place in the folder, and is added to `files`."""
     plain: dict[str, Any] = {}
     for path, value in values.items():
-        plain[path] = value.isoformat() if isinstance(value, datetime) else value
+        plain[path] = as_written(value)
         if _PATHS[path].is_file:
             found = Path(str(value))
             plain[path] = place(sha256_of(found), found.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from types import MappingProxyType
 
 from kandji_uploader._util import version
@@ -25,6 +26,7 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
+from kandji_uploader.promotion.calendar import Calendar
 from kandji_uploader.publish import matching, releases, signers
 
 
@@ -262,9 +264,9 @@ def needs_audit(targets: Sequence[Target], plan_input: PlanInput) -> bool:
 
 
 def needs_version(targets: Sequence[Target], plan_input: PlanInput) -> bool:
-    """Whether the plan asks for the version even where there is no audit script: for a pin, promotion or rollback."""
+    """Whether the plan asks for the version even without an audit script: for a pin, promotion or rollback."""
     settings = plan_input.settings
-    if settings.pin_version or settings.promotion is not None:
+    if settings.pin_version or settings.exclude_versions or settings.promotion is not None:
         return True
     apps = [plan_input.matches[target.stage].app for target in targets]
     return any(app is not None and ledger(app, plan_input.remembered).rolled_back is not None for app in apps)
@@ -313,6 +315,8 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
     distrust = _distrust(target, None, plan_input)
     if distrust:
         return TargetPlan(target, Action.REFUSED, distrust, distrusted=True)
+    if later := _later(plan_input):
+        return TargetPlan(target, *later, enforcement=target.enforcement.value)
     unzipped = target.unzip_location or settings.unzip_location
     fields: dict[str, str | bool] = {
         "name": target.name,
@@ -370,6 +374,8 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
     assign = missing_blueprints(target, app, plan_input.tenant)
     if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
+    if _is_news(target, fields, plan_input, same_file=same_file) and (later := _later(plan_input)):
+        return TargetPlan(target, *later, app=app, enforcement=enforcement)
     differing = (*fields, *(("blueprints",) if assign else ()))
     changed = "the installer differs" if not same_file else f"only {', '.join(differing)} differ"
     return TargetPlan(
@@ -384,6 +390,26 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
         assign=assign,
         signer="" if same_file else _signer_told(target, app, plan_input),
     )
+
+
+def _is_news(target: Target, fields: Mapping[str, object], plan_input: PlanInput, *, same_file: bool) -> bool:
+    """Whether an app gets another release, and is not just brought in line again.
+
+    With promotion, notes tell it. Without, no digest is kept, and a script that differs may be a new one.
+    """
+    if plan_input.by_hand:
+        return False
+    if plan_input.settings.promotion is not None:
+        return not same_file or target.stage in plan_input.notes
+    return not same_file or any(each.name in fields for each in dataclass_fields(releases.Contents))
+
+
+def _later(plan_input: PlanInput) -> tuple[Action, str] | None:
+    """Why a release is not published now, although it may be; None where it is."""
+    if plan_input.settings.hold:
+        return Action.HELD, "hold is set; nothing is published until it is taken out"
+    frozen = "" if plan_input.settings.urgent else Calendar.of(plan_input.settings).frozen(plan_input.now)
+    return (Action.WAITING, frozen) if frozen else None
 
 
 def _wanted(
@@ -575,12 +601,22 @@ def _withheld(app: CustomApp | None, plan_input: PlanInput) -> tuple[Action, str
         return Action.REFUSED, f"pin_version is {pin}, and {unknown}"
     if releases.above_pin(ours, pin):
         return Action.PINNED, f"version {ours} is above pin_version {pin}"
+    if (patterns := plan_input.settings.exclude_versions) and (out := _excluded(ours, patterns, plan_input)):
+        return out
     if app is None:
         return None
     mark = ledger(app, plan_input.remembered).rolled_back
     if releases.taken_back(ours, plan_input.installer.sha256 or "", mark):
         return Action.HELD, f"version {mark} was rolled back; {ours} is not published, a newer one will be"
     return None
+
+
+def _excluded(ours: str, patterns: tuple[str, ...], plan_input: PlanInput) -> tuple[Action, str] | None:
+    if not ours:
+        unknown = f"the version of {plan_input.installer.name!r} is not known; let the recipe set it"
+        return Action.REFUSED, f"exclude_versions is set, and {unknown}"
+    pattern = releases.excluded(ours, patterns)
+    return (Action.HELD, f"version {ours} is excluded (exclude_versions: {pattern})") if pattern else None
 
 
 def published_version(plan_input: PlanInput) -> str:

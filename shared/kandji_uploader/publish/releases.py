@@ -148,6 +148,7 @@ class Release:
         package_id: see `AppFacts`.
         version_key: see `AppFacts`.
         health: what the Macs said of it; None where they were not asked.
+        approved: when somebody approved that it moves on from here, epoch seconds; 0 where nobody did.
     """
 
     version: str
@@ -167,6 +168,7 @@ class Release:
     signer: str = ""
     instead_of: str = ""
     content: str = ""
+    approved: float = 0.0
 
     @property
     def installer(self) -> str:
@@ -270,6 +272,15 @@ class Ledger:
 def above_pin(release: str, pin: str | None) -> bool:
     """Whether a version is above `pin_version`."""
     return bool(pin) and bool(release) and version.compare(release, pin or "") > 0
+
+
+def excluded(release: str, patterns: Iterable[str]) -> str:
+    """By which of `exclude_versions` a version is excluded; "" where none does. `129.*` is 129 and all below it."""
+    for pattern in patterns:
+        stem = pattern.removesuffix(".*")
+        if version.compare(release, stem) == 0 or (stem != pattern and release.startswith(f"{stem}.")):
+            return pattern
+    return ""
 
 
 def taken_back(release: str, sha256: str, rolled_back: Release | None) -> bool:
@@ -412,7 +423,8 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
     kept = [item for item in former.values() if not above or not item.version or compare_known(item.version, above) > 0]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
     after = ledger.signed(coming.signer)
-    coming = replace(coming, signer=after.signer, instead_of=after.instead_of)
+    # What was approved is that it left the app before this one.
+    coming = replace(coming, signer=after.signer, instead_of=after.instead_of, approved=0.0)
     return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark)
 
 
@@ -498,6 +510,8 @@ def _row(release: Release) -> dict[str, Any]:
     row["i"] = release.install_type.value
     if release.until:
         row["u"] = int(release.until)
+    if release.approved:
+        row["q"] = int(release.approved)
     if release.health is not None:
         health = release.health
         row["h"] = [health.passed, health.errors, health.pending, int(health.at)]
@@ -513,11 +527,11 @@ def _release(row: object) -> Release | None:
     try:
         kind = InstallType(row.get("i", InstallType.PACKAGE))
         health = _health(row.get("h"))
-        at, until = float(row["t"]), float(row.get("u", 0))
-        if not (0 <= at <= _LATEST and 0 <= until <= _LATEST):
+        at, until, approved = float(row["t"]), float(row.get("u", 0)), float(row.get("q", 0))
+        if not all(0 <= each <= _LATEST for each in (at, until, approved)):
             return None
         known = {"version": "", "sha256": "", **fields}
-        return Release(**known, at=at, until=until, install_type=kind, health=health)
+        return Release(**known, at=at, until=until, install_type=kind, health=health, approved=approved)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 

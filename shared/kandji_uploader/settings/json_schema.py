@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Any
 
 from kandji_uploader._util.names import LONGEST_NAME
-from kandji_uploader.settings import coercion, hosts, schema, tenants
+from kandji_uploader.models import WEEKDAYS
+from kandji_uploader.settings import coercion, hosts, parts, schema, tenants
 from kandji_uploader.settings.coercion import Choice, Kind, Number
 from kandji_uploader.settings.schema import Key, Table
 
@@ -38,7 +39,33 @@ def _team(*words: str, more: bool = False) -> Document:
     return {"type": "string", "pattern": f"^{one}(,{one})*$" if more else f"^{one}$"}
 
 
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME = rf"[T ]{_CLOCK}(:[0-9]{{2}})?([Zz]|[+-]{_CLOCK})?"
+_POINT: Document = {"type": "string", "pattern": rf"^\s*[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}({_TIME})?\s*$"}
+_DAY = f"({'|'.join(WEEKDAYS)})"
+_DAYS: Document = {"type": "string", "pattern": rf"^\s*{_DAY}(-{_DAY})?(\s*,\s*{_DAY}(-{_DAY})?)*\s*$"}
+_VERSION: Document = {"type": "string", "pattern": r"^\s*[^\s*,]+(\.\*)?\s*$"}
+
+
+def _object(needed: str, **properties: Document) -> Document:
+    return {"type": "object", "properties": properties, "required": [needed], "additionalProperties": False}
+
+
 _OF_KIND: Mapping[Kind, Document] = {
+    parts.window: _object(
+        "zone",
+        days={"anyOf": [_DAYS, {"type": "array", "items": _DAYS, "minItems": 1}]},
+        hours={
+            "type": "string",
+            "pattern": r"^\s*([01][0-9]|2[0-3]):[0-5][0-9]\s*-\s*(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)\s*$",
+        },
+        zone=_TEXT,
+    ),
+    parts.freezes: {
+        "type": "array",
+        "items": _object("until", **{"from": _POINT, "until": _POINT, "why": _TEXT, "zone": _TEXT}),
+    },
+    parts.versions: {"anyOf": [{"type": "array", "items": _VERSION, "minItems": 1}, _VERSION]},
     coercion.boolean: {"type": "boolean"},
     coercion.text: _TEXT,
     coercion.name: _NAME,

@@ -38,7 +38,16 @@ DELAY_WITHOUT_VALUE = 3
 
 def value(rungs: Sequence[Rung], key: Key) -> FoundValue:
     """The value that holds, and where it came from."""
-    return first(rungs, key.path) or FoundValue(key.default, "default")
+    return said(rungs, key) or FoundValue(key.default, "default")
+
+
+def said(rungs: Sequence[Rung], key: Key) -> FoundValue | None:
+    """What these rungs say: the highest of them, or all together; see `Key.adds`."""
+    if not key.adds:
+        return first(rungs, key.path)
+    found = [rung[key.path] for rung in rungs if key.path in rung]
+    together = tuple(dict.fromkeys(item for each in found for item in each.value))  # type: ignore[attr-defined]
+    return FoundValue(together, " and ".join(each.origin for each in found)) if found else None
 
 
 def caller_defaults(caller: str, config: Mapping[str, object]) -> Rung:
@@ -178,9 +187,10 @@ class Ladder:
         keys: dict[str, object] = {}
         further: dict[str, object] = {}
         for key in filter(schema.travels, schema.ALL_KEYS):
-            if found := first(asked, key.path):
-                keys[key.recipe or key.path] = found.value
-            elif found := first(below, key.path):
+            there = said(asked, key)
+            if there:
+                keys[key.recipe or key.path] = there.value
+            if (found := said(below, key)) and (key.adds or not there):
                 further[key.path] = found.value
         return keys, further
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kandji_uploader.models import Enforcement
-from kandji_uploader.settings import coercion, hosts
+from kandji_uploader.settings import coercion, hosts, parts
 from kandji_uploader.settings.coercion import LONGEST_DELAY, Kind
 
 
@@ -29,6 +29,7 @@ class Key:
         spellings: further key paths in the config file that are understood.
         is_file: the value is the path of a file that must be there.
         once: for one run or for a whole machine, so that it has no place in a map.
+        adds: what several places say counts together, and not the highest one alone.
     """
 
     field: str
@@ -40,6 +41,7 @@ class Key:
     spellings: tuple[str, ...] = ()
     is_file: bool = False
     once: bool = False
+    adds: bool = False
 
     @property
     def path(self) -> str:
@@ -196,6 +198,23 @@ SIGNER = (
 )
 """Who may have signed what is published."""
 
+WINDOW = Key(
+    "window",
+    parts.window,
+    "The hours of the week in which versions move from the test app to the prod app.",
+    config="window",
+    recipe="custom_app.window",
+)
+FREEZE = Key(
+    "freezes",
+    parts.freezes,
+    "When nothing is published or promoted, and why; what all places say counts together.",
+    config="freeze",
+    recipe="custom_app.freeze",
+    default=(),
+    adds=True,
+)
+
 CONFIG_KEYS = (
     API_URL,
     TOKEN_NAME,
@@ -270,6 +289,8 @@ CONFIG_KEYS = (
         default=False,
     ),
     *SIGNER,
+    WINDOW,
+    FREEZE,
     STATE_FOLDER,
     PUBLISH_TO,
     Key(
@@ -379,6 +400,18 @@ PROMOTION = (
         "Hold where the status of the Macs cannot be read; any rule about the Macs asks for it, too.",
         recipe="custom_app.promotion.require_status",
     ),
+    Key(
+        "promotion.window",
+        parts.window,
+        "As `window`, in its place.",
+        recipe="custom_app.promotion.window",
+    ),
+    Key(
+        "promotion.approve",
+        coercion.boolean,
+        "Wait for `kandji-uploader approve`.",
+        recipe="custom_app.promotion.approve",
+    ),
 )
 
 TENANT = Key(
@@ -399,6 +432,20 @@ RECIPE_KEYS = (
         coercion.text,
         "The highest version that is published.",
         recipe="custom_app.pin_version",
+    ),
+    Key(
+        "hold",
+        coercion.boolean,
+        "Leave the app as it is: no version is published or promoted.",
+        recipe="custom_app.hold",
+        default=False,
+    ),
+    Key(
+        "exclude_versions",
+        parts.versions,
+        "Versions that are not published or promoted, such as 128.1 or 129.*.",
+        recipe="custom_app.exclude_versions",
+        default=(),
     ),
     Key(
         "blocking_applications",
@@ -459,7 +506,7 @@ Table = Mapping[str, tuple[Key, ...]]
 
 
 def _in_recipe() -> dict[str, tuple[Key, ...]]:
-    found: dict[str, tuple[Key, ...]] = {key.recipe: (key,) for key in ALL_KEYS if key.recipe}
+    found: dict[str, tuple[Key, ...]] = {key.recipe: (key,) for key in (*RECIPE_KEYS, *CONFIG_KEYS) if key.recipe}
     for prod, test in zip(_PROD, _TEST, strict=True):
         if prod.field not in ("prod.name", "prod.category"):
             found[(prod.recipe or "").replace(".prod_", ".", 1)] = (prod, test)
@@ -490,7 +537,9 @@ IN_TENANT: Table = {
     **{
         path: keys
         for path, keys in IN_MAP.items()
-        if path.startswith(("enforcement_delays.", "promotion.")) or path.endswith("blueprints")
+        if path.startswith(("enforcement_delays.", "promotion."))
+        or path in ("window", "freeze")
+        or path.endswith("blueprints")
     },
 }
 """An entry of tenants.yaml: where the tenant is, and what may differ there for every app."""

@@ -10,6 +10,7 @@ from enum import Enum
 
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import hosts, schema
+from kandji_uploader.settings.parts import as_written
 from kandji_uploader.settings.schema import Key
 
 _HEAD = """\
@@ -86,10 +87,11 @@ def config_file(values: Mapping[str, object], head: str) -> str:
 
 
 def _given(value: object, leaf: str) -> str:
-    """A value that reads back as itself: texts in the quotes of JSON, which YAML understands."""
-    if isinstance(value, Enum) or not isinstance(value, str):
+    """A value that reads back as itself: texts and what has parts as JSON, which YAML understands."""
+    written = as_written(value)
+    if isinstance(value, Enum) or not isinstance(written, str | list | dict):
         return f"{leaf}: {_as_text(value)}"
-    return f"{leaf}: {json.dumps(value, ensure_ascii=False)}"
+    return f"{leaf}: {json.dumps(written, ensure_ascii=False)}"
 
 
 def _setting(key: Key, leaf: str) -> str:
@@ -97,4 +99,4 @@ def _setting(key: Key, leaf: str) -> str:
         return f"{leaf}: {hosts.PLACEHOLDER}.api.kandji.io"
     if key is schema.NAMING:
         return f"# {leaf}: APPNAME (AutoPkg)"
-    return f"# {leaf}:" if key.default is None else f"{leaf}: {_as_text(key.default)}"
+    return f"# {leaf}:" if key.default in (None, ()) else f"{leaf}: {_as_text(key.default)}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from kandji_uploader.settings import coercion, editing, hosts, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import DELAY_WITHOUT_VALUE
 from kandji_uploader.settings.loading import load
+from kandji_uploader.settings.parts import as_written
 from kandji_uploader.settings.reading import find_file, read_mapping_file
 from kandji_uploader.settings.showing import config_file
 from kandji_uploader.settings.sources import Complaints, KeySource, prepared_config, read
@@ -185,5 +185,5 @@ def _as_json(values: Mapping[str, object]) -> str:
         place = tree
         for section in sections:
             place = place.setdefault(section, {})
-        place[leaf] = value.value if isinstance(value, Enum) else value
+        place[leaf] = as_written(value)
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"

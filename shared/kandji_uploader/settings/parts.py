@@ -1,0 +1,154 @@
+"""Values that have parts: a window, freezes, versions; each function reads one as `coercion` does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import Enum
+
+from kandji_uploader.models import WEEKDAYS, Freeze, Window
+from kandji_uploader.promotion import calendar
+from kandji_uploader.settings.coercion import UnfitError, moment, shown, text
+
+
+def as_written(value: object) -> object:
+    """A value as JSON can hold it, and as its key takes it again."""
+    if isinstance(value, Window | Freeze):
+        return value.given()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return [as_written(each) for each in value] if isinstance(value, tuple) else value
+
+
+def window(value: object) -> Window:
+    """The hours of the week in which releases move: `{days: mon-thu, hours: "09:00-15:00", zone: Europe/Vienna}`."""
+    given = _parts(value, ("days", "hours", "zone"), "{days: mon-thu, hours: '09:00-15:00', zone: Europe/Vienna}")
+    days = _weekdays(given["days"]) if "days" in given else WEEKDAYS
+    hours = _hours(given.get("hours", "00:00-24:00"))
+    if "zone" not in given:
+        raise UnfitError("must name its zone, such as Europe/Vienna or UTC: machines that publish are in many")
+    return Window(days, hours, _zone(given["zone"]))
+
+
+def freezes(value: object) -> tuple[Freeze, ...]:
+    """When nothing is published: a list of `{from: 2026-12-20, until: 2027-01-07, why: Christmas}`."""
+    found = _from_json(value)
+    found = [found] if isinstance(found, Mapping) else found
+    if not isinstance(found, list | tuple):
+        raise UnfitError(f"must be a list of freezes, such as {_A_FREEZE}")
+    return tuple(_freeze(each) for each in found)
+
+
+_A_FREEZE = "{from: 2026-12-20, until: 2027-01-07, why: Christmas}"
+
+
+def _freeze(value: object) -> Freeze:
+    given = _parts(value, ("from", "until", "why", "zone"), _A_FREEZE)
+    if "until" not in given:
+        raise UnfitError(f"holds a freeze without `until`; write it as {_A_FREEZE}")
+    zone = _zone(given["zone"]) if "zone" in given else ""
+    since, begins = _point("from", given["from"]) if "from" in given else ("", None)
+    until, ends = _point("until", given["until"], whole=True)
+    if begins is not None and _absolute(begins, zone) >= _absolute(ends, zone):
+        raise UnfitError(f"holds a freeze from {since} until {until}, which ends before it begins; correct one of them")
+    return Freeze(begins, ends, until, since, text(given["why"]) if "why" in given else "", zone)
+
+
+def _absolute(moment: datetime, zone: str) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=calendar.zone_of(zone))
+
+
+def _point(key: str, value: object, *, whole: bool = False) -> tuple[str, datetime]:
+    """A date or a moment, as it was given and as it counts; `whole` for the first moment after a date."""
+    if isinstance(value, datetime):
+        value = moment(value).isoformat()
+    found = str(value).strip()
+    try:
+        counts = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", found))
+        if _DATE.fullmatch(found) and whole:
+            counts += timedelta(days=1)
+    except (ValueError, OverflowError):
+        accepted = "2027-01-07, 2027-01-07T18:00 or 2027-01-07T18:00+01:00"
+        raise UnfitError(f"holds {key} {shown(value)}, which is no date; write it as {accepted}") from None
+    return found, counts
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _weekdays(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise UnfitError("holds no days, so the window never opens; write them as mon-thu or [mon, wed]")
+    found: set[str] = set()
+    for part in parts:
+        first, _, last = (word.strip().lower() for word in str(part).partition("-"))
+        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+            raise UnfitError(f"holds the day {shown(part)}; days are {', '.join(WEEKDAYS)}, and mon-thu for several")
+        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
+        found.update(WEEKDAYS[(begin + more) % 7] for more in range((end - begin) % 7 + 1))
+    return tuple(day for day in WEEKDAYS if day in found)
+
+
+def _hours(value: object) -> str:
+    found = re.sub(r"\s", "", str(value))
+    if not _HOURS.fullmatch(found):
+        raise UnfitError(f"holds hours {shown(value)}; write them as '09:00-15:00', in quotes")
+    opens, _, closes = found.partition("-")
+    if opens == closes:
+        raise UnfitError(f"holds hours {shown(value)}, in which it never opens; the whole day is '00:00-24:00'")
+    return found
+
+
+_TIME = r"([01]\d|2[0-3]):[0-5]\d"
+_HOURS = re.compile(rf"{_TIME}-({_TIME}|24:00)", re.ASCII)
+
+
+def _zone(value: object) -> str:
+    found = text(value)
+    try:
+        calendar.zone_of(found)
+    except ValueError as problem:
+        raise UnfitError(str(problem)) from None
+    return found
+
+
+def versions(value: object) -> tuple[str, ...]:
+    """A list of versions; text is split at commas. One that ends in `.*` is all that begin so."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise UnfitError("must be a list of versions, such as ['128.1', '129.*']")
+    found = tuple(dict.fromkeys(text(part) for part in parts))
+    wrong = next((each for each in found if "*" in each.removesuffix(".*") or not each.removesuffix(".*")), None)
+    if wrong is not None:
+        raise UnfitError(f"holds {shown(wrong)}; a `*` stands at the end only, behind a dot, such as '129.*'")
+    return found
+
+
+def _parts(value: object, known: tuple[str, ...], example: str) -> Mapping[str, object]:
+    """The parts of a value that has several; those without a value count as not given."""
+    found = _from_json(value)
+    if not isinstance(found, Mapping):
+        raise UnfitError(f"must be {example}")
+    for part in found:
+        if part not in known:
+            import difflib
+
+            near = difflib.get_close_matches(str(part), known, 1)
+            meant = f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}"
+            raise UnfitError(f"holds {shown(part)}, which is not known; {meant}")
+    return {part: inner for part, inner in found.items() if inner is not None}
+
+
+def _from_json(value: object) -> object:
+    """A value that has parts; where only texts can be given, it is JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
