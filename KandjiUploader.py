@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "2389bd806f0c5db5d3be8af7d455aeb95d92638f946d6917b7620065d071d420"
+_SEAL = "b99051587ebce8eaf4f762f9adf7e57aa502c55445e2f668fc435332c80d98c2"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -100,6 +100,8 @@ requirements:
 	@command -v uv >/dev/null || { echo "uv is not on PATH; install it: pipx install uv"; exit 1; }
 	$(LOCK_ALL) --universal --python-version 3.10 --no-emit-package shtab \
 		--output-file requirements/autopkg.txt
+	$(LOCK_ALL) --extra notify --constraints requirements/autopkg.txt --universal --python-version 3.10 \
+		--no-emit-package shtab --output-file requirements/notify.txt
 	$(LOCK_ALL) $(IMAGE) --output-file requirements/image.txt
 	$(LOCK) $(IMAGE) requirements/build.in --output-file requirements/build.txt
 	$(MAKE) seal

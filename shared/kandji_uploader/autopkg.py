@@ -101,7 +101,7 @@ def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = Fals
     for key in [*OUTPUTS, *summary_keys(env)]:
         env.pop(key, None)
     asked = _as_kappa_reads_it(request(env), host.warn) if for_kappa else request(env)
-    result = flow.run(asked, replace(host, claims=CLAIMS))
+    result = flow.run(asked, replace(host, claims=CLAIMS, digests=True))
     env.update(outputs(result))
     return result
 

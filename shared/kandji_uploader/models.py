@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import SupportsIndex
 
+from kandji_uploader._util.secret import Secret
+
 
 class Stage(str, Enum):
     """Which of the two Custom Apps of a piece of software is meant: production or test."""
@@ -347,6 +349,34 @@ class StageSettings(StageValues):
 
 
 @dataclass(frozen=True)
+class Listener:
+    """Somebody who hears of runs.
+
+    Attributes:
+        name: how messages to the user call it.
+        on: what it hears of: `all`, `failed` (also what is halted or pending), `promoted` (also what is rolled back).
+        secret: the name under which the environment or keychain keeps its address; "" where that is in `url`.
+        url: its address, where the config file holds it.
+        is_slack: whether it is Slack's incoming webhook, which needs no further package.
+    """
+
+    name: str
+    on: tuple[str, ...] = ("all",)
+    secret: str = ""
+    url: Secret | None = None
+    is_slack: bool = False
+
+    def __str__(self) -> str:
+        """As `kandji-uploader config` shows it."""
+        return f"{self.name} ({', '.join(self.on)})"
+
+    @property
+    def key(self) -> str:
+        """What tells it from others."""
+        return self.secret or self.name
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that holds for a run, resolved from the precedence ladder; `origins` tells where each value came from.
 
@@ -361,6 +391,9 @@ class Settings:
         keystore_plaintext: also in one that keeps them as plain text.
         environment_first: `ENV_KEYSTORE`: the environment before the keychain, on every platform.
         slack_enabled: post a message after a run that changed something or failed.
+        slack_on: what Slack hears of; see `Listener.on`.
+        notify: who else hears of runs; None for nobody.
+        digest: tell of all recipes of an AutoPkg run at once, when it ends.
         webhook_name: name of the Slack webhook in the environment or keychain.
         use_recipe_map: read `recipe_map.yaml|json`.
         use_package_map: read `package_map.yaml|json`.
@@ -417,6 +450,9 @@ class Settings:
     keystore_plaintext: bool = False
     environment_first: bool = False
     slack_enabled: bool = False
+    slack_on: tuple[str, ...] = ("all",)
+    notify: tuple[Listener, ...] | None = None
+    digest: bool = True
     webhook_name: str = "SLACK_TOKEN"
     use_recipe_map: bool = False
     use_package_map: bool = False
@@ -459,6 +495,12 @@ class Settings:
     state_folder: Path = Path()
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     warnings: tuple[str, ...] = ()
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who hears of runs."""
+        slack = Listener("Slack", self.slack_on, self.webhook_name, is_slack=True)
+        return (*([slack] if self.slack_enabled else []), *(self.notify or ()))
 
     def stage(self, stage: Stage) -> StageSettings:
         """The settings of one stage."""

@@ -21,6 +21,7 @@ import yaml
 
 from kandji_uploader import api, cli
 from kandji_uploader.errors import InterruptedRunError
+from kandji_uploader.flows import announce
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.manifest import folder
 from kandji_uploader.publish.request import Host
@@ -61,12 +62,17 @@ def as_text(value: Any) -> str:
 
 @dataclass
 class Run:
-    """What came of one run: the requests, the tenant as it is now, and all that was said."""
+    """What came of one run: the requests, the tenant as it is now, all that was said, and its messages.
+
+    Attributes:
+        at_once: how many messages there were before the process of AutoPkg ended.
+    """
 
     tenant: RehearsalTenant
     scene: Scene
     said: str = ""
     seconds: float = 0.0
+    at_once: int = 0
 
     @property
     def creates(self) -> list[Any]:
@@ -200,6 +206,8 @@ class Scene:
                 run.said += str(after.get("kandji_custom_apps"))
             except standin.ProcessorError as problem:
                 run.said = str(problem)
+            run.at_once = run.messages
+            announce.send_digests()  # as when the process of AutoPkg ends
         return run
 
     def api(self, path: Path | str, *, brew: bool = False, **arguments: Any) -> Run:

@@ -242,6 +242,28 @@ EFFECTS: dict[str, Effect] = {
         PROD_NAME,
         before=lambda scene: scene.environ.update(OTHER_HOOK=scene.tenant.webhook_url),
     ),
+    "slack_on": Effect(
+        "promoted",
+        lambda run: (run.messages, run.created),
+        (0, [PROD]),
+        PROD_NAME,
+        before=lambda scene: scene.environ.update(SLACK_TOKEN=scene.tenant.webhook_url),
+    ),
+    "notify": Effect(
+        [{"url": "HOOK", "on": ["all"]}],
+        lambda run: run.messages,
+        1,
+        PROD_NAME,
+        before=lambda scene: scene.environ.update(HOOK=scene.tenant.webhook_url.replace("http:", "json:")),
+    ),
+    "digest": Effect(
+        False,
+        lambda run: (run.at_once, run.messages),
+        (1, 1),
+        PROD_NAME,
+        before=lambda scene: scene.environ.update(SLACK_TOKEN=scene.tenant.webhook_url),
+        only="AutoPkg",
+    ),
     "keystore_environment": Effect(
         False,
         beside=PROD_NAME,

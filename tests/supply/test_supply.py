@@ -84,6 +84,9 @@ def test_the_locked_versions_of_autopkgs_python_are_those_that_the_project_asks_
         for name in needed.keys() - ONLY_FOR_THE_COMMAND_LINE:
             assert versions.get(name, "0") in needed[name].specifier, f"{name} on {system}: `make requirements`"
         assert not ONLY_FOR_THE_COMMAND_LINE & versions.keys()
+        more, needed = locked("notify.txt", where), wanted(EXTRAS["notify"], where)
+        assert more == {**more, **versions}, "the same versions with the extra `notify`: `make requirements`"
+        assert all(more.get(name, "0") in need.specifier for name, need in needed.items())
 
 
 def test_the_locked_versions_of_the_image_are_those_that_the_project_asks_for():
@@ -128,8 +131,8 @@ def test_what_is_locked_installs_with_its_hashes_and_is_all_that_the_processor_n
 
 
 def test_the_processor_asks_for_the_versions_that_the_project_asks_for():
-    floors = {name: str(need.specifier) for name, need in wanted(FOR_USE, AUTOPKGS["Linux x86_64"]).items()}
-    for asked in (*dependencies._NEEDED.values(), *dependencies._SIGNING.values()):
+    floors = {name: str(need.specifier) for name, need in wanted(ANY_USE, AUTOPKGS["Linux x86_64"]).items()}
+    for asked in (*dependencies._NEEDED.values(), *dependencies._SIGNING.values(), *dependencies._NOTIFY.values()):
         need = Requirement(asked)
         assert not need.specifier or str(need.specifier) == floors[need.name], need.name
     named = {Requirement(row).name for row in ANY_USE}
@@ -155,7 +158,7 @@ def test_no_lowest_version_and_no_locked_one_has_a_known_advisory(system):
     where = AUTOPKGS[system]
     lowest = {name: next(iter(need.specifier)).version for name, need in wanted(ANY_USE, where).items()}
     images = locked("image.txt", IMAGE) if where["sys_platform"] == "linux" else {}
-    for versions in (lowest, locked("autopkg.txt", where), images):
+    for versions in (lowest, locked("autopkg.txt", where), locked("notify.txt", where), images):
         assert {name: known_against(name, version, where) for name, version in versions.items()} == {
             name: set() for name in versions
         }

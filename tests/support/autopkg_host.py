@@ -18,17 +18,22 @@ LAUNCHERS = tuple(name for name in ("autopkg", "autopkg-dev") if shutil.which(na
 """`autopkg`, and beside it a launcher of its next version where a developer has put one on PATH."""
 
 _LENT = ("requests", "urllib3", "idna", "certifi", "charset_normalizer", "keyring", "yaml")
+NOTIFY = ("apprise", "markdown", "click", "oauthlib", "requests_oauthlib")
+"""What the extra `notify` brings."""
 _SIGNING = ("cryptography", "asn1crypto", "cffi", "_cffi_backend.cpython-310*")
 """Compiled for the Python that AutoPkg brings."""
 
 
-def lend_packages(folder):
-    """A folder for PYTHONPATH that holds what the README's pip line installs, and nothing else of this environment."""
-    folder.mkdir()
+def lend_packages(folder, more=()):
+    """A folder for PYTHONPATH that holds what the README's pip line installs, and nothing else of this environment.
+
+    `more` are modules that it is to hold besides, such as `NOTIFY`.
+    """
+    folder.mkdir(exist_ok=True)
     places = [Path(place) for place in [*site.getsitepackages(), *sys.path]]
     fitting = [*places, *CHECKOUT.glob(".venv310/lib/python3.10/site-packages")]
     compiled = next((place for place in fitting if [*place.glob(_SIGNING[-1])]), None)
-    lent = [(place, name) for place in places for name in _LENT]
+    lent = [(place, name) for place in places for name in (*_LENT, *more)]
     lent += [(compiled, name) for name in _SIGNING] if compiled else []
     for place, name in lent:
         for found in [*place.glob(name), *place.glob(f"{name}-*.dist-info")]:
@@ -75,6 +80,18 @@ class AutoPkg:
 
     def __call__(self, *words, check=None):
         """Run `autopkg WORDS`; `check` is the exit code that the test expects, if it does."""
+        command, environ = self._command(words)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
+        if check is not None:
+            assert done.returncode == check, done.stdout + done.stderr
+        return done
+
+    def start(self, *words):
+        """Start `autopkg WORDS`, and let it run."""
+        command, environ = self._command(words)
+        return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def _command(self, words):
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), "XDG_CACHE_HOME": str(sealed.caches())}
         # AutoPkg (its Python is 3.10) imports distutils; that of setuptools in its place would double a start's time.
         environ.update({"SETUPTOOLS_USE_DISTUTILS": "stdlib", **self.environ})
@@ -83,10 +100,7 @@ class AutoPkg:
         command = [self.launcher, *map(str, words)]
         if words[0] in ("run", "processor-info", "list-processors"):
             command += ["--prefs", str(self.preferences)]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
-        if check is not None:
-            assert done.returncode == check, done.stdout + done.stderr
-        return done
+        return command, environ
 
     def uploader(self, *words, check=None):
         """Run `kandji-uploader WORDS` of this checkout as the same user, with this AutoPkg on PATH as `autopkg`."""

@@ -128,12 +128,13 @@ def test_slack_gets_one_message_for_all_tenants(provider):
 
 def test_a_message_to_slack_has_no_more_blocks_than_slack_takes():
     from kandji_uploader.models import Action, Outcome, RunResult, Stage
-    from kandji_uploader.report import slack
+    from kandji_uploader.report import message, slack
 
     outcomes = tuple(Outcome(Stage.PROD, "W", Action.CREATE, tenant=f"t{number}") for number in range(150))
-    message = slack.message(RunResult("W.pkg", outcomes))
-    assert len(message["blocks"]) == 42
-    assert "and 110 more" in json.dumps(message)
+    result = RunResult("W.pkg", outcomes)
+    payload = slack.payload(message.of_one(result, message.items(result, 0.0)))
+    assert len(payload["blocks"]) == 42
+    assert "and 110 more" in json.dumps(payload)
 
 
 def test_autopkg_has_a_summary_for_each_tenant_with_its_name_in_it(provider, monkeypatch):

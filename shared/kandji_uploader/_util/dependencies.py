@@ -20,6 +20,8 @@ _NEEDED = {"requests": "requests>=2.33.0", "urllib3": "urllib3>=2.8.0", "yaml": 
 _SIGNING = {"cryptography": f"cryptography>={'48.0.1' if _INTEL_MAC else '50.0.0'}", "asn1crypto": "asn1crypto>=1.5.1"}
 """The extra `signing`, which verifies signatures."""
 SIGNING = tuple(_SIGNING.values())
+_NOTIFY = {"apprise": "apprise>=2.2.0", "markdown": "markdown>=3.8.1"}
+"""The extra `notify`, which sends messages to others than Slack."""
 
 
 def missing() -> tuple[str, ...]:
@@ -32,12 +34,18 @@ def missing_for_signing() -> tuple[str, ...]:
     return _lacking(_SIGNING)
 
 
-def pip_line(packages: tuple[str, ...]) -> str:
+def missing_for_notify() -> tuple[str, ...]:
+    """The packages of the extra `notify` that are not there, or too old, as pip names them."""
+    return _lacking(_NOTIFY)
+
+
+def pip_line(packages: tuple[str, ...], name: str = "autopkg.txt") -> str:
     """The command that installs packages into the Python that runs now.
 
-    Beside a checkout it is the list of versions and hashes there, which has all that AutoPkg's Python lacks.
+    Beside a checkout it is a list of versions and hashes there: `autopkg.txt` has all that AutoPkg's Python lacks,
+    `notify.txt` has the extra `notify` beside it.
     """
-    locked = Path(__file__).resolve().parents[3] / "requirements" / "autopkg.txt"
+    locked = Path(__file__).resolve().parents[3] / "requirements" / name
     what = f"--upgrade {' '.join(map(shlex.quote, packages))}"
     if locked.is_file():
         what = f"--require-hashes -r {shlex.quote(str(locked))}"

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from kandji_uploader import settings
 from kandji_uploader._util.secret import Secret
@@ -89,10 +90,14 @@ def _match_json(ladder: settings.Ladder) -> dict[str, object]:
     return {"recipe_map": {"key": ladder.recipe_key or None, "why": ladder.recipe_why}}
 
 
-def _secrets(settings: Settings) -> tuple[Row, Row]:
+def _secrets(settings: Settings) -> tuple[Row, ...]:
     return (
         _secret(f"API token {settings.token_name}", lambda: credentials.api_token(settings)),
         _secret(f"Slack webhook {settings.webhook_name}", lambda: credentials.slack_webhook(settings)),
+        *(
+            _secret(f"address {each.name}", partial(credentials.address_of, each, settings))
+            for each in settings.notify or ()
+        ),
     )
 
 

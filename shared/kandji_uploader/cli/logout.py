@@ -1,4 +1,4 @@
-"""Take the API token and the Slack webhook out of the keychain of this machine.
+"""Take the API token, the Slack webhook and the addresses of `notify` out of the keychain of this machine.
 
 What the environment holds stays there, and so does the token in Kandji: revoke it in the console (Settings > Access).
 
@@ -46,7 +46,7 @@ def logged_out(environ: Mapping[str, str], tenants: Sequence[str] | None) -> lis
         CredentialError: the keychain is locked or missing.
     """
     held = settings.load(_ANY, given_origin="command line", caller="command line", environ=environ).settle()
-    names = [held.token_name, held.webhook_name]
+    names = [held.token_name, held.webhook_name, *(each.secret for each in held.notify or () if each.secret)]
     if tenants is not None:
         chosen = read_tenants(held.config_folder).chosen(tenants, "command line")
         names = [tenant.token_name for tenant in chosen if tenant.token_name]

@@ -89,7 +89,8 @@ class Host:
         keys_from: what error texts call the origin of a command's own settings.
         foretell: told what each Custom App is to become and why, before it is done; by default as `say`.
         tenant: the tenant; None for what the key `tenant` says, or else the settings.
-        announces: whether Slack is told by the run itself; else its caller does, once for several.
+        announces: whether people are told by the run itself; else its caller does, once for several.
+        digests: whether they are told when this process ends, of all its runs at once; see `flows.announce`.
     """
 
     say: Callable[[str], None] = _log_info
@@ -105,6 +106,7 @@ class Host:
     foretell: Callable[[str], None] | None = None
     tenant: Tenant | None = None
     announces: bool = True
+    digests: bool = False
 
 
 def claim(request: Request, settings: Settings, host: Host, apps: Mapping[str, str]) -> None:

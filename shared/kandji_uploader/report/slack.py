@@ -1,4 +1,4 @@
-"""The Slack message: one for each run that changed something or failed, posted to an incoming webhook."""
+"""The message as Slack takes it, posted to an incoming webhook."""
 
 from __future__ import annotations
 
@@ -8,56 +8,45 @@ from kandji_uploader.errors import NetworkError
 from kandji_uploader.http.addresses import safe_address, split
 from kandji_uploader.http.session import Session
 from kandji_uploader.http.tries import Policy, RetryableError, retry_after, with_tries
-from kandji_uploader.models import Action, Outcome, RunResult
+from kandji_uploader.models import Action
+from kandji_uploader.report.message import Item, Message, short
 
 _PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=3, retry_after_cap=30.0, answer_time=20.0)
 """A run does not wait long for Slack."""
 _MARKS = {
-    Action.CREATE: ":new: created",
-    Action.UPDATE: ":white_check_mark: updated",
-    Action.UNCHANGED: "unchanged",
-    Action.PROMOTE: ":rocket: promoted",
-    Action.ROLL_BACK: ":rewind: rolled back",
-    Action.HELD: ":hourglass: held",
-    Action.WAITING: ":hourglass: waiting",
-    Action.HALTED: ":octagonal_sign: halted",
-    Action.PINNED: ":pushpin: pinned",
-    Action.CONFLICT: ":warning: conflict",
-    Action.REFUSED: ":warning: refused",
-    Action.FAILED: ":x: failed",
+    Action.CREATE.value: ":new: created",
+    Action.UPDATE.value: ":white_check_mark: updated",
+    Action.PROMOTE.value: ":rocket: promoted",
+    Action.ROLL_BACK.value: ":rewind: rolled back",
+    Action.HELD.value: ":hourglass: held",
+    Action.WAITING.value: ":hourglass: waiting",
+    Action.HALTED.value: ":octagonal_sign: halted",
+    Action.PINNED.value: ":pushpin: pinned",
+    Action.CONFLICT.value: ":warning: conflict",
+    Action.REFUSED.value: ":warning: refused",
+    Action.FAILED.value: ":x: failed",
+    "pending": ":arrows_counterclockwise: pending",
 }
-_TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.WAITING, Action.PINNED)
-"""Whose reason people want to read."""
-_MOST = 40
-"""Custom Apps that a message lists; Slack takes 50 blocks (api.slack.com, 'Blocks')."""
 _LONGEST = 2900
 """A section of Slack's blocks holds 3,000 characters."""
 
 
-def message(result: RunResult) -> Mapping[str, object]:
-    """What to tell of a run that changed something or in which a target failed."""
-    head = "KandjiUploader failed" if result.failed else "KandjiUploader published"
-    if not (result.failed or result.changed):
-        head = "KandjiUploader holds back"
-    if {item.action for item in result.outcomes if item.action.bad} == {Action.HALTED}:
-        head = "KandjiUploader halted"
-    why = [f"urgent, without a soak: {_escaped(result.urgent)}"] if result.urgent else []
-    told = [item for item in result.outcomes if not item.tenant or item.action is not Action.UNCHANGED]
-    more = [f"and {len(told) - _MOST} more"] if len(told) > _MOST else []
-    sections = [*why, *(_of(item) for item in told[:_MOST]), *more]
-    return _blocks(f"{head}: {_escaped(result.app_name or result.source)}", sections)
-
-
-def failure(installer: str, text: str) -> Mapping[str, object]:
-    """What to tell of a run that ended before anything was changed."""
-    return _blocks(f"KandjiUploader failed: {_escaped(installer)}", [_escaped(text)])
+def payload(message: Message) -> Mapping[str, object]:
+    """A message as Slack's blocks."""
+    head = _escaped(message.head)
+    sections = [f"*{head}*", *map(_escaped, message.notes)]
+    sections += [_line(item) if message.brief else _whole(item) for item in message.items]
+    sections += [message.more] if message.more else []
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text[:_LONGEST]}} for text in sections]
+    return {"text": head, "blocks": blocks}
 
 
 def post(webhook: str, payload: Mapping[str, object]) -> None:
     """Send a message.
 
     Raises:
-        NetworkError: it was not taken; the text does not hold the webhook, which is a secret.
+        NetworkError: it was not taken (`LostAnswerError` where it may have been); the text does not hold the webhook,
+            which is a secret.
     """
     host = split(webhook).hostname
     if not safe_address(webhook):
@@ -76,21 +65,20 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
         raise NetworkError(f"{host} answered HTTP {status} ({said[:80]!r}). Make a new one if it was deleted")
 
 
-def _of(outcome: Outcome) -> str:
-    name = _escaped(outcome.name)
-    linked = f"<{outcome.link}|{name}>" if outcome.link else name
-    version = f" {_escaped(outcome.version)}" if outcome.version else ""
-    tenant = f"{_escaped(outcome.tenant)}: " if outcome.tenant else ""
-    what = f"{tenant}{linked}{version}: {_MARKS[outcome.action]}"
-    details = [_escaped(text) for text in (outcome.installer, outcome.enforcement, outcome.signer) if text]
-    reason = _escaped(outcome.reason) if outcome.action in _TELLING else ""
-    return "\n".join(filter(None, [what, " - ".join(details), reason, _escaped(outcome.error)]))
+def _whole(item: Item) -> str:
+    return "\n".join(filter(None, [_what(item), _escaped(item.about), _escaped(item.why)]))
 
 
-def _blocks(head: str, sections: list[str]) -> Mapping[str, object]:
-    texts = [section[:_LONGEST] for section in sections]
-    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in [f"*{head}*", *texts]]
-    return {"text": head, "blocks": blocks}
+def _line(item: Item) -> str:
+    return " - ".join(filter(None, [_what(item), _escaped(short(item.why))]))
+
+
+def _what(item: Item) -> str:
+    name = _escaped(item.name)
+    linked = f"<{item.link}|{name}>" if item.link else name
+    version = f" {_escaped(item.version)}" if item.version else ""
+    tenant = f"{_escaped(item.tenant)}: " if item.tenant else ""
+    return f"{tenant}{linked}{version}: {_MARKS.get(item.action, item.action)}"
 
 
 def _escaped(text: str) -> str:

@@ -21,7 +21,7 @@ _TITLES = {
     Stage.TEST: "The following Custom Apps for testing were published to Kandji:",
 }
 
-_DONE = {
+DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.UNCHANGED: "unchanged",
@@ -36,6 +36,7 @@ _DONE = {
     Action.REFUSED: "refused",
     Action.FAILED: "failed",
 }
+"""What was done, in a word or two."""
 
 _WOULD = {action: f"would {action.value}" for action in Action if action.writes or action is Action.BUILD}
 _TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.WAITING, Action.PINNED, Action.BUILD)
@@ -43,7 +44,7 @@ _TELLING = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.WAITING, Actio
 
 def word(outcome: Outcome, *, dry_run: bool = False) -> str:
     """What was done, in one or two words; in a dry run, what would be."""
-    return _WOULD.get(outcome.action, _DONE[outcome.action]) if dry_run else _DONE[outcome.action]
+    return _WOULD.get(outcome.action, DONE[outcome.action]) if dry_run else DONE[outcome.action]
 
 
 def row(outcome: Outcome, *, dry_run: bool = False) -> dict[str, str]:
@@ -145,11 +146,9 @@ def as_json(result: RunResult) -> dict[str, object]:
 def failure(result: RunResult) -> str:
     """The text of a run in which a target failed: first what failed and why, then what succeeded."""
     bad = [
-        f"{outcome.title}: {_DONE[outcome.action]}: {outcome.error}"
-        for outcome in result.outcomes
-        if outcome.action.bad
+        f"{outcome.title}: {DONE[outcome.action]}: {outcome.error}" for outcome in result.outcomes if outcome.action.bad
     ]
-    good = [f"{outcome.title} was {_DONE[outcome.action]}" for outcome in result.outcomes if not outcome.action.bad]
+    good = [f"{outcome.title} was {DONE[outcome.action]}" for outcome in result.outcomes if not outcome.action.bad]
     return "\n".join([*bad, f"The rest is done: {'; '.join(good)}" if good else "Nothing else was changed"])
 
 

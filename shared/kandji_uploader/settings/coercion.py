@@ -17,8 +17,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from kandji_uploader._util.names import LONGEST_NAME, hidden_character
+from kandji_uploader._util.secret import Secret
 from kandji_uploader.audit import conditions
-from kandji_uploader.models import Enforcement
+from kandji_uploader.models import Enforcement, Listener
 
 Kind = Callable[[object], object]
 
@@ -179,6 +180,66 @@ def enforcement(value: object) -> Enforcement:
     if found is None:
         raise UnfitError(f"must be one of {', '.join(kind.value for kind in Enforcement)}")
     return found
+
+
+HEARD = ("all", "failed", "promoted")
+"""What somebody may hear of; see `Listener.on`."""
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]\S*", re.ASCII | re.IGNORECASE)
+
+
+def heard(value: object) -> tuple[str, ...]:
+    """What somebody hears of; text is split at commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    words = [str(part).strip().lower() for part in parts] if isinstance(parts, list | tuple) else []
+    if not words or not set(words) <= set(HEARD):
+        raise UnfitError("must be all, failed or promoted, or a list of these")
+    return tuple(word for word in HEARD if word in words)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of a service, such as mailto://... or https://..."""
+    return bool(_ADDRESS.fullmatch(text))
+
+
+def listeners(value: object) -> tuple[Listener, ...]:
+    """Who hears of runs: a list of mappings, each with `url` and maybe `on`. No address is ever shown."""
+    if not isinstance(value, list | tuple):
+        raise UnfitError("must be a list; write each as `- url: NAME`", secret=True)
+    found = tuple(_listener(number, each) for number, each in enumerate(value, 1))
+    names = [listener.name for listener in found]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise UnfitError(f"names {twice} twice; put all that it hears of into one `on`", secret=True)
+    return found
+
+
+def _listener(number: int, value: object) -> Listener:
+    which = f"entry {number}"
+    if not isinstance(value, Mapping):
+        raise UnfitError(f"{which} must be a mapping; write it as `- url: NAME`", secret=True)
+    odd = [key for key in value if key not in ("url", "on")]
+    if odd:
+        raise UnfitError(f"{which} has a key that is not known; known are url and on", secret=True)
+    try:
+        on = heard(value.get("on", "all"))
+    except UnfitError as unfit:
+        raise UnfitError(f"{which}: on is {shown(value['on'])}: {unfit.accepted}", secret=True) from None
+    return _called(number, which, value.get("url"), on)
+
+
+def _called(number: int, which: str, url: object, on: tuple[str, ...]) -> Listener:
+    """A listener by its address, or by the name under which that is kept."""
+    text = str(url).strip() if isinstance(url, str) else ""
+    if is_address(text):
+        scheme = text.partition(":")[0].lower()
+        return Listener(f"notify {number} ({scheme})", on, url=Secret(text, "config file"))
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text, re.ASCII):
+        raise UnfitError(
+            f"{which}: url (not shown) must be an address such as mailto://... or https://..., or the name under which "
+            "the environment or keychain keeps one, such as TEAMS_URL",
+            secret=True,
+        )
+    return Listener(text, on, text)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import CredentialError, PlaintextError
-from kandji_uploader.models import Settings
+from kandji_uploader.models import Listener, Settings
+from kandji_uploader.settings import coercion
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -89,6 +90,26 @@ def slack_webhook(
         raise CredentialError(
             f"the Slack webhook in the {found.origin} is not a URL (not shown); "
             "it looks like https://hooks.slack.com/services/..."
+        )
+    return found
+
+
+def address_of(
+    listener: Listener, settings: Settings, environ: Mapping[str, str] | None = None, platform: str = sys.platform
+) -> Secret:
+    """The address of somebody who hears of runs.
+
+    Raises:
+        CredentialError: it was not found or is none. No reason to fail a run.
+    """
+    if listener.url is not None:
+        return listener.url
+    if listener.is_slack and (webhook := slack_webhook(settings, environ, platform)):
+        return webhook
+    found = _checked(_look_up(settings, listener.secret, environ, platform), listener.secret, "address")
+    if not coercion.is_address(found.reveal()):
+        raise CredentialError(
+            f"{listener.secret} in the {found.origin} is no address (not shown), such as mailto://..."
         )
     return found
 

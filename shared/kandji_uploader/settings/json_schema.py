@@ -34,6 +34,10 @@ _NAME: Document = {**_TEXT, "maxLength": LONGEST_NAME}
 _APP: Document = {**_TEXT, "not": {"type": "string", "pattern": r":|^[^/]+/[^/]|^/+$"}}
 
 
+_WORDS: Document = {"type": "string", "enum": list(coercion.HEARD)}
+_HEARD: Document = {"anyOf": [{"type": "array", "items": _WORDS, "minItems": 1}, _WORDS]}
+
+
 def _team(*words: str, more: bool = False) -> Document:
     one = rf"\s*([A-Za-z0-9]{{10}}|{'|'.join(words)})\s*"
     return {"type": "string", "pattern": f"^{one}(,{one})*$" if more else f"^{one}$"}
@@ -72,6 +76,16 @@ _OF_KIND: Mapping[Kind, Document] = {
     coercion.app_name: _NAME,
     coercion.naming: {**_NAME, "pattern": "APPNAME"},
     coercion.secret_name: {**_NAME, "not": {"type": "string", "pattern": r"=|://|hooks\.slack\.com"}},
+    coercion.heard: _HEARD,
+    coercion.listeners: {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["url"],
+            "properties": {"url": {**_TEXT, "pattern": r"^[A-Za-z_][A-Za-z0-9_.-]*(://[^\s/?#]\S*)?$"}, "on": _HEARD},
+            "additionalProperties": False,
+        },
+    },
     coercion.enforcement: {"enum": list(coercion.ENFORCEMENTS)},
     coercion.names: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},
     coercion.tenants: {"anyOf": [{"type": "array", "items": _NAME, "minItems": 1}, _TEXT]},

@@ -118,6 +118,29 @@ WEBHOOK_NAME = Key(
     config="slack.webhook_name",
     default="SLACK_TOKEN",
 )
+PEOPLE = (
+    Key(
+        "slack_on",
+        coercion.heard,
+        "What Slack hears of: all, failed or promoted.",
+        config="slack.on",
+        default=("all",),
+    ),
+    Key(
+        "digest",
+        coercion.boolean,
+        "Send one message per AutoPkg run; false for one per recipe.",
+        config="digest",
+        default=True,
+    ),
+    Key(
+        "notify",
+        coercion.listeners,
+        "Who else hears of runs: a list of `url` (the name of a secret, or an address) and `on`.",
+        config="notify",
+    ),
+)
+"""Who is told of what, beside Slack's switch."""
 ENVIRONMENT = Key(
     "keystore_environment",
     coercion.boolean,
@@ -223,6 +246,7 @@ CONFIG_KEYS = (
     TEST_DELAY,
     SLACK,
     WEBHOOK_NAME,
+    *PEOPLE,
     ENVIRONMENT,
     Key(
         "keystore_keychain",

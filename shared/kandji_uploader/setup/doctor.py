@@ -29,6 +29,7 @@ from kandji_uploader.errors import (
 from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
+from kandji_uploader.report import notify
 from kandji_uploader.settings import credentials
 from kandji_uploader.setup import wizard
 from kandji_uploader.state import store_of
@@ -199,6 +200,18 @@ def _slack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
             f"on; {settings.webhook_name} is found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
         )
         yield Check("Slack", Severity.OK, text)
+
+
+def _notify(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Whether each of those who hear of runs can be told; nothing is sent."""
+    for listener in settings.notify or ():
+        try:
+            found = credentials.address_of(listener, settings, environ)
+            notify.check(found.reveal())
+        except KandjiUploaderError as problem:
+            yield Check("notify", Severity.PROBLEM, f"{listener.name}: {problem}")
+        else:
+            yield Check("notify", Severity.OK, f"{listener} is found in the {found.origin}")
 
 
 def _machine(state_folder: Path) -> Iterator[Check]:

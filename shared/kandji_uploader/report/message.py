@@ -1,0 +1,157 @@
+"""What people are told of a run, whatever it is sent with: which lines, in which order, and how many of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kandji_uploader.models import Action, Outcome, RunResult
+
+GROUPS = ("changed", "failed", "held", "halted", "pending")
+"""In this order people read them."""
+_WITH_REASON = (Action.PROMOTE, Action.ROLL_BACK, Action.HELD, Action.WAITING, Action.PINNED)
+"""Whose reason people want to read."""
+_PROMOTED = (Action.PROMOTE.value, Action.ROLL_BACK.value)
+_LINES = 20
+"""Custom Apps that the message of an AutoPkg run lists: with their links and reasons that fills a screen."""
+_MOST = 40
+"""Custom Apps that the message of one installer lists; Slack takes 50 blocks (api.slack.com, 'Blocks')."""
+_FEW = 3
+"""So few that each is told with all that is known of it."""
+_LONGEST = 160
+"""Characters of a reason or error where there are more of them; the output of the run has the rest."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What became of one Custom App.
+
+    Attributes:
+        action: the value of an `Action`, or `pending`.
+        name: the Custom App; the installer where the run ended before one was known.
+        at: epoch seconds.
+        version: "" where it is not known.
+        link: its address in the console; "" where there is none.
+        tenant: "" for the one of the settings.
+        about: installer, enforcement and signer.
+        why: the reason or the error.
+        urgent: why it went to every stage at once; "" where it was not urgent.
+    """
+
+    action: str
+    name: str
+    at: float = 0.0
+    version: str = ""
+    link: str = ""
+    tenant: str = ""
+    about: str = ""
+    why: str = ""
+    urgent: str = ""
+
+    @property
+    def group(self) -> str:
+        """One of `GROUPS`."""
+        if self.action in ("pending", Action.HALTED.value):
+            return self.action
+        action = Action(self.action)
+        return "changed" if action.writes else "failed" if action.bad else "held"
+
+    def is_for(self, on: Sequence[str]) -> bool:
+        """Whether somebody who hears of `all`, `failed` or `promoted` hears of this."""
+        bad = self.group in ("failed", "halted", "pending")
+        return "all" in on or (bad and "failed" in on) or (self.action in _PROMOTED and "promoted" in on)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, not yet in the form of any service.
+
+    Attributes:
+        head: one line.
+        notes: what holds for all of it, a line each.
+        items: what is listed, in order.
+        more: what is not, in words; "" where all is.
+        brief: whether each item is one line.
+    """
+
+    head: str
+    notes: tuple[str, ...]
+    items: tuple[Item, ...]
+    more: str = ""
+    brief: bool = False
+
+
+def items(result: RunResult, at: float) -> tuple[Item, ...]:
+    """What a run has to tell of each Custom App that it did not leave as it was."""
+    told = [outcome for outcome in result.outcomes if outcome.action is not Action.UNCHANGED]
+    return tuple(_item(outcome, at, result.urgent) for outcome in told)
+
+
+def _item(outcome: Outcome, at: float, urgent: str) -> Item:
+    about = " - ".join(filter(None, (outcome.installer, outcome.enforcement, outcome.signer)))
+    reason = outcome.reason if outcome.action in _WITH_REASON else ""
+    why = "\n".join(filter(None, (reason, outcome.error)))
+    return Item(
+        outcome.action.value, outcome.name, at, outcome.version, outcome.link, outcome.tenant, about, why, urgent
+    )
+
+
+def of_one(result: RunResult, told: Sequence[Item]) -> Message:
+    """The message of one installer, or of one call for several.
+
+    Args:
+        result: what became of it.
+        told: those of its `items` that somebody hears of.
+    """
+    head = "KandjiUploader failed" if result.failed else "KandjiUploader published"
+    if not (result.failed or result.changed):
+        head = "KandjiUploader holds back"
+    if {item.action for item in result.outcomes if item.action.bad} == {Action.HALTED}:
+        head = "KandjiUploader halted"
+    notes = (_urgent(result.urgent),) if result.urgent else ()
+    more = f"and {len(told) - _MOST} more" if len(told) > _MOST else ""
+    return Message(f"{head}: {result.app_name or result.source}", notes, tuple(told[:_MOST]), more)
+
+
+def of_many(told: Iterable[Item], host: str, notes: Sequence[str] = ()) -> Message:
+    """The message of an AutoPkg run.
+
+    Args:
+        told: what somebody hears of; what was told twice, since it came twice, is one line.
+        host: the name of this machine.
+        notes: what holds for all of it.
+    """
+    once = {(item.tenant, item.name, item.action, item.version): item for item in told}
+    groups = {group: [item for item in once.values() if item.group == group] for group in GROUPS}
+    counts = ", ".join(f"{len(found)} {group}" for group, found in groups.items() if found)
+    shares = _shares({group: len(found) for group, found in groups.items()})
+    listed = [item for group, found in groups.items() for item in found[: shares[group]]]
+    left = Counter({group: len(found) - shares[group] for group, found in groups.items()})
+    more = ", ".join(f"{left[group]} {group}" for group in GROUPS if left[group])
+    urgent = dict.fromkeys(_urgent(item.urgent) for item in listed if item.urgent)
+    return Message(
+        f"AutoPkg run on {host}: {counts}",
+        (*notes, *urgent),
+        tuple(listed),
+        f"and {left.total()} more: {more}" if more else "",
+        brief=len(listed) > _FEW,
+    )
+
+
+def _shares(counts: dict[str, int]) -> dict[str, int]:
+    """How many of each group are listed: each gets its fifth at least, and what one does not need another one gets."""
+    shares = {group: min(count, _LINES // len(GROUPS)) for group, count in counts.items()}
+    for group in ("failed", "halted", "changed", "held", "pending"):
+        shares[group] += min(counts[group] - shares[group], _LINES - sum(shares.values()))
+    return shares
+
+
+def short(text: str) -> str:
+    """A reason or an error as one line of a message that has many."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def _urgent(why: str) -> str:
+    return f"urgent, without a soak: {why}"

@@ -1,0 +1,55 @@
+"""Who hears of runs: checked when the settings are read, and no address is ever shown."""
+
+import pytest
+
+from kandji_uploader.errors import CredentialError, SettingsError
+from kandji_uploader.settings import credentials, load
+from kandji_uploader.settings.showing import explain
+
+SECRET = "https://example.webhook.office.com/webhookb2/s3cret"
+
+
+def settled(notify, **environ):
+    given = {"kandji.api_url": "acme.api.kandji.io", "notify": notify}
+    return load(given, given_origin="config", caller="python", environ=environ).settle()
+
+
+def test_an_entry_is_a_name_or_an_address_and_hears_of_all_unless_it_says_otherwise():
+    people = settled([{"url": "MAIL_URL", "on": "failed, promoted"}, {"url": SECRET}]).notify
+    assert [str(each) for each in people] == ["MAIL_URL (failed, promoted)", "notify 2 (https) (all)"]
+
+
+@pytest.mark.parametrize(
+    ("notify", "told"),
+    [
+        ("MAIL_URL", "notify: must be a list; write each as `- url: NAME`"),
+        (["MAIL_URL"], "entry 1 must be a mapping"),
+        ([{"url": "A"}, {"url": SECRET, "onn": "failed"}], "entry 2 has a key that is not known; known are url and on"),
+        ([{"url": "A", "on": "sometimes"}], "entry 1: on is 'sometimes': must be all, failed or promoted"),
+        ([{"url": "A", "on": []}], "entry 1: on is a list: must be all, failed or promoted"),
+        ([{"on": "all"}], "entry 1: url (not shown) must be an address"),
+        ([{"url": "s3cret of mine"}], "entry 1: url (not shown) must be an address"),
+        ([{"url": "A"}, {"url": "A", "on": "failed"}], "names A twice"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_done_and_without_the_address(notify, told):
+    with pytest.raises(SettingsError) as caught:
+        settled(notify)
+    assert told in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_no_address_is_in_a_setting_that_is_shown_or_printed():
+    held = settled([{"url": SECRET}])
+    assert "s3cret" not in f"{held!r}{explain(held)!r}{held.notify[0]}"
+
+
+def test_what_is_kept_under_a_name_must_be_an_address_too():
+    held = settled([{"url": "MAIL_URL"}])
+    environ = {"MAIL_URL": SECRET}
+    assert credentials.address_of(held.notify[0], held, environ).reveal() == SECRET
+    with pytest.raises(CredentialError, match=r"MAIL_URL in the environment \(MAIL_URL\) is no address") as caught:
+        credentials.address_of(held.notify[0], held, {"MAIL_URL": "s3cret"})
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(CredentialError, match="MAIL_URL was not found"):
+        credentials.address_of(held.notify[0], held, {})
