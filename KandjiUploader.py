@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "b99051587ebce8eaf4f762f9adf7e57aa502c55445e2f668fc435332c80d98c2"
+_SEAL = "4e812a8c58169be3e1a082c5d8feee8c08daf655d1205d7a9b73c47f0fa632c0"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
@@ -64,8 +64,8 @@ class KandjiUploader(Processor):
             "description": (
                 "Dict: prod_name, ss_category, test_name, test_category, and preinstall_script, postinstall_script, "
                 "restart, active, recommended, blueprints, enforcement_deadline, each also as prod_ or test_...; "
-                "promotion, pin_version, hold, exclude_versions, blocking_applications, minimum_os_version, window, "
-                "freeze. Also as flat keys: custom_app.prod_name and so on."
+                "promotion, rings, pin_version, hold, exclude_versions, blocking_applications, minimum_os_version, "
+                "window, freeze. Also as flat keys: custom_app.prod_name and so on."
             ),
         },
         "enforcement_type": {

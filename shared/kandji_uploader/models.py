@@ -343,9 +343,27 @@ class StageSettings(StageValues):
 
     Attributes:
         name: the Custom App's name; None where this stage is not asked for.
+        enforcement_type: given for a new app of this stage alone; None where none was given.
     """
 
     name: str | None = None
+    enforcement_type: Enforcement | None = None
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A Custom App with the Macs that get a release at the same time; rings take it one after the other.
+
+    Attributes:
+        stage: the settings of its Custom App.
+        rules: when it takes a release from the ring before it; the first ring takes each as it is published.
+    """
+
+    stage: StageSettings
+    rules: Promotion = Promotion()
+
+    def __str__(self) -> str:
+        return self.stage.name or ""
 
 
 @dataclass(frozen=True)
@@ -424,6 +442,8 @@ class Settings:
         settle_time: seconds to wait after a create or update before looking whether another machine did the same.
         arch: which variation of a Homebrew cask is meant, `arm64` or `x86_64`.
         promotion: when test becomes prod; None publishes to both at once.
+        rings: the rings, in the order in which they take a release; empty where there are none. Then `test` is the
+            first and `prod` the last of them (with one ring there is no `test`), and see `hops`.
         pin_version: the highest version that is published; None for no limit.
         hold: whether the app is left as it is.
         exclude_versions: versions that are not published; one that ends in `.*` is all that begin so.
@@ -482,6 +502,7 @@ class Settings:
     settle_time: float = 3.0
     arch: str = "arm64"
     promotion: Promotion | None = None
+    rings: tuple[Ring, ...] = ()
     pin_version: str | None = None
     hold: bool = False
     exclude_versions: tuple[str, ...] = ()
@@ -505,6 +526,24 @@ class Settings:
     def stage(self, stage: Stage) -> StageSettings:
         """The settings of one stage."""
         return self.prod if stage is Stage.PROD else self.test
+
+    @property
+    def hops(self) -> tuple[Settings, ...]:
+        """What holds for each pair of Custom Apps between which releases move, the first pair first.
+
+        In each of them `test` has a release before `prod` takes it, by the rules in `promotion`. With a test app and a
+        prod app that is one pair, of rings each one and the next; empty where nothing moves.
+        """
+        if not self.rings:
+            return (self,) if self.promotion is not None else ()
+        pairs = zip(self.rings, self.rings[1:], strict=False)
+        return tuple(replace(self, test=one.stage, prod=other.stage, promotion=other.rules) for one, other in pairs)
+
+    @property
+    def app_names(self) -> tuple[str, ...]:
+        """The Custom Apps that are named, in the order in which they take a release."""
+        stages = [ring.stage for ring in self.rings] or [self.test, self.prod]
+        return tuple(stage.name for stage in stages if stage.name)
 
 
 class _Script:

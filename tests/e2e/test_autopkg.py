@@ -65,6 +65,23 @@ def test_an_override_may_nest_custom_app(autopkg, tenant, widget):
     assert [app["name"] for app in tenant.apps()] == ["Only Test"]
 
 
+@each_autopkg
+def test_rings_in_an_override_take_a_version_one_after_the_other(autopkg, tenant, widget):
+    rings = [
+        {"name": "%NAME% (IT)", "enforcement_delay": 2},
+        {"name": "%NAME% (Early)", "after_days": 0},
+        {"name": "%NAME%", "after_days": 0},
+    ]
+    name = override(autopkg, "Widget.rings", "com.example.kandji.Widget", custom_app={"rings": rings})
+    reports = [autopkg.run(name, "-k", f"SOURCE={widget('1.0')}")[1] for _ in range(2)]
+    assert sorted(app["name"] for app in tenant.apps()) == ["Widget", "Widget (Early)", "Widget (IT)"]
+    assert len(tenant.uploads()) == 1
+    assert "DAYS_UNTIL_ENFORCEMENT='2'" in tenant.app("Widget (IT)")["audit_script"]
+    tests = [f"kandji_uploader_test{number}_summary_result" for number in ("", "_2")]
+    assert [rows(reports[0], key)[0]["custom_app"] for key in tests] == ["Widget (IT)", "Widget (Early)"]
+    assert rows(reports[1])[0]["custom_app"] == "Widget"
+
+
 def made_override(autopkg, parent, name):
     """An override as `autopkg make-override` writes it: an identifier of its own, the parent's name only in it."""
     words = ("--name", name, "--override-dir", autopkg.overrides, "--prefs", autopkg.preferences)

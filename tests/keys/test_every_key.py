@@ -388,6 +388,7 @@ EFFECTS: dict[str, Effect] = {
     ),
     "hold": Effect(True, beside=PROD_NAME, **says("hold is set; nothing is published")),
     "exclude_versions": Effect(["0.9", "1.*"], beside=PROD_NAME, **says("is excluded (exclude_versions: 1.*)")),
+    "rings": Effect([{"name": "Widget (IT)"}, {"name": "Widget", "after_days": 7}], **creates("Widget (IT)")),
     "pin_version": Effect("0.9", beside=PROD_NAME, **says("is above pin_version 0.9")),
     "blocking_applications": Effect(
         ["A.app", "B.app"], beside=PROD_NAME, **writes_line("prod", "BLOCKING_APPLICATIONS", "A.app:B.app:")

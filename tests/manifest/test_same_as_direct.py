@@ -91,13 +91,15 @@ def test_the_tenant_ends_as_after_a_run_of_the_processor(tmp_path, widget, built
     assert states[0]["apps"]
 
 
-@pytest.mark.parametrize("place", ["recipe", "config", "recipe that always makes a new app"])
+@pytest.mark.parametrize("place", ["recipe", "config", "recipe that always makes a new app", "recipe with rings"])
 def test_each_key_holds_there_as_it_was_given_here(builder, built, widget, place):
-    apart = {"create_new"} if "new" in place else set(KEYS) - {"create_new"}
+    alone = {"recipe that always makes a new app": {"create_new"}, "recipe with rings": {"rings"}}
+    apart = alone.get(place, set(KEYS) - {"create_new", "rings"})
     known = {key: path for name, key in KEYS.items() if name in apart and (path := _path(key, place))}
     given = {path: _given(key, builder) for key, path in known.items()}
     given.update({"custom_app.test_name": "Gadget (Test)"} if "custom_app.test_name" in given else {})
-    env = recipe(widget(), publish_to=str(built), custom_app=dict(NAMES))
+    names = {} if "rings" in apart else NAMES
+    env = recipe(widget(), publish_to=str(built), custom_app=dict(names))
     if place == "config":
         builder.write("config.yaml", nested(given))
     else:

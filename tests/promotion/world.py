@@ -84,6 +84,7 @@ class World:
     folder: Path
     forgetful: bool = False
     keys: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=lambda: dict(NAMES))
     ahead: float = 0.0
     """Seconds that this machine's clock is ahead of the service's."""
     warnings: list[str] = field(default_factory=list)
@@ -120,7 +121,7 @@ class World:
 
     def run(self, installer: Installer, **keys: Any) -> RunResult:
         """What a nightly recipe run does."""
-        custom_app = {**NAMES, **self.keys, **keys.pop("custom_app", {})}
+        custom_app = {**self.names, **self.keys, **keys.pop("custom_app", {})}
         request = Request(
             installer.path,
             keys={"custom_app": custom_app, "enforcement_delays": {"test": 0, "prod": 5}, **keys},
@@ -140,13 +141,13 @@ class World:
         found = [app for app in self.tenant.apps() if app["name"] == name]
         return audit.read(found[0]["audit_script"]).version if found else None
 
-    def macs(self, passed: int = 0, errors: int = 0, pending: int = 0, **further: Any) -> None:
-        """What the Macs of the test app say now, about the version that it has."""
-        version = self.enforced(TEST) or ""
+    def macs(self, passed: int = 0, errors: int = 0, pending: int = 0, app: str = TEST, **further: Any) -> None:
+        """What the Macs of the test app, or of another, say now, about the version that it has."""
+        version = self.enforced(app) or ""
         rows = [passing(version, self.now, **further)] * passed
         rows += [failing(self.now, **further)] * errors
         rows += [{"status": "PENDING"}] * pending
-        self.tenant.set_statuses(self.tenant.app(TEST)["id"], rows)
+        self.tenant.set_statuses(self.tenant.app(app)["id"], rows)
 
     def writes(self) -> list[str]:
         """The requests that changed anything, since they were last counted."""

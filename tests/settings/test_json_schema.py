@@ -126,5 +126,5 @@ def test_the_settings_hold_the_defaults_of_the_table_and_nothing_that_is_in_no_t
     settled = {"": models.Settings, "prod": models.StageSettings, "promotion": models.Promotion}
     for group, holder in settled.items():
         known = {key.field.rpartition(".")[2] for key in schema.ALL_KEYS if key.field.rpartition(".")[0] == group}
-        beside = {"": further | {"prod", "test", "promotion"}, "prod": {"fields"}}.get(group, set())
+        beside = {"": further | {"prod", "test", "promotion"}, "prod": {"fields", "enforcement_type"}}.get(group, set())
         assert set(get_type_hints(holder)) == known | beside

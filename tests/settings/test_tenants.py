@@ -91,6 +91,22 @@ def test_rules_of_promotion_that_hold_for_a_whole_tenant_are_nothing_to_an_app_t
     assert house.settle({"tenant": "acme", "custom_app.prod_name": "Firefox"}).promotion is None
 
 
+def test_a_tenant_may_have_rings_of_its_own_for_an_app_and_the_name_of_each_ring_means_the_app(house):
+    rings = [{"name": "Firefox (IT)"}, {"name": "Firefox", "after_days": 5}]
+    ours = [{"name": "Early"}, {"name": "Pilots", "after_days": 1}, {"name": "All", "after_days": 9}]
+    every = {"promotion": {"after_days": 3}, "prod_blueprints": "Acme Macs", "enforcement_delays": {"test": 2}}
+    tenants(house, acme=ACME | every | {"apps": {"Firefox (IT)": {"rings": ours}}}, globex=GLOBEX)
+    settings = house.settle({"tenant": "acme", "custom_app.rings": rings})
+    assert [ring.stage.name for ring in settings.rings] == ["Early", "Pilots", "All"]
+    assert [ring.rules.after_days for ring in settings.rings] == [0, 1, 9]
+    assert [ring.stage.blueprints for ring in settings.rings] == [(), (), ("Acme Macs",)]
+    assert [ring.stage.delay_days for ring in settings.rings] == [2, 2, 5]
+    assert [str(ring) for ring in house.settle({"tenant": "globex", "custom_app.rings": rings}).rings] == [
+        "Firefox (IT)",
+        "Firefox",
+    ]
+
+
 @pytest.mark.parametrize("place", ["recipe_map", "package_map"])
 def test_a_map_may_say_the_tenant(house, place):
     tenants(house, acme=ACME, globex=GLOBEX)

@@ -157,8 +157,7 @@ def names(order: Order, host: Host) -> tuple[str, ...]:
     settings = resolve_early(as_request(order), quiet)
     if settings.use_package_map:
         return ()  # what the installer's ids are, only the installer tells
-    named = tuple(stage.name for stage in (settings.prod, settings.test) if stage.name)
-    return named or (new_app_name(settings, _find(order, settings, quiet).name),)
+    return settings.app_names or (new_app_name(settings, _find(order, settings, quiet).name),)
 
 
 def _run(order: Order, host: Host, progress: Progress | None) -> RunResult:
@@ -280,7 +279,7 @@ def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tu
     """
     tenant = open_tenant(settings, host)
     context = open_context(tenant, store_of(settings), settings, host, RecipeFacts())
-    meant = {settings.prod.name, settings.test.name} - {None} or {new_app_name(settings, cask.name)}
+    meant = set(settings.app_names) or {new_app_name(settings, cask.name)}
     apps = [with_digest(app, context) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]
     holding.sort(key=lambda app: audit.read(app.audit_script).version is None)

@@ -38,24 +38,25 @@ from kandji_uploader.publish.refresh import with_digest
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.resolve import scripts
-from kandji_uploader.publish.targets import decide_targets
+from kandji_uploader.publish.targets import Hop, decide_targets, hops
 from kandji_uploader.settings import Ladder, find_file, read_mapping_file, recipes, sources
 from kandji_uploader.settings import load as load_settings
-from kandji_uploader.settings.schema import TENANT
+from kandji_uploader.settings.schema import RINGS, TENANT
 from kandji_uploader.settings.sources import Rung
 from kandji_uploader.settings.tenants import read_tenants
 from kandji_uploader.state import store_of
 
-_HOLDS = "custom_app.promotion."
+_PROMOTION = "custom_app.promotion."
+_HOLDS = (_PROMOTION, RINGS.path)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A test app and its prod app.
+    """A test app and its prod app, or rings.
 
     Attributes:
         entry: the entry of a map that holds the rules; "" for a pair that the caller named.
-        settings: what holds for them; `promotion` is never None.
+        settings: what holds for them.
     """
 
     entry: str
@@ -64,7 +65,7 @@ class Pair:
     @property
     def names(self) -> tuple[str, ...]:
         """All names that a person may use for it."""
-        named = (self.entry, recipes.bare_name(self.entry), self.settings.prod.name, self.settings.test.name)
+        named = (self.entry, recipes.bare_name(self.entry), *reversed(self.settings.app_names))
         return tuple(name for name in named if name)
 
 
@@ -79,6 +80,12 @@ class Rules:
     def over(self, rules: Promotion) -> Promotion:
         """The rules with these in their place."""
         return replace(rules, **{name: value for name, value in vars(self).items() if value is not None})
+
+    def in_place_of(self, settings: Settings) -> Settings:
+        """The settings with these rules for the prod app, or for every ring but the first."""
+        rings = settings.rings[:1] + tuple(replace(ring, rules=self.over(ring.rules)) for ring in settings.rings[1:])
+        promotion = settings.promotion and self.over(settings.promotion)
+        return replace(settings, rings=rings, promotion=promotion)
 
 
 # Which apps belong together
@@ -106,12 +113,12 @@ def pairs(host: Host, keys: Mapping[str, object] | None = None) -> tuple[Pair, .
         content = read_mapping_file(path) if path else {}
         for entry, rung in (sources.from_map(path, content, sources.Complaints()) if path else {}).items():
             for settings in _settled(ladder, rung, host):
-                found.setdefault((settings.tenant, settings.test.name, settings.prod.name), Pair(entry, settings))
+                found.setdefault((settings.tenant, *settings.app_names), Pair(entry, settings))
     return tuple(found.values())
 
 
 def _settled(ladder: Ladder, rung: Rung, host: Host) -> list[Settings]:
-    """The settings of an entry with `promotion`, at each tenant that it is for."""
+    """The settings of an entry with `promotion` or `rings`, at each tenant that it is for."""
     everywhere = ladder.tenant.every if ladder.tenant else {}
     if not any(key.startswith(_HOLDS) for key in (*rung, *everywhere)):
         return []
@@ -119,7 +126,7 @@ def _settled(ladder: Ladder, rung: Rung, host: Host) -> list[Settings]:
     if TENANT.path in rung:
         known = replace(ladders[0], known=read_tenants(ladder.rungs.folder), tenant=None)
         ladders = [known.at(tenant) for tenant in known.tenants() if host.tenant in (None, tenant)]
-    return [settings for each in ladders if (settings := each.settle()).promotion is not None]
+    return [settings for each in ladders if (settings := each.settle()).hops or settings.rings]
 
 
 def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | None = None) -> Pair:
@@ -128,7 +135,7 @@ def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | No
     Raises:
         SettingsError: the names or the config file are wrong.
     """
-    given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_HOLDS}after_days": 0, **(keys or {})}
+    given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_PROMOTION}after_days": 0, **(keys or {})}
     return Pair(
         "",
         load_settings(
@@ -164,8 +171,8 @@ def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
     """The pairs of these names; all of them where no name is given. Raises TargetError as `asked_for`."""
     if not known:
         raise TargetError(
-            "no entry of recipe_map or package_map holds `promotion` (or the maps are not in use: use_recipe_map, "
-            "use_package_map). Name the pair with --test and --prod"
+            "no entry of recipe_map or package_map holds `promotion` or `rings` (or the maps are not in use: "
+            "use_recipe_map, use_package_map). Name the pair with --test and --prod"
         )
     for name in names:
         if not any(name in pair.names for pair in known):
@@ -212,33 +219,53 @@ def promote(
 
 def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, force: bool) -> RunResult:
     """Promote one pair and tell Slack. An expected error becomes a failed outcome."""
-    settings = pair.settings
-    if rules is not None and settings.promotion is not None:
-        settings = replace(settings, promotion=rules.over(settings.promotion))
+    settings = pair.settings if rules is None else rules.in_place_of(pair.settings)
     name = settings.prod.name or ""
     try:
-        outcome, news = _promote(settings, host, at_once=at_once, force=force)
+        outcomes, news = _promote(settings, host, at_once=at_once, force=force)
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
-        outcome, news = Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)), False
+        outcomes, news = (Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)),), False
     urgent = settings.urgent or ""
-    result = RunResult(pair.entry or name, (outcome,), settings.dry_run, app_name=name, news=news, urgent=urgent)
+    result = RunResult(pair.entry or name, outcomes, settings.dry_run, app_name=name, news=news, urgent=urgent)
     result = result.at(settings.tenant)
     announce(result, settings, host)
     return result
 
 
-def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
+def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[tuple[Outcome, ...], bool]:
+    """Every promotion of a chain, the last one first (what is urgent goes through all of it), as in a publish."""
     targets = decide_targets(settings, "", scripts(settings))
+    chain = hops(settings, targets)
+    if not chain:
+        raise TargetError(f"{settings.prod.name!r} is the only ring, so there is none to promote to")
+    done: list[tuple[Outcome, bool]] = []
     with _locked(settings, tuple(target.name for target in targets), host) as context:
-        outcome, step = promote_pair(_as_tested(targets, context), context, host, at_once=at_once, force=force)
-    if step.decision.kind is Kind.NO_TEST:
-        raise TargetError(step.decision.reason)
+        for hop in chain if settings.urgent else chain[::-1]:
+            done.append(_moved(hop, context, host, at_once=at_once, force=force))  # noqa: PERF401 - one after the other
+    outcomes = tuple(outcome for outcome, _ in done)
+    return outcomes if settings.urgent else outcomes[::-1], any(news for _, news in done)
+
+
+def _moved(hop: Hop, context: RunContext, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
+    """One promotion of a chain. Of rings, an error of one is told in its place."""
+    try:
+        there = replace(hop, targets=_as_tested(hop.targets, context))
+        outcome, step = promote_pair(there, context, host, at_once=at_once, force=force)
+        if step.decision.kind is Kind.NO_TEST and not hop.settings.rings:
+            raise TargetError(step.decision.reason)
+    except InterruptedRunError:
+        raise
+    except KandjiUploaderError as problem:
+        if not hop.settings.rings:
+            raise
+        stage = Stage.TEST if hop.onward else Stage.PROD
+        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem)), False
     return outcome, step.news
 
 
-def _as_tested(targets: tuple[Target, ...], context: RunContext) -> tuple[Target, ...]:
+def _as_tested(targets: tuple[Target, Target], context: RunContext) -> tuple[Target, Target]:
     """The pair. Values of the audit script that its settings do not give are taken from Kandji, first the test app's.
 
     A recipe or a pkginfo may have given them, and neither of them is read here.

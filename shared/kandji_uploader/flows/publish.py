@@ -5,7 +5,7 @@ resolve_targets     which Custom Apps the run is about, the test app first
 refresh             what the tenant holds of them, and what the installer is: all that a plan needs
 make_plan           what each of them is to become; nothing is asked and nothing is changed
 carry_out           upload, create, update, or tell it in a dry run
-promote             with `promotion`: move what has soaked in the test app on to the prod app
+promote             with `promotion` or `rings`: move what has soaked in one app on to the next
 announce            Slack
 """
 
@@ -29,6 +29,7 @@ from kandji_uploader.publish.refresh import refresh, renewed
 from kandji_uploader.publish.request import Host, Request, as_pending, claim
 from kandji_uploader.publish.resolve import resolve_settings, resolve_targets, resolve_tenants
 from kandji_uploader.publish.sources import OnDisk, Source
+from kandji_uploader.publish.targets import Hop, hops
 from kandji_uploader.state import digests_of, store_of
 
 
@@ -93,15 +94,14 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
     with source.reading_ahead(digests_of(settings)):
         name, targets = resolve_targets(request, settings, source, host)
         with _locked(targets, request, settings, source, host) as (context, intent):
-            plan_input, plans = _plan(targets, source, context, host)
+            chain = hops(settings, targets)
+            plan_input, plans = _plan(chain, targets, source, context, host)
             claim(request, settings, host, {plan.app.id: plan.app.name for plan in plans if plan.app})
             job = Job.of(request, source, intent, settings.urgent)
             outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
             intent.ended(outcomes, sha256)
-            news = False
-            if settings.promotion is not None and not settings.urgent:
-                promoted, news = _promote(targets, plan_input, context, host, outcomes)
-                outcomes = (*outcomes, promoted)
+            promoted, news = _promote(chain, plan_input, context, host, outcomes)
+            outcomes = (*outcomes, *promoted)
     facts, urgent = source.facts_if_read(), settings.urgent or ""
     result = RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
     return result.at(settings.tenant)
@@ -122,13 +122,15 @@ def _locked(
 
 
 def _plan(
-    targets: tuple[Target, ...], source: Source, context: RunContext, host: Host
+    chain: Sequence[Hop], targets: tuple[Target, ...], source: Source, context: RunContext, host: Host
 ) -> tuple[PlanInput, tuple[TargetPlan, ...]]:
-    """The plan of every target; of the test app only, if the release has to soak there first."""
+    """The plan of every target; of the test app or the first ring only, if the release has to soak there first."""
+    if chain:
+        targets, context = chain[0].targets, replace(context, settings=chain[0].settings)
     plan_input = refresh(targets, source, context)
     if look_again(plan_input, context, host.say):
         plan_input = refresh(targets, source, context)
-    if context.settings.promotion is None:
+    if not chain:
         return plan_input, make_plan(targets, plan_input)
     from kandji_uploader.promotion.candidates import with_notes
 
@@ -140,20 +142,35 @@ def _plan(
 
 
 def _promote(
-    targets: tuple[Target, ...], plan_input: PlanInput, context: RunContext, host: Host, done: Sequence[Outcome]
+    chain: Sequence[Hop], plan_input: PlanInput, context: RunContext, host: Host, done: Sequence[Outcome]
+) -> tuple[list[Outcome], bool]:
+    """Promote after publishing, the last pair first: an app is taken from before it gets another release.
+
+    What is urgent goes on from pair to pair at once; the first one has it already.
+    """
+    urgent = context.settings.urgent
+    order = chain[1:] if urgent else chain[::-1]
+    found = [_promoted(hop, plan_input if hop is chain[0] else None, context, host, done) for hop in order]
+    outcomes = [outcome for outcome, _ in found]
+    return outcomes if urgent else outcomes[::-1], any(news for _, news in found)
+
+
+def _promoted(
+    hop: Hop, plan_input: PlanInput | None, context: RunContext, host: Host, done: Sequence[Outcome]
 ) -> tuple[Outcome, bool]:
-    """Promote after publishing. An error of it must not hide what was published."""
+    """One promotion. An error of it must not hide what was published, nor keep other rings from theirs."""
     from kandji_uploader.promotion.promote import promote
 
     try:
-        matches = renewed(plan_input.matches, done, context.tenant)
-        outcome, step = promote(targets, context, host, matches)
+        matches = renewed(plan_input.matches, done, context.tenant) if plan_input else {}
+        outcome, step = promote(hop, context, host, matches)
     except InterruptedRunError as stopped:
         published = [f"{outcome.name}: {outcome.action.value}" for outcome in done if outcome.action.writes]
         before = f"Before the promotion: {'; '.join(published)}. The promotion was " if published else ""
         raise InterruptedRunError(f"{before}{stopped}") from None
     except KandjiUploaderError as problem:
-        if not any(outcome.action.writes for outcome in done):
+        if not hop.settings.rings and not any(outcome.action.writes for outcome in done):
             raise
-        return Outcome(Stage.PROD, targets[-1].name, Action.FAILED, error=str(problem)), False
+        stage = Stage.TEST if hop.onward else Stage.PROD
+        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem)), False
     return outcome, step.news

@@ -17,7 +17,7 @@ from kandji_uploader.publish.history import live_release, refused_key
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.resolve import scripts
 from kandji_uploader.publish.signers import Looked
-from kandji_uploader.publish.targets import RecipeFacts, decide_targets
+from kandji_uploader.publish.targets import Hop, RecipeFacts, decide_targets, hops
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary
@@ -41,22 +41,23 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
     ).settle()
     known = pairs(host, keys)
     tenant = open_tenant(settings, host)
-    wanted = {app: (stage, pair) for name in names for app, stage, pair in _apps(name, known)}
+    wanted = {app: (stage, hop) for name in names for app, stage, hop in _apps(name, known)}
     return tuple(_of(app_named(name, tenant), *found, settings, host) for name, found in wanted.items())
 
 
-def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None, Pair | None]]:
-    """The Custom Apps that a name stands for, with their stages and pairs where a map tells."""
+def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None, Hop | None]]:
+    """The Custom Apps that a name stands for, each with its stage and with what takes from it, where a map tells."""
     for pair in known:
-        both = [(app, stage, pair) for stage in (Stage.TEST, Stage.PROD) if (app := pair.settings.stage(stage).name)]
-        if name in (app for app, *_ in both):
-            return [each for each in both if each[0] == name]
-        if name in pair.names:
-            return [*both]
+        if name not in pair.names:
+            continue
+        targets = decide_targets(pair.settings, "", scripts(pair.settings))
+        moves = (*hops(pair.settings, targets), None)
+        every = [(target.name, target.stage, hop) for target, hop in zip(targets, moves, strict=True)]
+        return [each for each in every if each[0] == name] or [*every]
     return [(name, None, None)]
 
 
-def _of(app: CustomApp, stage: Stage | None, pair: Pair | None, settings: Settings, host: Host) -> AppStatus:
+def _of(app: CustomApp, stage: Stage | None, hop: Hop | None, settings: Settings, host: Host) -> AppStatus:
     tenant = open_tenant(settings, host)
     remembered = store_of(settings).remembered()
     ledger = plan.ledger(app, remembered)
@@ -69,14 +70,15 @@ def _of(app: CustomApp, stage: Stage | None, pair: Pair | None, settings: Settin
         link=console_link(settings.api_url, app),
         signer=signers.told(Looked(ledger.signer), ledger.instead_of or ledger.signer),
         refused=remembered.get(refused_key(app.name), {}).get("signer", ""),
-        candidates=_candidates(pair.settings, host) if pair is not None and stage is Stage.TEST else (),
+        candidates=_candidates(hop, host) if hop is not None else (),
     )
 
 
-def _candidates(settings: Settings, host: Host) -> tuple[Candidate, ...]:
-    """The releases of a test app that may move on, each with what holds it by the rules of its map."""
+def _candidates(hop: Hop, host: Host) -> tuple[Candidate, ...]:
+    """The releases of a test app or ring that may move on, each with what holds it by the rules of its map."""
+    settings = hop.settings
     context = open_context(open_tenant(settings, host), store_of(settings), settings, host, RecipeFacts())
-    found = outlook(decide_targets(settings, "", scripts(settings)), context)
+    found = outlook(hop, context)
     return tuple(
         Candidate(
             release.version,

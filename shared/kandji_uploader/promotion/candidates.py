@@ -57,7 +57,8 @@ def with_notes(plan_input: PlanInput, targets: Sequence[Target], context: RunCon
         app, in_prod = plan_input.matches[test.stage].app, plan_input.matches[prod.stage].app
         live = asked(live, app, context) if app and live else None
         above = standing_of(in_prod, plan_input, Ledger(), context).version if in_prod else ""
-        after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above)
+        rings = bool(context.settings.rings)
+        after = releases.replaced(ledger, live, coming, keep=releases.KEPT_CANDIDATES, above=above, back=rings)
         notes[test.stage] = releases.to_notes(after)
     urgent = context.settings.urgent
     if urgent:
@@ -124,6 +125,8 @@ def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, c
         exclude=settings.exclude_versions,
         waits="" if settings.urgent else Calendar.of(settings).waits(context.now),
     )
+    if settings.rings:
+        free = replace(free, source=repr(settings.test.name), name=repr(settings.prod.name))
     if app is None:
         return free
     ledger = plan.ledger(app, plan_input.remembered)

@@ -29,13 +29,13 @@ from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput,
 from kandji_uploader.publish.refresh import look_up, refresh, with_digest
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
-from kandji_uploader.publish.targets import RecipeFacts
+from kandji_uploader.publish.targets import Hop, RecipeFacts
 
 _NONE: Mapping[Stage, Match] = MappingProxyType({})
 
 
 def promote(
-    targets: tuple[Target, ...],
+    hop: Hop,
     context: RunContext,
     host: Host,
     matches: Mapping[Stage, Match] = _NONE,
@@ -46,8 +46,8 @@ def promote(
     """Move the prod app to the newest release that has soaked in the test app and is healthy, if there is one.
 
     Args:
-        targets: the test app and the prod app.
-        context: where the run takes place; its settings hold the rules.
+        hop: the test app and the prod app, and the rules; of rings, one and the next.
+        context: where the run takes place.
         host: where messages go.
         matches: by stage, the Custom Apps, if the run has matched the targets already.
         at_once: do not wait for `after_days`.
@@ -61,12 +61,12 @@ def promote(
         AuditScriptError: nothing tells what the prod app's audit script should look for.
         NetworkError, ApiError: the tenant could not be read.
     """
-    test, prod = targets
-    context = replace(context, settings=replace(context.settings, create_new=False))
+    test, prod = hop.targets
+    context = replace(context, settings=replace(hop.settings, create_new=False))
     plan_input = _look_up_both(test, prod, context, matches)
     if not matches and look_again(plan_input, context, host.say):
         plan_input = _look_up_both(test, prod, context)
-    step = _next_step(prod, test, plan_input, context, at_once=at_once, force=force)
+    step = _next_step(hop, plan_input, context, at_once=at_once, force=force)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
     job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
@@ -76,10 +76,11 @@ def promote(
         outcome = replace(outcome, action=Action.PROMOTE)
     if not context.settings.dry_run:
         _remember(prod, step, context)
-    return outcome, step
+    # As in a publish, all rings but the last one are for testing.
+    return replace(outcome, stage=Stage.TEST) if hop.onward else outcome, step
 
 
-def outlook(targets: tuple[Target, ...], context: RunContext) -> tuple[tuple[Release, Decision], ...]:
+def outlook(hop: Hop, context: RunContext) -> tuple[tuple[Release, Decision], ...]:
     """Each release of the test app that may move on, the newest first, with what the rules say of it today.
 
     Nothing is changed. It is empty where it is not clear which the two apps are.
@@ -87,8 +88,9 @@ def outlook(targets: tuple[Target, ...], context: RunContext) -> tuple[tuple[Rel
     Raises:
         NetworkError, ApiError: the tenant could not be read.
     """
-    test, prod = (replace(target, blueprints=()) for target in targets)
-    plan_input, wanted = _look_up_both(test, prod, context), context.settings.promotion
+    test, prod = (replace(target, blueprints=()) for target in hop.targets)
+    context, wanted = replace(context, settings=hop.settings), hop.settings.promotion
+    plan_input = _look_up_both(test, prod, context)
     test_app = plan_input.matches[test.stage].app
     if test_app is None or wanted is None or plan_input.matches[prod.stage].candidates:
         return ()
@@ -132,21 +134,22 @@ def _look_up_both(test: Target, prod: Target, context: RunContext, matches: Mapp
 
     The test app is not changed here, so its Blueprints do not matter.
     """
-    no_file = Installer("", InstallType.PACKAGE, 0)
-    matches = look_up((replace(test, blueprints=()),), no_file, context, matches).matches
+    matches = look_up((replace(test, blueprints=()),), _NO_FILE, context, matches).matches
     app = matches[test.stage].app
-    return look_up((prod,), _named(app) if app else no_file, context, matches)
+    return look_up((prod,), _named(app) if app else _NO_FILE, context, matches)
 
 
-def _next_step(
-    prod: Target, test: Target, plan_input: PlanInput, context: RunContext, *, at_once: bool, force: bool
-) -> Step:
+_NO_FILE = Installer("", InstallType.PACKAGE, 0)
+
+
+def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once: bool, force: bool) -> Step:
     """What is to become of the prod app, given what the test app has and had."""
-    wanted, urgent = context.settings.promotion, context.settings.urgent
+    (test, prod), wanted, urgent = hop.targets, context.settings.promotion, context.settings.urgent
     assert wanted is not None, "there is no promotion without rules"  # noqa: S101 - the callers' contract
     source, match = plan_input.matches[test.stage], plan_input.matches[prod.stage]
     if source.app is None:
-        text = f"there is no test app to promote from: {source.why} ({test.name!r})"
+        what = "ring before it" if context.settings.rings else "test app to promote from"
+        text = f"there is no {what}: {source.why} ({test.name!r})"
         return Step(TargetPlan(prod, Action.HELD, text), plan_input, Decision(Kind.NO_TEST, text))
     if match.candidates:
         return Step(plan.plan_target(prod, plan_input), plan_input, _UNDECIDED)
@@ -167,7 +170,8 @@ def _next_step(
     target = pair.moved.target(decision.release, live=decision.release.key == live.key)
     if target is None:
         return _waiting(prod, app, _lost(decision.release), standing, plan_input)
-    return _moving(target, replace(match, app=app), pair.ledger, decision, context, force=force)
+    after = _after(hop, app, pair.ledger, decision.release, context)
+    return _moving(target, replace(match, app=app), after, decision, context, force=force)
 
 
 @dataclass(frozen=True)
@@ -321,15 +325,25 @@ def _lost(release: Release) -> Decision:
     return Decision(Kind.UNKNOWN, text)
 
 
-def _moving(
-    prod: Target, match: Match, ledger: Ledger, decision: Decision, context: RunContext, *, force: bool
-) -> Step:
-    release = decision.release
+def _after(hop: Hop, app: CustomApp | None, ledger: Ledger, release: Release, context: RunContext) -> Ledger:
+    """What an app remembers once it has taken a release.
+
+    Another ring takes from it, too: then what it has now is a candidate, and its Macs are asked about it right before.
+    """
+    live = live_release(app, ledger, context.now) if app else None
+    put = replace(release, at=context.now, until=0.0, health=None, urgent=context.settings.urgent or "")
+    if hop.onward is None:
+        return releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
+    further = replace(context, settings=hop.onward.settings)
+    plan_input = look_up((replace(hop.onward.targets[1], blueprints=()),), _NO_FILE, further)
+    above = standing_of(plan_input.matches[Stage.PROD].app, plan_input, Ledger(), further).version
+    live = asked(live, app, further) if live and app else None
+    return releases.replaced(ledger, live, put, keep=releases.KEPT_CANDIDATES, above=above, back=True)
+
+
+def _moving(prod: Target, match: Match, after: Ledger, decision: Decision, context: RunContext, *, force: bool) -> Step:
+    release, urgent = decision.release, context.settings.urgent
     assert release is not None, "nothing else moves"  # noqa: S101 - the caller's contract
-    live = live_release(match.app, ledger, context.now) if match.app else None
-    urgent = context.settings.urgent or ""
-    put = replace(release, at=context.now, until=0.0, health=None, urgent=urgent)
-    after = releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
     plan_input = plan_input_of_release(prod, match, release, after, context, by_hand=force)
     found = plan.plan_target(prod, plan_input)
     reason = f"urgent: {urgent}; {decision.reason}" if urgent else decision.reason

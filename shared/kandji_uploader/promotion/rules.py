@@ -93,6 +93,8 @@ class Standing:
         hold: `hold`.
         exclude: `exclude_versions`.
         waits: why nothing may move now, and until when; "" where it may. See `calendar`.
+        source: the app that releases come from, as texts call it.
+        name: the app that takes them, likewise.
     """
 
     exists: bool = False
@@ -107,6 +109,8 @@ class Standing:
     hold: bool = False
     exclude: tuple[str, ...] = ()
     waits: str = ""
+    source: str = "the test app"
+    name: str = "the prod app"
 
 
 # What the Macs say
@@ -225,7 +229,7 @@ def decide(
     """
     candidates = ahead(live, former, standing)
     if not candidates:
-        return Decision(Kind.CURRENT, f"the test app has nothing newer than {standing.version or 'the prod app'}")
+        return Decision(Kind.CURRENT, f"{standing.source} has nothing newer than {standing.version or standing.name}")
     # Asked only here: a clock that is wrong matters where there is something to promote.
     if said := clock_problem(clock_ahead):
         return Decision(Kind.CLOCK, f"{said}; nothing is promoted until it is right")
@@ -255,15 +259,15 @@ def judge(release: Release, rules: Promotion, standing: Standing, now: float, *,
     # Without the digest nobody could check afterwards that prod got what soaked; without the key no request can name
     # it.
     if not release.sha256 or not release.file_key:
-        return Decision(Kind.UNKNOWN, f"{release}: Kandji does not tell which file the test app has")
+        return Decision(Kind.UNKNOWN, f"{release}: Kandji does not tell which file {standing.source} has")
     # Not skipped by `at_once`: this time decides which reports of the Macs are about the release.
     if release.at > now + CLOCK_TOLERANCE:
         text = "in the future by Kandji's clock: that of the machine which published it was wrong"
         return Decision(Kind.CLOCK, f"{release} came at {_utc(release.at)}, {text}")
     if not at_once and not soaked(release, rules, now):
-        return Decision(Kind.SOAKING, f"{release} {_soaking(release, rules, now)}")
+        return Decision(Kind.SOAKING, f"{release} {_soaking(release, rules, standing, now)}")
     unfit = _unfit(release, rules) or _not_yet(release, rules, standing)
-    return unfit or Decision(Kind.PROMOTE, f"{release} {_stay(release, now)}", release)
+    return unfit or Decision(Kind.PROMOTE, f"{release} {_stay(release, standing, now)}", release)
 
 
 def _not_yet(release: Release, rules: Promotion, standing: Standing) -> Decision | None:
@@ -275,28 +279,28 @@ def _not_yet(release: Release, rules: Promotion, standing: Standing) -> Decision
     return None
 
 
-def _soaking(release: Release, rules: Promotion, now: float) -> str:
+def _soaking(release: Release, rules: Promotion, standing: Standing, now: float) -> str:
     """How far the soak is; rounded down, so that nothing is held for 5.0 of 5 days."""
     # The small sum is for floats, in which 4.3 days may be 4.299999999.
     days = f"{math.floor((now - release.at) / DAY * 10 + 1e-6) / 10:.1f} of {rules.after_days:g} days"
     if release.until:
-        return f"came into the test app {days} ago (and was there until {_utc(release.until)})"
-    return f"has been in the test app for {days}"
+        return f"came into {standing.source} {days} ago (and was there until {_utc(release.until)})"
+    return f"has been in {standing.source} for {days}"
 
 
-def _stay(release: Release, now: float) -> str:
+def _stay(release: Release, standing: Standing, now: float) -> str:
     """How long a release was in the test app, and what its Macs said last.
 
     One that another has replaced there was live until then only, and so its figures are from then.
     """
-    said = release.health
+    said, where = release.health, "test" if standing.source == "the test app" else standing.source
     if not release.until:
         figures = f", {said}" if said is not None else ""
-        return f"has been in test for {max(now - release.at, 0) / DAY:.1f} days{figures}"
+        return f"has been in {where} for {max(now - release.at, 0) / DAY:.1f} days{figures}"
     lasted = release.until - release.at
     long = f"{lasted / DAY:.1f} days" if lasted >= DAY else f"{lasted / HOUR:.1f} hours"
     figures = f"; its Macs when it was replaced: {said}" if said is not None else ""
-    return f"was live in test for {long}, from {_utc(release.at)} to {_utc(release.until)}{figures}"
+    return f"was live in {where} for {long}, from {_utc(release.at)} to {_utc(release.until)}{figures}"
 
 
 def _utc(moment: float) -> str:
@@ -306,14 +310,15 @@ def _utc(moment: float) -> str:
 def _pinned(release: Release, standing: Standing) -> Decision | None:
     # A pin fails closed: a version that is not known may be above it.
     if standing.pin is not None and not release.version:
-        return Decision(Kind.PINNED, f"pin_version is {standing.pin}, and the version in the test app is not known")
+        text = f"pin_version is {standing.pin}, and the version in {standing.source} is not known"
+        return Decision(Kind.PINNED, text)
     if above_pin(release.version, standing.pin):
         return Decision(Kind.PINNED, f"{release} is above pin_version {standing.pin}")
     if taken_back(release.version, release.sha256, standing.rolled_back):
         text = f"{release}: version {standing.rolled_back} was rolled back, and nothing newer has come"
         return Decision(Kind.ROLLED_BACK, text)
     if standing.withdrawn is not None and standing.withdrawn.is_also(release):
-        return Decision(Kind.ROLLED_BACK, f"{release} was rolled back in the test app")
+        return Decision(Kind.ROLLED_BACK, f"{release} was rolled back in {standing.source}")
     return None
 
 

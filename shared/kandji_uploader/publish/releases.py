@@ -404,7 +404,9 @@ def _both(one: Release, other: Release) -> Release:
     return replace(one, at=min(one.at, other.at), until=until, file_key=key, health=health, content=content)
 
 
-def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int, above: str = "") -> Ledger:
+def replaced(
+    ledger: Ledger, live: Release | None, coming: Release, *, keep: int, above: str = "", back: bool = False
+) -> Ledger:
     """The ledger after `coming` has taken the place of `live`. A newer release lifts the mark of a rollback.
 
     Args:
@@ -413,6 +415,7 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
         coming: what it is to have.
         keep: how many former releases are kept.
         above: forget former ones that are not above this version ("" forgets none).
+        back: but not what `coming` takes the place of, so that every machine knows what to go back to.
     """
     if live is not None:
         ledger = displaced(ledger, live)
@@ -420,12 +423,17 @@ def replaced(ledger: Ledger, live: Release | None, coming: Release, *, keep: int
     if live is not None and live.file_key:
         former[live.key] = replace(live, until=coming.at)
     former.pop(coming.key, None)
-    kept = [item for item in former.values() if not above or not item.version or compare_known(item.version, above) > 0]
+    known = live.key if live is not None and back else None
+    kept = [item for item in former.values() if _candidate(item, above) or item.key == known]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
     after = ledger.signed(coming.signer)
     # What was approved is that it left the app before this one.
     coming = replace(coming, signer=after.signer, instead_of=after.instead_of, approved=0.0)
     return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark)
+
+
+def _candidate(release: Release, above: str) -> bool:
+    return not above or not release.version or compare_known(release.version, above) > 0
 
 
 def _thinned(releases: Iterable[Release], keep: int) -> tuple[Release, ...]:

@@ -81,7 +81,7 @@ def ladder_of(request: Request, host: Host) -> Ladder:
 
 def _facts_for_a_name(request: Request, settings: Settings, source: Source) -> AppFacts | None:
     """The facts, read if only the installer can say what the software is called."""
-    named = settings.prod.name or settings.test.name or request.given.name or request.given.app_name
+    named = settings.app_names or request.given.name or request.given.app_name
     return source.facts_if_read() if named else source.facts()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from kandji_uploader._util import version
 from kandji_uploader._util.names import listed
 from kandji_uploader.errors import AuditScriptError, Problem, SettingsError
-from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, Target
+from kandji_uploader.models import AppFacts, Enforcement, Settings, Stage, StageSettings, Target
 from kandji_uploader.publish.plan import EnforcedIdentity
 from kandji_uploader.settings import new_app_name
 
@@ -72,26 +72,48 @@ def decide_targets(
             no app a Self Service app.
     """
     given = given or RecipeFacts()
-    if not settings.prod.name and not settings.test.name:
-        name = new_app_name(settings, app_name)
-        return (_target(Stage.PROD, name, settings, scripts, given),)
-    return tuple(
-        _target(stage, asked, settings, scripts, given)
-        for stage in (Stage.TEST, Stage.PROD)
-        if (asked := settings.stage(stage).name)
-    )
+    before = [ring.stage for ring in settings.rings[:-1]] or [settings.test]
+    stages = [(Stage.TEST, each) for each in before if each.name] + [(Stage.PROD, settings.prod)]
+    if not settings.app_names:
+        stages = [(Stage.PROD, replace(settings.prod, name=new_app_name(settings, app_name)))]
+    return tuple(_target(stage, each, settings, scripts, given) for stage, each in stages if each.name)
 
 
-def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, str], given: RecipeFacts) -> Target:
-    stage_settings, blocking = settings.stage(stage), settings.blocking_applications
-    enforcement = settings.enforcement_type or settings.default_enforcement
+@dataclass(frozen=True)
+class Hop:
+    """Two Custom Apps between which releases move: a test app and its prod app, or a ring and the one after it.
+
+    Attributes:
+        settings: what holds for these two; `promotion` is never None.
+        targets: the app that has a release first, and the one that takes it.
+        onward: where a release moves from there; None where that is the last app.
+    """
+
+    settings: Settings
+    targets: tuple[Target, Target]
+    onward: Hop | None = None
+
+
+def hops(settings: Settings, targets: tuple[Target, ...]) -> tuple[Hop, ...]:
+    """The pairs of a run's targets, the first pair first; empty where nothing moves."""
+    found: list[Hop] = []
+    for place, each in reversed(list(enumerate(settings.hops))):
+        pair = replace(targets[place], stage=Stage.TEST), replace(targets[place + 1], stage=Stage.PROD)
+        found.insert(0, Hop(each, pair, found[0] if found else None))
+    return tuple(found)
+
+
+def _target(
+    stage: Stage, stage_settings: StageSettings, settings: Settings, scripts: Mapping[str, str], given: RecipeFacts
+) -> Target:
+    blocking, given_type = settings.blocking_applications, stage_settings.enforcement_type or settings.enforcement_type
+    enforcement = given_type or settings.default_enforcement
     # As in kpkg and KAPPA: who names a category means Self Service.
     if stage_settings.category:
         enforcement = Enforcement.SELF_SERVICE
     own_category = given.category if enforcement is Enforcement.SELF_SERVICE else None
     values = {
-        **vars(stage_settings),
-        "name": name,
+        **{name: value for name, value in vars(stage_settings).items() if name != "enforcement_type"},
         "category": stage_settings.category or own_category,
         "preinstall_script": scripts.get(stage_settings.preinstall_script or ""),
         "postinstall_script": scripts.get(stage_settings.postinstall_script or ""),
@@ -99,7 +121,7 @@ def _target(stage: Stage, name: str, settings: Settings, scripts: Mapping[str, s
     return Target(
         stage=stage,
         enforcement=enforcement,
-        enforcement_given=settings.enforcement_type is not None and not stage_settings.category,
+        enforcement_given=given_type is not None and not stage_settings.category,
         unzip_location=settings.unzip_location if settings.unzip_location_given else None,
         blocking_applications=given.blocking_applications if blocking is None else blocking,
         minimum_os_version=settings.minimum_os_version or given.minimum_os_version,

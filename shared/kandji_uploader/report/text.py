@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from dataclasses import asdict
 
 from kandji_uploader.models import NOT_SIGNED, Action, Outcome, RunResult, Stage
@@ -79,7 +81,7 @@ def summaries(result: RunResult) -> dict[str, dict[str, object]]:
     for outcome in result.outcomes:
         if outcome.action.writes and not result.dry_run:
             data = row(outcome)
-            found[_summary_key(outcome)] = {
+            found[_summary_key(outcome, found)] = {
                 "summary_text": _TITLES[outcome.stage].replace("Kandji:", f"Kandji{_of(outcome)}:"),
                 "report_fields": list(data),
                 "data": data,
@@ -96,10 +98,12 @@ def summaries(result: RunResult) -> dict[str, dict[str, object]]:
     return found
 
 
-def _summary_key(outcome: Outcome) -> str:
-    """AutoPkg has one row for each key and step, so each tenant has keys of its own."""
+def _summary_key(outcome: Outcome, taken: Collection[str]) -> str:
+    """AutoPkg has one row for each key and step, so each tenant has keys of its own, and each ring of several."""
     key = SUMMARY_KEYS[outcome.stage]
-    return key.replace("uploader", f"uploader_{outcome.tenant}") if outcome.tenant else key
+    key = key.replace("uploader", f"uploader_{outcome.tenant}") if outcome.tenant else key
+    more = (key.replace("_summary", f"_{number}_summary") for number in itertools.count(2))
+    return key if key not in taken else next(each for each in more if each not in taken)
 
 
 def _of(outcome: Outcome) -> str:

@@ -179,6 +179,8 @@ def _value(kind: Kind) -> Document:
         return {"type": "integer" if kind.whole else "number", "minimum": kind.low, "maximum": kind.high}
     if isinstance(kind, Choice):
         return {"enum": list(kind.words)}
+    if isinstance(kind, parts.Rings):
+        return {"type": "array", "minItems": 1, "items": _ring()}
     return _OF_KIND[kind]
 
 
@@ -187,6 +189,13 @@ def _or_nothing(value: Document) -> Document:
         if word in value:
             return {**value, word: more(value[word])}
     raise AssertionError(value)
+
+
+def _ring() -> Document:
+    """One ring; the name is all that it needs."""
+    keys = {name: _leaf((key,), defaults=False) for name, key in schema.RING.items()}
+    told = {name: {**key, "description": key["description"].replace(" (prod app)", "")} for name, key in keys.items()}
+    return {"type": "object", "required": ["name"], "properties": told, "additionalProperties": False}
 
 
 _NOTHING: Mapping[str, Callable[[Any], Any]] = {

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kandji_uploader.errors import Problem, SettingsError
-from kandji_uploader.models import Promotion, Settings, StageSettings, Tenant
+from kandji_uploader.models import Promotion, Ring, Settings, StageSettings, Tenant
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.schema import Key
 from kandji_uploader.settings.sources import FoundValue, Rung, first, same_names
@@ -150,10 +150,12 @@ class Ladder:
         """
         asked = self._asked(identifiers)
         there = self.tenant or self._one_tenant(identifiers)
+        of_app = asked
         if there is not None:
-            asked = (*_at(there, asked), *asked)
+            app, every = _at(there, asked)
+            of_app, asked = (app, *asked), (app, every, *asked)
         _, *below = self.rungs.fixed
-        problems = [*self.problems, *self._contradictions(asked)]
+        problems = [*self.problems, *self._contradictions(asked), *_beside_rings(of_app)]
         config = self.rungs.config_file
         told = (
             self.builds
@@ -226,7 +228,8 @@ class Ladder:
         prod, test = (first(asked, path) for path in paths)
         apart = prod and test and (prod.origin != test.origin or prod.origin == self.given_origin)
         problems = same_names(asked, prod.origin, paths[0]) if prod and apart else []
-        if not (prod and test) and any(first(asked, key.path) for key in schema.PROMOTION):
+        alone = not (prod and test) and first(asked, schema.RINGS.path) is None
+        if alone and any(first(asked, key.path) for key in schema.PROMOTION):
             advice = f"moves a version from the test app to the prod app; give {' and '.join(paths)}, or drop it"
             problems.append(Problem(self.given_origin, "custom_app.promotion", None, advice))
         problems += _blind_rules(asked)
@@ -238,11 +241,39 @@ def _at(there: TenantRungs, asked: Sequence[Rung]) -> tuple[Rung, Rung]:
 
     Rules of promotion that hold for all apps there are nothing to one that has no test app.
     """
-    names = [found.value for path in _PAIR if (found := first(asked, path))]
+    names = [*_ring_names(asked), *(found.value for path in _PAIR if (found := first(asked, path)))]
     app = next((there.apps[str(name)] for name in names if name in there.apps), {})
     paired = all(first((app, *asked), path) for path in _PAIR)
     rules = {key.path for key in schema.PROMOTION}
     return app, {path: found for path, found in there.every.items() if paired or path not in rules}
+
+
+def _ring_names(asked: Sequence[Rung]) -> list[object]:
+    found = first(asked, schema.RINGS.path)
+    return [ring["name"] for ring in found.value] if found else []  # type: ignore[attr-defined]
+
+
+def _beside_rings(asked: Sequence[Rung]) -> list[Problem]:
+    """What does not go with rings: all that is about a test app and a prod app, and an app that is made anew."""
+    rings = first(asked, schema.RINGS.path)
+    if rings is None:
+        return []
+    given = [(key, found) for key in (*schema.STAGES, *schema.PROMOTION) if (found := first(asked, key.path))]
+    text = f"does not go with custom_app.rings ({rings.origin}); say it of the ring that is meant, or drop one of them"
+    problems = [Problem(found.origin, key.path, None, text) for key, found in given if not _of_both(asked, key, found)]
+    anew = first(asked, "create_new")
+    if anew is not None and anew.value:
+        text = "makes another app with each run, and a version moves from ring to ring; drop one of them"
+        problems.append(Problem(anew.origin, "create_new", "true", text))
+    return problems
+
+
+def _of_both(asked: Sequence[Rung], key: Key, found: FoundValue) -> bool:
+    """Whether a value was given to both stages, which is the same as to all rings."""
+    stage, _, field = key.field.partition(".")
+    other = f"{'test' if stage == 'prod' else 'prod'}.{field}"
+    twins = [each for each in schema.STAGES if each.field == other and field not in ("name", "category")]
+    return any(first(asked, twin.path) == found for twin in twins)
 
 
 def _blind_rules(asked: Sequence[Rung]) -> list[Problem]:
@@ -275,14 +306,38 @@ def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
         group, _, field = key.field.rpartition(".")
         groups[group][field] = found.value
         origins[key.path] = found.origin
+    prod, test = _stage(groups, "prod"), _stage(groups, "test")
+    rules, rings = _promotion(_without_none(groups["promotion"])), groups[""].pop("rings")
+    if rings:
+        chain = _chain(rings, prod, test)
+        several = len(chain) > 1
+        prod, test = chain[-1].stage, chain[0].stage if several else replace(test, name=None)
+        rules = chain[-1].rules if several else None
+        further["rings"] = chain
     return Settings(
         **{**groups[""], "api_url": groups[""]["api_url"] or "", "state_folder": Path(groups[""]["state_folder"])},
-        prod=_stage(groups, "prod"),
-        test=_stage(groups, "test"),
-        promotion=_promotion(_without_none(groups["promotion"])),
+        prod=prod,
+        test=test,
+        promotion=rules,
         origins=MappingProxyType(origins),
         **further,
     )
+
+
+def _chain(given: Sequence[Mapping[str, Any]], prod: StageSettings, test: StageSettings) -> tuple[Ring, ...]:
+    """The rings. What the last one does not say is as for a prod app; what others do not say, as for a test app."""
+    *before, last = given
+    return (*(_ring(each, test) for each in before), _ring(last, prod))
+
+
+def _ring(given: Mapping[str, Any], otherwise: StageSettings) -> Ring:
+    groups: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for name, found in given.items():
+        group, _, field = schema.RING[name].field.rpartition(".")
+        groups[group][field] = found
+    fields = MappingProxyType({**otherwise.fields, **groups["prod.fields"]})
+    stage = replace(otherwise, **groups["prod"], **groups[""], fields=fields)
+    return Ring(stage, Promotion(**groups["promotion"]))
 
 
 def _stage(groups: Mapping[str, dict[str, Any]], stage: str) -> StageSettings:

@@ -1,16 +1,18 @@
-"""Values that have parts: a window, freezes, versions; each function reads one as `coercion` does."""
+"""Values that have parts: a window, freezes, versions, rings; each function reads one as `coercion` does."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from kandji_uploader.models import WEEKDAYS, Freeze, Window
 from kandji_uploader.promotion import calendar
-from kandji_uploader.settings.coercion import UnfitError, moment, shown, text
+from kandji_uploader.settings.coercion import Kind, UnfitError, moment, shown, text
 
 
 def as_written(value: object) -> object:
@@ -21,6 +23,8 @@ def as_written(value: object) -> object:
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict):
+        return {name: as_written(each) for name, each in value.items()}
     return [as_written(each) for each in value] if isinstance(value, tuple) else value
 
 
@@ -152,3 +156,62 @@ def _from_json(value: object) -> object:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
+
+
+@dataclass(frozen=True, eq=False)
+class Rings:
+    """Reads the rings of an app: a list of mappings, or the same as JSON in a text, which is all that `-k` can give.
+
+    Attributes:
+        kinds: what each key of a ring takes.
+        taking: the keys that say when a ring takes a release from the one before it.
+    """
+
+    kinds: Mapping[str, Kind]
+    taking: frozenset[str]
+
+    def __call__(self, value: object) -> tuple[dict[str, object], ...]:
+        """The rings, each with the checked values of the keys that it gives. Raises UnfitError, with all problems."""
+        rows = _from_json(value)
+        if not isinstance(rows, list | tuple) or not rows or not all(isinstance(row, Mapping) for row in rows):
+            accepted = "must be a list of rings, such as [{name: Firefox (IT)}, {name: Firefox, after_days: 5}]"
+            raise UnfitError(accepted)
+        problems: list[str] = []
+        found = tuple(self._ring(number, row, problems) for number, row in enumerate(rows, 1))
+        named = Counter(str(ring["name"]) for ring in found if "name" in ring)
+        several = "rings; each is a Custom App of its own, with a name of its own"
+        problems += [f"{shown(each)} is the name of {count} {several}" for each, count in named.items() if count > 1]
+        if early := sorted(found[0].keys() & self.taking):
+            text = f"holds {', '.join(early)}, and there is no ring before it to take a release from; drop that"
+            problems.append(f"{_ring_title(1, rows[0])} {text}")
+        if problems:
+            raise UnfitError("; ".join(problems), secret=True)
+        return found
+
+    def _ring(self, number: int, row: Mapping[object, object], problems: list[str]) -> dict[str, object]:
+        found, title = {}, _ring_title(number, row)
+        if row.get("name") is None:
+            problems.append(f"{title} has no name; write the name of its Custom App")
+        for key, value in row.items():
+            if not isinstance(key, str) or key not in self.kinds:
+                import difflib
+
+                near = difflib.get_close_matches(str(key).lower(), self.kinds, 1)
+                meant = f"did you mean {near[0]}?" if near else f"known there are {', '.join(self.kinds)}"
+                problems.append(f"{title}: {str(key)[:80]!r} is not a known key of a ring; {meant}")
+            elif value is not None:
+                try:
+                    found[key] = self.kinds[key](value)
+                except UnfitError as unfit:
+                    told = "" if unfit.secret else f" is {shown(value)}"
+                    problems.append(f"{title}: {key}{told}: {unfit.accepted}")
+        rules = [each for each in ("min_pass", "max_error_percent") if each in found]
+        if found.get("require_status") is False and rules:
+            text = f"{' and '.join(rules)} cannot hold where nobody knows the Macs' status"
+            problems.append(f"{title}: require_status is false: {text}; drop it")
+        return found
+
+
+def _ring_title(number: int, row: Mapping[object, object]) -> str:
+    said = row.get("name")
+    return f"ring {number} ({shown(said)})" if isinstance(said, str) else f"ring {number}"

@@ -399,6 +399,9 @@ def _stage_keys(stage: str, name: str, category: str) -> tuple[Key, ...]:
 
 _PROD, _TEST = _stage_keys("prod", "prod_name", "ss_category"), _stage_keys("test", "test_name", "test_category")
 
+STAGES = (*_PROD, *_TEST)
+"""What is set for one of the two stages."""
+
 PROMOTION = (
     Key(
         "promotion.after_days",
@@ -438,6 +441,37 @@ PROMOTION = (
     ),
 )
 
+_TAKING = frozenset(key.field.removeprefix("promotion.") for key in PROMOTION)
+"""The rules by which a ring takes a version from the one before it; they are nothing to the first ring."""
+
+ENFORCEMENT_TYPE = Key(
+    "enforcement_type",
+    coercion.enforcement,
+    "How a new app is enforced.",
+    recipe="enforcement_type",
+)
+
+
+def _ring_keys() -> dict[str, Key]:
+    """The keys of one ring, each as the key of the prod app that it stands for."""
+    own = {(key.recipe or "").removeprefix("custom_app.prod_"): key for key in _PROD}
+    same = {name: own[name] for name in ("name", "blueprints", "active", "recommended", "enforcement_deadline")}
+    rules = {key.field.removeprefix("promotion."): key for key in PROMOTION}
+    whole = {"category": _PROD[1], "enforcement_type": ENFORCEMENT_TYPE, "enforcement_delay": PROD_DELAY}
+    return {**same, **whole, **rules}
+
+
+RING = _ring_keys()
+"""The keys of one ring; what is not among them is the same for all rings of an app."""
+
+RINGS = Key(
+    "rings",
+    parts.Rings({name: key.kind for name, key in RING.items()}, _TAKING),
+    "The rings: Custom Apps that take each version one after the other, each by its own rules.",
+    recipe="custom_app.rings",
+    default=(),
+)
+
 TENANT = Key(
     "tenants",
     coercion.tenants,
@@ -451,6 +485,7 @@ RECIPE_KEYS = (
     *_PROD,
     *_TEST,
     *PROMOTION,
+    RINGS,
     Key(
         "pin_version",
         coercion.text,
@@ -483,12 +518,7 @@ RECIPE_KEYS = (
         "The lowest macOS that the audit script asks for an install or upgrade.",
         recipe="custom_app.minimum_os_version",
     ),
-    Key(
-        "enforcement_type",
-        coercion.enforcement,
-        "How a new app is enforced.",
-        recipe="enforcement_type",
-    ),
+    ENFORCEMENT_TYPE,
     Key(
         "create_new",
         coercion.boolean,

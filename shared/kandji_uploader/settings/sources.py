@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -141,12 +141,22 @@ def _unknown(table: Table, path: str) -> str:
 
 def _value(source: KeySource, key: Key, raw: object) -> object:
     if source.unexpanded:
-        for part in raw if isinstance(raw, list | tuple) else (raw,):
-            reference = _KEY_REFERENCE.search(part) if isinstance(part, str) else None
-            if reference:
+        for part in _texts_in(raw):
+            if reference := _KEY_REFERENCE.search(part):
                 raise UnfitError(f"holds {reference[0]}, for which there is no value; {source.unexpanded}")
     value = key.kind(raw)
     return _existing_file(source.folders, str(value)) if key.is_file else value
+
+
+def _texts_in(raw: object) -> Iterator[str]:
+    """The texts of a value, at whatever depth."""
+    if isinstance(raw, Mapping):
+        raw = list(raw.values())
+    if isinstance(raw, list | tuple):
+        for part in raw:
+            yield from _texts_in(part)
+    elif isinstance(raw, str):
+        yield raw
 
 
 def _existing_file(folders: Sequence[Path], path: str) -> str:
