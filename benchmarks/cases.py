@@ -40,6 +40,7 @@ class Scale:
         parallel_size: bytes of each.
         wire: bytes per second of each of their connections.
         uplink: bytes per second of the connection that the large installer goes over.
+        crowd: entries of the zips that hold very many.
     """
 
     large: int = 1 << 30
@@ -55,6 +56,7 @@ class Scale:
     tenants: tuple[int, ...] = (10, 30, 75, 150)
     tenant_apps: int = 400
     workers: tuple[int, ...] = (1, 2, 4, 8)
+    crowd: int = 120_000
 
     @property
     def large_name(self) -> str:
@@ -79,6 +81,7 @@ SMALL = Scale(
     tenants=(3, 6),
     tenant_apps=100,
     workers=(1, 2),
+    crowd=12_000,
 )
 """For CI: large enough for ratios and memory, small enough for a minute."""
 
@@ -473,19 +476,20 @@ except errors.InstallerError:
 
 def _facts_of_crowds(bench: Bench) -> Iterable[Row]:
     for crowd, name in CROWDS.items():
-        path = installers.crowded_zip(bench.folder / "Crowd.zip", [name.format(number) for number in range(120_000)])
+        names = [name.format(number) for number in range(bench.scale.crowd)]
+        path = installers.crowded_zip(bench.folder / "Crowd.zip", names)
         here, there = in_turns(
             bench.scale.rounds, lambda path=path: bench.python_run(_LOOK, path), lambda path=path: _list(bench, path)
         )
         path.unlink()
-        what = f"facts from a zip of 120,000 {crowd}, processor time"
+        what = f"facts from a zip of {bench.scale.crowd:,} {crowd}, processor time"
         limit = f"Python's `zipfile`, {there.cpu:.2f} s, {there.peak / MIB:.0f} MiB"
         yield Row(what, f"{here.cpu:.2f} s", limit, "<= 1 s", here.cpu <= 1, here.cpu, cpu=here.cpu)
         yield _memory("its memory", here.peak, 48)
 
 
 def _list(bench: Bench, path: Path) -> Run:
-    return _said(bench.python_run(_LIST, path), "120000")
+    return _said(bench.python_run(_LIST, path), str(bench.scale.crowd))
 
 
 def _reading(bench: Bench, path: Path, limit: str) -> tuple[Sample, ...]:

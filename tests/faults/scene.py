@@ -24,7 +24,7 @@ from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.rehearsal import RehearsalTenant
 
 PROD, TEST = "Wid", "Wid (Test)"
-OTHERS = ("Alpha", "Beta", "Gamma")
+OTHERS = ("Alpha", "Beta")
 BLUEPRINT = "Macs"
 PATIENCE = {
     "network.connect_timeout": 2,

@@ -1,4 +1,7 @@
-"""SIGKILL at any moment: the next run ends as if nothing had happened. SIGTERM and SIGINT: it says what was done."""
+"""SIGKILL at any moment: the next run ends as if nothing had happened. SIGTERM and SIGINT: it says what was done.
+
+`KANDJI_KILLS` sets how many kills at random moments; docs/reliability.md speaks of 120.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tests.faults.publisher import INTERRUPTED, Publisher
 from tests.faults.scene import OTHERS, PROD, TEST, opened, prepare
 from tests.faults.test_matrix import REQUESTS
 
-RANDOM_KILLS = 120
+RANDOM_KILLS = int(os.environ.get("KANDJI_KILLS", "30"))
 SEED = 20260101
 
 

@@ -136,14 +136,6 @@ MISHAPS = {
 }
 """By the name that stands in the table of docs/reliability.md."""
 
-CASES = [
-    pytest.param(request, name, often, id=f"{request}-{name}-{'every' if often else 'once'}")
-    for name, mishap in MISHAPS.items()
-    for request in mishap.on or API
-    for often in (False, True)
-    if not (often and request == "list-page-2")
-]
-
 
 def expected(request: str, mishap: Mishap, *, every: bool) -> str:
     """Whom it hits: `nobody`, `run`, `both`, one target's name, or `assignment`."""
@@ -156,6 +148,35 @@ def expected(request: str, mishap: Mishap, *, every: bool) -> str:
     return FAILS.get(request, "assignment")
 
 
+CASES = [
+    (request, name, often)
+    for name, mishap in MISHAPS.items()
+    for request in mishap.on or API
+    for often in (False, True)
+    if not (often and request == "list-page-2")
+]
+"""Each request, each fault that can befall it, and whether it does so every time."""
+
+
+def in_runs() -> list[Any]:
+    """The cases by the run in which they happen: what a run gets over befalls all its requests, each in its turn.
+
+    The second page is asked for after the first, in the same words: it has runs of its own.
+    """
+    runs: dict[tuple[str, ...], list[str]] = {}
+    for request, name, often in CASES:
+        together = expected(request, MISHAPS[name], every=often) == "nobody" and request != "list-page-2"
+        key = ("each" if together else request, name, "every" if often else "once")
+        runs.setdefault(key, []).append(request)
+    return [
+        pytest.param(requests, name, often == "every", id=f"{which}-{name}-{often}")
+        for (which, name, often), requests in runs.items()
+    ]
+
+
+RUNS = in_runs()
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     with opened(tmp_path_factory.mktemp("matrix")) as scene:
@@ -163,19 +184,17 @@ def scene(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("request_name", "mishap_name", "every"), CASES)
-def test_each_app_ends_as_it_was_or_as_planned_and_the_report_says_which(scene, request_name, mishap_name, every):
+@pytest.mark.parametrize(("requests", "mishap_name", "every"), RUNS)
+def test_each_app_ends_as_it_was_or_as_planned_and_the_report_says_which(scene, requests, mishap_name, every):
     mishap = MISHAPS[mishap_name]
     before = prepare(scene)
     shutil.rmtree(scene.folder / "state", ignore_errors=True)  # it knows the apps and uploads of the cases before
-    method, path, nth = REQUESTS[request_name]
-    turn = {"nth": "every"} if every else {"nth": nth}
-    fault = scene.tenant.faults.add(method, path, kind=mishap.kind, **turn, **mishap.params)
+    faults = {name: add_fault(scene, name, mishap, every=every) for name in requests}
 
     result = scene.run()
 
-    assert scene.tenant.faults.hits(fault) >= 1, "the fault did not happen"
-    hit = expected(request_name, mishap, every=every)
+    assert [name for name, fault in faults.items() if not scene.tenant.faults.hits(fault)] == [], "did not happen"
+    (hit,) = {expected(name, mishap, every=every) for name in requests}
     check_report(scene, result, hit, before)
     check_secrets(scene, result)
     check_others(scene, before)
@@ -184,6 +203,11 @@ def test_each_app_ends_as_it_was_or_as_planned_and_the_report_says_which(scene, 
     if hit != "nobody":
         check_convergence(scene)
     check_nothing_is_left_to_do(scene)
+
+
+def add_fault(scene, request_name, mishap, *, every):
+    method, path, nth = REQUESTS[request_name]
+    return scene.tenant.faults.add(method, path, kind=mishap.kind, nth="every" if every else nth, **mishap.params)
 
 
 def check_report(scene, result, hit, before):
@@ -257,4 +281,5 @@ def test_a_surprising_answer_is_named_with_request_status_id_and_the_start_of_it
 
 def test_the_cases_are_as_many_as_the_document_says():
     document = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
-    assert f"{len(CASES)} cases: {len(MISHAPS)} faults, {len(REQUESTS)} requests" in document
+    counts = f"{len(CASES)} cases in {len(RUNS)} runs: {len(MISHAPS)} faults, {len(REQUESTS)} requests"
+    assert counts in document
