@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from kandji_uploader.api import Published as Published
     from kandji_uploader.api import Result as Result
     from kandji_uploader.api import Tenant as Tenant
+    from kandji_uploader.api import approve as approve
+    from kandji_uploader.api import freeze as freeze
     from kandji_uploader.api import process_brew as process_brew
     from kandji_uploader.api import process_pkg as process_pkg
     from kandji_uploader.api import promote as promote
     from kandji_uploader.api import rollback as rollback
+    from kandji_uploader.api import thaw as thaw
 else:
 
     def __getattr__(name: str) -> Any:

@@ -50,8 +50,10 @@ from kandji_uploader.settings.tenants import read_tenants
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from kandji_uploader.flows.approve import Approval
     from kandji_uploader.flows.casks import Order
     from kandji_uploader.flows.promote import Rules
+    from kandji_uploader.settings.freezing import Frozen
     from kandji_uploader.status.models import AppStatus
 
 __all__ = [
@@ -65,12 +67,15 @@ __all__ = [
     "Published",
     "Result",
     "Tenant",
+    "approve",
+    "freeze",
     "process_brew",
     "process_pkg",
     "promote",
     "publish",
     "rollback",
     "status",
+    "thaw",
 ]
 
 Progress = Callable[[int, int], None]
@@ -380,6 +385,85 @@ def rollback(
         return flow.rollback(name, there, to=to, keys=given)
 
     return _tried(name, run)
+
+
+def approve(
+    *names: str,
+    ring: str | None = None,
+    version: str | None = None,
+    test: str | None = None,
+    prod: str | None = None,
+    dry: bool = False,
+    tenant: Tenant | str | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
+    host: Host | None = None,
+) -> Approval:
+    """Approve of a release that waits for it (`approve: true`); as `kandji-uploader approve`.
+
+    Args:
+        names: one name: a prod app, a test app or an entry of a map.
+        ring: the Custom App that may take it, where several wait for approval.
+        version: which version; by default the one that waits for nothing else.
+        test: a test app that is in no map.
+        prod: its prod app.
+        dry: tell what would be approved, change nothing.
+
+    Raises:
+        KandjiUploaderError: it is not clear which release is meant, there is none, or it could not be noted.
+    """
+    from kandji_uploader.flows import approve as flow
+
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
+    given, there = call.made({"dry_run": dry or None})
+    return flow.approve(names, there, ring=ring, version=version, test=test, prod=prod, keys=given)
+
+
+def freeze(
+    until: str,
+    *,
+    why: str,
+    since: str | None = None,
+    zone: str | None = None,
+    parent_dir: str | Path | None = None,
+    host: Host | None = None,
+) -> Frozen:
+    """Publish and promote nothing for a time: a freeze in the config file; as `kandji-uploader freeze`.
+
+    Args:
+        until: the last day, or a moment such as `2027-01-07T18:00`.
+        why: what is told with it.
+        since: the first day, or a moment; None for now.
+        zone: by whose clock, such as `Europe/Vienna`; None for that of `window`, else UTC.
+
+    Raises:
+        SettingsError: it ends before it begins or is over, or the file cannot be changed.
+    """
+    from kandji_uploader.settings import freezing
+
+    _, there = _Call(None, None, None, parent_dir, None, _CALL, None, host).made({})
+    words = {"from": since, "until": until, "why": why, "zone": zone}
+    given = {key: word for key, word in words.items() if word is not None}
+    return freezing.freeze(given, there.now(), there.environ, _CALL)
+
+
+def thaw(*, every: bool = False, parent_dir: str | Path | None = None, host: Host | None = None) -> Frozen:
+    """Take the freezes out of the config file that hold now or are over; as `kandji-uploader thaw`.
+
+    Args:
+        every: also those to come.
+
+    Raises:
+        SettingsError: the file cannot be read or changed.
+    """
+    from kandji_uploader.settings import freezing
+
+    _, there = _Call(None, None, None, parent_dir, None, _CALL, None, host).made({})
+    return freezing.thaw(there.now(), there.environ, every=every)
 
 
 def status(

@@ -47,6 +47,9 @@ COMMANDS = {
     "doctor": ("doctor", "check the tenant, the token, the settings and this machine"),
     "promote": ("promote", "move what has soaked in a test app to its prod app"),
     "rollback": ("rollback", "put a former version back into a Custom App"),
+    "approve": ("approve", "let a release move on that waits for approval"),
+    "freeze": ("freeze", "publish and promote nothing until a day"),
+    "thaw": ("thaw", "end a freeze"),
     "retry": ("retry", "do the pending publishes: those that an earlier run left to do"),
     "status": ("status", "show what the Macs say of Custom Apps, also as a page"),
     "munki": ("munki", "move over from Munki: a recipe map from a Munki repo"),
@@ -56,7 +59,7 @@ COMMANDS = {
     "completion": ("completion", "install the completion for zsh, bash or fish, and the manual page"),
 }
 
-_LOGGED = ("upload", "publish", "promote", "rollback", "retry", "schedule")
+_LOGGED = ("upload", "publish", "promote", "rollback", "approve", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
 
 APP_NAMES = "custom-apps"

@@ -25,7 +25,10 @@ from kandji_uploader.errors import KandjiUploaderError
 
 _SHELLS = ("zsh", "bash", "fish")
 _FOLDERS, _FILES = ("FOLDER",), ("FILE", "FILE|FOLDER", "PATH", "REPO")
-_APPS = (("upload", ("name", "testname")), *((word, ("name", "names")) for word in ("promote", "rollback", "status")))
+_APPS = (
+    ("upload", ("name", "testname")),
+    *((word, ("name", "names")) for word in ("promote", "rollback", "approve", "status")),
+)
 """The arguments that are names of Custom Apps."""
 
 _READ_FIRST = {"zsh": ".zshrc", "bash": ".bash_profile" if sys.platform == "darwin" else ".bashrc"}
