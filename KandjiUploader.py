@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "4e812a8c58169be3e1a082c5d8feee8c08daf655d1205d7a9b73c47f0fa632c0"
+_SEAL = "799248236d33239057783cf92edb87b3e8bac3177a91611747300dc560dd0629"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

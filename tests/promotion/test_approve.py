@@ -158,3 +158,39 @@ def test_the_command_approves_and_tells_it_and_the_api_does_the_same(asking: Wor
     assert '"news": false' in told.stdout
     assert command(asking, "approve").returncode == 2
     assert command(asking, "approve", "Chrome").returncode == 1
+
+
+RINGS = """
+Firefox.pkg:
+  rings:
+    - {name: IT}
+    - {name: Early, after_days: 1, approve: true}
+    - {name: All, after_days: 1, approve: true}
+"""
+
+
+def test_each_ring_waits_for_an_approval_of_its_own(asking: World) -> None:
+    maps(asking, RINGS)
+    asking.keys, asking.names = (
+        {
+            "rings": [
+                {"name": "IT"},
+                {"name": "Early", "after_days": 1, "approve": True},
+                {"name": "All", "after_days": 1, "approve": True},
+            ]
+        },
+        {},
+    )
+    asking.publish("1.0")
+    asking.wait(2)
+    with pytest.raises(TargetError, match="several wait for approval; name one with --ring: 'Early', 'All'"):
+        approve(["Firefox.pkg"], asking.host)
+    assert approve(["Firefox.pkg"], asking.host, ring="Early").source == "IT"
+    asking.publish("1.0")
+    asking.wait(2)
+    assert asking.publish("1.0").outcomes[-1].reason == "1.0 waits for approval (kandji-uploader approve)"
+    assert asking.enforced("Early") == "1.0"
+    done = approve(["All"], asking.host)
+    assert (done.source, done.name) == ("Early", "All")
+    asking.publish("1.0")
+    assert asking.enforced("All") == "1.0"

@@ -223,3 +223,27 @@ def test_waiting_is_told_once_by_slack_and_again_when_the_reason_changes(world: 
     on(world, 19, 12)
     news.append(world.publish("1.0", custom_app={"promotion": {"after_days": 5, "approve": True}}).news)
     assert news == [True, False, True]
+
+
+def test_of_rings_each_has_its_window_and_a_freeze_holds_them_all(world: World) -> None:
+    rings = [{"name": "IT"}, {"name": "Early", "after_days": 1}, {"name": "All", "after_days": 1, "window": WEEKDAYS}]
+    world.names = {}
+    world.keys = {"rings": rings, "freeze": [FREEZE]}
+    for day in (5, 6):
+        on(world, day)
+        world.publish("1.0")
+    on(world, 9, 23)
+    assert [outcome.action for outcome in world.publish("2.0").outcomes] == [
+        Action.UPDATE,
+        Action.HELD,
+        Action.WAITING,
+    ]
+    on(world, 13)
+    world.writes()
+    told = [reason for _, reason in actions(world.publish("3.0"))]
+    assert [reason.removeprefix("2.0: ").removeprefix("1.0: ") for reason in told] == [
+        "frozen until 2026-01-20: audit"
+    ] * 3
+    assert world.writes() == []
+    on(world, 21)
+    assert [outcome.version for outcome in world.publish("3.0").outcomes] == ["3.0", "2.0", "1.0"]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from kandji_uploader._util import version as versions
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows.promote import Pair, app_named, asked_for
-from kandji_uploader.models import Settings
 from kandji_uploader.promotion.promote import outlook
 from kandji_uploader.promotion.rules import Decision, Kind
 from kandji_uploader.publish.context import locked
@@ -16,7 +15,7 @@ from kandji_uploader.publish.history import note
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.resolve import scripts
-from kandji_uploader.publish.targets import decide_targets
+from kandji_uploader.publish.targets import Hop, decide_targets, hops
 from kandji_uploader.state import store_of
 
 
@@ -70,36 +69,38 @@ def approve(
         TargetError: it is not clear which release is meant, or there is none to approve of.
         KandjiUploaderError: nothing was changed.
     """
-    pair = _gate(asked_for(names, host, keys, test=test, prod=prod), names, ring)
-    rules = pair.settings.promotion
-    assert rules is not None, "a pair has rules"  # noqa: S101 - see `Pair`
-    settings = replace(pair.settings, promotion=replace(rules, approve=True), urgent=None)
-    source, name = settings.test.name or "", settings.prod.name or ""
+    hop = _gate(asked_for(names, host, keys, test=test, prod=prod), names, ring)
+    rules, source, name = hop.settings.promotion, hop.targets[0].name, hop.targets[1].name
+    assert rules is not None, "a hop has rules"  # noqa: S101 - see `Hop`
+    settings = replace(hop.settings, promotion=replace(rules, approve=True), urgent=None)
     with locked(settings, (source,), host, store_of(settings)) as context:
-        found = outlook(decide_targets(settings, "", scripts(settings)), context)
-        release = _meant(found, version, settings)
+        release = _meant(outlook(replace(hop, settings=settings), context), version, source, name)
         if not release.approved and not settings.dry_run:
             at = context.now
             note(app_named(source, context.tenant), lambda ledger: _approved(ledger, release, source, at), context)
     return Approval(name, source, str(release), release.digest, not release.approved, settings.tenant)
 
 
-def _gate(pairs: Sequence[Pair], names: Sequence[str], ring: str | None) -> Pair:
-    """The one pair whose way is meant."""
-    asks = [pair for pair in pairs if not names or (pair.settings.promotion and pair.settings.promotion.approve)]
-    found = [pair for pair in asks if ring in (None, pair.settings.prod.name)]
+def _gate(pairs: Sequence[Pair], names: Sequence[str], ring: str | None) -> Hop:
+    """The one way between two apps that is meant."""
+    every = [
+        hop
+        for settings in (pair.settings for pair in pairs)
+        for hop in hops(settings, decide_targets(settings, "", scripts(settings)))
+    ]
+    asks = [hop for hop in every if not names or (hop.settings.promotion and hop.settings.promotion.approve)]
+    found = [hop for hop in asks if hop.targets[1].name in ((ring,) if ring else names)] or ([] if ring else asks)
     if len(found) == 1:
         return found[0]
-    rings = ", ".join(repr(pair.settings.prod.name) for pair in asks)
+    rings = ", ".join(repr(hop.targets[1].name) for hop in asks)
     if found or asks:
         said = "several wait for approval" if found else f"no {ring!r} waits for approval"
         raise TargetError(f"{said}; name one with --ring: {rings}")
     raise TargetError(f"the rules of {names[0]!r} ask for no approval; add `approve: true` to them if they should")
 
 
-def _meant(found: Sequence[tuple[Release, Decision]], version: str | None, settings: Settings) -> Release:
+def _meant(found: Sequence[tuple[Release, Decision]], version: str | None, source: str, name: str) -> Release:
     """The release that is meant, of those that may move on."""
-    source, name = settings.test.name, settings.prod.name
     if not found:
         raise TargetError(f"{source!r} has nothing newer than {name!r}, so there is nothing to approve")
     known = ", ".join(dict.fromkeys(str(release) for release, _ in found))
