@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "799248236d33239057783cf92edb87b3e8bac3177a91611747300dc560dd0629"
+_SEAL = "4c2f20d46b49674ea608ac7bbe284e7ce8c67a770a900fc3dc7c51eb08175442"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -16,8 +16,16 @@ PLACE = ROOT / "build" / "site"
 BESIDE = ("SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md")
 SOURCE = "https://github.com/kandjiuploader/kandjiuploader/blob/main/"
 PAGES = {
-    "Start": ("index.md", "faq.md", "state.md"),
-    "AutoPkg": ("processor.md", "settings.md", "testing-to-production.md", "schedule.md", "many-machines.md"),
+    "Start": ("index.md", "install.md", "faq.md", "state.md"),
+    "AutoPkg": (
+        "autopkg.md",
+        "processor.md",
+        "settings.md",
+        "messages.md",
+        "testing-to-production.md",
+        "schedule.md",
+        "many-machines.md",
+    ),
     "Command line and Python": ("command-line.md", "python-api.md", "homebrew.md", "installers.md"),
     "Coming from": ("munki.md", "migrating.md"),
     "How it works": ("audit-script.md", "reliability.md", "trust.md", "performance.md", "rehearsal.md"),

@@ -122,7 +122,8 @@ def of_many(told: Iterable[Item], host: str, notes: Sequence[str] = ()) -> Messa
         host: the name of this machine.
         notes: what holds for all of it.
     """
-    once = {(item.tenant, item.name, item.action, item.version): item for item in told}
+    by_age = sorted(told, key=lambda item: item.at)
+    once = {(item.tenant, item.name, item.action, item.version): item for item in by_age}
     groups = {group: [item for item in once.values() if item.group == group] for group in GROUPS}
     counts = ", ".join(f"{len(found)} {group}" for group, found in groups.items() if found)
     shares = _shares({group: len(found) for group, found in groups.items()})
