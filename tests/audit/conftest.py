@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from kandji_uploader.audit import script
 from tests.support.mac import Mac
 
 
 @pytest.fixture
 def mac(tmp_path: Path) -> Mac:
     return Mac(tmp_path / "mac")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_read_before() -> None:
+    """A script is read anew in each test: `make mutants` changes how, within one process."""
+    script.read.cache_clear()
 
 
 @pytest.fixture(autouse=True)

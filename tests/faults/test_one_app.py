@@ -176,7 +176,8 @@ def test_a_twin_of_ours_that_may_not_be_deleted_is_told_with_its_id(scene):
 
 
 def test_create_new_makes_one_beside_all_others_and_deletes_none(scene):
-    scene.tenant.faults.add("GET", APPS, kind="call", nth=LIST_AFTER, do=lambda: scene.tenant.seed(PROD, **SAME))
+    # It looks at no list right before it creates, so the one after it is the second.
+    scene.tenant.faults.add("GET", APPS, kind="call", nth=LIST_BEFORE, do=lambda: scene.tenant.seed(PROD, **SAME))
     result = scene.run(create_new=True, **ALONE)
     assert prod(scene, result).action is Action.CREATE
     assert len(scene.apps()[PROD]) == 2

@@ -7,6 +7,7 @@ value again, whatever it holds. Everything here is pure, in memory, but `load_te
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -105,7 +106,7 @@ class AuditReading:
             then nothing else is filled in.
         edited: whether a script of ours was changed after it was rendered, its values aside.
         notes: what `render` was given to carry along.
-        body: digest of the script without its values and notes.
+        is_memory: whether the script holds notes and checks nothing; see `memory`.
     """
 
     version: str | None = None
@@ -122,17 +123,12 @@ class AuditReading:
     writer: str | None = None
     edited: bool = False
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    body: str = ""
+    is_memory: bool = False
 
     @property
     def known(self) -> bool:
         """Whether this tool, KAPPA or kpkg wrote the script."""
         return self.writer is not None
-
-    @property
-    def is_memory(self) -> bool:
-        """Whether the script holds notes and checks nothing; see `memory`."""
-        return self.body == _MEMORY_BODY
 
 
 def load_template(path: str | Path | None = None) -> str:
@@ -214,14 +210,20 @@ def with_notes(script: str, notes: Mapping[str, str]) -> str:
     return script[:at] + lines + kept
 
 
+# A run looks at the same few scripts about ten times: for the plan, for promotion, and before each write.
+@functools.lru_cache(maxsize=32)
 def read(script: str) -> AuditReading:
     """Read a live script back, ours or an incumbent's. Any text is accepted; nothing of it is ever run."""
+    return _read(script)
+
+
+def _read(script: str) -> AuditReading:
     # The console's editor may send line ends back as CR LF; the script means the same, and was not edited by that.
     script = script[:_LONGEST_SCRIPT].replace("\r\n", "\n")
     literals = _first_of_each(script)
     notes = _read_notes(script)
     if not literals and notes.get(_BODY_NOTE) == _MEMORY_BODY:
-        return AuditReading(writer="ours", notes=_without_body(notes), body=_MEMORY_BODY)
+        return AuditReading(writer="ours", notes=_without_body(notes), is_memory=True)
     if not all(name in literals for name in _NEEDED):
         return AuditReading()
     # A script that somebody else wrote may have such variables by chance, so its values are not believed.
@@ -230,7 +232,6 @@ def read(script: str) -> AuditReading:
         return AuditReading()
     unquote = _unquote if writer == "ours" else _bare
     texts = {name: unquote(literal.strip()) for name, literal in literals.items()}
-    body = _digest(script)
     return AuditReading(
         version=texts["MINIMUM_ENFORCED_VERSION"] or None,
         created_at=_number(texts["CREATION_TIMESTAMP"]),
@@ -244,9 +245,8 @@ def read(script: str) -> AuditReading:
         minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION")),
         unzip_location=texts.get("UNZIP_LOCATION") or None,
         writer=writer,
-        edited=writer == "ours" and notes.get(_BODY_NOTE) != body,
+        edited=writer == "ours" and notes.get(_BODY_NOTE) != _digest(script),
         notes=_without_body(notes),
-        body=body,
     )
 
 
