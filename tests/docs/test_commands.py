@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from kandji_uploader import cli
-from tests.docs.test_documents import CHECKOUT, DOCUMENTS
+from tests.docs.test_documents import DOCUMENTS
 
 _LINE = re.compile(r"^(?: {4})?(?:\$ )?((?:[A-Z_]+=\S+ )*kandji-uploader .*?)$", re.MULTILINE)
 
@@ -32,11 +32,3 @@ def test_a_command_of_a_document_is_one_that_can_be_typed(line):
         cli.parser_of(name).parse_args(rest)
     else:
         assert rest in (["--help"], ["--version"]), f"there is no command {words}"
-
-
-def test_what_inspect_shows_is_what_the_document_shows(capsys, monkeypatch):
-    monkeypatch.chdir(CHECKOUT)
-    text = (CHECKOUT / "docs" / "installers.md").read_text(encoding="utf-8")
-    (line, shown) = re.findall(r"(?s)\$ kandji-uploader (inspect [^\n]+)\n(.*?)```", text)[0]
-    assert cli.main(line.split()) == 0
-    assert capsys.readouterr().out == shown
