@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "276331aa7512a4092fdd3af4db489b8c7a7de7e4d361275f47ffda96f14ec9ee"
+_SEAL = "c62bb62a38837c44ae1a69c3b32725a8c32e08e4094bb61564031765e7b56959"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
@@ -65,7 +65,7 @@ class KandjiUploader(Processor):
                 "Dict: prod_name, ss_category, test_name, test_category, and preinstall_script, postinstall_script, "
                 "restart, active, recommended, blueprints, enforcement_deadline, each also as prod_ or test_...; "
                 "promotion, rings, pin_version, hold, exclude_versions, blocking_applications, minimum_os_version, "
-                "window, freeze. Also as flat keys: custom_app.prod_name and so on."
+                "window, freeze, nudge. Also as flat keys: custom_app.prod_name and so on."
             ),
         },
         "enforcement_type": {

@@ -33,6 +33,7 @@ TYPES: Mapping[Kind, tuple[str, str]] = {
     coercion.moment: ("date and time with a zone", "2026-12-01T09:00:00Z"),
     parts.window: ("dict", "{days: mon-thu, hours: '09:00-15:00', zone: Europe/Vienna}"),
     parts.freezes: ("list of dicts", "[{from: 2026-12-20, until: 2027-01-07, why: Christmas}]"),
+    parts.fast_lane: ("dict", "{severity: critical, kev: true, after_days: 1, deadline_days: 1}"),
     parts.versions: ("list of texts", "['128.1', '129.*']"),
     schema.RINGS.kind: ("list of rings", "[{name: Firefox (IT)}, {name: Firefox, after_days: 5}]"),
     coercion.enforcement: ("one of " + ", ".join(coercion.ENFORCEMENTS), "update_only"),

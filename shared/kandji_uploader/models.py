@@ -283,6 +283,33 @@ class Freeze:
         return f"{since}until {self.until}{zone}{f': {self.why}' if self.why else ''}"
 
 
+SEVERITIES = ("low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True)
+class FastLane:
+    """For which vulnerabilities a release that closes one moves faster, and how much.
+
+    Attributes:
+        severity: at least that severe, of `SEVERITIES`; None where the severity opens no lane.
+        kev: also those that are known to be exploited (CISA's list of them), whatever their severity.
+        after_days: days of the soak then; None for the usual ones.
+        deadline_days: days until the audit script enforces it then; None for the usual ones.
+    """
+
+    severity: str | None = None
+    kev: bool = False
+    after_days: float | None = None
+    deadline_days: int | None = None
+
+    def given(self) -> dict[str, object]:
+        """As it is written in a file."""
+        return {name: value for name, value in vars(self).items() if value not in (None, False)}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}: {str(value).lower()}" for name, value in self.given().items())
+
+
 @dataclass(frozen=True)
 class Promotion:
     """When the version of the test app may move to the prod app.
@@ -294,6 +321,7 @@ class Promotion:
         require_status: hold where the status of the Macs cannot be read, also where no other rule asks for it.
         window: in place of the window of all apps; None for that one.
         approve: whether somebody has to approve of each release.
+        fast_lane: for which vulnerabilities a release moves faster; None for none.
     """
 
     after_days: float = 0.0
@@ -302,6 +330,7 @@ class Promotion:
     require_status: bool = False
     window: Window | None = None
     approve: bool = False
+    fast_lane: FastLane | None = None
 
     @property
     def asks_macs(self) -> bool:
@@ -449,6 +478,7 @@ class Settings:
         exclude_versions: versions that are not published; one that ends in `.*` is all that begin so.
         window: when releases move from ring to ring; None for at any time.
         freezes: when nothing is published; of all places that name some.
+        nudge: how many Macs at the most are asked to check in when the test app has got a release; None for none.
         blocking_applications: the apps a user is asked to quit before an upgrade, in place of the app itself; empty
             where nobody is asked, None where nothing was said of it.
         minimum_os_version: the lowest macOS that the audit script asks for an install or upgrade; None where nothing
@@ -508,6 +538,7 @@ class Settings:
     exclude_versions: tuple[str, ...] = ()
     window: Window | None = None
     freezes: tuple[Freeze, ...] = ()
+    nudge: int | None = None
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
     prod: StageSettings = StageSettings(delay_days=5)

@@ -210,6 +210,21 @@ def _template(scene: Scene) -> str:
     return scene.file("own.zsh", text.replace("#!/bin/zsh -f\n", "#!/bin/zsh -f\n# our own\n", 1))
 
 
+def _vulnerable(scene: Scene) -> None:
+    """Version 0.9 is in production, and has a vulnerability; 1.0 soaks."""
+    for name, version in ((PROD, "0.9"), (TEST, "1.0")):
+        scene.publish(version, {"custom_app.prod_name": name})
+    software = {"name": "Widget", "bundle_id": "com.example.Widget", "versions": {"0.9": 7}}
+    known = {"cve_id": "CVE-2026-1234", "severity": "Critical", "cvss_score": 9.8, "affected": [software]}
+    scene.tenant.set_vulnerabilities([known])
+
+
+def _macs_that_wait(scene: Scene) -> None:
+    """Version 0.9 is in the test app, and four Macs have that in scope."""
+    scene.publish("0.9", {**NAMES, "custom_app.promotion.after_days": 3650})
+    scene.tenant.set_statuses(scene.tenant.app(TEST)["id"], {"PASS": 4})
+
+
 PROD_NAME = {"custom_app.prod_name": PROD}
 
 EFFECTS: dict[str, Effect] = {
@@ -380,6 +395,19 @@ EFFECTS: dict[str, Effect] = {
     "promotion.require_status": Effect(True, beside=NAMES, before=_soaking, **says("no Mac has reported on it yet")),
     "promotion.window": Effect(SHUT, beside=NAMES, before=_soaking, **says("waiting for ")),
     "promotion.approve": Effect(True, beside=NAMES, before=_soaking, **says("1.0 waits for approval")),
+    "promotion.fast_lane": Effect(
+        {"severity": "critical", "after_days": 1},
+        beside={**NAMES, "custom_app.promotion.after_days": 9},
+        before=_vulnerable,
+        **says("of 1 days; fast lane: it closes CVE-2026-1234"),
+    ),
+    "nudge": Effect(
+        3,
+        lambda run: sum(each.endswith("/action/dailycheckin") for each in run.writes),
+        3,
+        {**NAMES, "custom_app.promotion.after_days": 9},
+        before=_macs_that_wait,
+    ),
     "window": Effect(
         SHUT, beside={**NAMES, "custom_app.promotion.after_days": 0}, before=_soaking, **says("waiting for ")
     ),

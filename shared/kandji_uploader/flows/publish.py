@@ -101,6 +101,8 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
             outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
             intent.ended(outcomes, sha256)
             promoted, news = _promote(chain, plan_input, context, host, outcomes)
+            if chain and plan_input.notes.get(chain[0].targets[0].stage) and outcomes[0].action.writes:
+                _nudge(outcomes[0], context, host)
             outcomes = (*outcomes, *promoted)
     facts, urgent = source.facts_if_read(), settings.urgent or ""
     result = RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
@@ -139,6 +141,13 @@ def _plan(
         return plan_input, make_plan(targets[:1], plan_input)
     plans = make_plan(targets, plan_input)
     return plan_input, tuple(replace(plan, reason=f"urgent: {urgent}; {plan.reason}") for plan in plans)
+
+
+def _nudge(outcome: Outcome, context: RunContext, host: Host) -> None:
+    """Ask Macs to check in that have just got another release to report on."""
+    from kandji_uploader.promotion.nudge import nudge
+
+    nudge(outcome, context, host.say)
 
 
 def _promote(

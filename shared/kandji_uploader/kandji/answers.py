@@ -18,7 +18,7 @@ from kandji_uploader.models import Blueprint, Category, CustomApp
 
 if TYPE_CHECKING:
     from kandji_uploader.kandji.transport import Answer
-    from kandji_uploader.status.models import StatusRecord
+    from kandji_uploader.status.models import AffectedSoftware, StatusRecord, Vulnerability
 
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -43,6 +43,10 @@ class Fields:
             raise answer.error(f"a JSON object was expected, not {_kind(data)}. Tell the makers of this tool")
         self._data = data
         self._plain = not answer.may_hold_token
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, and is not null."""
+        return self._data.get(name) is not None
 
     def raw(self) -> bytes:
         """All that it holds, to compare it with another."""
@@ -106,6 +110,22 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(name, "a whole number", value)
         return value
+
+    def maybe_decimal(self, name: str) -> float | None:
+        """A number; None where it is absent or null."""
+        value = self._data.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(name, "a number", value)
+        return float(value)
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        """The texts of a list; empty where it is absent or null."""
+        value = self._data.get(name) or []
+        if not isinstance(value, list):
+            raise self._wrong(name, "a list", value)
+        return tuple(self._shown(item) for item in value if isinstance(item, str))
 
     def texts(self, name: str) -> Mapping[str, str]:
         """An object whose values are all texts."""
@@ -218,4 +238,32 @@ def status_record(fields: Fields) -> StatusRecord:
         log=fields.text_or("log", ""),
         last_audit_log=fields.text_or("last_audit_log", ""),
         last_audit_run=fields.text_or("last_audit_run", ""),
+    )
+
+
+def vulnerability(fields: Fields) -> Vulnerability:
+    """One vulnerability of the list."""
+    from kandji_uploader.status.models import Vulnerability
+
+    return Vulnerability(
+        cve=fields.text("cve_id"),
+        severity=fields.text_or("severity", "").lower(),
+        score=fields.maybe_decimal("cvss_score"),
+        exploited=(fields.maybe_decimal("kev_score") or 0) > 0,
+        macs=fields.maybe_number("device_count") or 0,
+        software=fields.strings("software"),
+        active=fields.text_or("status", "Active").lower() == "active",
+    )
+
+
+def affected_software(fields: Fields) -> AffectedSoftware:
+    """What has a vulnerability."""
+    from kandji_uploader.status.models import AffectedSoftware
+
+    versions = fields.objects("software_versions") if fields.has("software_versions") else []
+    return AffectedSoftware(
+        name=fields.text_or("name", ""),
+        bundle_id=fields.text_or("bundle_id", ""),
+        versions=tuple(filter(None, (each.text_or("version", "") for each in versions))),
+        macs=fields.maybe_number("num_devices") or 0,
     )

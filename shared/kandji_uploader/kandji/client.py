@@ -27,7 +27,7 @@ from kandji_uploader.kandji.upload import Progress, UploadForm
 from kandji_uploader.models import Blueprint, Category, CustomApp
 
 if TYPE_CHECKING:
-    from kandji_uploader.status.models import StatusRecord
+    from kandji_uploader.status.models import AffectedSoftware, StatusRecord, Vulnerability
 
 Value = TypeVar("Value")
 FormValue = str | bool
@@ -40,6 +40,8 @@ _THERE_ALREADY = ("already exists", "can only have one of this Library Item type
 """Answers to an assignment that mean that the item is there. The documentation has the first one only; a node of an
 Assignment Map was seen to answer the second one about an item that it holds."""
 _SOME = 1000
+_NUMBERED = 50
+"""Rows on a page of the lists of vulnerabilities: the number in their documentation, which names no higher one."""
 
 
 class NotFoundError(ApiError):
@@ -309,6 +311,20 @@ class Client:
                 return
             check.goes_on(answer, rows, None)
 
+    def list_vulnerabilities(self) -> Iterator[Vulnerability]:
+        """What the service has found on Macs, page by page."""
+        return self._numbered("vulnerability-management/vulnerabilities", answers.vulnerability)
+
+    def affected_software(self, cve: str) -> Iterator[AffectedSoftware]:
+        """What has a vulnerability, with its versions, page by page."""
+        address = f"vulnerability-management/vulnerabilities/{_segment(cve)}/software"
+        return self._numbered(address, answers.affected_software)
+
+    def check_in(self, mac_id: str) -> None:
+        """Ask a Mac to check in, which has it run the audit scripts; asked twice, it does so twice at the most."""
+        address = f"devices/{_segment(mac_id)}/action/dailycheckin"
+        self._expect(self._patiently(partial(self._transport.request, "POST", address, say=tell)))
+
     # How it is done
 
     def close(self) -> None:
@@ -342,6 +358,21 @@ class Client:
             if following is not None:
                 check.goes_on(answer, rows, count)
             del answer, page, rows  # or they are in memory together with those of the next page
+
+    def _numbered(self, address: str, parse: Callable[[Fields], Value]) -> Iterator[Value]:
+        """The rows of every page of a list that is asked for by `page` and `size`, and counts itself as `total`."""
+        number, seen, check = 1, 0, _PageCheck(self.policy.list_time)
+        while True:
+            answer = self._ask("GET", address, params={"page": str(number), "size": str(_NUMBERED)})
+            page = Fields(answer, answer.json())
+            rows, total = page.objects("results"), page.maybe_number("total")
+            yield from map(parse, rows)
+            seen += len(rows)
+            # Without a total, a page that is not full is the last one.
+            if not rows or (seen >= total if total is not None else len(rows) < _NUMBERED):
+                return
+            check.goes_on(answer, rows, total)
+            number += 1
 
     def _ask(
         self,

@@ -82,6 +82,25 @@ PROBED = (
         f"library/library-items/{NOBODY}/status",
         REFUSED,
     ),
+    Permission(
+        "List Vulnerabilities", "only for `fast_lane`", False, "GET", "vulnerability-management/vulnerabilities", LISTED
+    ),
+    Permission(
+        "List Affected Software",
+        "only for `fast_lane`",
+        False,
+        "GET",
+        f"vulnerability-management/vulnerabilities/{NOBODY}/software",
+        (*LISTED, *REFUSED),
+    ),
+    Permission(
+        "Perform Daily Check-in",
+        "only for `nudge`",
+        False,
+        "POST",
+        f"devices/{NOBODY}/action/dailycheckin",
+        REFUSED,
+    ),
 )
 """Those that a token is probed for, in the order in which they matter."""
 

@@ -6,16 +6,21 @@ long as they may be believed: people work in the console meanwhile, and tokens a
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
-from kandji_uploader.kandji.client import Client
+from kandji_uploader.kandji.client import Client, NotFoundError
 from kandji_uploader.models import Blueprint, Category, CustomApp
+
+if TYPE_CHECKING:
+    from kandji_uploader.status.models import AffectedSoftware, Vulnerability
 
 MAX_AGE = 900.0
 """Seconds for which what was read of a tenant is believed when a run begins. Most runs of AutoPkg that find nothing
@@ -36,6 +41,8 @@ class TenantView:
         self._categories: tuple[Category, ...] | None = None
         self._blueprints: tuple[Blueprint, ...] | None = None
         self._items: dict[str, frozenset[str]] = {}
+        self._vulnerabilities: tuple[Vulnerability, ...] | None = None
+        self._affected: dict[str, tuple[AffectedSoftware, ...]] = {}
         self._packed: bytes | None = None
         self._resting = False
 
@@ -104,6 +111,25 @@ class TenantView:
                 self._items[blueprint_id] = frozenset(item_id for item_id, _ in items)
             return self._items[blueprint_id]
 
+    def vulnerabilities(self) -> tuple[Vulnerability, ...]:
+        """What the service has found on Macs. That it cannot be read is raised once; then nothing counts as found."""
+        with self._lock:
+            if self._vulnerabilities is None:
+                self._noted_as_read()
+                self._vulnerabilities = ()
+                self._vulnerabilities = tuple(self.client.list_vulnerabilities())
+            return self._vulnerabilities
+
+    def affected_software(self, cve: str) -> tuple[AffectedSoftware, ...]:
+        """What has a vulnerability. That it cannot be read is raised once; then nothing counts as found."""
+        with self._lock:
+            if cve not in self._affected:
+                known, self._vulnerabilities = self._vulnerabilities, ()
+                with contextlib.suppress(NotFoundError):  # it was closed meanwhile
+                    self._affected[cve] = tuple(self.client.affected_software(cve))
+                self._vulnerabilities = known
+            return self._affected.get(cve, ())
+
     def assign(self, blueprint_id: str, app_id: str, node_id: str | None) -> None:
         """Assign an app to a Blueprint or to a node of it; raises as `Client.assign_library_item`."""
         self.client.assign_library_item(blueprint_id, app_id, node_id)
@@ -129,8 +155,8 @@ class TenantView:
             age = max(time.monotonic() - self._read_at, time.time() - self._read_on)
             if age > MAX_AGE or (since is not None and self._read_at < since):
                 self._awake(to_change=True)
-                self._apps = self._categories = self._blueprints = None
-                self._items = {}
+                self._apps = self._categories = self._blueprints = self._vulnerabilities = None
+                self._items, self._affected = {}, {}
                 self._read_at, self._read_on = math.inf, math.inf
 
     def _noted_as_read(self) -> None:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import ApiError, NetworkError
 from kandji_uploader.models import Action, CustomApp, Stage, Target
-from kandji_uploader.promotion import rules
+from kandji_uploader.promotion import fast_lane, rules
 from kandji_uploader.promotion.calendar import Calendar
+from kandji_uploader.promotion.fast_lane import Exposure
 from kandji_uploader.promotion.rules import Standing
 from kandji_uploader.publish import plan, releases
 from kandji_uploader.publish.context import RunContext
@@ -35,6 +36,34 @@ def asked(release: Release, app: CustomApp, context: RunContext) -> Release:
     except (ApiError, NetworkError) as problem:
         context.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
         return release
+
+
+def exposed(standing: Standing, candidates: Sequence[Release], context: RunContext) -> Standing:
+    """Where the prod app stands, with the vulnerabilities of the app that open the fast lane.
+
+    They are asked for only where there is such a lane and something that may move. The permission is optional: without
+    it a line says so, and releases move as always.
+    """
+    wanted = context.settings.promotion
+    lane = wanted.fast_lane if wanted else None
+    if lane is None or not candidates or not standing.version or context.settings.urgent:
+        return standing
+    newest, found = candidates[0], list[Exposure]()
+    try:
+        opening = fast_lane.opening(context.tenant.vulnerabilities(), lane, newest.app_name)
+        for each in opening[:_MOST_ASKED]:
+            if found and not fast_lane.names(each, newest.app_name):
+                break
+            affected = context.tenant.affected_software(each.cve)
+            about = fast_lane.exposure(each, affected, newest.app_name, newest.bundle_id)
+            found += [about] if about else []
+    except (ApiError, NetworkError) as problem:
+        context.warn(f"the vulnerabilities could not be read, so no fast lane is open: {problem}")
+    return replace(standing, exposures=tuple(found))
+
+
+_MOST_ASKED = 100
+"""Of how many vulnerabilities it is asked what has them; what seems to be about the app comes first, then the worst."""
 
 
 def with_notes(plan_input: PlanInput, targets: Sequence[Target], context: RunContext) -> PlanInput:

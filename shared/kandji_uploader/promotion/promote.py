@@ -14,8 +14,8 @@ from types import MappingProxyType
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
 from kandji_uploader.models import Action, CustomApp, InstallType, Outcome, Promotion, Stage, Target
-from kandji_uploader.promotion import rules
-from kandji_uploader.promotion.candidates import asked, standing_of
+from kandji_uploader.promotion import fast_lane, rules
+from kandji_uploader.promotion.candidates import asked, exposed, standing_of
 from kandji_uploader.promotion.contents import MovedContents
 from kandji_uploader.promotion.rules import Decision, Kind, Standing
 from kandji_uploader.promotion.stored import StoredRelease
@@ -104,6 +104,8 @@ def _weighed(
 ) -> Release:
     """What the test app has, with what its Macs say, where that is what decides."""
     wanted = context.settings.promotion
+    if wanted is not None:
+        wanted, _ = fast_lane.shortened(wanted, standing.exposures, live.version, standing.version)
     soaked = wanted is not None and (at_once or rules.soaked(live, wanted, context.now))
     return asked(live, test_app, context) if soaked and rules.newer(live, standing, live=True) else live
 
@@ -170,6 +172,7 @@ def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once:
     target = pair.moved.target(decision.release, live=decision.release.key == live.key)
     if target is None:
         return _waiting(prod, app, _lost(decision.release), standing, plan_input)
+    target = _sooner(target, decision.release, standing, wanted, context.now)
     after = _after(hop, app, pair.ledger, decision.release, context)
     return _moving(target, replace(match, app=app), after, decision, context, force=force)
 
@@ -210,6 +213,8 @@ def _pair(test: Target, prod: Target, test_app: CustomApp, plan_input: PlanInput
     moved = MovedContents(test, prod, test_app, app, live.install_type)
     standing = standing_of(app, plan_input, soaking, context)
     standing = replace(standing, digest=standing.digest or moved.known_in_prod(live))
+    candidates = tuple(item for item in soaking.former if moved.target(item))
+    standing = exposed(standing, rules.ahead(live, candidates, standing), context)
     named = _disputed(app, ledger, standing) if app is not None else ""
     return _Pair(
         prod,
@@ -217,7 +222,7 @@ def _pair(test: Target, prod: Target, test_app: CustomApp, plan_input: PlanInput
         plan_input,
         ledger,
         live,
-        tuple(item for item in soaking.former if moved.target(item)),
+        candidates,
         standing,
         replace(standing, version=named) if named else standing,
         moved,
@@ -323,6 +328,17 @@ def _edited(prod: Target, app: CustomApp, decision: Decision, plan_input: PlanIn
 def _lost(release: Release) -> Decision:
     text = f"{release}: the scripts or settings that soaked with it are not those that are given now; run its recipe"
     return Decision(Kind.UNKNOWN, text)
+
+
+def _sooner(target: Target, release: Release, standing: Standing, wanted: Promotion, now: float) -> Target:
+    """The app that takes a release, with the deadline of the fast lane where the release came by it."""
+    _, closed = fast_lane.shortened(wanted, standing.exposures, release.version, standing.version)
+    if closed is None or wanted.fast_lane is None or wanted.fast_lane.deadline_days is None:
+        return target
+    days, deadline = min(target.delay_days, wanted.fast_lane.deadline_days), target.enforcement_deadline
+    if deadline is not None and deadline.timestamp() > now + days * rules.DAY:
+        deadline = None
+    return replace(target, delay_days=days, enforcement_deadline=deadline)
 
 
 def _after(hop: Hop, app: CustomApp | None, ledger: Ledger, release: Release, context: RunContext) -> Ledger:

@@ -15,6 +15,8 @@ from enum import Enum
 
 from kandji_uploader._util import version
 from kandji_uploader.models import Promotion
+from kandji_uploader.promotion import fast_lane
+from kandji_uploader.promotion.fast_lane import Exposure
 from kandji_uploader.publish.releases import (
     Health,
     Release,
@@ -93,6 +95,7 @@ class Standing:
         hold: `hold`.
         exclude: `exclude_versions`.
         waits: why nothing may move now, and until when; "" where it may. See `calendar`.
+        exposures: the vulnerabilities of the app for which the fast lane opens, the worst first.
         source: the app that releases come from, as texts call it.
         name: the app that takes them, likewise.
     """
@@ -109,6 +112,7 @@ class Standing:
     hold: bool = False
     exclude: tuple[str, ...] = ()
     waits: str = ""
+    exposures: tuple[Exposure, ...] = ()
     source: str = "the test app"
     name: str = "the prod app"
 
@@ -253,6 +257,12 @@ def ahead(live: Release | None, former: Sequence[Release], standing: Standing) -
 
 def judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool = False) -> Decision:
     """Whether one release may move to the prod app, or why it may not yet; see `decide`."""
+    rules, closed = fast_lane.shortened(rules, standing.exposures, release.version, standing.version)
+    found = _judged(release, rules, standing, now, at_once=at_once)
+    return replace(found, reason=f"{found.reason}; fast lane: it closes {closed}") if closed else found
+
+
+def _judged(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:
     withheld = _pinned(release, standing) or _unwanted(release, standing)
     if withheld is not None:
         return withheld

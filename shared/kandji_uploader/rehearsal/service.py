@@ -291,7 +291,29 @@ class Api:
         data = rows[offset : offset + limit]
         return json_reply(200, {"offset": offset or None, "limit": limit, "total": len(rows), "data": data})
 
+    def list_vulnerabilities(self, call: Call) -> Reply:
+        """What was found on Macs, in numbered pages."""
+        return self._numbered(call, [each["shown"] for each in self._state.vulnerabilities()])
+
+    def list_affected(self, call: Call) -> Reply:
+        """What has a vulnerability, in numbered pages."""
+        known = {each["shown"]["cve_id"]: each["affected"] for each in self._state.vulnerabilities()}
+        cve = call.arguments[0]
+        return self._numbered(call, known[cve]) if cve in known else not_found()
+
+    def check_in(self, call: Call) -> Reply:
+        """A Mac is asked to check in."""
+        return Reply(200) if self._state.knows_mac(call.arguments[0]) else not_found()
+
     # Pages
+
+    def _numbered(self, call: Call, rows: Sequence[Any]) -> Reply:
+        """A page of a list by `page` and `size`, which counts itself as `total` and links to no other."""
+        number, size = _number(call, "page", 1, _LAST_PAGE), _number(call, "size", 50, 300) or 50
+        start = (max(number, 1) - 1) * size
+        return json_reply(
+            200, {"total": len(rows), "page": number, "size": size, "results": rows[start : start + size]}
+        )
 
     def _page(self, call: Call, count: int, rows: Callable[[int, int], list[Any]]) -> Reply:
         """A page of a list, by `page` or by `limit` and `offset`; links are absolute, as the service's are."""
@@ -358,6 +380,9 @@ _ROUTES = (
     _route("POST", "blueprints/ID/assign-library-item", "Assign Library Item", Api.assign_item),
     _route("POST", "blueprints/ID/remove-library-item", "Remove Library Item", Api.remove_item),
     _route("GET", "prism/apps", "Applications", Api.list_applications),
+    _route("GET", "vulnerability-management/vulnerabilities", "List Vulnerabilities", Api.list_vulnerabilities),
+    _route("GET", "vulnerability-management/vulnerabilities/ID/software", "List Affected Software", Api.list_affected),
+    _route("POST", "devices/ID/action/dailycheckin", "Perform Daily Check-in", Api.check_in),
 )
 
 

@@ -70,6 +70,7 @@ class TenantState:
             _empty(self.files.iterdir())
             for blueprint in self.tenant["blueprints"]:
                 blueprint["items"] = []
+            self.tenant["vulnerabilities"] = []
             self.save()
 
     # Uploads
@@ -237,6 +238,22 @@ class TenantState:
         made_up = fleet.reports(app, macs, now) if app is not None else ()
         return [_status(number, row, now) for number, row in enumerate(made_up, start=1)]
 
+    def set_vulnerabilities(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Have these vulnerabilities found on Macs, and no others."""
+        with self.lock:
+            self.tenant["vulnerabilities"] = [_vulnerability(row, stamp(self.clock.now())) for row in rows]
+            self.save()
+
+    def vulnerabilities(self) -> list[Document]:
+        """The vulnerabilities, each with what has it as `affected`; not copies."""
+        found: list[Document] = self.tenant.get("vulnerabilities", [])
+        return found
+
+    def knows_mac(self, mac_id: str) -> bool:
+        """Whether any Mac that reports on a Library Item has that id."""
+        with self.lock:
+            return any(row["computer"]["id"] == mac_id for document in self.statuses for row in document["rows"])
+
     def put_slack(self, message: Any) -> None:
         """A message has arrived at the webhook."""
         with self.lock:
@@ -294,6 +311,42 @@ def _status(number: int, row: Mapping[str, Any], now: datetime) -> Document:
         "control_log": None,
         "control_reported_at": None,
         **given,
+    }
+
+
+def _vulnerability(row: Mapping[str, Any], now: str) -> Document:
+    """A row of the list of vulnerabilities; `affected` is what has it, with its versions and Macs."""
+    affected = [_software(each, now) for each in row.get("affected", ())]
+    macs = sum(each["num_devices"] for each in affected)
+    given = {name: value for name, value in row.items() if name != "affected"}
+    shown = {
+        "severity": "High",
+        "cvss_score": 7.5,
+        "kev_score": 0,
+        "cve_link": f"https://nvd.nist.gov/vuln/detail/{row['cve_id']}",
+        "first_detection_date": now,
+        "latest_detection_date": now,
+        "device_count": macs,
+        "software": [each["name"] for each in affected],
+        "status": "Active",
+        **given,
+    }
+    return {"shown": shown, "affected": affected}
+
+
+def _software(row: Mapping[str, Any], now: str) -> Document:
+    versions = [
+        {"latest_detection_date": now, "blueprints": [], "version": version, "devices_impacted": macs}
+        for version, macs in row["versions"].items()
+    ]
+    return {
+        "name": row["name"],
+        "bundle_id": row.get("bundle_id"),
+        "num_versions": len(versions),
+        "type": None,
+        "blueprints": [],
+        "num_devices": sum(row["versions"].values()),
+        "software_versions": versions,
     }
 
 

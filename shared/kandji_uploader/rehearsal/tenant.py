@@ -437,8 +437,17 @@ class RehearsalTenant:
         self._state.tenant["inventory"] = [dict(row) for row in rows]
         self._state.save()
 
+    def set_vulnerabilities(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Have these vulnerabilities found on Macs, and no others.
+
+        Args:
+            rows: for each its `cve_id` and, if wanted, other fields of the API (`severity`, `cvss_score`, ...); as
+                `affected` what has it, each with `name`, `bundle_id` and `versions`, `{"128.0": 12}` being 12 Macs.
+        """
+        self._state.set_vulnerabilities(rows)
+
     def clear(self) -> None:
-        """As new: no apps, uploads, statuses, messages, faults or requests; categories and Blueprints stay."""
+        """As new: no apps, uploads, reports of Macs, messages, faults or requests; categories and Blueprints stay."""
         self._state.clear()
         self.faults.clear()
         self._cache.clear()

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from kandji_uploader._util.names import LONGEST_NAME
-from kandji_uploader.models import WEEKDAYS
+from kandji_uploader.models import SEVERITIES, WEEKDAYS
 from kandji_uploader.settings import coercion, hosts, parts, schema, tenants
 from kandji_uploader.settings.coercion import Choice, Kind, Number
 from kandji_uploader.settings.schema import Key, Table
@@ -51,6 +51,10 @@ _DAYS: Document = {"type": "string", "pattern": rf"^\s*{_DAY}(-{_DAY})?(\s*,\s*{
 _VERSION: Document = {"type": "string", "pattern": r"^\s*[^\s*,]+(\.\*)?\s*$"}
 
 
+def _number(most: int, *, whole: bool = False) -> Document:
+    return {"type": "integer" if whole else "number", "minimum": 0, "maximum": most}
+
+
 def _object(needed: str, **properties: Document) -> Document:
     return {"type": "object", "properties": properties, "required": [needed], "additionalProperties": False}
 
@@ -65,6 +69,20 @@ _OF_KIND: Mapping[Kind, Document] = {
         },
         zone=_TEXT,
     ),
+    parts.fast_lane: {
+        "type": "object",
+        "properties": {
+            "severity": {"enum": list(SEVERITIES)},
+            "kev": {"type": "boolean"},
+            "after_days": _number(coercion.LONGEST_DELAY),
+            "deadline_days": _number(coercion.LONGEST_DELAY, whole=True),
+        },
+        "additionalProperties": False,
+        "allOf": [
+            {"anyOf": [{"required": ["severity"]}, {"properties": {"kev": {"const": True}}, "required": ["kev"]}]},
+            {"anyOf": [{"required": ["after_days"]}, {"required": ["deadline_days"]}]},
+        ],
+    },
     parts.freezes: {
         "type": "array",
         "items": _object("until", **{"from": _POINT, "until": _POINT, "why": _TEXT, "zone": _TEXT}),

@@ -10,14 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from kandji_uploader.models import WEEKDAYS, Freeze, Window
+from kandji_uploader.models import SEVERITIES, WEEKDAYS, FastLane, Freeze, Window
 from kandji_uploader.promotion import calendar
-from kandji_uploader.settings.coercion import Kind, UnfitError, moment, shown, text
+from kandji_uploader.settings.coercion import (
+    LONGEST_DELAY,
+    Choice,
+    Kind,
+    Number,
+    UnfitError,
+    boolean,
+    moment,
+    shown,
+    text,
+)
 
 
 def as_written(value: object) -> object:
     """A value as JSON can hold it, and as its key takes it again."""
-    if isinstance(value, Window | Freeze):
+    if isinstance(value, Window | Freeze | FastLane):
         return value.given()
     if isinstance(value, Enum):
         return value.value
@@ -36,6 +46,29 @@ def window(value: object) -> Window:
     if "zone" not in given:
         raise UnfitError("must name its zone, such as Europe/Vienna or UTC: machines that publish are in many")
     return Window(days, hours, _zone(given["zone"]))
+
+
+def fast_lane(value: object) -> FastLane:
+    """For which vulnerabilities a release moves faster: `{severity: critical, kev: true, after_days: 1}`."""
+    known = ("severity", "kev", "after_days", "deadline_days")
+    given = _parts(value, known, "{severity: critical, kev: true, after_days: 1, deadline_days: 1}")
+    kinds: tuple[Kind, ...] = (Choice(SEVERITIES), boolean, _DAYS, _WHOLE_DAYS)
+    read: dict[str, object] = {}
+    for name, kind in zip(known, kinds, strict=True):
+        try:
+            read |= {name: kind(given[name])} if name in given else {}
+        except UnfitError as unfit:
+            raise UnfitError(f"holds {name} {shown(given[name])}, which {unfit.accepted}") from None
+    found = FastLane(**read)  # type: ignore[arg-type]
+    if found.severity is None and not found.kev:
+        raise UnfitError("must say for which vulnerabilities: severity (such as critical), kev: true, or both")
+    if found.after_days is None and found.deadline_days is None:
+        raise UnfitError("must say what is shortened: after_days, deadline_days, or both")
+    return found
+
+
+_DAYS = Number(0, LONGEST_DELAY, "days")
+_WHOLE_DAYS = Number(0, LONGEST_DELAY, "days", whole=True)
 
 
 def freezes(value: object) -> tuple[Freeze, ...]:

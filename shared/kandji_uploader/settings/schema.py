@@ -238,6 +238,14 @@ FREEZE = Key(
     adds=True,
 )
 
+NUDGE = Key(
+    "nudge",
+    coercion.Number(1, 1000, "Macs", whole=True),
+    "How many Macs at the most are asked to check in when the test app has got a new version.",
+    config="nudge",
+    recipe="custom_app.nudge",
+)
+
 CONFIG_KEYS = (
     API_URL,
     TOKEN_NAME,
@@ -315,6 +323,7 @@ CONFIG_KEYS = (
     *SIGNER,
     WINDOW,
     FREEZE,
+    NUDGE,
     STATE_FOLDER,
     PUBLISH_TO,
     Key(
@@ -438,6 +447,12 @@ PROMOTION = (
         coercion.boolean,
         "Wait for `kandji-uploader approve`.",
         recipe="custom_app.promotion.approve",
+    ),
+    Key(
+        "promotion.fast_lane",
+        parts.fast_lane,
+        "For which vulnerabilities, that a version closes, the soak and the deadline are shortened.",
+        recipe="custom_app.promotion.fast_lane",
     ),
 )
 

@@ -35,6 +35,46 @@ class StatusRecord:
 
 
 @dataclass(frozen=True)
+class Vulnerability:
+    """What the service says of a vulnerability that it has found on Macs.
+
+    Attributes:
+        cve: its id, such as `CVE-2026-1234`.
+        severity: in lower case, such as `critical`; "" where the service does not tell.
+        score: by CVSS, 0 to 10; None where the service does not tell.
+        exploited: whether it is known to be exploited (KEV).
+        macs: on how many Macs it is.
+        software: the names of what has it.
+        active: whether it is there still.
+    """
+
+    cve: str
+    severity: str = ""
+    score: float | None = None
+    exploited: bool = False
+    macs: int = 0
+    software: tuple[str, ...] = ()
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class AffectedSoftware:
+    """What has a vulnerability.
+
+    Attributes:
+        name: as the inventory calls it.
+        bundle_id: its bundle id; "" where it has none.
+        versions: those that have it.
+        macs: on how many Macs.
+    """
+
+    name: str
+    bundle_id: str = ""
+    versions: tuple[str, ...] = ()
+    macs: int = 0
+
+
+@dataclass(frozen=True)
 class MacState:
     """One Mac in the figures of an app: its status record, read.
 
