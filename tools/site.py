@@ -26,7 +26,7 @@ PAGES = {
         "schedule.md",
         "many-machines.md",
     ),
-    "Command line and Python": ("command-line.md", "python-api.md", "homebrew.md", "installers.md"),
+    "Command line and Python": ("command-line.md", "json.md", "python-api.md", "homebrew.md", "installers.md"),
     "Coming from": ("munki.md", "migrating.md"),
     "How it works": ("audit-script.md", "reliability.md", "trust.md", "performance.md", "rehearsal.md"),
     "Project": BESIDE,

@@ -116,6 +116,8 @@ class Result:
         custom_apps: one per target.
         run: the whole result of the run; None where it ended before there was one.
         tenant: the tenant's name, where the result is about one that has a name.
+        code: what machines know the failure by (see docs/json.md); "" where nothing failed, `failed` where several
+            things failed in different ways.
     """
 
     source: str
@@ -125,6 +127,7 @@ class Result:
     custom_apps: tuple[Published, ...] = ()
     run: RunResult | None = None
     tenant: str = ""
+    code: str = ""
 
 
 def process_pkg(
@@ -540,7 +543,7 @@ def _tried(source: str, run: Callable[[], RunResult]) -> Result:
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
-        return Result(source, "", "failed", str(problem))
+        return Result(source, "", "failed", str(problem), code=problem.code)
 
 
 def of_run(run: RunResult, source: str) -> Result:
@@ -568,6 +571,7 @@ def of_run(run: RunResult, source: str) -> Result:
         apps,
         run,
         tenants.pop() if len(tenants) == 1 else "",
+        run.code,
     )
 
 

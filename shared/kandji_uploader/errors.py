@@ -10,10 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 class KandjiUploaderError(Exception):
-    """The root of all expected failures; `str()` of it is fit to be shown to a Mac admin."""
+    """The root of all expected failures; `str()` of it is fit to be shown to a Mac admin.
+
+    Attributes:
+        code: what machines know the failure by; stable, since scripts compare it. docs/json.md lists all.
+    """
+
+    code: ClassVar[str] = "failed"
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Problem:
 class SettingsError(KandjiUploaderError):
     """The settings are wrong. All problems are reported at once, in `problems`."""
 
+    code = "settings"
+
     def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
@@ -49,9 +58,13 @@ class SettingsError(KandjiUploaderError):
 class CredentialError(KandjiUploaderError):
     """A token or webhook was not found, or the keychain is locked or missing."""
 
+    code = "credential"
+
 
 class PlaintextError(CredentialError):
     """The keyring of this machine keeps secrets as plain text, and nobody has accepted that."""
+
+    code = "plaintext_keyring"
 
 
 class InstallerError(KandjiUploaderError):
@@ -59,6 +72,8 @@ class InstallerError(KandjiUploaderError):
 
     The text names the file, the place inside it and the reason.
     """
+
+    code = "installer"
 
     def __init__(self, path: Path | str, reason: str, place: str = "") -> None:
         self.path = Path(path)
@@ -69,6 +84,8 @@ class InstallerError(KandjiUploaderError):
 
 class InstallerChangedError(InstallerError):
     """The installer is no longer the file that was first looked at."""
+
+    code = "installer_changed"
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(
@@ -81,41 +98,61 @@ class InstallerChangedError(InstallerError):
 class CaskError(KandjiUploaderError):
     """A Homebrew cask cannot be published: unknown, disabled, without a checksum, or not a .pkg, .dmg or .zip."""
 
+    code = "cask"
+
 
 class ScheduleError(KandjiUploaderError):
     """The schedule cannot be installed, removed or asked on this machine."""
+
+    code = "schedule"
 
 
 class AuditScriptError(KandjiUploaderError):
     """The audit script cannot be rendered, or would loop; nothing was uploaded."""
 
+    code = "audit_script"
+
 
 class TargetError(KandjiUploaderError):
     """What was asked for does not fit the tenant: a missing category, Blueprint, or app."""
+
+    code = "target"
 
 
 class SetupError(KandjiUploaderError):
     """Setup lacks an answer, or cannot write what it is to write."""
 
+    code = "setup"
+
 
 class MunkiRepoError(KandjiUploaderError):
     """A Munki repo cannot be imported: no such folder, no such manifest, or nothing in it that could be mapped."""
+
+    code = "munki_repo"
 
 
 class WorkerError(KandjiUploaderError):
     """The executor, the scheduler or the workers that are to do the work cannot be used."""
 
+    code = "worker"
+
 
 class SameAppError(KandjiUploaderError):
     """Two items of one run mean the same Custom App; nothing was sent for this one."""
+
+    code = "same_app"
 
 
 class LockedError(KandjiUploaderError):
     """Another run on this machine is publishing the same Custom App."""
 
+    code = "locked"
+
 
 class StateError(KandjiUploaderError):
     """The state folder cannot be written, and what must be remembered there comes before anything is done."""
+
+    code = "state"
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -128,6 +165,8 @@ class StateError(KandjiUploaderError):
 class NetworkError(KandjiUploaderError):
     """The service was not reached, or the connection broke and the budget of retries is spent."""
 
+    code = "network"
+
 
 class ApiError(KandjiUploaderError):
     """The service answered, but not with what its documentation says.
@@ -138,6 +177,8 @@ class ApiError(KandjiUploaderError):
         request_id: the service's own id of the request, where it sent one.
         body: the first 300 characters of the answer.
     """
+
+    code = "api"
 
     def __init__(
         self, request: str, status: int | None, advice: str, *, request_id: str | None = None, body: str = ""
@@ -155,17 +196,25 @@ class ApiError(KandjiUploaderError):
 class AuthenticationError(ApiError):
     """401: the token is wrong, was revoked or has expired."""
 
+    code = "token_refused"
+
 
 class MissingPermissionError(ApiError):
     """403: the token lacks a permission; the text names it."""
+
+    code = "permission"
 
 
 class StillProcessingError(ApiError):
     """503 until the budget was spent: the upload is there, the next run will finish."""
 
+    code = "still_processing"
+
 
 class InterruptedRunError(KandjiUploaderError):
     """SIGINT or SIGTERM: the text says what was and what was not done."""
+
+    code = "interrupted"
 
     @classmethod
     def among(cls, done: Mapping[str, str], under_way: Mapping[str, str], left: Iterable[str]) -> InterruptedRunError:
@@ -189,6 +238,10 @@ class InterruptedRunError(KandjiUploaderError):
 class ToolMissingError(InstallerError):
     """A program that is needed to read the installer is not on this machine; the text says what to install."""
 
+    code = "tool_missing"
+
 
 class ManifestError(KandjiUploaderError):
     """A manifest, or a file that it names, is missing, changed, cut off or too new; nothing was sent."""
+
+    code = "manifest"

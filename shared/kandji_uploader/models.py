@@ -765,6 +765,7 @@ class Outcome:
         warnings: what was done otherwise than asked.
         signer: who signed what was published, in words, and whether that is news; "" where nobody looked.
         tenant: the tenant's name; "" for the one of the settings.
+        code: what machines know the error by, where one was raised; else "".
     """
 
     stage: Stage
@@ -781,6 +782,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     signer: str = ""
     tenant: str = ""
+    code: str = ""
 
     @property
     def title(self) -> str:
@@ -815,6 +817,17 @@ class RunResult:
     def at(self, tenant: str) -> RunResult:
         """The result with the tenant's name in each outcome; "" for the tenant of the settings."""
         return replace(self, outcomes=tuple(replace(outcome, tenant=tenant) for outcome in self.outcomes))
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Of each outcome, what machines know its failure by; "" where it has not failed."""
+        return tuple((item.code or item.action.value) if item.action.bad else "" for item in self.outcomes)
+
+    @property
+    def code(self) -> str:
+        """What machines know the failure by; "" where there is none, `failed` where there are several kinds."""
+        codes = {code for code in self.codes if code}
+        return codes.pop() if len(codes) == 1 else Action.FAILED.value if codes else ""
 
     @property
     def changed(self) -> bool:

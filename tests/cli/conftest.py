@@ -14,6 +14,7 @@ import pytest
 from kandji_uploader.cli import main
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.rehearsal import RehearsalTenant
+from tests.support import outputs
 from tests.support.cask_server import cask_json, cask_server
 from tests.support.installers import app_pkg
 from tests.support.terminal import Terminal
@@ -48,9 +49,11 @@ class House:
     def run(self, *words, **environ):
         words = [*COMMAND, *map(str, words)]
         given = {**self.environ, **environ}
-        return subprocess.run(
+        ran = subprocess.run(
             words, env=given, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, check=False, timeout=60
         )
+        outputs.check(words[len(COMMAND) :], ran.stdout)
+        return ran
 
     def start(self, *words, **environ):
         return subprocess.Popen(
@@ -115,6 +118,7 @@ def here(house, monkeypatch, capsys):
         except SystemExit as end:  # argparse: --help, --version and wrong usage
             code = end.code
         shown = capsys.readouterr()
+        outputs.check([*map(str, words)], shown.out)
         return Ran(code, shown.out, shown.err)
 
     return run

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.flows import casks as casks_flow
 
 
@@ -60,7 +61,7 @@ def test_an_app_that_somebody_signed_gets_no_file_of_kandjis_that_nobody_looked_
     shutil.rmtree(house.state)
     ran = here("-b", "widget", "-n", "Other")
 
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.REFUSED
     assert "it is unsigned, while the version before it was signed by Rich Trouton (XF95CST45F)" in ran.stderr
     assert (len(downloads(casks)), house.writes()) == (2, [])
 
@@ -71,7 +72,7 @@ def test_what_the_settings_ask_of_a_signature_holds_for_casks(house, casks, offe
     offer("widget")
     for _ in range(2):
         ran = here("-b", "widget", "-n", "Widget")
-        assert ran.returncode == 1
+        assert ran.returncode == Exit.REFUSED
         assert "require_signed is set, and it is unsigned" in ran.stderr
     assert (house.writes(), len(downloads(casks))) == ([], 1)
 
@@ -175,7 +176,7 @@ def test_a_dry_run_of_a_new_version_changes_nothing(house, casks, offer, here):
 def test_casks_and_files_in_one_command(house, casks, offer, here):
     offer("gadget")
     ran = here("-p", house.widget(), "-b", "gadget", "-b", "wigdet")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.PARTLY
     assert house.names() == ["Gadget (kandji-uploader)", "Widget (kandji-uploader)"]
     assert "there is no Homebrew cask 'wigdet'" in ran.stderr
 
@@ -211,7 +212,7 @@ def test_no_network_is_told_in_a_word_after_as_many_tries_as_the_settings_say(ho
     house.config.mkdir()
     (house.config / "config.yaml").write_text("network:\n  tries: 2\n  first_wait: 0.01\n")
     ran = here("-b", "widget", "--api-url", "http://127.0.0.1:9", HOMEBREW_API_DOMAIN="http://127.0.0.1:9")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.SERVICE
     assert "was not reached" in ran.stderr
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kandji_uploader.cli import main
+from kandji_uploader.cli.failures import Exit
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,5 @@ from kandji_uploader.cli import main
 def test_a_number_that_a_flag_does_not_take_is_told_with_those_that_it_takes(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(words)
-    assert left.value.code == 2
+    assert main(words) == Exit.USAGE
     assert said in capsys.readouterr().err

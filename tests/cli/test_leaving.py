@@ -9,6 +9,7 @@ import keyring
 import keyring.backends.fail
 import pytest
 
+from kandji_uploader.cli.failures import Exit
 from tests.support.keyrings import FileKeyring, LockedKeyring
 
 
@@ -66,7 +67,7 @@ def test_logout_takes_our_secrets_out_of_the_keychain_and_names_what_the_environ
 def test_logout_with_a_locked_keychain_says_what_to_do(home, here):
     keyring.set_keyring(LockedKeyring())
     ran = here("logout")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.TOKEN
     assert "keychain" in ran.stderr
 
 

@@ -8,6 +8,7 @@ import plistlib
 import pytest
 import yaml
 
+from kandji_uploader.cli.failures import Exit
 from tests.support.schemas import problems
 
 NAMES = [f"tenant{number}" for number in range(30)]
@@ -40,7 +41,7 @@ def jobs(ran):
     return json.loads(ran.stdout)
 
 
-def problem(ran, code=1):
+def problem(ran, code=Exit.SETTINGS):
     assert ran.returncode == code
     return ran.stderr
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from kandji_uploader import autopkg
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.manifest.lines import Shard
 from kandji_uploader.publish.request import Host
 from kandji_uploader.rehearsal import RehearsalTenant
@@ -56,7 +57,7 @@ def test_one_line_that_fails_does_not_keep_the_others_from_theirs(house, here, b
     house.tenant.seed("Widget", sha256="0" * 64)
     house.tenant.seed("Widget", sha256="1" * 64)
     ran = here("publish", built("Widget", "Gadget"))
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.PARTLY
     assert "Gadget" in house.names()
     assert "Widget-1.0.pkg" in ran.stderr
 
@@ -65,7 +66,7 @@ def test_two_recipes_that_mean_the_same_app_are_both_refused_and_the_others_publ
     built("Widget", custom_app={"prod_name": "App"})
     built("Gadget", custom_app={"prod_name": "App"})
     ran = here("publish", built("Other"), "--json")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.PARTLY
     assert [result["action"] for result in json.loads(ran.stdout)] == ["failed", "failed", "succeeded"]
     assert house.names() == ["Other"]
 
@@ -93,7 +94,7 @@ def test_nothing_is_sent_where_one_file_of_many_was_changed(house, here, built):
     folder = built("Widget", "Gadget")
     next(folder.rglob("Gadget-1.0.pkg")).write_bytes(b"another")
     ran = here("publish", folder)
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.REFUSED
     assert "Gadget-1.0.pkg is not the file that was put there" in ran.stderr
     assert "Nothing was sent" in ran.stderr
     assert house.tenant.requests == []
@@ -132,14 +133,14 @@ def test_the_tenant_that_a_recipe_names_travels_with_it_and_the_flag_wins(house,
 
 def test_one_tenant_that_fails_does_not_keep_the_others_from_theirs(house, here, built, globex):
     ran = here("publish", built("Widget"), "--tenant", "all", GLOBEX_TOKEN="wrong")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.PARTLY
     assert house.names() == ["Widget"]
     assert "globex" in ran.stderr
 
 
 def test_a_tenant_that_nobody_knows_is_named_before_anything_is_sent(house, here, built, globex):
     ran = here("publish", built("Widget"), "--tenant", "acme,glowbex")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.SETTINGS
     assert "did you mean globex?" in ran.stderr
     assert house.tenant.requests == []
 
@@ -162,7 +163,7 @@ def test_a_manifest_without_lines_is_nothing_to_do(house, here):
 def test_what_failed_there_is_pending_and_done_by_retry(house, here, built):
     folder = built("Widget")
     house.tenant.permissions.revoke("Create Custom App")
-    assert here("publish", folder).returncode == 1
+    assert here("publish", folder).returncode == Exit.TOKEN
     house.tenant.permissions.grant("Create Custom App")
     assert here("retry").returncode == 0
     assert house.names() == ["Widget"]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.flows import publish
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.publish.request import Host, Request
@@ -74,7 +75,7 @@ def test_a_publish_that_failed_is_told_by_later_runs_listed_by_the_doctor_and_do
 
 def test_what_fails_before_the_tenant_is_read_is_pending_too(house, here):
     path = house.widget()
-    assert here("-p", path, "-n", "Widget", KANDJI_TOKEN="wrong").returncode == 1
+    assert here("-p", path, "-n", "Widget", KANDJI_TOKEN="wrong").returncode == Exit.TOKEN
     assert [row["names"] for row in pending(house)] == [["Widget"]]
     assert here("retry").returncode == 0
     assert house.names() == ["Widget"]
@@ -106,7 +107,7 @@ def test_what_is_wrong_in_the_request_itself_is_not_pending(house, here):
 
 def test_a_downgrade_that_was_refused_is_not_pending(house, here):
     assert here("-p", house.widget("2.0"), "-n", "Widget").returncode == 0
-    assert here("-p", house.widget("1.0"), "-n", "Widget").returncode == 1
+    assert here("-p", house.widget("1.0"), "-n", "Widget").returncode == Exit.REFUSED
     assert pending(house) == []
 
 
@@ -136,11 +137,11 @@ def test_an_installer_that_is_gone_or_another_one_is_told_and_not_guessed_at(hou
     kept = path.read_bytes()
     house.widget("3.0").replace(path)
     ran = here("retry")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.SETTINGS
     assert f"another file is now at {path}; run Widget.pkg.recipe again" in ran.stderr
     path.unlink()
     ran = here("retry", "Widget")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.SETTINGS
     assert f"its installer {path} is gone (No such file or directory)" in ran.stderr
     assert house.names() == []
     path.write_bytes(kept)
@@ -151,7 +152,7 @@ def test_an_installer_that_is_gone_or_another_one_is_told_and_not_guessed_at(hou
 
 def test_it_can_be_given_up(house, here, failed):
     ran = here("retry", "--forget", "Gadget")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.SETTINGS
     assert "nothing pending is called 'Gadget'; pending: Widget 1.0" in ran.stderr
     before = len(house.writes())
     assert here("retry", "--forget", "Widget.pkg.recipe").returncode == 0
@@ -161,7 +162,7 @@ def test_it_can_be_given_up(house, here, failed):
 
 def test_what_always_makes_another_app_is_not_pending(house, here):
     house.tenant.permissions.revoke("Create Custom App")
-    assert here("-p", house.widget(), "-n", "Widget", "-c").returncode == 1
+    assert here("-p", house.widget(), "-n", "Widget", "-c").returncode == Exit.TOKEN
     assert pending(house) == [], "done once more, it would be there twice"
 
 

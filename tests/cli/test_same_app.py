@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from kandji_uploader import api, settings
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.flows.publish import run
 from kandji_uploader.publish.queue import Batch
 from kandji_uploader.publish.request import Host, Request
@@ -24,10 +25,10 @@ def test_installers_that_mean_the_same_app_are_refused_and_the_others_published(
     other = house.widget(name="Other")
     ran = here("-p", first, "-p", other, "-p", second, "--jobs", jobs, "--json")
     told = results(ran)
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.PARTLY
     said = f"{first} and {second} mean the same Custom App 'Widget (kandji-uploader)': each would overwrite the other"
-    assert said in told[str(first)]["error"]
-    assert told[str(second)]["error"] == told[str(first)]["error"]
+    assert said in told[str(first)]["error"]["message"]
+    assert told[str(second)]["error"]["message"] == told[str(first)]["error"]["message"]
     assert told[str(other)]["action"] == "succeeded"
     assert house.names() == ["Other (kandji-uploader)"]
 
@@ -36,7 +37,7 @@ def test_a_dry_run_refuses_them_in_the_same_words(house, here):
     words = ("-p", house.widget("1.0"), "-p", house.widget("1.1"), "--json")
     dry, real = here(*words, "-y"), here(*words)
     assert [each["error"] for each in results(dry).values()] == [each["error"] for each in results(real).values()]
-    assert dry.returncode == 1
+    assert dry.returncode == Exit.REFUSED
     assert house.writes() == []
 
 
@@ -76,7 +77,7 @@ def test_a_package_map_that_sends_two_to_one_app_is_seen_before_too(house, here)
     (house.config / "package_map.yaml").write_text(json.dumps(both))
     paths = [house.widget(bundle_id="com.example.Widget"), house.widget(name="Other", bundle_id="com.example.Other")]
     ran = here("-p", paths[0], "-p", paths[1], "--json")
-    assert "mean the same Custom App 'Same'" in results(ran)[str(paths[1])]["error"]
+    assert "mean the same Custom App 'Same'" in results(ran)[str(paths[1])]["error"]["message"]
     assert house.writes() == []
 
 
@@ -92,7 +93,10 @@ def zooms(casks, offer):
 def test_casks_of_one_name_are_refused(house, here, zooms):
     ran = here("-b", "zoom", "-b", "widget", "-b", "zoom-for-it-admins", "--json")
     told = results(ran)
-    assert "zoom and zoom-for-it-admins mean the same Custom App 'Zoom (kandji-uploader)'" in told["zoom"]["error"]
+    assert (
+        "zoom and zoom-for-it-admins mean the same Custom App 'Zoom (kandji-uploader)'"
+        in told["zoom"]["error"]["message"]
+    )
     assert told["widget"]["action"] == "succeeded"
     assert house.names() == ["Widget (kandji-uploader)"]
     assert not [path for path in zooms.paths() if path.startswith("/files/zoom")]

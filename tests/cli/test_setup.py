@@ -11,6 +11,8 @@ import subprocess
 import pytest
 import yaml
 
+from kandji_uploader.cli.failures import Exit
+
 MADE_UP = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -179,7 +181,7 @@ def test_its_last_lines_are_what_a_run_needs(bare):
     command = next(line for line in lines if line.startswith("Next: ")).split()[1:5]
     assert command == ["kandji-uploader", "-p", "FILE", "-y,"]
     pasted = in_shell(lines[-1:], {"the API token": bare.tenant.token})
-    assert bare.run("-p", bare.widget(), "-y").returncode == 1, "as it was told"
+    assert bare.run("-p", bare.widget(), "-y").returncode == Exit.TOKEN, "as it was told"
     assert bare.run("-p", bare.widget(), "-y", KANDJI_TOKEN=pasted["KANDJI_TOKEN"]).returncode == 0
 
 
@@ -206,7 +208,7 @@ def test_without_a_terminal_a_keychain_that_cannot_be_used_is_an_error_before_an
     house, keychain, backend
 ):
     ran = house.run("setup", "--keystore", "keychain", "--slack", "off", PYTHON_KEYRING_BACKEND=backend)
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.TOKEN
     assert "locked" in ran.stderr or "plain text" in ran.stderr
     assert not house.config.exists()
 
@@ -248,7 +250,7 @@ def test_without_a_terminal_a_kappa_user_without_a_webhook_can_finish_too(kappa,
     assert ran.returncode == 0, ran.stderr
     assert "Slack: off, until `slack.enabled: true` is in the config file" in ran.stdout
     assert config_of(kappa)["slack"]["enabled"] is False
-    assert kappa.run("setup", "--slack", "on").returncode == 1
+    assert kappa.run("setup", "--slack", "on").returncode == Exit.TOKEN
 
 
 def test_slack_stays_on_in_our_own_config_file_where_this_shell_has_no_webhook(house, here):
@@ -321,20 +323,20 @@ def test_flags_and_environment_say_it_all(bare, here):
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "told", "code"),
     [
-        ({}, "give --api-url or set KANDJI_API_URL"),
-        ({"KANDJI_API_URL": "http://127.0.0.1:9"}, "was not reached"),
-        ({"KANDJI_API_URL": "http://acme.api.kandji.io"}, "would send the token unencrypted"),
-        ({"KANDJI_API_URL": "yes"}, "Set the environment variable KANDJI_TOKEN"),
-        ({"KANDJI_API_URL": "yes", "KANDJI_TOKEN": MADE_UP}, "was not accepted"),
+        ({}, "give --api-url or set KANDJI_API_URL", Exit.FAILED),
+        ({"KANDJI_API_URL": "http://127.0.0.1:9"}, "was not reached", Exit.SERVICE),
+        ({"KANDJI_API_URL": "http://acme.api.kandji.io"}, "would send the token unencrypted", Exit.SETTINGS),
+        ({"KANDJI_API_URL": "yes"}, "Set the environment variable KANDJI_TOKEN", Exit.TOKEN),
+        ({"KANDJI_API_URL": "yes", "KANDJI_TOKEN": MADE_UP}, "was not accepted", Exit.TOKEN),
     ],
 )
-def test_what_is_missing_or_wrong_is_told_and_nothing_is_written(bare, environ, told, here):
+def test_what_is_missing_or_wrong_is_told_and_nothing_is_written(bare, environ, told, code, here):
     if environ.get("KANDJI_API_URL") == "yes":
         environ = {**environ, "KANDJI_API_URL": bare.tenant.url}
     ran = here("setup", **environ)
-    assert ran.returncode == 1
+    assert ran.returncode == code
     assert told in ran.stderr
     assert not bare.config.exists()
     assert MADE_UP not in ran.stdout + ran.stderr
@@ -361,7 +363,7 @@ def test_a_token_of_the_environment_moves_into_the_keychain_when_told(house, key
 
 def test_an_address_that_is_not_kandjis_is_refused(bare, casks, here):
     ran = here("setup", "-c", "--api-url", casks.url)
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.SERVICE
     assert "not how Kandji's API answers" in ran.stderr
 
 

@@ -11,6 +11,8 @@ import zipfile
 
 import pytest
 
+from kandji_uploader.cli.failures import Exit
+
 SECRETS = ("rehearsal-", "hooks.slack")
 
 
@@ -100,7 +102,7 @@ def test_with_no_item_the_usage_is_told(here):
 def test_each_of_several_items_is_tried_and_one_that_failed_fails_the_command(house, here):
     gadget = house.widget("2.0", name="Gadget", bundle_id="com.example.Gadget")
     ran = here("-p", house.folder / "none.pkg", "-p", house.widget(), "-p", gadget)
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.PARTLY
     assert house.names() == ["Gadget (kandji-uploader)", "Widget (kandji-uploader)"]
     actions = [re.split(r"\s{2,}", line)[1] for line in ran.stdout.splitlines()[2:]]
     assert actions == ["failed", "created", "created"]
@@ -113,7 +115,7 @@ def test_json_is_all_that_is_on_standard_output(house, here):
     assert (first["action"], first["error"], first["custom_apps"][0]["action"]) == ("succeeded", None, "created")
     assert first["custom_apps"][0]["link"].endswith(first["custom_apps"][0]["app_id"])
     assert (second["action"], second["source"], second["custom_apps"]) == ("failed", "none.pkg", [])
-    assert "there is no such file" in second["error"]
+    assert "there is no such file" in second["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_enforcement_of_a_new_app(house, here):
 def test_a_downgrade_is_refused_unless_it_is_allowed(house, here):
     here("-p", house.widget("2.0"), "-n", "Widget")
     ran = here("-p", house.widget("1.0"), "-n", "Widget")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.REFUSED
     assert "refused" in ran.stdout
     assert here("-p", house.widget("1.0"), "-n", "Widget", "--allow-downgrade").returncode == 0
 
@@ -394,6 +396,6 @@ def test_root_is_refused_a_token_out_of_the_keychain(house, here, monkeypatch):
     (house.config / "config.yaml").write_text("token_keystore: {environment: false, keychain: true}\n")
     del house.environ["KANDJI_TOKEN"]
     ran = here("-p", house.widget())
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.TOKEN
     assert "as root" in ran.stderr
     assert house.tenant.requests == []

@@ -44,18 +44,18 @@ def serve() -> None:
 
 def _publish(order: Mapping[str, Any], outward: int) -> None:
     """What the command line does: publish, tell how it ended, exit."""
+    from kandji_uploader.cli import documents
     from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
     from kandji_uploader.flows import publish as flow
     from kandji_uploader.publish.request import Host, Request
     from kandji_uploader.publish.targets import RecipeFacts
-    from kandji_uploader.report import text as report
 
     os.umask(0)
     request = Request(Path(order["path"]), keys=order["keys"], given=RecipeFacts(version=order["version"]))
     code, text = 0, ""
     try:
         result = flow.run(request, Host(environ=order["environ"]))
-        code, text = int(result.failed), json.dumps(report.as_json(result))
+        code, text = int(result.failed), json.dumps(documents.run(result))
     except InterruptedRunError as stopped:
         code, text = INTERRUPTED, str(stopped)
     except KandjiUploaderError as problem:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kandji_uploader import settings
 from kandji_uploader.cli import main
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.munki import recipe_map
 from tests.munki import builder
 from tests.munki.builder import PROD, pkginfo, small
@@ -147,27 +148,25 @@ def test_only_broken_manifests_is_a_failure_that_names_them(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "said", "code"),
     [
-        (["--manifest", "nobody"], "no manifest nobody"),
-        (["--test-suffix", " "], "--test-suffix"),
-        (["--blueprints", "{mapping}"], "must be the name of a Blueprint"),
-        (["--blueprints", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["--manifest", "nobody"], "no manifest nobody", Exit.FAILED),
+        (["--test-suffix", " "], "--test-suffix", Exit.SETTINGS),
+        (["--blueprints", "{mapping}"], "must be the name of a Blueprint", Exit.SETTINGS),
+        (["--blueprints", "/nowhere.yaml"], "/nowhere.yaml", Exit.SETTINGS),
     ],
 )
-def test_what_is_wrong_on_the_command_line_is_told(whole_repo, tmp_path, capsys, flags, said):
+def test_what_is_wrong_on_the_command_line_is_told(whole_repo, tmp_path, capsys, flags, said, code):
     bad = tmp_path / "bad.yaml"
     bad.write_text("site_default: {a: b}\nlab: []\n")
-    assert run(whole_repo, tmp_path / "recipe_map.yaml", *(flag.format(mapping=bad) for flag in flags)) == 1
+    assert run(whole_repo, tmp_path / "recipe_map.yaml", *(flag.format(mapping=bad) for flag in flags)) == code
     assert said in capsys.readouterr().err
     assert not (tmp_path / "recipe_map.yaml").exists()
 
 
 @pytest.mark.parametrize("flags", [["--time-zone", "Mars/Olympus"], ["--after-days", "-1"], ["--after-days", "soon"]])
 def test_usage(whole_repo, tmp_path, flags):
-    with pytest.raises(SystemExit) as stopped:
-        run(whole_repo, tmp_path / "recipe_map.yaml", *flags)
-    assert stopped.value.code == 2
+    assert run(whole_repo, tmp_path / "recipe_map.yaml", *flags) == Exit.USAGE
 
 
 def test_a_place_that_cannot_be_written(whole_repo, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import plistlib
 import shutil
 from datetime import datetime
@@ -82,7 +81,7 @@ class TestWholeRepo:
     @pytest.mark.parametrize("name", EXPECTED)
     def test_the_report_tells_it_of_every_item(self, whole, name):
         entry, left_out = EXPECTED[name]
-        told = next(each for each in json.loads(report.as_json(whole))["items"] if each["item"] == name)
+        told = next(each for each in report.as_json(whole)["items"] if each["item"] == name)
         assert told["entry"] == entry
         assert told["mapped"] is bool(entry)
         assert told["recipe"] == (f"{name}.pkg" if entry else None)
@@ -610,7 +609,7 @@ class TestBadInput:
         found = run(small(tmp_path_factory.mktemp("odd"), manifests, items))
         assert found.entries["Other.pkg"]["enforcement_type"] == "audit_enforce"
         assert report.as_markdown(found)
-        assert json.loads(report.as_json(found))["mapped"] == len(found.entries)
+        assert report.as_json(found)["mapped"] == len(found.entries)
 
     @given(data=st.data(), form=st.sampled_from([plistlib.FMT_BINARY, plistlib.FMT_XML]))
     @hypothesis_settings(max_examples=150, deadline=None)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.errors import SettingsError, TargetError
 from kandji_uploader.flows import promote
 from kandji_uploader.flows.promote import Rules
@@ -123,7 +124,7 @@ def test_a_prod_app_edited_by_hand_is_refused_unless_forced(past: World) -> None
     past.publish("1.1")
     healthy(past)
     refused = command(past, "promote", "--all")
-    assert refused.returncode == 1
+    assert refused.returncode == Exit.REFUSED
     assert "which this tool did not put there" in refused.stderr
     forced = command(past, "promote", "--all", "--force")
     assert forced.returncode == 0, forced.stderr
@@ -143,7 +144,7 @@ def test_words_that_do_not_go_together_are_usage_errors(world: World, words: lis
 def test_a_name_that_no_map_knows_is_told_with_those_that_are(world: World) -> None:
     maps(world)
     done = command(world, "promote", "Firefix")
-    assert done.returncode == 1
+    assert done.returncode == Exit.SETTINGS
     assert "did you mean 'Firefox'?" in done.stderr
     with pytest.raises(TargetError, match="no entry of recipe_map or package_map holds `promotion`"):
         promote.chosen((), ())
@@ -152,7 +153,7 @@ def test_a_name_that_no_map_knows_is_told_with_those_that_are(world: World) -> N
 def test_a_missing_test_app_fails(world: World) -> None:
     maps(world)
     done = command(world, "promote", "Firefox")
-    assert done.returncode == 1
+    assert done.returncode == Exit.SETTINGS
     assert "there is no test app to promote from" in done.stderr
 
 
@@ -206,7 +207,7 @@ def test_rollback_as_a_command(past: World) -> None:
     assert "rolled back" in done.stdout
     assert "from 1.1 back to 1.0" in done.stdout
     assert past.enforced(PROD) == "1.0"
-    assert command(past, "rollback", "Nothing").returncode == 1
+    assert command(past, "rollback", "Nothing").returncode == Exit.SETTINGS
 
 
 # status
@@ -254,13 +255,13 @@ def test_status_as_json_and_as_a_page(past: World) -> None:
     (app,) = json.loads(done.stdout)
     assert (app["name"], app["version"], app["figures"]["statuses"]) == (TEST, "1.0", {"PASS": 7, "ERROR": 2})
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
-    assert command(past, "status", TEST, "--html", str(page / "below.html")).returncode == 1
+    assert command(past, "status", TEST, "--html", str(page / "below.html")).returncode == Exit.SETTINGS
 
 
 def test_status_of_an_unknown_app_is_told(past: World) -> None:
     past.publish("1.0")
     done = command(past, "status", "Firefox (test)")
-    assert done.returncode == 1
+    assert done.returncode == Exit.SETTINGS
     assert "did you mean 'Firefox (Test)'?" in done.stderr
 
 
@@ -268,5 +269,5 @@ def test_a_token_that_may_not_read_the_status_is_told(past: World) -> None:
     past.publish("1.0")
     past.tenant.permissions.revoke("Get Library Item Statuses")
     done = command(past, "status", TEST)
-    assert done.returncode == 1
+    assert done.returncode == Exit.TOKEN
     assert "permission" in done.stderr

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from kandji_uploader.cli import main
+from kandji_uploader.cli.failures import Exit
 
 
 @contextmanager
@@ -134,9 +135,7 @@ def test_scripted_faults_happen(tmp_path):
     ],
 )
 def test_a_wrong_argument_is_a_usage_error(capsys, arguments, why):
-    with pytest.raises(SystemExit) as ended:
-        main(["rehearse", *arguments])
-    assert ended.value.code == 2
+    assert main(["rehearse", *arguments]) == Exit.USAGE
     assert why in capsys.readouterr().err
 
 
@@ -156,5 +155,5 @@ def test_a_port_that_is_taken_is_told(tmp_path, capsys, tenant):
 
 
 def test_a_wrong_file_of_faults_is_told(tmp_path, capsys):
-    assert main(["rehearse", "--faults", str(tmp_path / "none.json")]) == 1
+    assert main(["rehearse", "--faults", str(tmp_path / "none.json")]) == Exit.SETTINGS
     assert "none.json: cannot be read" in capsys.readouterr().err

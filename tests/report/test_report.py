@@ -2,6 +2,7 @@
 
 import json
 
+from kandji_uploader.cli import documents
 from kandji_uploader.models import Action, Outcome, RunResult, Stage
 from kandji_uploader.report import text as report
 
@@ -45,6 +46,6 @@ def test_what_waits_is_no_failure_and_what_is_halted_is_one():
 
 
 def test_the_json_of_a_result_is_plain_json():
-    found = json.loads(json.dumps(report.as_json(result(CREATED, FAILED))))
+    found = json.loads(json.dumps(documents.run(result(CREATED, FAILED))))
     assert [app["action"] for app in found["custom_apps"]] == ["created", "failed"]
     assert found["failed"] is True

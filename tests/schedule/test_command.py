@@ -8,6 +8,7 @@ import time
 import pytest
 
 from kandji_uploader.cli import main
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.schedule.running import noted
 from tests.support import stranger
 from tests.support.cask_server import cask_server
@@ -114,15 +115,13 @@ def test_where_nothing_could_start_the_cycles_that_is_said(folder, capsys, monke
 
 @pytest.mark.parametrize("word", ["install", "run", "status"])
 def test_without_a_file_the_advice_is_to_add_a_cask(folder, capsys, word):
-    assert main(["schedule", word]) == 1
+    assert main(["schedule", word]) == Exit.SETTINGS
     told = capsys.readouterr()
     assert "is not there; make one with `kandji-uploader schedule add CASK" in told.out + told.err
 
 
 def test_a_wrong_word_is_a_usage_error(folder, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["schedule", "start"])
-    assert stopped.value.code == 2
+    assert main(["schedule", "start"]) == Exit.USAGE
     assert "add|remove|install|uninstall|status|run" in capsys.readouterr().err
 
 

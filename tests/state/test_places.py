@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader import settings, state
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.errors import SettingsError, StateError
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.settings.places import state_folder
@@ -148,7 +149,7 @@ def test_a_folder_of_another_user_is_a_clear_error(world, words, whose):
     if concerned:
         assert "ermission" in told, told
         assert str(folder / whose) in told
-        assert ran.returncode == 1
+        assert ran.returncode == (Exit.SETTINGS if whose == "config" and words[0] != "doctor" else Exit.FAILED)
     assert tenant.apps() == []
 
 

@@ -11,6 +11,7 @@ import pytest
 from kandji_uploader import api, installer
 from kandji_uploader.autopkg import summary_keys
 from kandji_uploader.cli import main
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.flows import tenants as several
 from kandji_uploader.kandji import tenant as views
@@ -200,12 +201,13 @@ def test_status_promote_and_rollback_are_about_each_tenant_that_is_named(provide
     views.forget_all()
     words = ["promote", "--test", "Widget (Test)", "--prod", "Widget", "--tenant", "acme,initech"]
     code, said = command(provider, monkeypatch, capsys, *words)
-    assert code == 1, said
+    assert code == Exit.PARTLY, said
     assert "initech: Widget" in said.out
     assert "acme: Widget: failed" in said.err
     code, said = command(provider, monkeypatch, capsys, "status", "Widget (Test)", "--tenant", "all", "--json")
-    assert [app["tenant"] for app in json.loads(said.out)] == ["globex", "initech"]
-    assert code == 1
+    *shown, failed = json.loads(said.out)
+    assert [app["tenant"] for app in shown] == ["globex", "initech"]
+    assert (failed["tenant"], failed["error"]["code"], code) == ("acme", "target", Exit.PARTLY)
     assert "acme: no Custom App is called 'Widget (Test)'" in said.err
 
 

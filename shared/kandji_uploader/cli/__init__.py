@@ -4,7 +4,7 @@ Each command is a module of this package with two functions, and is imported onl
 called, so that a publish does not pay for the wizard:
 
     configure(parser)   adds its arguments to an `argparse.ArgumentParser`
-    run(arguments)      does it and returns the exit code: 0 done, 1 failed, 2 usage
+    run(arguments)      does it and returns the exit code, one of `failures.Exit`
 
 `kandji-uploader -p App.pkg` is short for `kandji-uploader upload -p App.pkg`.
 """
@@ -25,12 +25,13 @@ from types import ModuleType
 
 from kandji_uploader import __version__
 from kandji_uploader._util.signals import sigterm_as_ctrl_c
-from kandji_uploader.cli import flags, log, screen
+from kandji_uploader.cli import documents, failures, flags, log, screen
+from kandji_uploader.cli.failures import Exit, Parser, UsageError
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, StateError
 from kandji_uploader.report.layout import visible
 
 PROGRAM = flags.PROGRAM
-DONE, FAILED, USAGE = 0, 1, 2
+DONE, FAILED, USAGE = Exit.DONE, Exit.FAILED, Exit.USAGE
 
 COMMANDS = {
     "upload": ("upload", "publish installers or Homebrew casks as Custom Apps"),
@@ -62,6 +63,9 @@ COMMANDS = {
 _LOGGED = ("upload", "publish", "promote", "rollback", "approve", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
 
+_LISTS = ("upload", "publish", "approve", "where", "doctor", "promote", "rollback", "retry", "status")
+"""The commands whose JSON is a list."""
+
 APP_NAMES = "custom-apps"
 """The file of the state folder that holds the names of the tenant's apps, for the completion of the shells."""
 
@@ -85,7 +89,7 @@ ENVIRONMENT = {
     "HOMEBREW_API_DOMAIN": "another cask API",
     "NO_COLOR": "no colours; FORCE_COLOR: colours in a file or a pipe, too",
 }
-CODES = "0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM"
+CODES = ", ".join([*(f"{code:d} {said}" for code, said in failures.MEANING.items()), "130 Ctrl-C", "143 SIGTERM"])
 PURPOSE = "Software from AutoPkg, a file or a Homebrew cask into Kandji (Iru) Custom Apps."
 FURTHER = "`kandji-uploader help COMMAND` tells more of each. Flags without a command mean `upload`."
 
@@ -93,6 +97,7 @@ FURTHER = "`kandji-uploader help COMMAND` tells more of each. Flags without a co
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and never lets a traceback out."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    documents.expect()
     with sigterm_as_ctrl_c() as stop:
         try:
             try:
@@ -103,18 +108,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             known = isinstance(stopped, InterruptedRunError)
             if sys.stderr.isatty():
                 print(file=sys.stderr)  # below the ^C that the terminal shows
-            _tell(str(stopped) if known else "stopped; nothing was being changed")
+            _failed(InterruptedRunError.code, str(stopped) if known else "stopped; nothing was being changed")
             return stop.exit_code
         except BrokenPipeError:
             # The reader of our output has closed it. Python would complain once more when it flushes at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         except KandjiUploaderError as problem:
-            _tell(str(problem))
-            return FAILED
+            return _failed(problem.code, str(problem), PROGRAM if not isinstance(problem, UsageError) else "")
         except Exception as bug:  # noqa: BLE001 - whatever else is raised is ours, and is told as such
-            _tell_bug(bug)
-            return FAILED
+            return _failed("defect", _told_of(bug))
         else:
             return code
         finally:
@@ -138,6 +141,7 @@ def _run(words: list[str]) -> int:
     if not name:
         return _overview_for(rest)
     module = _module(name)
+    documents.expect(asked="--json" in rest, listed=name in _LISTS)
     parsed = parser_of(name).parse_args(rest)
     screen.choose(parsed)
     if name in _LOGGED:
@@ -196,7 +200,7 @@ def _overview_for(words: list[str]) -> int:
 def _overview() -> argparse.ArgumentParser:
     environment = screen.listing(ENVIRONMENT.items(), 25)
     commands = screen.listing(((name, purpose) for name, (_, purpose) in COMMANDS.items()), 14)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         description=f"{screen.prose(PURPOSE)}\n\ncommands:\n{commands}",
         epilog=f"{_EXAMPLES}\nenvironment:\n{environment}\n\n{screen.prose(f'exit codes: {CODES}')}\n\n"
@@ -217,7 +221,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of a command, with its purpose and examples."""
     module = _module(name)
     purpose, *manual = re.split(r"\n\n(?=[Ee]xamples:)", module.__doc__ or "", maxsplit=1)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"{PROGRAM} {name}",
         description=screen.prose(purpose),
         epilog=screen.prose("".join(manual)),
@@ -258,16 +262,19 @@ def _flush() -> None:
         ) from None
 
 
-def _tell(text: str) -> None:
+def _failed(code: str, text: str, program: str = PROGRAM) -> int:
+    """Tell the failure of the whole command, to people and in its JSON; returns the exit code."""
     log.note(logging.ERROR, text)
     shape = screen.of(sys.stderr)
-    lines = f"{PROGRAM}: {text}".splitlines()
+    lines = (f"{program}: {text}" if program else text).splitlines()
     print("\n".join(shape.wrapped(visible(line), "  ") for line in lines), file=sys.stderr)
+    documents.show_failure(code, text)
+    return failures.exit_code([code])
 
 
-def _tell_bug(bug: Exception) -> None:
-    """Say where it happened. The exception's own text is not told: it is not ours and may hold a secret."""
+def _told_of(bug: Exception) -> str:
+    """Where it happened. The exception's own text is not told: it is not ours and may hold a secret."""
     frames = traceback.extract_tb(bug.__traceback__)
     log.note(logging.ERROR, "".join(traceback.format_list(frames)))
     place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
-    _tell(f"a defect of ours ({type(bug).__name__} in {place}, version {__version__}); please report it")
+    return f"a defect of ours ({type(bug).__name__} in {place}, version {__version__}); please report it"

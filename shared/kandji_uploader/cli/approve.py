@@ -12,13 +12,12 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 from dataclasses import asdict
 
-from kandji_uploader.cli import DONE, FAILED, USAGE, flags, tenants
+from kandji_uploader.cli import documents, failures, flags, tenants
 from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.flows import approve
 from kandji_uploader.publish.request import Host
 
@@ -39,8 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Approve; 1 if that is not possible."""
     if bool(arguments.name) == bool(arguments.prod) or bool(arguments.test) != bool(arguments.prod):
-        print("kandji-uploader approve: name the app, or give a pair with --test and --prod", file=sys.stderr)
-        return USAGE
+        raise UsageError("kandji-uploader approve: name the app, or give a pair with --test and --prod")
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
     keys = {"dry_run": True} if arguments.dry else {}
@@ -52,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     found, failed = tenants.each(arguments.tenant, host, console, at)
     if arguments.json:
-        print(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
+        documents.show_list([*map(asdict, found), *failed])
     else:
         for each in found:
             print(f"{each}{' (dry run: nothing was noted)' if arguments.dry else ''}")
-    return FAILED if failed else DONE
+    return failures.exit_code([*("" for _ in found), *(each["error"]["code"] for each in failed)])

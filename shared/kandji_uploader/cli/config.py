@@ -10,7 +10,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from functools import partial
 
 from kandji_uploader import settings
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.cli import DONE, screen
+from kandji_uploader.cli import DONE, documents, screen
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials, showing
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = showing.explain(settled)
     secrets = _secrets(settled)
     if arguments.json:
-        print(json.dumps(_as_json(settled, rows, secrets) | _match_json(ladder), indent=2, ensure_ascii=False))
+        documents.show(_as_json(settled, rows, secrets) | _match_json(ladder))
     else:
         print(f"Folder: {settled.config_folder}{_match(arguments.recipe, ladder)}\nState:  {settled.state_folder}\n")
         cells = [[row.key, row.value or "-", row.origin] for row in (*rows, *secrets)]

@@ -11,13 +11,32 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 
-from kandji_uploader.cli import DONE, FAILED, screen
+from kandji_uploader.cli import DONE, FAILED, documents, screen
 from kandji_uploader.report.layout import visible
 from kandji_uploader.setup import doctor
 from kandji_uploader.setup.doctor import Check, Severity
+
+CODES = {
+    "settings": "settings",
+    "tenant": "settings",
+    "keychain": "credential",
+    "API URL": "network",
+    "token": "credential",
+    "permissions": "permission",
+    "clock": "clock",
+    "pending": "pending",
+    "Slack": "credential",
+    "notify": "credential",
+    "Python": "package_missing",
+    "state": "state",
+    "zsh": "tool_missing",
+    "7-Zip": "tool_missing",
+    "AutoPkg": "autopkg",
+    "AutoPkg's Python": "package_missing",
+}
+"""What machines know a finding by, for each thing that is looked at."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(told(check), flush=True)
     if arguments.json:
-        rows = [{"subject": each.subject, "health": each.severity.value, "text": each.text} for each in checks]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        documents.show_list(map(_as_json, checks))
     return FAILED if any(each.severity is Severity.PROBLEM for each in checks) else DONE
+
+
+def _as_json(check: Check) -> documents.Finding:
+    fine = check.severity is Severity.OK
+    error = None if fine else documents.error(CODES.get(check.subject, "failed"), check.text)
+    return {"subject": check.subject, "health": check.severity, "text": check.text, "error": error}
 
 
 def told(check: Check) -> str:

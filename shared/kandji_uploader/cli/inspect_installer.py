@@ -9,12 +9,11 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
 from kandji_uploader import installer
-from kandji_uploader.cli import DONE, FAILED, screen
+from kandji_uploader.cli import documents, failures, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InstallerError
 from kandji_uploader.models import AppFacts, AppRecord, PackageRecord, Signature
@@ -36,26 +35,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a card for each file, or JSON; a file that cannot be read does not keep the others from being shown."""
     console = Console()
     shown: list[dict[str, Any]] = []
-    code = DONE
     for file in arguments.files:
         try:
             facts = installer.inspect(file, app_name=arguments.app_name, bundle_id=arguments.bundle_id, signature=True)
         except InstallerError as problem:
             console.fail(str(problem))
-            shown.append({"file": file, "error": str(problem)})
-            code = FAILED
+            shown.append({"file": file, "error": documents.error(problem.code, str(problem))})
             continue
         shown.append(as_json(file, facts))
         if not arguments.json:
             print(card(file, facts), end="\n\n" if file != arguments.files[-1] else "\n")
     if arguments.json:
-        print(json.dumps(shown if len(shown) > 1 else shown[0], indent=2, ensure_ascii=False))
-    return code
+        documents.show(shown if len(shown) > 1 else shown[0])
+    return failures.exit_code(each["error"]["code"] if each["error"] else "" for each in shown)
 
 
 def as_json(file: str, facts: AppFacts) -> dict[str, Any]:
     """The facts as an object; what the installer does not tell is null."""
-    return {"file": file, **asdict(facts), "type": facts.type.value}
+    return {"file": file, **asdict(facts), "type": facts.type.value, "error": None}
 
 
 def card(file: str, facts: AppFacts) -> str:

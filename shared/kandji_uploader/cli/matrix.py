@@ -13,7 +13,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import plistlib
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError
 
 from kandji_uploader import settings
-from kandji_uploader.cli import DONE, flags
+from kandji_uploader.cli import DONE, documents, flags
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.manifest.lines import Shard
 from kandji_uploader.settings.tenants import EVERY, read_tenants
@@ -43,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     groups = flags.number(int, 1, of=" of shards")
     add("--shards", metavar="N", type=groups, help="in so many groups at the most; without --by: N parts of a manifest")
     add("--for", dest="service", choices=tuple(MOST), default="github", help="who reads it (default: github)")
+    add("--json", action="store_true", help="also where it fails: then the error as JSON, which is no matrix")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError([Problem("command line", "--shards", f"a matrix of {len(jobs)} jobs", text)])
     # Buildkite's short form is a list of texts; `{{matrix}}` is the text then.
     shown: object = {"include": jobs} if service == "github" else [job[arguments.by or "shard"] for job in jobs]
-    print(json.dumps(shown, ensure_ascii=False))
+    documents.show(shown, on_one_line=True)
     return DONE
 
 

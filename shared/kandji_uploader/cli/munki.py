@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import Path
 
 from kandji_uploader import settings
 from kandji_uploader._util import files
-from kandji_uploader.cli import DONE, flags
+from kandji_uploader.cli import DONE, documents, flags
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.prompts import tell
 from kandji_uploader.errors import MunkiRepoError, Problem, SettingsError
@@ -61,10 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     repo = Repo(arguments.repo, settings.read_yaml)
     found = import_repo(repo, _options(arguments))
     _check_places(arguments.repo, *(out.parent / path for path in found.scripts), force=True)
-    as_json = report.as_json(found)
+    told = report.as_json(found)
     try:
         files.write_private(written, report.as_markdown(found))
-        files.write_private(written.with_suffix(".json"), as_json)
+        files.write_private(written.with_suffix(".json"), json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         if not found.entries:
             raise MunkiRepoError(f"{repo.folder}: no item could be mapped, no map was written; {written} tells why")
         _write_map(out, found)
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(quiet=arguments.json)
     _tell(console, found, out, written, as_json=arguments.json)
     if arguments.json:
-        print(as_json, end="")
+        documents.show(told)
     return DONE
 
 

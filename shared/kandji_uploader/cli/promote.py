@@ -12,13 +12,12 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 from collections.abc import Sequence
 
-from kandji_uploader.cli import DONE, FAILED, USAGE, flags, screen, tenants
+from kandji_uploader.cli import documents, failures, flags, screen, tenants
 from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.flows import promote
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
@@ -49,8 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Promote; 1 if a pair failed or was refused. A pair that is held or pinned is no failure."""
     problem = _misuse(arguments)
     if problem:
-        print(f"kandji-uploader promote: {problem}", file=sys.stderr)
-        return USAGE
+        raise UsageError(f"kandji-uploader promote: {problem}")
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
     given = {"dry_run": arguments.dry or None, "urgent": arguments.urgent}
@@ -63,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         return promote.promote(wanted, there, rules=rules, at_once=arguments.now, force=arguments.force)
 
     results, failed = tenants.each(arguments.tenant, host, console, at)
-    tell(results, console, as_json=arguments.json)
-    return FAILED if failed or any(result.failed for result in results) else DONE
+    tell(results, console, failed, as_json=arguments.json)
+    return exit_code(results, failed)
 
 
 def _misuse(arguments: argparse.Namespace) -> str:
@@ -74,10 +72,18 @@ def _misuse(arguments: argparse.Namespace) -> str:
     return "" if sum(ways) == 1 else "name the apps, or give --all, or a pair with --test and --prod"
 
 
-def tell(results: Sequence[RunResult], console: Console, *, as_json: bool) -> None:
-    """What became of each app, and why."""
+def exit_code(results: Sequence[RunResult], failed: Sequence[documents.Failure]) -> int:
+    """The exit code after all apps and tenants."""
+    codes = [code for result in results for code in result.codes]
+    return failures.exit_code([*codes, *(each["error"]["code"] for each in failed)])
+
+
+def tell(
+    results: Sequence[RunResult], console: Console, failed: Sequence[documents.Failure] = (), *, as_json: bool
+) -> None:
+    """What became of each app, and why; in JSON with what failed as a whole."""
     if as_json:
-        print(json.dumps([report.as_json(result) for result in results], indent=2, ensure_ascii=False))
+        documents.show_list([*map(documents.run, results), *failed])
         return
     rows = []
     for result in results:

@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kandji_uploader import api, settings
-from kandji_uploader.cli import DONE, FAILED, flags
+from kandji_uploader.cli import flags
 from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.upload import tell
+from kandji_uploader.cli.upload import exit_code, tell
+from kandji_uploader.errors import ManifestError
 from kandji_uploader.manifest.lines import Shard
 from kandji_uploader.publish import manifests
 from kandji_uploader.publish.request import Host, Request
@@ -49,14 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
     asked = manifests.chosen(arguments.manifests, arguments.shard, cache)
     if not asked:
         console.say("nothing to publish: no line is meant")
-    results = [api.Result(str(request.path), "", "failed", why) for request, why in asked if why]
+    code = ManifestError.code
+    results = [api.Result(str(request.path), "", "failed", why, code=code) for request, why in asked if why]
     try:
         with console.working():
             for result in _published([request for request, why in asked if not why], arguments, console):
                 results.append(result)  # noqa: PERF402 - those that are done are told, whatever ends the others
     finally:
         tell(results, arguments, console, several=len(asked) > 1)
-    return FAILED if any(result.action == "failed" for result in results) else DONE
+    return exit_code(results)
 
 
 def _published(requests: list[Request], arguments: argparse.Namespace, console: Console) -> Iterator[api.Result]:

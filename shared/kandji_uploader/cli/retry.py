@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from kandji_uploader.cli import DONE, FAILED, flags, tenants
+from kandji_uploader.cli import documents, flags, tenants
 from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.promote import tell
+from kandji_uploader.cli.promote import exit_code, tell
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import retry
 from kandji_uploader.models import RunResult
@@ -47,24 +47,31 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, progress=console.progress, environ=os.environ)
     done: list[RunResult] = []
+    failed: list[documents.Failure] = []
     try:
-        codes, failed = tenants.each(
-            arguments.tenant, host, console, lambda there: [_at(there, arguments, console, done)]
-        )
+        failed += tenants.each(
+            arguments.tenant, host, console, lambda there: _at(there, arguments, console, done, failed)
+        )[1]
     finally:
-        if done or (arguments.json and not arguments.forget):
-            tell(done, console, as_json=arguments.json)
-    return FAILED if failed else max(codes, default=DONE)
+        if done or arguments.json:
+            tell(done, console, failed, as_json=arguments.json)
+    return exit_code(done, failed)
 
 
-def _at(host: Host, arguments: argparse.Namespace, console: Console, done: list[RunResult]) -> int:
-    """Do it at one tenant, and note what was done."""
+def _at(
+    host: Host,
+    arguments: argparse.Namespace,
+    console: Console,
+    done: list[RunResult],
+    failed: list[documents.Failure],
+) -> tuple[()]:
+    """Do it at one tenant, and note what was done and what could not be tried."""
     store, _ = retry.open_store(host, dry=arguments.dry)
     if arguments.forget:
         for entry in retry.chosen(store.pending(), arguments.forget):
             store.forget_pending(entry)
             console.say(f"{'would be given up' if arguments.dry else 'given up'}: {entry.title}")
-        return DONE
+        return ()
     pending = retry.chosen(store.pending(), arguments.names)
     if not pending:
         console.say("nothing is pending")
@@ -72,26 +79,28 @@ def _at(host: Host, arguments: argparse.Namespace, console: Console, done: list[
     left = list(pending)
     try:
         while left:
-            result = _one(left[0], partial(retry.run, left[0], store, host, dry=arguments.dry), console)
-            done += [result] if result is not None else []
+            console.say(f"once more: {left[0].title}")
+            with _noted(left[0], host, console, failed):
+                done.append(retry.run(left[0], store, host, dry=arguments.dry))
             left.pop(0)
     except InterruptedRunError as stopped:
         if len(pending) == 1:
             raise
         raise _account(pending, left, done[before:], str(stopped)) from None
-    return DONE if len(done) - before == len(pending) and not any(result.failed for result in done[before:]) else FAILED
+    return ()
 
 
-def _one(entry: PendingPublish, again: Callable[[], RunResult], console: Console) -> RunResult | None:
-    """What became of one; None where it could not be tried, which does not keep the others from being."""
-    console.say(f"once more: {entry.title}")
+@contextmanager
+def _noted(entry: PendingPublish, host: Host, console: Console, failed: list[documents.Failure]) -> Iterator[None]:
+    """What keeps one from being tried does not keep the others from it."""
     try:
-        return again()
+        yield
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
         console.fail(str(problem))
-        return None
+        tenant = host.tenant.name if host.tenant else ""
+        failed.append(documents.failure(problem.code, str(problem), tenant=tenant, source=entry.path))
 
 
 def _account(

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from kandji_uploader import schedule, settings
-from kandji_uploader.cli import DONE, FAILED, flags
+from kandji_uploader.cli import DONE, FAILED, documents, failures, flags
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.schedule import Cron
@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     words.add_parser("uninstall", help="let it run no longer; brew_cron.json stays")
     status = words.add_parser("status", help="show the schedule, who starts its cycles, and the last cycle")
     status.add_argument("--loop", action="store_true", help="exit code 1 unless `run --loop` runs, in time")
+    status.add_argument("--json", action="store_true", help="as JSON on standard output")
     run_word = words.add_parser("run", help="run one cycle now")
     run_word.add_argument("--loop", action="store_true", help="go on, cycle after cycle, until SIGTERM or Ctrl-C")
     run_word.add_argument("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
@@ -59,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.word == "uninstall":
         print(schedule.for_platform(folder).uninstall())
         return DONE
-    return _status(folder, arguments.loop) if arguments.word == "status" else _run(folder, arguments)
+    if arguments.word == "status":
+        return _status(folder, loop=arguments.loop, as_json=arguments.json)
+    return _run(folder, arguments)
 
 
 def _casks(parser: argparse.ArgumentParser) -> None:
@@ -99,22 +102,70 @@ def _install(folder: Path, every: int | None) -> int:
     return DONE
 
 
-def _status(folder: Path, loop: bool) -> int:
-    cron = _shown(folder)
+def _status(folder: Path, *, loop: bool, as_json: bool) -> int:
+    cron, problem = _read(folder)
     state_folder = settings.early(os.environ).state_folder
     running = schedule.running(state_folder)
-    print(_said_of(running) if running else schedule.for_platform(folder).status())
+    starts = _said_of(running) if running else schedule.for_platform(folder).status()
     last = schedule.last_cycle(state_folder)
-    if last is None:
-        print("no cycle was run yet")
+    if as_json:
+        documents.show(_as_json(cron, problem, starts, running, last))
     else:
-        print(f"last cycle: {schedule.clock(last.started)} to {schedule.clock(last.ended)}")
-        for cask, action in last.actions.items():
-            print(f"  {cask}: {action}{f': {last.errors[cask]}' if cask in last.errors else ''}")
+        print(f"{cron.path}: {schedule.rhythm(cron.hours)}: {', '.join(cron.casks) or 'no casks'}" if cron else problem)
+        print("\n".join([starts, *_told_of(last)]))
     if cron:
         _warn_of_other_hours(cron)
-    healthy = cron and (not loop or (running and not running.is_late() and not running.problem))
-    return DONE if healthy else FAILED
+    if not cron:
+        return failures.exit_code([SettingsError.code])
+    return DONE if not loop or (running and not running.is_late() and not running.problem) else FAILED
+
+
+def _read(folder: Path) -> tuple[Cron | None, str]:
+    """The schedule, or why there is none."""
+    try:
+        return schedule.read(folder, settings), ""
+    except SettingsError as problem:
+        return None, str(problem)
+
+
+def _told_of(last: schedule.Cycle | None) -> list[str]:
+    if last is None:
+        return ["no cycle was run yet"]
+    told = [f"last cycle: {schedule.clock(last.started)} to {schedule.clock(last.ended)}"]
+    for cask, action in last.actions.items():
+        told.append(f"  {cask}: {action}{f': {last.errors[cask]}' if cask in last.errors else ''}")
+    return told
+
+
+def _as_json(
+    cron: Cron | None, problem: str, starts: str, running: schedule.Running | None, last: schedule.Cycle | None
+) -> documents.Schedule:
+    return {
+        "file": str(cron.path) if cron else None,
+        "hours": cron.hours if cron else None,
+        "casks": [*cron.casks] if cron else [],
+        "starts": starts,
+        "loop": _loop(running) if running else None,
+        "last_cycle": _cycle(last) if last else None,
+        "error": None if cron else documents.error(SettingsError.code, problem),
+    }
+
+
+def _loop(running: schedule.Running) -> documents.Loop:
+    return {
+        "since": running.since,
+        "next_cycle": running.next_cycle,
+        "late": running.is_late(),
+        "problem": running.problem,
+    }
+
+
+def _cycle(last: schedule.Cycle) -> documents.Cycle:
+    def cask(name: str, action: str) -> documents.Cask:
+        error = documents.error("failed", last.errors[name]) if name in last.errors else None
+        return {"cask": name, "action": action, "error": error}
+
+    return {"started": last.started, "ended": last.ended, "casks": [cask(*each) for each in last.actions.items()]}
 
 
 def _said_of(running: schedule.Running) -> str:
@@ -125,16 +176,6 @@ def _said_of(running: schedule.Running) -> str:
     late = "; it is late: look at its messages" if running.is_late() else ""
     left_out = f"; the last one was left out: {running.problem}" if running.problem else ""
     return f"{text}next cycle at {schedule.clock(running.next_cycle)}{late}{left_out}"
-
-
-def _shown(folder: Path) -> Cron | None:
-    try:
-        cron = schedule.read(folder, settings)
-    except SettingsError as problem:
-        print(problem)
-        return None
-    print(f"{cron.path}: {schedule.rhythm(cron.hours)}: {', '.join(cron.casks) or 'no casks'}")
-    return cron
 
 
 def _warn_of_other_hours(cron: Cron) -> None:

@@ -1,7 +1,10 @@
 """Print the JSON Schema of config.yaml, tenants.yaml or a map, with which editors complete and check them.
 
+`output.` and a command is the JSON Schema of what that command prints with `--json`.
+
 Examples:
   kandji-uploader schema config > config.schema.json
+  kandji-uploader schema output.publish
   kandji-uploader schema recipe_map > recipe_map.schema.json
 """
 
@@ -10,16 +13,26 @@ from __future__ import annotations
 import argparse
 import json
 
-from kandji_uploader.cli import DONE
+from kandji_uploader.cli import DONE, documents
 from kandji_uploader.settings import json_schema
+
+_OUTPUT = "output."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("name", metavar="NAME", choices=json_schema.NAMES, help=f"{', '.join(json_schema.NAMES)}")
+    outputs = [f"{_OUTPUT}{name}" for name in documents.NAMES]
+    names = (*json_schema.NAMES, *outputs)
+    parser.add_argument("name", metavar="NAME", choices=names, help=", ".join(names))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
-    print(json.dumps(json_schema.document(arguments.name), indent=2, ensure_ascii=False))
+    if arguments.name.startswith(_OUTPUT):
+        from kandji_uploader.cli import output_schemas
+
+        found = output_schemas.document(arguments.name.removeprefix(_OUTPUT))
+    else:
+        found = json_schema.document(arguments.name)
+    print(json.dumps(found, indent=2, ensure_ascii=False))
     return DONE

@@ -25,7 +25,8 @@ from pathlib import Path
 
 from kandji_uploader import settings
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.cli import DONE, FAILED, USAGE, main, screen
+from kandji_uploader.cli import DONE, FAILED, main, screen
+from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.cli.prompts import Prompts, tell
 from kandji_uploader.errors import AuthenticationError, CredentialError, KandjiUploaderError, SetupError
 from kandji_uploader.kandji.probe import State
@@ -68,8 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the flags say."""
     if (arguments.addcask or arguments.uninstall) and not arguments.brewcron:
-        print("kandji-uploader setup: -a and -u go with -b", file=sys.stderr)
-        return USAGE
+        raise UsageError("kandji-uploader setup: -a and -u go with -b")
     if arguments.kappa:
         return _stand_in_for_kappa(arguments.prefs)
     prompts = Prompts()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from kandji_uploader.cli import documents
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.publish.request import Host
@@ -29,15 +30,15 @@ def hosts(words: Sequence[str] | None, host: Host) -> tuple[Host, ...]:
 
 def each(
     words: Sequence[str] | None, host: Host, console: Console, do: Callable[[Host], Iterable[Found]]
-) -> tuple[list[Found], bool]:
-    """What came of it at each tenant, and whether one failed as a whole, which does not keep the others from theirs.
+) -> tuple[list[Found], list[documents.Failure]]:
+    """What came of it at each tenant, and which failed as a whole, which does not keep the others from theirs.
 
     Raises:
         KandjiUploaderError: where no tenant is named, as `do`.
         InterruptedRunError: as `do`.
     """
     found: list[Found] = []
-    failed = False
+    failed: list[documents.Failure] = []
     for there in hosts(words, host):
         try:
             found += do(there)
@@ -47,5 +48,5 @@ def each(
             if there.tenant is None:
                 raise
             console.fail(f"{there.tenant.name}: {problem}")
-            failed = True
+            failed.append(documents.failure(problem.code, str(problem), tenant=there.tenant.name))
     return found, failed

@@ -14,10 +14,8 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -28,10 +26,11 @@ from queue import Empty, SimpleQueue
 
 from kandji_uploader import api
 from kandji_uploader._util import signals
-from kandji_uploader.cli import DONE, FAILED, USAGE, flags, main, screen
+from kandji_uploader.cli import documents, failures, flags, main, screen
 from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.errors import InterruptedRunError
-from kandji_uploader.models import Enforcement
+from kandji_uploader.models import Enforcement, RunResult
 from kandji_uploader.publish import queue
 from kandji_uploader.publish.queue import Queue, Turn
 from kandji_uploader.publish.request import Host
@@ -57,8 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         return main(["setup"])
     wrong = _misuse(arguments)
     if wrong:
-        print(f"kandji-uploader upload: {wrong}", file=sys.stderr)
-        return USAGE
+        raise UsageError(f"kandji-uploader upload: {wrong}")
     console = Console(quiet=arguments.json, debug=arguments.debug)
     items = [*(UploadItem(path, is_cask=False) for path in arguments.pkg)]
     items += [UploadItem(cask, is_cask=True) for cask in arguments.brew]
@@ -68,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             batch.run(arguments.jobs)
     finally:
         tell(batch.results(), arguments, console, several=len(items) > 1)
-    return FAILED if any(result.action == "failed" for result in batch.results()) else DONE
+    return exit_code(batch.results())
 
 
 def _misuse(arguments: argparse.Namespace) -> str:
@@ -261,7 +259,7 @@ def tell(
 ) -> None:
     """The outcome: JSON, or a table and after it what went wrong; no table of a single item that failed."""
     if arguments.json:
-        print(json.dumps([_as_json(result) for result in results], indent=2, ensure_ascii=False))
+        documents.show_list(map(_as_json, results))
         return
     if (several and results) or any(result.run is not None and result.run.outcomes for result in results):
         rows = [row for result in results for row in _rows(result)]
@@ -272,6 +270,13 @@ def tell(
             console.fail(result.error if named else f"{result.source}: {result.error}")
 
 
+def exit_code(results: Sequence[api.Result]) -> int:
+    """The exit code after all items."""
+    return failures.exit_code(
+        code for result in results for code in (result.run.codes if result.run else (result.code,))
+    )
+
+
 def _rows(result: api.Result) -> list[list[str]]:
     """One row per Custom App; an item that failed before there was one has a row, too."""
     if result.run is None or not result.run.outcomes:
@@ -279,6 +284,7 @@ def _rows(result: api.Result) -> list[list[str]]:
     return [report.cells(outcome, dry_run=result.run.dry_run) for outcome in result.run.outcomes]
 
 
-def _as_json(result: api.Result) -> dict[str, object]:
-    run = report.as_json(result.run) if result.run is not None else {"custom_apps": []}
-    return {**run, "source": result.source, "action": result.action, "error": result.error or None}
+def _as_json(result: api.Result) -> documents.Published:
+    run = documents.run(result.run or RunResult(result.source, ()))
+    error = documents.error(result.code, result.error) if result.code else None
+    return {**run, "source": result.source, "failed": bool(error), "action": result.action, "error": error}

@@ -8,14 +8,13 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kandji_uploader import schedule, settings
-from kandji_uploader.cli import DONE, screen
+from kandji_uploader.cli import DONE, documents, screen
 from kandji_uploader.cli.progress import size
 
 _SETTINGS = ("config", "recipe_map", "package_map", "tenants", "brew_cron")
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = places(os.environ)
     if arguments.json:
         told = [{**asdict(place), "path": str(place.path), "files": [*map(str, place.files)]} for place in found]
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        documents.show_list(told)
         return DONE
     rows = [
         [each.what, str(each.path), "nothing" if each.size is None else size(each.size), each.cost] for each in found

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.errors import KandjiUploaderError, Problem, SettingsError, WorkerError
+from kandji_uploader.errors import KandjiUploaderError, Problem, SameAppError, SettingsError, WorkerError
 from kandji_uploader.flows import casks
 from kandji_uploader.flows.announce import announce
 from kandji_uploader.flows.tenants import failed
@@ -73,7 +73,7 @@ def _run(
             wanted.append(replace(job, tasks=tuple(task for task in job.tasks if _item(task).name not in why)))
             for task in job.tasks:
                 if _item(task).name in why:
-                    result = failed(job.tenant, title(task), why[_item(task).name])
+                    result = failed(job.tenant, title(task), why[_item(task).name], SameAppError.code)
                     told += result.outcomes
                     yield result
         pool = ending.enter_context(ThreadPoolExecutor(executor)) if isinstance(executor, int) else executor

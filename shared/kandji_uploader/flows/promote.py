@@ -226,7 +226,7 @@ def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, for
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
-        outcomes, news = (Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)),), False
+        outcomes, news = (Outcome(Stage.PROD, name, Action.FAILED, error=str(problem), code=problem.code),), False
     urgent = settings.urgent or ""
     result = RunResult(pair.entry or name, outcomes, settings.dry_run, app_name=name, news=news, urgent=urgent)
     result = result.at(settings.tenant)
@@ -261,7 +261,7 @@ def _moved(hop: Hop, context: RunContext, host: Host, *, at_once: bool, force: b
         if not hop.settings.rings:
             raise
         stage = Stage.TEST if hop.onward else Stage.PROD
-        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem)), False
+        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem), code=problem.code), False
     return outcome, step.news
 
 

@@ -181,5 +181,5 @@ def _promoted(
         if not hop.settings.rings and not any(outcome.action.writes for outcome in done):
             raise
         stage = Stage.TEST if hop.onward else Stage.PROD
-        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem)), False
+        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem), code=problem.code), False
     return outcome, step.news

@@ -70,7 +70,7 @@ def at_one(
     """
     if reason := failures.left_alone(tenant.url):
         host.warn(f"{tenant.name}: {reason}")
-        return failed(tenant, source, reason)
+        return failed(tenant, source, reason, "left_alone")
     try:
         result = publish(replace(host, tenant=tenant, announces=False))
     except InterruptedRunError:
@@ -79,15 +79,16 @@ def at_one(
         if isinstance(problem, ApiError | NetworkError | CredentialError):
             failures.note(tenant.url, str(problem))  # a bad installer says nothing of the tenant
         host.warn(f"{tenant.name}: {problem}")
-        return failed(tenant, source, str(problem))
+        return failed(tenant, source, str(problem), problem.code)
     errors = [outcome.error for outcome in result.outcomes if outcome.action is Action.FAILED]
     failures.note(tenant.url, errors[0] if errors and len(errors) == len(result.outcomes) else "")
     return result
 
 
-def failed(tenant: Tenant, source: str, error: str) -> RunResult:
+def failed(tenant: Tenant, source: str, error: str, code: str) -> RunResult:
     """The result of a run that failed at a tenant as a whole."""
-    return RunResult(source, (Outcome(Stage.PROD, source, Action.FAILED, error=error, tenant=tenant.name),))
+    outcome = Outcome(Stage.PROD, source, Action.FAILED, error=error, tenant=tenant.name, code=code)
+    return RunResult(source, (outcome,))
 
 
 def _merged(source: str, results: Sequence[RunResult]) -> RunResult:

@@ -134,7 +134,8 @@ def _done(tenant: Tenant, task: Task, host: Host) -> RunResult:
     except (InterruptedRunError, KeyboardInterrupt):
         raise
     except Exception as bug:  # noqa: BLE001 - one task must not take the others with it; its text may hold a secret
-        return failed(tenant, name, f"a defect of ours ({type(bug).__name__}, version {__version__}); please report it")
+        text = f"a defect of ours ({type(bug).__name__}, version {__version__}); please report it"
+        return failed(tenant, name, text, "defect")
 
 
 def _here() -> str:
@@ -266,7 +267,7 @@ class Course:
 
     def _failed(self, job: Job, why: str) -> Iterator[RunResult]:
         self._ended[job.tenant.url] += len(job.tasks)
-        yield from (failed(job.tenant, title(task), why) for task in job.tasks)
+        yield from (failed(job.tenant, title(task), why, WorkerError.code) for task in job.tasks)
 
     def _go_on_here(self) -> None:
         """The pool of processes is broken for good, since one of them died: its work is done by threads, here."""

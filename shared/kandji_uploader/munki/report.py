@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from kandji_uploader.munki.values import Imported, ItemReport, Want
 
@@ -19,9 +18,57 @@ _NO_PROMOTION = (
 )
 
 
-def as_json(found: Imported) -> str:
-    """Everything, as JSON."""
-    whole = {
+class ToldGap(TypedDict):
+    """What the repo says and the map does not."""
+
+    what: str
+    why: str
+
+
+class ToldWant(TypedDict):
+    """What a manifest wants of an item."""
+
+    manifest: str
+    list: str
+    declared_in: str
+    version: str | None
+    catalog: str | None
+
+
+class ToldItem(TypedDict):
+    """What became of an item; `entry` is that of the map."""
+
+    item: str
+    mapped: bool
+    recipe: str | None
+    entry: dict[str, Any]
+    wanted: Sequence[ToldWant]
+    how: Sequence[str]
+    not_expressed: Sequence[ToldGap]
+
+
+class ToldFinding(TypedDict):
+    """Something about the repo as a whole."""
+
+    kind: str
+    where: str
+    text: str
+
+
+class ToldImport(TypedDict):
+    """What became of an import."""
+
+    manifests: Sequence[str]
+    mapped: int
+    not_mapped: int
+    items: Sequence[ToldItem]
+    findings: Sequence[ToldFinding]
+    in_no_manifest: Sequence[str]
+
+
+def as_json(found: Imported) -> ToldImport:
+    """Everything, for machines."""
+    return {
         "manifests": list(found.manifests),
         "mapped": sum(item.mapped for item in found.items),
         "not_mapped": sum(not item.mapped for item in found.items),
@@ -31,10 +78,9 @@ def as_json(found: Imported) -> str:
         ],
         "in_no_manifest": list(found.unlisted),
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def _item(item: ItemReport) -> dict[str, Any]:
+def _item(item: ItemReport) -> ToldItem:
     return {
         "item": item.name,
         "mapped": item.mapped,
@@ -46,7 +92,7 @@ def _item(item: ItemReport) -> dict[str, Any]:
     }
 
 
-def _want(want: Want) -> dict[str, Any]:
+def _want(want: Want) -> ToldWant:
     return {
         "manifest": want.manifest,
         "list": want.line.key,

@@ -185,7 +185,7 @@ class Work:
     def __init__(self, plan: TargetPlan) -> None:
         self.plan = plan
         self.app = plan.app
-        self.error = ""
+        self.error = self.code = ""
         self.made: one_app.Made | None = None
         self.replaced: CustomApp | None = None
         self.done = False
@@ -199,7 +199,7 @@ class Work:
         try:
             step(self, upload, context)
         except KandjiUploaderError as problem:
-            self.error = str(problem)
+            self.error, self.code = str(problem), problem.code
 
     @property
     def ended(self) -> bool:
@@ -209,4 +209,4 @@ class Work:
     def outcome(self, context: ApplyContext) -> Outcome:
         """What became of it."""
         found = context.outcome(self.plan, self.app, self.error)
-        return replace(found, action=Action.FAILED) if self.error else found
+        return replace(found, action=Action.FAILED, code=self.code) if self.error else found

@@ -1,10 +1,9 @@
-"""What comes back: AutoPkg's summary results, lines for a log, JSON for machines. Values in, text out."""
+"""What comes back: AutoPkg's summary results, and lines for a log. Values in, text out."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection
-from dataclasses import asdict
 
 from kandji_uploader.models import NOT_SIGNED, Action, Outcome, RunResult, Stage
 
@@ -123,28 +122,6 @@ def custom_apps(result: RunResult) -> list[dict[str, str]]:
         }
         for outcome in result.outcomes
     ]
-
-
-def as_json(result: RunResult) -> dict[str, object]:
-    """A run's result for machines."""
-    return {
-        "source": result.source,
-        "app_name": result.app_name,
-        "sha256": result.sha256 or None,
-        "dry_run": result.dry_run,
-        "changed": result.changed,
-        "failed": result.failed,
-        "custom_apps": [
-            {
-                **{name: value for name, value in asdict(outcome).items() if name != "tenant" or value},
-                "stage": outcome.stage.value,
-                "action": word(outcome, dry_run=result.dry_run),
-                "changes": list(outcome.changes),
-                "warnings": list(outcome.warnings),
-            }
-            for outcome in result.outcomes
-        ],
-    }
 
 
 def failure(result: RunResult) -> str:
