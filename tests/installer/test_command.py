@@ -27,16 +27,16 @@ def whole(tmp_path):
 
 def test_json_has_every_fact(capsys, whole):
     assert main(["inspect", "--json", str(whole)]) == 0
-    held = json.loads(capsys.readouterr().out)
+    facts = json.loads(capsys.readouterr().out)
 
-    assert set(held) == KEYS
-    assert (held["type"], held["app_name"], held["version"]) == ("package", "Example.app", "1.2.3")
-    assert held["version_key"] == "CFBundleShortVersionString"
-    assert held["minimum_os_version"] is None
-    assert held["signed"] is True
-    assert held["apps"][0]["bundle_id"] == "com.example.app"
-    assert held["packages"][0]["id"] == "com.example.pkg"
-    assert (len(held["sha256"]), held["size"]) == (64, whole.stat().st_size)
+    assert set(facts) == KEYS
+    assert (facts["type"], facts["app_name"], facts["version"]) == ("package", "Example.app", "1.2.3")
+    assert facts["version_key"] == "CFBundleShortVersionString"
+    assert facts["minimum_os_version"] is None
+    assert facts["signed"] is True
+    assert facts["apps"][0]["bundle_id"] == "com.example.app"
+    assert facts["packages"][0]["id"] == "com.example.pkg"
+    assert (len(facts["sha256"]), facts["size"]) == (64, whole.stat().st_size)
 
 
 def test_several_files_are_a_list_and_a_bad_one_does_not_hide_the_others(capsys, whole, tmp_path):

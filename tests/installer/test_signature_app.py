@@ -137,8 +137,8 @@ def test_a_package_in_a_zip_is_looked_at():
 
 def test_of_several_packages_the_one_that_brings_the_app_counts():
     listed = [(f"./{name}", mode, data) for name, mode, data in members(adhoc())]
-    held = {"PackageInfo": package_info("com.example.two", location="/Applications"), "Payload": payload(listed)}
-    two = SignedXar(held, developer_id()).made()
+    files = {"PackageInfo": package_info("com.example.two", location="/Applications"), "Payload": payload(listed)}
+    two = SignedXar(files, developer_id()).made()
     data = zipped([("One.pkg", FILE, SignedXar({"PackageInfo": package_info("one")}).made()), ("Two.pkg", FILE, two)])
     container = Zip(io.BytesIO(data), len(data))
     found = signature.of_contents(container, read_contents(container, Wish()), Wish(), ROOT)

@@ -323,10 +323,10 @@ def test_inspect_shows_the_signer_and_json_has_the_whole_value(capsys):
     assert "Signature       signed by Rich Trouton (XF95CST45F) (of the package)" in capsys.readouterr().out
 
     assert main(["inspect", "--json", path]) == 0
-    held = json.loads(capsys.readouterr().out)["signature"]
+    told = json.loads(capsys.readouterr().out)["signature"]
     words = "status name team_id authority timestamp notarized of why verified not_verified"
-    assert list(held) == words.split()
-    assert (held["status"], held["authority"], held["of"]) == ("signed", "developer_id_installer", "package")
+    assert list(told) == words.split()
+    assert (told["status"], told["authority"], told["of"]) == ("signed", "developer_id_installer", "package")
 
 
 @pytest.mark.parametrize("module", ["cryptography", "asn1crypto"])

@@ -22,10 +22,10 @@ from kandji_uploader.settings import credentials
 TOKEN = "0f8fad5b-d9cb-469f-a165-70867728950e"  # made up
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # made up
 HOOK = "https://hooks.slack.com/services/T0/B0/xyzzy"
-HELD = Settings("https://acme.api.kandji.io")
-KEYCHAIN = replace(HELD, keystore_environment=False, keystore_keychain=True)
-BOTH = replace(HELD, keystore_keychain=True)
-NONE = replace(HELD, keystore_environment=False)
+SETTINGS = Settings("https://acme.api.kandji.io")
+KEYCHAIN = replace(SETTINGS, keystore_environment=False, keystore_keychain=True)
+BOTH = replace(SETTINGS, keystore_keychain=True)
+NONE = replace(SETTINGS, keystore_environment=False)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def failure(settled, environ=None, platform="darwin"):
 
 @pytest.mark.parametrize("platform", ["darwin", "linux"])
 def test_token_from_the_environment_by_exact_name_then_upper_case(platform):
-    settled = replace(HELD, token_name="my_token")
+    settled = replace(SETTINGS, token_name="my_token")
     environ = {"my_token": TOKEN, "MY_TOKEN": OTHER}
     found = credentials.api_token(settled, environ, platform)
     assert (found.reveal(), found.origin) == (TOKEN, "environment (my_token)")
@@ -65,16 +65,16 @@ def test_token_from_the_environment_by_exact_name_then_upper_case(platform):
 
 
 def test_token_under_irupkg_s_name_and_the_other_way_round():
-    assert credentials.api_token(HELD, {"IRUPKG_TOKEN": TOKEN}).origin == "environment (IRUPKG_TOKEN)"
-    assert credentials.api_token(HELD, {"IRUPKG_TOKEN": TOKEN, "KANDJI_TOKEN": OTHER}).reveal() == OTHER
-    settled = replace(HELD, token_name="IRUPKG_TOKEN")
+    assert credentials.api_token(SETTINGS, {"IRUPKG_TOKEN": TOKEN}).origin == "environment (IRUPKG_TOKEN)"
+    assert credentials.api_token(SETTINGS, {"IRUPKG_TOKEN": TOKEN, "KANDJI_TOKEN": OTHER}).reveal() == OTHER
+    settled = replace(SETTINGS, token_name="IRUPKG_TOKEN")
     assert credentials.api_token(settled, {"KANDJI_TOKEN": TOKEN}).reveal() == TOKEN
-    assert "ANOTHER was not found" in failure(replace(HELD, token_name="ANOTHER"), {"KANDJI_TOKEN": TOKEN})
+    assert "ANOTHER was not found" in failure(replace(SETTINGS, token_name="ANOTHER"), {"KANDJI_TOKEN": TOKEN})
 
 
 def test_blanks_around_a_token_are_taken_off_and_blank_is_none():
-    assert credentials.api_token(HELD, {"KANDJI_TOKEN": f" {TOKEN}\n"}).reveal() == TOKEN
-    assert "was not found" in failure(HELD, {"KANDJI_TOKEN": " \n"})
+    assert credentials.api_token(SETTINGS, {"KANDJI_TOKEN": f" {TOKEN}\n"}).reveal() == TOKEN
+    assert "was not found" in failure(SETTINGS, {"KANDJI_TOKEN": " \n"})
 
 
 def test_environment_is_not_read_on_a_mac_where_it_is_off(keychain):
@@ -149,8 +149,8 @@ def test_machine_without_a_keychain_is_told(keychain, backend, monkeypatch):
     if backend.startswith("no."):
         keychain()
         command = "from kandji_uploader import models; from kandji_uploader.settings import credentials\n"
-        command += "held = models.Settings('x', keystore_environment=False, keystore_keychain=True)\n"
-        command += "credentials.api_token(held, {}, 'darwin')"
+        command += "settings = models.Settings('x', keystore_environment=False, keystore_keychain=True)\n"
+        command += "credentials.api_token(settings, {}, 'darwin')"
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
         ran = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False, timeout=60)
         assert "the keychain cannot be read (ModuleNotFoundError)" in ran.stderr
@@ -168,8 +168,8 @@ def test_missing_keyring_package_says_how_to_install_it():
     library = Path(credentials.__file__).parents[2]
     code = f"import sys; sys.path.insert(0, {str(library)!r})\n"
     code += "from kandji_uploader import models; from kandji_uploader.settings import credentials\n"
-    code += "held = models.Settings('x', keystore_environment=False, keystore_keychain=True)\n"
-    code += "credentials.api_token(held, {}, 'darwin')"
+    code += "settings = models.Settings('x', keystore_environment=False, keystore_keychain=True)\n"
+    code += "credentials.api_token(settings, {}, 'darwin')"
     ran = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert "sudo -H /usr/local/autopkg/python -m pip install keyring" in ran.stderr
 
@@ -189,7 +189,7 @@ def test_missing_keyring_package_says_how_to_install_it():
     ],
 )
 def test_token_that_no_header_can_carry_is_refused_and_not_shown(token, said):
-    text = failure(HELD, {"KANDJI_TOKEN": token})
+    text = failure(SETTINGS, {"KANDJI_TOKEN": token})
     assert text.startswith("the API token KANDJI_TOKEN in the environment (KANDJI_TOKEN) ")
     assert said in text
     assert TOKEN[:18] not in text
@@ -197,7 +197,7 @@ def test_token_that_no_header_can_carry_is_refused_and_not_shown(token, said):
 
 
 def test_webhook_is_none_where_slack_is_off():
-    assert credentials.slack_webhook(HELD, {"SLACK_TOKEN": HOOK}) is None
+    assert credentials.slack_webhook(SETTINGS, {"SLACK_TOKEN": HOOK}) is None
 
 
 def test_webhook_is_found_like_the_token(keychain):
@@ -210,7 +210,7 @@ def test_webhook_is_found_like_the_token(keychain):
 
 @pytest.mark.parametrize("hook", ["xoxb-secret-word", "ftp://secret-word/x", "https://", "https://[secret-word"])
 def test_webhook_that_is_no_url_is_refused_and_not_shown(hook):
-    settled = replace(HELD, slack_enabled=True)
+    settled = replace(SETTINGS, slack_enabled=True)
     with pytest.raises(CredentialError, match=r"is not a URL \(not shown\)") as caught:
         credentials.slack_webhook(settled, {"SLACK_TOKEN": hook})
     assert "secret-word" not in str(caught.value)

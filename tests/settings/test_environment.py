@@ -110,8 +110,8 @@ def bare_python(code, **environ):
 def test_nothing_but_the_standard_library_is_needed_without_yaml_files(house):
     house.write("config.json", {"zz_defaults": {"dry_run": True}})
     code = "from kandji_uploader import settings; from kandji_uploader.settings import credentials\n"
-    code += "held = settings.load({}, given_origin='x', caller='python').settle(); print(held.dry_run)\n"
-    code += "print(credentials.api_token(held).origin)"
+    code += "settled = settings.load({}, given_origin='x', caller='python').settle(); print(settled.dry_run)\n"
+    code += "print(credentials.api_token(settled).origin)"
     ran = bare_python(code, **URL, KANDJI_UPLOADER_DIR=str(house.folder), KANDJI_TOKEN="t")
     assert (ran.stdout, ran.stderr) == ("True\nenvironment (KANDJI_TOKEN)\n", "")
 

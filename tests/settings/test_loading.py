@@ -168,10 +168,10 @@ def test_an_empty_enforcement_type_is_told_with_its_file(house):
 def test_a_name_that_cannot_be_one_is_told_with_who_gave_its_pattern(house):
     path = house.write("config.json", {"zz_defaults": {"new_app_naming": "APPNAME of ours"}})
     settled = house.settle()
-    for held, where in ((settled, str(path)), (Settings("https://acme.api.kandji.io"), "default")):
-        name = held.new_app_naming.replace("APPNAME", "x" * 250)
+    for known, where in ((settled, str(path)), (Settings("https://acme.api.kandji.io"), "default")):
+        name = known.new_app_naming.replace("APPNAME", "x" * 250)
         with pytest.raises(SettingsError) as refused:
-            settings.new_app_name(held, "x" * 250)
+            settings.new_app_name(known, "x" * 250)
         (problem,) = refused.value.problems
         assert (problem.where, problem.key) == (where, "zz_defaults.new_app_naming")
         assert problem.value == coercion.shown(name)

@@ -40,16 +40,16 @@ def test_a_mistake_is_told_before_anything_is_done_and_without_the_address(notif
 
 
 def test_no_address_is_in_a_setting_that_is_shown_or_printed():
-    held = settled([{"url": SECRET}])
-    assert "s3cret" not in f"{held!r}{explain(held)!r}{held.notify[0]}"
+    known = settled([{"url": SECRET}])
+    assert "s3cret" not in f"{known!r}{explain(known)!r}{known.notify[0]}"
 
 
 def test_what_is_kept_under_a_name_must_be_an_address_too():
-    held = settled([{"url": "MAIL_URL"}])
+    known = settled([{"url": "MAIL_URL"}])
     environ = {"MAIL_URL": SECRET}
-    assert credentials.address_of(held.notify[0], held, environ).reveal() == SECRET
+    assert credentials.address_of(known.notify[0], known, environ).reveal() == SECRET
     with pytest.raises(CredentialError, match=r"MAIL_URL in the environment \(MAIL_URL\) is no address") as caught:
-        credentials.address_of(held.notify[0], held, {"MAIL_URL": "s3cret"})
+        credentials.address_of(known.notify[0], known, {"MAIL_URL": "s3cret"})
     assert "s3cret" not in str(caught.value)
     with pytest.raises(CredentialError, match="MAIL_URL was not found"):
-        credentials.address_of(held.notify[0], held, {})
+        credentials.address_of(known.notify[0], known, {})

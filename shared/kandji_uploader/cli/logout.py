@@ -45,12 +45,12 @@ def logged_out(environ: Mapping[str, str], tenants: Sequence[str] | None) -> lis
         SettingsError: there is no such tenant.
         CredentialError: the keychain is locked or missing.
     """
-    held = settings.load(_ANY, given_origin="command line", caller="command line", environ=environ).settle()
-    names = [held.token_name, held.webhook_name, *(each.secret for each in held.notify or () if each.secret)]
+    settled = settings.load(_ANY, given_origin="command line", caller="command line", environ=environ).settle()
+    names = [settled.token_name, settled.webhook_name, *(each.secret for each in settled.notify or () if each.secret)]
     if tenants is not None:
-        chosen = read_tenants(held.config_folder).chosen(tenants, "command line")
+        chosen = read_tenants(settled.config_folder).chosen(tenants, "command line")
         names = [tenant.token_name for tenant in chosen if tenant.token_name]
-    found = {name: credentials.delete(name, plaintext=held.keystore_plaintext) for name in dict.fromkeys(names)}
+    found = {name: credentials.delete(name, plaintext=settled.keystore_plaintext) for name in dict.fromkeys(names)}
     lines = [f"{name}: {'removed from' if gone else 'was not in'} the keychain" for name, gone in found.items()]
     still = [name for name in found for each in (name, name.upper()) if environ.get(each)]
     return lines + [f"{name}: the environment holds it still; unset it there" for name in dict.fromkeys(still)]
