@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "6058144ebafff99b15784885b1743e1ccee7fedfb742880b4fbf5ba959408f33"
+_SEAL = "6be6fb80f3a087e778662f2f3dc96e1b118206b91f20cd581ed3405ceb024da3"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
@@ -108,6 +108,11 @@ class KandjiUploader(Processor):
         "allow_signer_change": {
             "required": False,
             "description": "The Team ID that may sign an app which another one has signed before, or `unsigned`.",
+        },
+        "identity": {
+            "required": False,
+            "description": "By what an installer is known: `content` (what it brings to a Mac; one that was only "
+            "packaged again is not uploaded) or `file` (its bytes).",
         },
         "tenant": {
             "required": False,

@@ -40,7 +40,7 @@ TYPES: Mapping[Kind, tuple[str, str]] = {
 }
 """What a kind takes, in words, with an example that it accepts."""
 
-OWN = {"custom_app.pin_version": '"128.0"'}
+OWN = {"custom_app.pin_version": '"128.0"', "identity": "file"}
 FACTS = {
     "pkg_path": "%RECIPE_CACHE_DIR%/Firefox-128.0.pkg",
     "pathname": "%RECIPE_CACHE_DIR%/downloads/Firefox.dmg",

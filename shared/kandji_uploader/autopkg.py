@@ -37,6 +37,7 @@ KEYS = (
     "require_notarized",
     "expected_team_id",
     "allow_signer_change",
+    "identity",
     "tenant",
     "publish_to",
 )

@@ -176,6 +176,19 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class Content:
+    """What an installer brings to a Mac.
+
+    Attributes:
+        digest: 32 hexadecimal digits, the same for an installer that was only packaged again; "" where there is none.
+        why: why there is none; "" where there is one.
+    """
+
+    digest: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class AppFacts:
     """What an installer is, as read from it without macOS tools.
 
@@ -197,6 +210,9 @@ class AppFacts:
             version are None.
         warnings: about the file, one sentence each.
         signature: who signed it; None where it was not asked for.
+        content: digest of what it brings to a Mac, which one that was only packaged again shares; "" where it has none
+            or that was not asked for.
+        content_unknown: why it has none; "" where it has one, or that was not asked for.
     """
 
     type: InstallType
@@ -215,6 +231,8 @@ class AppFacts:
     ambiguous: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     signature: Signature | None = None
+    content: str = ""
+    content_unknown: str = ""
 
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -460,6 +478,7 @@ class Settings:
         expected_team_id: Team IDs (or `apple`) of which one has to have signed it; None where anybody may.
         allow_signer_change: the Team ID that may sign an app which another one has signed before, or `apple`, or
             `unsigned`; None for nobody.
+        identity: by what an installer is known: `content`, what it brings to a Mac, or `file`, its bytes.
         urgent: why a version goes to every stage at once, without a soak; None where it is not urgent.
         replace_audit_script: replace an audit script that neither this tool nor KAPPA/kpkg wrote.
         audit_template: path of a custom audit template; None for the bundled one.
@@ -521,6 +540,7 @@ class Settings:
     require_notarized: bool = False
     expected_team_id: tuple[str, ...] | None = None
     allow_signer_change: str | None = None
+    identity: str = "content"
     urgent: str | None = None
     replace_audit_script: bool = False
     audit_template: str | None = None

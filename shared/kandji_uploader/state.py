@@ -438,6 +438,15 @@ class DigestCache:
             pass
         return None
 
+    def content(self, path: Path) -> str:
+        """What a file that has not changed since brings to a Mac; "" where that is not known."""
+        row = self._row(path).get("content")
+        return str(row[1]) if isinstance(row, list) and len(row) == 2 and row[0] == __version__ else ""  # noqa: PLR2004
+
+    def put_content(self, path: Path, digest: str, identity: files.FileIdentity | None) -> None:
+        """Remember what a file brings to a Mac; see `put`."""
+        self._put(path, identity, {"content": [__version__, digest]})
+
     def put_signature(
         self, path: Path, meant: tuple[str | None, ...], found: Signature, identity: files.FileIdentity | None
     ) -> None:

@@ -13,7 +13,7 @@ from tests.support.formats import app, bundle, component, info_plist, package_in
 KEYS = {
     *("type", "app_name", "bundle_id", "version", "version_key", "package_id", "package_version", "minimum_os_version"),
     *("signed", "apps", "packages", "sha256", "size", "warnings", "ambiguous", "file"),
-    "signature",
+    *("signature", "content", "content_unknown"),
 }
 
 

@@ -125,13 +125,14 @@ def _inspected(data: bytes) -> None:
         path.write_bytes(data)
         before = sorted(Path(folder).rglob("*"))
         try:
-            facts = installer.inspect(path, digest=False)
+            facts = installer.inspect(path, digest=False, signature=True, content=True)
         except InstallerError as problem:
             assert str(path) in str(problem)  # noqa: PT017 - either is right
             assert problem.reason  # noqa: PT017
         else:
             assert isinstance(facts, AppFacts)
             assert all(isinstance(one, str) and one for one in (facts.app_name, facts.bundle_id) if one is not None)
+            assert bool(facts.content) is not bool(facts.content_unknown)
         assert sorted(Path(folder).rglob("*")) == before
 
 

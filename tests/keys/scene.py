@@ -162,8 +162,8 @@ class Scene:
         short = {path.removeprefix("custom_app."): value for path, value in values.items()}
         (self.config_folder / f"{stem}.yaml").write_text(yaml.safe_dump({entry: nested(short)}))
 
-    def pkg(self, version: str = "1.0") -> Path:
-        return app_pkg(self.folder / f"Widget-{version}.pkg", version=version)
+    def pkg(self, version: str = "1.0", night: int = 0) -> Path:
+        return app_pkg(self.folder / f"Widget-{version}.pkg", version=version, night=night)
 
     def zip(self) -> Path:
         path = self.folder / "Widget-1.0.zip"

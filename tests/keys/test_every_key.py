@@ -146,6 +146,12 @@ def _signed_before(scene: Scene) -> None:
     scene.publish("rtrouton-disable-gatekeeper", PROD_NAME, path=CORPUS / "rtrouton-disable-gatekeeper.pkg")
 
 
+def _packaged_before(scene: Scene) -> None:
+    """The app has the same version, in the package of the night before."""
+    scene.publish("1.0", PROD_NAME, path=scene.pkg(night=1))
+    scene.pkg()
+
+
 def _soaking(scene: Scene) -> None:
     """Version 1.0 is in the test app; no Mac has said anything of it."""
     scene.publish("1.0", {**NAMES, "custom_app.promotion.after_days": 3650})
@@ -448,6 +454,13 @@ EFFECTS: dict[str, Effect] = {
         True,
         PROD_NAME,
         before=_signed_before,
+    ),
+    "identity": Effect(
+        "file",
+        lambda run: [each.split("/")[0] for each in run.writes][-1:],
+        ["PATCH library"],
+        PROD_NAME,
+        before=_packaged_before,
     ),
     "urgent": Effect(
         "CVE-2026-1234",

@@ -48,13 +48,13 @@ def app(name="Example.app", folder="./Applications", plist=None, *, before=(), a
     return members
 
 
-def odc(members: Iterable[Member], *, trailer=True) -> bytes:
-    """A cpio archive in octal, without padding."""
+def odc(members: Iterable[Member], *, trailer=True, first=1, owner=0, group=0, links=1, mtime=1_700_000_000) -> bytes:
+    """A cpio archive in octal, without padding; `first` is the first inode."""
     out = bytearray()
-    for number, (name, mode, data) in enumerate(_ended(members, trailer), start=1):
+    for number, (name, mode, data) in enumerate(_ended(members, trailer), start=first):
         raw = name.encode("utf-8", "surrogateescape") + b"\0"
-        out += b"070707000000%06o%06o%06o%06o000001000000%011o%06o%011o" % (
-            *(number & 0o777777, mode, 0, 0, 1_700_000_000),
+        out += b"070707000000%06o%06o%06o%06o%06o000000%011o%06o%011o" % (
+            *(number & 0o777777, mode, owner, group, links, mtime),
             *(len(raw), len(data)),
         )
         out += raw + data

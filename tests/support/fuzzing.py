@@ -183,7 +183,7 @@ def check(seed: int, path: Path) -> str:
         path.write_bytes(Maker(seed).make())
     started = time.process_time()
     try:
-        installer.inspect(path, digest=False)
+        installer.inspect(path, digest=False, signature=True, content=True)
         said = "facts"
     except InstallerError as problem:
         assert not re.search("list index|Invalid argument", problem.reason), f"seed {seed}: {problem}"  # noqa: PT017 - ours

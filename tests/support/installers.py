@@ -9,8 +9,23 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 
-def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0", package_id=None, content=b"true\n"):
-    """Write a package that installs `/Applications/NAME.app`; returns its path. The same words give the same bytes."""
+def app_pkg(
+    path,
+    *,
+    name="Widget",
+    bundle_id="com.example.Widget",
+    version="1.0",
+    package_id=None,
+    content=b"true\n",
+    night=0,
+    mode=0o100755,
+    owner=0,
+    script=b"",
+):
+    """Write a package that installs `/Applications/NAME.app`; returns its path. The same words give the same bytes.
+
+    Each `night` it is built anew: with other dates, inodes, sizes and another order, and other bytes because of that.
+    """
     plist = plistlib.dumps(
         {
             "CFBundleExecutable": name,
@@ -23,16 +38,16 @@ def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0
         }
     )
     app = f"./{name}.app"
-    payload = cpio_odc(
-        [
-            (".", 0o040755, b""),
-            (app, 0o040755, b""),
-            (f"{app}/Contents", 0o040755, b""),
-            (f"{app}/Contents/MacOS", 0o040755, b""),
-            (f"{app}/Contents/MacOS/{name}", 0o100755, content),
-            (f"{app}/Contents/Info.plist", 0o100644, plist),
-        ]
-    )
+    members = [
+        (".", 0o040755, b""),
+        (app, 0o040755, b""),
+        (f"{app}/Contents", 0o040755, b""),
+        (f"{app}/Contents/MacOS", 0o040755, b""),
+        (f"{app}/Contents/MacOS/{name}", mode, content),
+        (f"{app}/Contents/Info.plist", 0o100644, plist),
+    ]
+    members = members[-night % 6 :] + members[: -night % 6]
+    payload = cpio_odc(members, night, owner)
     package = quoteattr(package_id or f"{bundle_id}.pkg")
     info = (
         '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -40,18 +55,22 @@ def app_pkg(path, *, name="Widget", bundle_id="com.example.Widget", version="1.0
         'install-location="/Applications" auth="root">'
         f"<bundle path={quoteattr(app)} id={quoteattr(bundle_id)} "
         f"CFBundleShortVersionString={quoteattr(version)} CFBundleVersion={quoteattr(version)}/>"
-        f'<payload numberOfFiles="6" installKBytes="{len(payload) // 1024 + 1}"/></pkg-info>\n'
+        f'<payload numberOfFiles="6" installKBytes="{len(payload) // 1024 + 1 + night}"/></pkg-info>\n'
     )
-    Path(path).write_bytes(xar([("PackageInfo", info.encode()), ("Payload", gzip.compress(payload, mtime=0))]))
+    files = [("PackageInfo", info.encode()), ("Payload", gzip.compress(payload, mtime=night * 86_400))]
+    if script:
+        run = cpio_odc([(".", 0o040755, b""), ("./postinstall", 0o100755, script)], night)
+        files.append(("Scripts", gzip.compress(run, mtime=night * 86_400)))
+    Path(path).write_bytes(xar(files))
     return Path(path)
 
 
-def cpio_odc(members):
+def cpio_odc(members, night=0, owner=0):
     """An archive of (name, mode, bytes), as Apple's packages hold it."""
     out = bytearray()
-    for number, (name, mode, data) in enumerate([*members, ("TRAILER!!!", 0, b"")], start=1):
+    for number, (name, mode, data) in enumerate([*members, ("TRAILER!!!", 0, b"")], start=1 + 7 * night):
         raw = name.encode() + b"\0"
-        head = (0o070707, 0, number, mode, 0, 0, 1, 0, 0, len(raw), len(data))
+        head = (0o070707, 0, number, mode, owner, owner, 1, 0, night * 86_400, len(raw), len(data))
         widths = (6, 6, 6, 6, 6, 6, 6, 6, 11, 6, 11)
         out += "".join(f"{value:0{width}o}" for value, width in zip(head, widths, strict=True)).encode() + raw + data
     return bytes(out)

@@ -1,5 +1,7 @@
 """Show what an installer is: the app, its bundle id and version, the packages and their ids, and who signed it.
 
+"Content" is the digest of what it brings to a Mac: two packages with the same one were only packaged twice.
+
 Examples:
   kandji-uploader inspect Firefox.dmg
   kandji-uploader inspect --json *.pkg
@@ -37,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     shown: list[dict[str, Any]] = []
     for file in arguments.files:
         try:
-            facts = installer.inspect(file, app_name=arguments.app_name, bundle_id=arguments.bundle_id, signature=True)
+            facts = installer.inspect(
+                file, app_name=arguments.app_name, bundle_id=arguments.bundle_id, signature=True, content=True
+            )
         except InstallerError as problem:
             console.fail(str(problem))
             shown.append({"file": file, "error": documents.error(problem.code, str(problem))})
@@ -68,6 +72,7 @@ def card(file: str, facts: AppFacts) -> str:
         *_signature(facts.signature),
         ("Size", f"{facts.size:,} bytes"),
         ("SHA-256", facts.sha256),
+        ("Content", facts.content or f"unknown: {facts.content_unknown}"),
     ]
     lines = [visible(file), *(f"  {label:{_LABEL}}{visible(value)}" for label, value in rows if value)]
     if len(facts.apps) > 1:

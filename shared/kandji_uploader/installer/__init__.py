@@ -26,6 +26,7 @@ def inspect(
     bundle_id: str | None = None,
     digest: bool = True,
     signature: bool = False,
+    content: bool = False,
 ) -> AppFacts:
     """What an installer holds, and which app of it is meant.
 
@@ -35,6 +36,7 @@ def inspect(
         bundle_id: its bundle id, likewise. A value that fits no app is passed over.
         digest: whether to compute the sha256 of the file.
         signature: whether to verify who signed it; all of a signed package is read for it.
+        content: whether to work out the digest of what it brings to a Mac; all of it is read for it, in the same pass.
 
     Returns:
         The facts. Where two apps have an equal claim, `ambiguous` names them and no app is chosen.
@@ -46,7 +48,7 @@ def inspect(
     from kandji_uploader.installer.choice import Wish
     from kandji_uploader.installer.reading import read_facts
 
-    facts = read_facts(Path(path), Wish(app_name or None, bundle_id or None), signature=signature)
+    facts = read_facts(Path(path), Wish(app_name or None, bundle_id or None), signature=signature, content=content)
     return replace(facts, sha256=sha256(path)) if digest else facts
 
 

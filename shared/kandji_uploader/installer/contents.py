@@ -39,6 +39,7 @@ class ArchiveEntry(NamedTuple):
         checksum: of its content.
         encrypted: whether it is encrypted.
         name: the container's own name for it.
+        mode: its rights, as far as the container has them.
     """
 
     path: str
@@ -51,6 +52,7 @@ class ArchiveEntry(NamedTuple):
     checksum: int = 0
     encrypted: bool = False
     name: str = ""
+    mode: int = 0
 
 
 class Container(Protocol):
@@ -67,6 +69,9 @@ class Container(Protocol):
 
     def inside(self, folder: str) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
         """Each file and link in a folder, in any case, with its content, which is read before the next; once."""
+
+    def everything(self) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """As `inside`, of all that is there, and each folder, too."""
 
 
 @dataclass

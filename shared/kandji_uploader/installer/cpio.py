@@ -16,14 +16,14 @@ from kandji_uploader.installer.streams import Stream
 # odc: POSIX pax, "cpio Interchange Format". 76 octal digits: magic, dev, ino, mode, uid, gid, nlink, rdev (6 each),
 # mtime (11), bytes of the name (6), bytes of the file (11). All packages of Apple's tools that were seen have this one.
 _OCTAL = re.compile(
-    rb"070707[0-7]{12}(?P<mode>[0-7]{6})[0-7]{12}(?P<links>[0-7]{6})[0-7]{17}(?P<name>[0-7]{6})(?P<size>[0-7]{11})\Z"
+    rb"070707(?P<inode>[0-7]{12})(?P<mode>[0-7]{6})(?P<owner>[0-7]{6})(?P<group>[0-7]{6})(?P<links>[0-7]{6})[0-7]{17}(?P<name>[0-7]{6})(?P<size>[0-7]{11})\Z"
 )
 # newc: cpio(5), "New ASCII Format". After the magic 13 fields of 8 hexadecimal digits: ino, mode, uid, gid, nlink,
 # mtime, bytes of the file, two of the device, two of rdev, bytes of the name, checksum (only where 070702 is the
 # magic).
 _HEX = re.compile(
-    rb"07070[12][0-9A-Fa-f]{8}(?P<mode>[0-9A-Fa-f]{8})[0-9A-Fa-f]{16}(?P<links>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}"
-    rb"(?P<size>[0-9A-Fa-f]{8})"
+    rb"07070[12](?P<inode>[0-9A-Fa-f]{8})(?P<mode>[0-9A-Fa-f]{8})(?P<owner>[0-9A-Fa-f]{8})(?P<group>[0-9A-Fa-f]{8})"
+    rb"(?P<links>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}(?P<size>[0-9A-Fa-f]{8})"
     rb"[0-9A-Fa-f]{32}(?P<name>[0-9A-Fa-f]{8})[0-9A-Fa-f]{8}\Z"
 )
 _SHORTEST, _LONGEST = 76, 110
@@ -42,12 +42,18 @@ class Member:
         mode: as `stat` has it.
         size: bytes.
         shared: whether it has other names, too; then the bytes may be with one of those.
+        owner: the number of its user.
+        group: that of its group.
+        inode: by which its other names know it.
     """
 
     name: bytes
     mode: int
     size: int
     shared: bool = False
+    owner: int = 0
+    group: int = 0
+    inode: int = 0
 
     @property
     def regular(self) -> bool:
@@ -111,6 +117,18 @@ class Cpio:
             self._left -= size
             yield self._take(size)
 
+    def finish(self) -> None:
+        """Read what follows the last member.
+
+        Raises:
+            MalformedError: it is more than padding, or broken.
+        """
+        rest = self._buffer[self._at :] or self._stream.read(BLOCK)
+        while rest:
+            if rest.strip(b"\0"):
+                raise MalformedError(self._budget.place, "bytes follow the end of its archive")
+            rest = self._stream.read(BLOCK)
+
     def _next(self) -> Member | None:
         header = self._take(_SHORTEST)
         octal = header.startswith(b"070707")
@@ -133,7 +151,8 @@ class Cpio:
         # A file may be called like the end of an archive: only the real one has no content.
         if name == _TRAILER and not size:
             return None
-        return Member(_checked(name, self._budget.place), mode, size, int(fields["links"], base) > 1)
+        links, *known = (int(fields[each], base) for each in ("links", "owner", "group", "inode"))
+        return Member(_checked(name, self._budget.place), mode, size, links > 1, *known)
 
     def _name(self, size: int) -> bytes:
         if not 0 < size <= NAME_BYTES:

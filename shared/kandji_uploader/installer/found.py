@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kandji_uploader.installer.choice import AppCandidate, Wish, main_package, narrow
 from kandji_uploader.installer.plists import BUNDLE_VERSION, SHORT_VERSION
-from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord, Signature
+from kandji_uploader.models import AppFacts, AppRecord, Content, InstallType, PackageRecord, Signature
 
 if TYPE_CHECKING:
     from kandji_uploader.installer.contents import ArchiveEntry
@@ -27,6 +27,7 @@ class Found:
         warnings: what looks odd, one sentence each.
         signature: who signed it; None where that was not asked for.
         inner: the flat packages in an archive or a disk image that were read.
+        content: what it brings to a Mac; None where that was not asked for.
     """
 
     candidates: list[AppCandidate] = field(default_factory=list)
@@ -38,6 +39,7 @@ class Found:
     warnings: list[str] = field(default_factory=list)
     signature: Signature | None = None
     inner: list[ArchiveEntry] = field(default_factory=list)
+    content: Content | None = None
 
 
 def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
@@ -68,6 +70,8 @@ def settle(found: Found, wish: Wish, kind: InstallType, size: int) -> AppFacts:
         ambiguous=tuple(one.place for one in tied) if len(tied) > 1 else (),
         warnings=tuple(dict.fromkeys(warnings)),
         signature=found.signature,
+        content=found.content.digest if found.content else "",
+        content_unknown=found.content.why if found.content else "",
     )
 
 

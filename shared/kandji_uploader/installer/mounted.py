@@ -96,13 +96,24 @@ class MountedImage:
             if (volume / folder).is_dir():
                 yield from self._inside(volume / folder, folder, 0)
 
-    def _inside(self, place: Path, path: str, depth: int) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+    def everything(self) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each file, link and folder, with its content."""
+        for volume in self._volumes:
+            yield from self._inside(volume, "", 0, folders=True)
+
+    def _inside(
+        self, place: Path, path: str, depth: int, *, folders: bool = False
+    ) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
         for entry in _entries(place):
-            item = ArchiveEntry(f"{path}/{entry.name}", name=entry.path, link=entry.is_symlink())
+            mode = entry.stat(follow_symlinks=False).st_mode
+            name = f"{path}/{entry.name}".removeprefix("/")
+            item = ArchiveEntry(name, name=entry.path, link=entry.is_symlink(), mode=mode)
             if item.link:
                 yield item, iter([os.fsencode(Path(entry.path).readlink())])
             elif entry.is_dir() and depth < DEPTH:
-                yield from self._inside(Path(entry.path), item.path, depth + 1)
+                if folders:
+                    yield item._replace(folder=True), iter(())
+                yield from self._inside(Path(entry.path), item.path, depth + 1, folders=folders)
             elif entry.is_file():
                 with self.opened(item) as file:
                     yield item, blocks(Pipe(file))

@@ -118,13 +118,20 @@ class SevenZipImage:
         if len(names) > 1:
             raise MalformedError(folder, "it is there twice, in another case: which one a Mac gets cannot be said")
         for name in names:
-            with self._running("e", "-so", member=name, seconds=_STREAM_SECONDS) as output:
-                for item in listed:
-                    content = _exactly(output, item)
-                    yield item, content
-                    deque(content, maxlen=0)  # what nobody has read comes before the next one
-                if output.read(1):
-                    raise MalformedError(folder, "7-Zip gives more of it than it lists")
+            yield from self._extracted(listed, name)
+
+    def everything(self) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each file, link and folder, with its content."""
+        yield from self._extracted(list(self.items()), "")
+
+    def _extracted(self, listed: list[ArchiveEntry], member: str) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        with self._running("e", "-so", member=member, seconds=_STREAM_SECONDS) as output:
+            for item in listed:
+                content = iter(()) if item.folder else _exactly(output, item)
+                yield item, content
+                deque(content, maxlen=0)  # what nobody has read comes before the next one
+            if output.read(1):
+                raise MalformedError(member, "7-Zip gives more of it than it lists")
 
     @contextmanager
     def _running(self, command: str, option: str, *, member: str = "", seconds: float) -> Iterator[BinaryIO]:
@@ -221,7 +228,22 @@ def _item(fields: dict[str, str], *, in_volume: bool) -> ArchiveEntry:
         folder=fields.get("Folder") == "+" or mode.startswith("d") or fields.get("Attributes", "").startswith("D"),
         link=mode.startswith("l") or bool(fields.get("Symbolic Link")),
         name=name,
+        mode=_mode(mode),
     )
+
+
+def _mode(text: str) -> int:
+    """The rights that a mode in letters (`-rwxr-xr-x`) tells; 0 where it is told otherwise, or not at all."""
+    letters = text[1:10]
+    if len(letters) < len(_RIGHTS):
+        return 0
+    mode = sum(right for letter, right in zip(letters, _RIGHTS, strict=True) if letter not in "-ST")
+    # `s` or `t` in the place of an `x`: the user's, the group's, and the sticky bit.
+    return mode + sum(bit for letter, bit in zip(letters[2::3], _SPECIAL, strict=True) if letter in "sStT")
+
+
+_SPECIAL = (0o4000, 0o2000, 0o1000)
+_RIGHTS = (0o400, 0o200, 0o100, 0o040, 0o020, 0o010, 0o004, 0o002, 0o001)
 
 
 def _said(output: IO[bytes]) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import BinaryIO
 
 from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader.installer import xar
 from kandji_uploader.installer.choice import AppCandidate, Wish
+from kandji_uploader.installer.content import ContainerContent, PackageContent
 from kandji_uploader.installer.contents import ArchiveEntry, Container
 from kandji_uploader.installer.found import Found, meant
 from kandji_uploader.installer.limits import Budget, MalformedError
@@ -36,7 +38,12 @@ APPLE_ROOTS = frozenset(
 
 
 def of_package(
-    file: BinaryIO, size: int, found: Found | None = None, wish: Wish | None = None, roots: frozenset[str] = APPLE_ROOTS
+    file: BinaryIO,
+    size: int,
+    found: Found | None = None,
+    wish: Wish | None = None,
+    roots: frozenset[str] = APPLE_ROOTS,
+    content: PackageContent | None = None,
 ) -> Signature:
     """Who signed a flat package; for an unsigned one, who signed the app that it brings.
 
@@ -46,21 +53,28 @@ def of_package(
         found: what was found in it; None where only the package's own signature matters.
         wish: what the caller knows of the app that is meant.
         roots: SHA-256 fingerprints of the roots that count.
+        content: what is read for it is read in the same pass.
     """
 
     def look() -> Signature:
         from kandji_uploader.installer.signature_package import read_package_signature
 
-        return read_package_signature(file, size, roots)
+        return read_package_signature(file, size, roots, content)
 
     unsigned = found is not None and not found.signed
     own = Signature("unsigned", of="package") if unsigned else _looked_at("package", look)
     if own.status != "unsigned" or found is None:
         return own
-    return _of_installed_app(file, size, found, wish or Wish(), roots) or own
+    return _of_installed_app(file, size, found, wish or Wish(), roots, content) or own
 
 
-def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset[str] = APPLE_ROOTS) -> Signature:
+def of_contents(
+    container: Container,
+    found: Found,
+    wish: Wish,
+    roots: frozenset[str] = APPLE_ROOTS,
+    content: ContainerContent | None = None,
+) -> Signature:
     """Who signed the app in an archive or a disk image, or the package where that is what it brings.
 
     Args:
@@ -68,18 +82,25 @@ def of_contents(container: Container, found: Found, wish: Wish, roots: frozenset
         found: what was found in it.
         wish: what the caller knows of the app that is meant.
         roots: SHA-256 fingerprints of the roots that count.
+        content: what is read for it is read in the same pass.
     """
     if found.packages:
         return _of_inner(container, found, wish, roots)
     apps = meant(found, wish)
     if len(apps) != 1:
         return _no_app(apps)
-    path = apps[0].record.path
+    path, sealed = apps[0].record.path, apps[0].signed
 
     def look() -> Signature:
         from kandji_uploader.installer.signature_app import contained, read_app_signature
 
-        with contained(path, container, sealed=apps[0].signed) as app:
+        # What is wrong with another file of the container is nothing to the app: then it is read once more by itself.
+        tree = content.tree() if content is not None else None
+        if content is not None and tree is not None:
+            with suppress(MalformedError), contained(path, container, sealed=sealed, tree=tree) as app:
+                content.keep(tree)
+                return read_app_signature(app, roots)
+        with contained(path, container, sealed=sealed) as app:
             return read_app_signature(app, roots)
 
     return _beside(_looked_at("app", look), "apps", [one.record.path for one in found.candidates if one is not apps[0]])
@@ -119,7 +140,9 @@ def _brings(item: ArchiveEntry, apps: Sequence[AppCandidate]) -> bool:
     return package is not None and f"{package.path}/".startswith(f"{composed(item.path)}/")
 
 
-def _of_installed_app(file: BinaryIO, size: int, found: Found, wish: Wish, roots: frozenset[str]) -> Signature | None:
+def _of_installed_app(
+    file: BinaryIO, size: int, found: Found, wish: Wish, roots: frozenset[str], content: PackageContent | None
+) -> Signature | None:
     """Who signed the app that an unsigned package brings; None where it brings none."""
     apps = meant(found, wish)
     package = apps[0].package if len(apps) == 1 else None
@@ -136,7 +159,10 @@ def _of_installed_app(file: BinaryIO, size: int, found: Found, wish: Wish, roots
         entry = next(one for one in archive.entries if one.path == place)
         budget = Budget(place, entry.length)
         stream = archive.stream(entry, budget)
-        with unpacked(stream, budget, apps[0].record.path, payload_prefix(package)) as app:
+        tree = content.tree(place) if content is not None else None
+        with unpacked(stream, budget, apps[0].record.path, payload_prefix(package), tree) as app:
+            if content is not None and tree is not None:
+                content.keep(place, tree)
             return read_app_signature(app, roots)
 
     signature = _looked_at("app", look)

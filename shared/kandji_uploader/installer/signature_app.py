@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kandji_uploader.installer.choice import APP, outer_app
+from kandji_uploader.installer.content import Tree
 from kandji_uploader.installer.contents import Container
 from kandji_uploader.installer.cpio import Cpio
 from kandji_uploader.installer.limits import CODE_SIGNATURE_BYTES, PLIST_BYTES, TICKET_BYTES, Budget, MalformedError
@@ -128,29 +129,33 @@ def _ticket(files: Files, codes: list[SignedCode]) -> tuple[bool, tuple[str, ...
 
 
 @contextmanager
-def contained(path: str, container: Container, *, sealed: bool = True) -> Iterator[Files]:
+def contained(path: str, container: Container, *, sealed: bool = True, tree: Tree | None = None) -> Iterator[Files]:
     """An app in an archive or a disk image, all of which is read; with constant memory.
 
     Args:
         path: where it is.
         container: what holds it.
         sealed: whether it has a list of seals; where there is none, only its programs and Info.plist are read.
+        tree: takes all that is in the container, in the same pass.
 
     Raises:
         MalformedError: the container is broken or hostile.
     """
     with tempfile.TemporaryFile() as spool:
         files = Files(path, spool)
-        depth = path.count("/") + 1
-        for item, content in container.inside(path):
-            name = composed(item.path).split("/", depth)[-1]
-            if sealed or folded(name).startswith(_UNSEALED):
-                files.take(name, content, link=item.link)
+        depth, start = path.count("/") + 1, f"{folded(path)}/"
+        for item, content in container.inside(path) if tree is None else container.everything():
+            name, sha256 = composed(item.path).split("/", depth)[-1], None
+            there = tree is None or (not item.folder and folded(item.path).startswith(start))
+            if there and (sealed or folded(name).startswith(_UNSEALED)):
+                sha256 = files.take(name, content, link=item.link)
+            if tree is not None:
+                tree.entry(item, content, sha256)
         yield files
 
 
 @contextmanager
-def unpacked(stream: Stream, budget: Budget, path: str, prefix: str) -> Iterator[Files]:
+def unpacked(stream: Stream, budget: Budget, path: str, prefix: str, tree: Tree | None = None) -> Iterator[Files]:
     """An app in a payload; the payload is read to its end, with constant memory.
 
     Args:
@@ -158,6 +163,7 @@ def unpacked(stream: Stream, budget: Budget, path: str, prefix: str) -> Iterator
         budget: what may be decoded.
         path: where the app is.
         prefix: what comes before each path, where the payload is the inside of a bundle.
+        tree: takes all that is in the payload, in the same pass.
 
     Raises:
         MalformedError: the payload is broken, hostile or truncated.
@@ -167,7 +173,11 @@ def unpacked(stream: Stream, budget: Budget, path: str, prefix: str) -> Iterator
         members = Cpio(decode(stream, budget), budget)
         for member in members:
             place = outer_app(prefix + composed(member.name.decode("utf-8", "replace")).rstrip("/"))
-            if place is None or place[0].casefold() != path.casefold() or stat.S_ISDIR(member.mode):
-                continue
-            files.take(place[1], members.content(), link=member.link, shared=member.shared)
+            sha256 = None
+            if place is not None and place[0].casefold() == path.casefold() and not stat.S_ISDIR(member.mode):
+                sha256 = files.take(place[1], members.content(), link=member.link, shared=member.shared)
+            if tree is not None:
+                tree.member(member, members.content(), sha256)
+        if tree is not None:
+            tree.end(members)
         yield files

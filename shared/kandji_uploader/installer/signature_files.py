@@ -86,8 +86,8 @@ class Files:
         """A file by its path in the app, in any case; None where there is none."""
         return self._files.get(folded(path))
 
-    def take(self, name: str, content: Iterable[bytes], *, link: bool = False, shared: bool = False) -> None:
-        """Read a file.
+    def take(self, name: str, content: Iterable[bytes], *, link: bool = False, shared: bool = False) -> bytes:
+        """Read a file; returns the SHA-256 of what was read.
 
         Args:
             name: its path in the app.
@@ -103,8 +103,9 @@ class Files:
             raise MalformedError("app", f"it has two files called {name[:80]!r}: which one a Mac gets cannot be said")
         blocks = _from_head(content)
         if link:
-            self._files[key] = File(name, target=b"".join(blocks).rstrip(b"\0").decode("utf-8", "replace"))
-            return
+            target = b"".join(blocks)
+            self._files[key] = File(name, target=target.rstrip(b"\0").decode("utf-8", "replace"))
+            return hashlib.sha256(target).digest()
         sha1, sha256, size, at = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0, None
         for block in blocks:
             if not size and (block.startswith(_PROGRAMS) or key.rpartition("/")[2] in _KEPT):
@@ -116,9 +117,10 @@ class Files:
             size += len(block)
         if at is None and len(self._files) >= SEALED_FILES:
             self.too_many = True
-            return
+            return sha256.digest()
         digests = b"" if shared and not size else sha1.digest() + sha256.digest()
         self._files[key] = File(name, size, digests, at=at)
+        return sha256.digest()
 
     def check_folders(self) -> None:
         """Raise MalformedError where a file lies below a link: on a Mac it would come to where the link leads."""

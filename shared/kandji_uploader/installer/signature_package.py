@@ -14,11 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from kandji_uploader.installer import xar
+from kandji_uploader.installer.content import PackageContent
 from kandji_uploader.installer.limits import BLOCK, CERTIFICATES, CMS_BYTES, SIGNED_FILES, MalformedError
 from kandji_uploader.installer.signature_cms import Signed, read_cms
 from kandji_uploader.installer.signature_ticket import check_ticket, stapled_to
 from kandji_uploader.installer.signature_trust import algorithm, chain, load, reading, verify
-from kandji_uploader.installer.streams import FileSlice
+from kandji_uploader.installer.streams import FileSlice, Hashed
 from kandji_uploader.models import Signature
 
 _STYLES = {"sha1": "sha1", "sha256": "sha256", "sha512": "sha512"}
@@ -29,13 +30,16 @@ _RSA, _CMS, _SUM = "signature", "x-signature", "checksum"
 _PLACE = "signature"
 
 
-def read_package_signature(file: BinaryIO, size: int, roots: frozenset[str]) -> Signature:
+def read_package_signature(
+    file: BinaryIO, size: int, roots: frozenset[str], content: PackageContent | None = None
+) -> Signature:
     """Who signed a flat package.
 
     Args:
         file: the package; must be able to seek.
         size: its bytes.
         roots: SHA-256 fingerprints of the roots that count.
+        content: is read in the same pass.
 
     Returns:
         `signed` or `unsigned`.
@@ -51,7 +55,7 @@ def read_package_signature(file: BinaryIO, size: int, roots: frozenset[str]) -> 
     checksum, used = _checksum(file, size, header, toc)
     signed = _signer(file, size, header, toc, checksum, used, roots)
     signed.check_validity()
-    checked = _check_files(file, size, header.heap, toc)
+    checked = _check_files(file, size, header.heap, toc, content)
     ways = " and ".join({_RSA: "RSA", _CMS: "CMS"}[kind] for kind in toc.signatures)
     verified = [
         f"the signature over the table of contents ({ways})",
@@ -226,8 +230,21 @@ def _verify_rsa(place: _Place, signature: bytes, checksum: bytes, used: str) -> 
     return certificates
 
 
-def _check_files(file: BinaryIO, size: int, heap: int, toc: _SealedToc) -> int:
+def _check_files(file: BinaryIO, size: int, heap: int, toc: _SealedToc, content: PackageContent | None) -> int:
     """Hold each file in the heap against its checksum; how many there are."""
+    places = _places(size, heap, toc)
+    for (start, length, style, wanted), name in sorted(places.items()):
+        source = Hashed(FileSlice(file, start, length), hashlib.new(_STYLES[style]))
+        if content is not None:
+            content.read_at(start, source)
+        source.skip(length)
+        if source.made.hexdigest() != wanted:
+            raise MalformedError(f"file {name[:80]!r}", "it was changed after signing: its checksum is another")
+    return len(places)
+
+
+def _places(size: int, heap: int, toc: _SealedToc) -> dict[tuple[int, int, str, str], str]:
+    """Where the files are: begin, bytes, and the checksum with its algorithm; by these the name of one of them."""
     places: dict[tuple[int, int, str, str], str] = {}
     for one in toc.files:
         if not one.numbers.get("length"):
@@ -239,14 +256,7 @@ def _check_files(file: BinaryIO, size: int, heap: int, toc: _SealedToc) -> int:
     # Each byte of the file is hashed once: a TOC that names the same large range 10,000 times costs no more.
     if sum(place[1] for place in places) > size:
         raise MalformedError("TOC", "its files overlap")
-    for (start, length, style, wanted), name in sorted(places.items()):
-        made = hashlib.new(_STYLES[style])
-        source = FileSlice(file, start, length)
-        while data := source.read(BLOCK):
-            made.update(data)
-        if made.hexdigest() != wanted:
-            raise MalformedError(f"file {name[:80]!r}", "it was changed after signing: its checksum is another")
-    return len(places)
+    return places
 
 
 def _ticket(file: BinaryIO, size: int, checksum: bytes) -> tuple[bool, Sequence[str]]:

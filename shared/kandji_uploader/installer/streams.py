@@ -7,6 +7,7 @@ returns how many bytes it has passed over. Where the stored bytes can be jumped 
 from __future__ import annotations
 
 import bz2
+import hashlib
 import lzma
 import tempfile
 import zlib
@@ -53,6 +54,29 @@ class FileSlice:
         passed = min(size, self._end - self._position)
         self._position += passed
         return passed
+
+
+class Hashed:
+    """A stream whose bytes go into a digest as they are read, in their order; nothing of it is jumped over.
+
+    Args:
+        source: the bytes.
+        made: the digest.
+    """
+
+    def __init__(self, source: Stream, made: hashlib._Hash) -> None:
+        self._source = source
+        self.made = made
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        data = self._source.read(size)
+        self.made.update(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Read and forget."""
+        return _read_over(self, size)
 
 
 class Pipe:

@@ -45,12 +45,14 @@ class Node:
         name: None until it was seen; the first counts, since Apple's newer tools repeat it.
         numbers: offset, length and size of its data; empty for a folder and a file without data.
         encoding: how the data is stored.
+        kind: `file`, `directory`, or a link of some kind.
     """
 
     parent: Node | None
     name: str | None = None
     numbers: dict[str, int] = field(default_factory=dict)
     encoding: str = ""
+    kind: str = "file"
 
     @property
     def path(self) -> str:
@@ -72,12 +74,14 @@ class Entry:
         start: where its stored bytes begin in the archive.
         length: how many there are.
         encoding: how they are stored.
+        kind: see `Node`.
     """
 
     path: str
     start: int
     length: int
     encoding: str
+    kind: str = "file"
 
     @property
     def folder(self) -> str:
@@ -104,13 +108,13 @@ class Archive:
     entries: tuple[Entry, ...]
     signed: bool
 
-    def stream(self, entry: Entry, budget: Budget | None = None) -> Stream:
-        """A file's bytes, decoded.
+    def stream(self, entry: Entry, budget: Budget | None = None, stored: Stream | None = None) -> Stream:
+        """A file's bytes, decoded; `stored` are those in the heap, where somebody reads them already.
 
         Raises:
             MalformedError: it is stored in a way that is not known.
         """
-        stored = FileSlice(self.file, entry.start, entry.length)
+        stored = stored or FileSlice(self.file, entry.start, entry.length)
         if entry.encoding not in _ENCODINGS:
             raise MalformedError(entry.path, f"it is stored as {entry.encoding[:80]!r}, which is not known")
         decode = _ENCODINGS[entry.encoding]
@@ -125,13 +129,13 @@ class Archive:
         return read_all(self.stream(entry), cap, entry.path)
 
 
-def open_archive(file: BinaryIO, size: int, names: frozenset[str]) -> Archive:
+def open_archive(file: BinaryIO, size: int, names: frozenset[str] | None) -> Archive:
     """Read the TOC.
 
     Args:
         file: the archive, open for reading.
         size: its bytes.
-        names: the names of the files that are wanted, in any folder.
+        names: the names of the files that are wanted, in any folder; None for all that is there, folders too.
 
     Raises:
         MalformedError: it is no xar archive, it is broken or beyond a cap.
@@ -214,7 +218,7 @@ def _toc(source: Stream, stored: int, declared: int) -> Iterator[bytes]:
 class _Toc:
     """Collects the wanted files while the TOC is walked."""
 
-    def __init__(self, names: frozenset[str], heap: int, size: int) -> None:
+    def __init__(self, names: frozenset[str] | None, heap: int, size: int) -> None:
         self._names = names
         self._heap = heap
         self._room = size - heap
@@ -247,6 +251,8 @@ class _Toc:
             self._finish(self._stack.pop())
         elif tag == "name" and within == "file" and self._stack and self._stack[-1].name is None:
             self._stack[-1].name = _file_name(text, attributes.get("enctype", ""))
+        elif tag == "type" and within == "file" and self._stack:
+            self._stack[-1].kind = text.strip()[:NAME_BYTES]
         elif tag in ("offset", "length", "size") and self._in_data(parents):
             self._stack[-1].numbers.setdefault(tag, number(text, tag))
 
@@ -254,7 +260,7 @@ class _Toc:
         """The wanted files, now that all folders have their names."""
         for node in self._kept:
             numbers = node.numbers
-            yield Entry(node.path, self._heap + numbers["offset"], numbers["length"], node.encoding)
+            yield Entry(node.path, self._heap + numbers["offset"], numbers["length"], node.encoding, node.kind)
 
     def _in_data(self, parents: list[str]) -> bool:
         # <ea> (an extended attribute) has an offset and a length, too: only those in <data> are about the file.
@@ -270,7 +276,7 @@ class _Toc:
                 f"TOC, file {(node.name or '?')[:80]!r}",
                 "its data reaches beyond the end: the file is truncated or broken",
             )
-        if node.name in self._names:
+        if self._names is None or node.name in self._names:
             self._kept.append(node)
 
 

@@ -63,14 +63,19 @@ class Zip:
 
     def items(self) -> Iterator[ArchiveEntry]:
         """The members in or called like a bundle, in the order of the directory; a hostile name is refused."""
+        for fields, name, extra in self._sane():
+            if _MATTERS.search(name):
+                yield self._item(fields, name, extra)
+
+    def _sane(self) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
+        """The members, as `_members`."""
         links = frozenset(_known(name) for fields, name, _ in self._members() if _is_link(fields))
         folder = b""
         for fields, name, extra in self._members():
             # No file system has a file below a link. Unpacked, it would come to where the link leads.
             if links and folder != (folder := name.rstrip(b"/").rpartition(b"/")[0]) and _is_below(folder, links):
                 raise MalformedError(_name(name)[:80], "it lies below a link: the .zip is hostile")
-            if _MATTERS.search(name):
-                yield self._item(fields, name, extra)
+            yield fields, name, extra
 
     def _members(self) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
         """The fields, the name and the extra field of each member, as they stand in the directory."""
@@ -143,6 +148,12 @@ class Zip:
         for item in within(self.items(), folder):
             yield item, blocks(self._stream(item))
 
+    def everything(self) -> Iterator[tuple[ArchiveEntry, Iterator[bytes]]]:
+        """Each member, with its content."""
+        for member in self._sane():
+            item = self._item(*member)
+            yield item, iter(()) if item.folder else blocks(self._stream(item))
+
     def _directory(self) -> tuple[int, int, int]:
         """Where the directory is, its length, and how far all offsets are off (something was put before the .zip)."""
         start = max(self._size - _END.size - _COMMENT_BYTES, 0)
@@ -182,6 +193,7 @@ class Zip:
             method=method,
             checksum=checksum,
             encrypted=bool(flags & _ENCRYPTED),
+            mode=mode,
         )
 
     def _exactly(self, size: int) -> bytes:

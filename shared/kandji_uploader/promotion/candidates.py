@@ -80,9 +80,12 @@ def with_notes(plan_input: PlanInput, targets: Sequence[Target], context: RunCon
     test, prod = targets
     coming = _coming(plan_input, test, prod, context.now)
     notes: dict[Stage, Mapping[str, str]] = {}
-    found = _replaced_by(coming, plan.plan_target(test, plan_input), plan_input, context)
+    planned = plan.plan_target(test, plan_input)
+    found = _replaced_by(coming, planned, plan_input, context)
     if found is not None:
         ledger, live = found
+        if live is not None and live.sha256 and not planned.needs_file:
+            coming = replace(coming, sha256=live.sha256)  # one that was only packaged again is not uploaded
         app, in_prod = plan_input.matches[test.stage].app, plan_input.matches[prod.stage].app
         live = asked(live, app, context) if app and live else None
         above = standing_of(in_prod, plan_input, Ledger(), context).version if in_prod else ""

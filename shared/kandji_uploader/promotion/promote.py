@@ -388,7 +388,8 @@ def plan_input_of_release(
 
     Raises: as `refresh`.
     """
-    settings = replace(context.settings, create_new=False)
+    # The very file that soaked moves, also to an app that has one with the same content.
+    settings = replace(context.settings, create_new=False, identity="file")
     app = match.app
     source = StoredRelease(release, as_enforced(app, audit.read(app.audit_script)) if app else release)
     here = replace(context, given=RecipeFacts(), settings=settings)

@@ -41,6 +41,7 @@ class Installer:
         sha256: hex digest; None where its size alone already proves that it differs from every target's.
         file_key: the key of an upload of these very bytes that is in the store already; None where there is none.
         unfinished: whether that upload is of an earlier run that did not come to its end.
+        content: digest of what it brings to a Mac; "" where nobody had to read it, or it has none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Installer:
     sha256: str | None = None
     file_key: str | None = None
     unfinished: bool = False
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -356,8 +358,10 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
 def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> TargetPlan:
     installer = plan_input.installer
     reading = audit.read(app.audit_script)
-    # The bytes tell whether it is the same installer, and not a name or version, which can come again with others.
-    same_file = app.sha256 is not None and app.sha256 == installer.sha256
+    # The bytes tell whether it is the same installer, and not a name or version, which can come again with others; or
+    # what it brings to a Mac, which a package that is built each night shares with that of the night before.
+    again = _packaged_again(app, plan_input)
+    same_file = again or (app.sha256 is not None and app.sha256 == installer.sha256)
     enforcement = enforcement_of(app)
     # What is live already is repaired whatever the pin says; a rollback by hand is what the admin wants now.
     free = same_file or plan_input.by_hand
@@ -372,6 +376,7 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
         wanted["install_type"] = installer.type.value
     fields = {name: value for name, value in wanted.items() if _differs(app.value(name), value, unknown=not same_file)}
     assign = missing_blueprints(target, app, plan_input.tenant)
+    why = "only repackaged" if again else why
     if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
     if _is_news(target, fields, plan_input, same_file=same_file) and (later := _later(plan_input)):
@@ -410,6 +415,15 @@ def _later(plan_input: PlanInput) -> tuple[Action, str] | None:
         return Action.HELD, "hold is set; nothing is published until it is taken out"
     frozen = "" if plan_input.settings.urgent else Calendar.of(plan_input.settings).frozen(plan_input.now)
     return (Action.WAITING, frozen) if frozen else None
+
+
+def _packaged_again(app: CustomApp, plan_input: PlanInput) -> bool:
+    """Whether an installer has other bytes than an app's, but is of its version and brings the same to a Mac."""
+    live = ledger(app, plan_input.remembered).current
+    if plan_input.settings.identity != "content" or plan_input.by_hand or live is None:
+        return False
+    ours = coming(plan_input, plan_input.installer.sha256 or "", plan_input.now)
+    return live.surely_in(app) and ours.sha256 != live.sha256 and ours.brings_the_same(live)
 
 
 def _wanted(
@@ -589,7 +603,13 @@ def _signer_told(target: Target, app: CustomApp | None, plan_input: PlanInput) -
 def _notes(target: Target, app: CustomApp | None, plan_input: PlanInput) -> Mapping[str, str]:
     """What the audit script of an app that gets another installer is to remember."""
     given = plan_input.notes.get(target.stage)
-    return releases.to_notes(signed_by(target, app, plan_input)) if given is None else given
+    if given is not None:
+        return given
+    known, sha256 = signed_by(target, app, plan_input), plan_input.installer.sha256
+    if sha256 and plan_input.installer.content:
+        now = replace(coming(plan_input, sha256, plan_input.now), signer=known.signer, instead_of=known.instead_of)
+        known = replace(known, current=now)
+    return releases.to_notes(known)
 
 
 def _withheld(app: CustomApp | None, plan_input: PlanInput) -> tuple[Action, str] | None:
@@ -650,6 +670,7 @@ def coming(plan_input: PlanInput, sha256: str, now: float) -> releases.Release:
         package_id=identity.package_id,
         version_key=identity.version_key,
         signer=plan_input.looked.signer if plan_input.looked else "",
+        content=plan_input.installer.content,
     )
 
 

@@ -44,13 +44,16 @@ def refresh(
     """
     installer = Installer(source.path.name, source.kind(), source.size, source.promised)
     plan_input = look_up(wanted, installer, context, matches)
+    plan_input = _with_content(wanted, plan_input, source, context, surely=True)
     plan_input = _with_signer(wanted, plan_input, source, context, surely=True)
     if plan.needs_audit(wanted, plan_input) or plan.needs_version(wanted, plan_input):
         plan_input = _with_identity(plan_input, source, context)
     plan_input = _with_digest(wanted, _with_details(wanted, plan_input, context), source, context)
     if context.settings.create_new and plan_input.installer.unfinished:
         plan_input = plan.matched(wanted, plan_input)  # Now it is known which upload an interrupted run has left.
-    return _with_signer(wanted, plan_input, source, context, surely=False)
+    plan_input = _with_content(wanted, plan_input, source, context, surely=False)
+    plan_input = _with_signer(wanted, plan_input, source, context, surely=False)
+    return _with_noted_content(wanted, plan_input)
 
 
 def look_up(
@@ -99,6 +102,33 @@ def renewed(matches: Mapping[Stage, Match], outcomes: Sequence[Outcome], tenant:
     return {stage: replace(match, app=apps.get(ids.get(stage, ""))) for stage, match in matches.items()}
 
 
+def _with_content(
+    wanted: Sequence[Target], plan_input: PlanInput, source: Source, context: RunContext, *, surely: bool
+) -> PlanInput:
+    """Add what the installer brings to a Mac, where an app may get another one; one that is unchanged is not read."""
+    soaks = context.settings.promotion is not None and not context.settings.urgent
+    getting = wanted[:1] if soaks else wanted  # the prod app gets what the test app has, see `promotion`
+    asked = context.settings.identity == "content" and not plan_input.installer.content
+    if not asked or not plan.needs_signer(getting, plan_input, surely=surely):
+        return plan_input
+    found = source.content(digests_of(context.settings))
+    if found.why and found.why not in _TOLD:
+        _TOLD.add(found.why)
+        context.warn(f"{source.path.name}: whether it was only packaged again cannot be told: {found.why}")
+    return replace(plan_input, installer=replace(plan_input.installer, content=found.digest))
+
+
+def _with_noted_content(wanted: Sequence[Target], plan_input: PlanInput) -> PlanInput:
+    """Add what the installer brings to a Mac, as an app that has the same bytes remembers it."""
+    installer = plan_input.installer
+    if installer.content or not installer.sha256:
+        return plan_input
+    apps = [app for target in wanted if (app := plan_input.matches[target.stage].app) is not None]
+    noted = [plan.ledger(app, plan_input.remembered).current for app in apps]
+    known = (live.content for live in noted if live is not None and live.sha256 == installer.sha256 and live.content)
+    return replace(plan_input, installer=replace(installer, content=next(known, "")))
+
+
 def _with_signer(
     wanted: Sequence[Target], plan_input: PlanInput, source: Source, context: RunContext, *, surely: bool
 ) -> PlanInput:
@@ -137,7 +167,8 @@ def _with_details(wanted: Sequence[Target], plan_input: PlanInput, context: RunC
     for target in wanted:
         match = plan_input.matches[target.stage]
         soaks = context.settings.promotion is not None
-        if match.app is None or (match.app.file_size not in (None, plan_input.installer.size) and not soaks):
+        surely_another = match.app is not None and match.app.file_size not in (None, plan_input.installer.size)
+        if match.app is None or (surely_another and not soaks and not plan_input.installer.content):
             continue
         known = replace(match, app=with_digest(match.app, context))
         plan_input = replace(plan_input, matches={**plan_input.matches, target.stage: known})
@@ -170,7 +201,8 @@ def _with_digest(wanted: Sequence[Target], plan_input: PlanInput, source: Source
         return replace(plan_input, installer=replace(plan_input.installer, sha256=digest, file_key=source.file_key))
     local = context.now + (context.clock_ahead or 0.0)  # the journal is this machine's, and so are its times
     pending = {entry.sha256: entry.file_key for entry in context.store.uploads(local) if entry.size == source.size}
-    if not pending and context.settings.promotion is None and not plan.needs_digest(wanted, plan_input):
+    noted = context.settings.promotion is not None or bool(plan_input.installer.content)  # the digest is noted with it
+    if not pending and not noted and not plan.needs_digest(wanted, plan_input):
         return plan_input
     digest = source.digest(digests_of(context.settings))
     found = replace(plan_input.installer, sha256=digest)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from kandji_uploader._util import version
-from kandji_uploader.models import AppFacts, InstallType, Target
+from kandji_uploader.models import AppFacts, CustomApp, InstallType, Target
 from kandji_uploader.publish import signers
 
 KEPT_CANDIDATES = 20
@@ -210,6 +210,12 @@ class Release:
         if sha256 and self.sha256:
             return sha256 == self.sha256
         return not self.file_key or file_key == self.file_key
+
+    def surely_in(self, app: CustomApp) -> bool:
+        """Whether an app is known to have this release; unlike `held_by`, nothing is assumed."""
+        if app.sha256 and self.sha256:
+            return app.sha256 == self.sha256
+        return bool(self.file_key) and self.file_key == app.file_key
 
     @property
     def identified(self) -> bool:

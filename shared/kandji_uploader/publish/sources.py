@@ -14,7 +14,7 @@ from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader._util.files import FileIdentity, identity
 from kandji_uploader._util.prehash import WORTHWHILE, BackgroundDigest, PartialDigest
 from kandji_uploader.errors import InstallerChangedError, InstallerError, ToolMissingError
-from kandji_uploader.models import AppFacts, InstallType, Signature
+from kandji_uploader.models import AppFacts, Content, InstallType, Signature
 from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.state import DigestCache
@@ -58,6 +58,9 @@ class Source(Protocol):
     def looked(self, cache: DigestCache) -> Looked:
         """Who signed it."""
 
+    def content(self, cache: DigestCache) -> Content:
+        """What it brings to a Mac."""
+
     def reading_ahead(self, cache: DigestCache, /) -> AbstractContextManager[None]:
         """While it lasts, its sha256 may be worked out before anybody asks for it."""
 
@@ -81,6 +84,10 @@ class NotReadAhead:
     def reading_ahead(self, _: DigestCache) -> AbstractContextManager[None]:
         """See `Source`."""
         return contextlib.nullcontext()
+
+    def content(self, _: DigestCache) -> Content:
+        """See `Source`: it is not here to be read, and the app that has it may remember it."""
+        return Content()
 
     def begun(self) -> None:
         """See `Source`."""
@@ -111,6 +118,8 @@ class OnDisk:
     _facts: list[AppFacts | None] = field(default_factory=list)
     _ahead: BackgroundDigest | None = None
     _seen: FileIdentity | None = None
+    _signature: Signature | None = None
+    _content: Content | None = None
 
     @property
     def size(self) -> int:
@@ -161,17 +170,50 @@ class OnDisk:
         meant = (self.given.bundle_name, self.given.bundle_id)
         known = cache.signature(self.path, meant)
         if known is None:
-            try:
-                facts = self._read_surely(signature=True)
-                known = (facts.signature if facts else None) or Signature("not_looked_at")
-            except (InstallerChangedError, ToolMissingError):
-                raise
-            except InstallerError as problem:
-                known = Signature("not_looked_at", why=problem.reason)
+            known = self._signature or self._signed()
             cache.put_signature(self.path, meant, known, self._look())
         if known.status == "broken" and self.promised:
             self.digest(cache)  # A file that is not the one that was promised is told as that.
         return Looked.at(known)
+
+    def _signed(self) -> Signature:
+        try:
+            facts = self._read_surely(signature=True)
+        except (InstallerChangedError, ToolMissingError):
+            raise
+        except InstallerError as problem:
+            return Signature("not_looked_at", why=problem.reason)
+        return (facts.signature if facts else None) or Signature("not_looked_at")
+
+    def content(self, cache: DigestCache) -> Content:
+        """What it brings to a Mac, out of the cache where the file has not changed since.
+
+        Who signed it is looked at in the same reading, for `looked`. What cannot be read has none, which says why; of a
+        tool that is missing, `looked` tells.
+
+        Raises:
+            InstallerChangedError: it is not what it was.
+        """
+        if self._content is None:
+            self._content = Content(cache.content(self.path)) if cache.content(self.path) else self._gathered()
+            if self._content.digest:
+                cache.put_content(self.path, self._content.digest, self._look())
+        return self._content
+
+    def _gathered(self) -> Content:
+        looks = not missing_for_signing()
+        try:
+            facts = self._read_surely(signature=looks, content=True)
+        except InstallerChangedError:
+            raise
+        except ToolMissingError:
+            return Content()
+        except InstallerError as problem:
+            return Content(why=problem.reason)
+        if facts is None or (not looks and facts.content_unknown.startswith("signature")):
+            return Content()
+        self._signature = facts.signature
+        return Content(facts.content, facts.content_unknown)
 
     def digest(self, cache: DigestCache) -> str:
         """The file's sha256, out of the cache where the file has not changed since.
@@ -230,11 +272,11 @@ class OnDisk:
         except OSError:
             return None
 
-    def _read_surely(self, *, signature: bool = False) -> AppFacts | None:
+    def _read_surely(self, *, signature: bool = False, content: bool = False) -> AppFacts | None:
         """The facts of one and the same file; read again if only the time of its last change has moved meanwhile."""
         self.check_unchanged()
         for _ in range(_READINGS):
-            seen, facts, now = self._look(), self._read(signature=signature), self._now()
+            seen, facts, now = self._look(), self._read(signature=signature, content=content), self._now()
             if now == seen:
                 for warning in facts.warnings if facts and not self._facts else ():
                     self.warn(f"{self.path.name}: {warning}")
@@ -245,12 +287,13 @@ class OnDisk:
             self._seen = now
         raise InstallerChangedError(self.path)
 
-    def _read(self, *, signature: bool) -> AppFacts | None:
+    def _read(self, *, signature: bool, content: bool) -> AppFacts | None:
         name, bundle_id = self.given.bundle_name, self.given.bundle_id
+        asked = {"digest": False, "signature": signature, "content": content}
         try:
-            return installer.inspect(self.path, app_name=name, bundle_id=bundle_id, digest=False, signature=signature)
+            return installer.inspect(self.path, app_name=name, bundle_id=bundle_id, **asked)
         except ToolMissingError as problem:
-            if signature or not self.given.complete:
+            if signature or content or not self.given.complete:
                 raise
             self.warn(f"{problem} Going on with what the recipe says of it")
             return None

@@ -237,6 +237,15 @@ FREEZE = Key(
     default=(),
     adds=True,
 )
+IDENTITY = Key(
+    "identity",
+    coercion.Choice(("content", "file")),
+    "By what an installer is known: `content` (what it brings to a Mac; one that was only packaged again is not "
+    "uploaded) or `file` (its bytes).",
+    config="identity",
+    recipe="identity",
+    default="content",
+)
 
 NUDGE = Key(
     "nudge",
@@ -324,6 +333,7 @@ CONFIG_KEYS = (
     WINDOW,
     FREEZE,
     NUDGE,
+    IDENTITY,
     STATE_FOLDER,
     PUBLISH_TO,
     Key(
