@@ -43,7 +43,7 @@ class Arriving:
 
     def whole(self) -> bytes:
         """The body in one piece. Raises NetworkError as `Session.whole`."""
-        return bytes(self.session.whole(shown(self.response.url), self.response))
+        return self.session.whole(shown(self.response.url), self.response)
 
 
 @contextlib.contextmanager

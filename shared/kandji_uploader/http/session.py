@@ -108,23 +108,27 @@ class Session:
                 return
             yield block
 
-    def whole(self, name: str, response: requests.Response) -> bytes | bytearray:
-        """The body, decoded; the connection is free for another request then.
+    def whole(self, name: str, response: requests.Response) -> bytes:
+        """The body, decoded; the connection is free for another request then. Raises as `within_limits`."""
+        return b"".join(self.within_limits(name, response))
+
+    def within_limits(self, name: str, response: requests.Response) -> Iterator[bytes]:
+        """The body, decoded, as it comes in; the connection is free for another request in the end.
 
         Raises:
             LostAnswerError: as `blocks`.
             EndlessAnswerError: its time is over, or it is larger than `answer_size`.
         """
-        body = bytearray()
+        size = 0
         with response:
             for block in self.blocks(name, response):
-                body += block
-                if len(body) > self.policy.answer_size:
+                size += len(block)
+                if size > self.policy.answer_size:
                     raise EndlessAnswerError(
                         f"{name}: the answer is larger than {self.policy.answer_size >> 20} MiB, which no honest one "
                         f"is; it was not read further. Check {self._check}, and any proxy in between"
                     )
-        return body
+                yield block
 
     def _error(self, name: str, url: str, problem: requests.RequestException) -> NetworkError:
         """What to tell of a connection that failed; `LostAnswerError` unless it surely never reached the service."""

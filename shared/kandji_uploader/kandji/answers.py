@@ -48,9 +48,9 @@ class Fields:
         """Whether a field is there, and is not null."""
         return self._data.get(name) is not None
 
-    def raw(self) -> bytes:
-        """All that it holds, to compare it with another."""
-        return marshal.dumps(self._data, 2)  # version 2 knows no references: equal values are equal bytes
+    def digest(self) -> int:
+        """What all that it holds is compared by with another."""
+        return hash(marshal.dumps(self._data, 2))  # version 2 knows no references: equal values are equal bytes
 
     def text(self, name: str) -> str:
         """A text that must be there."""
@@ -146,10 +146,18 @@ class Fields:
 
     def objects(self, name: str) -> list[Fields]:
         """A list of objects."""
+        return [Fields(self._answer, item) for item in self._list(name)]
+
+    def _list(self, name: str) -> list[object]:
         value = self._data.get(name)
         if not isinstance(value, list):
             raise self._wrong(name, "a list", value)
-        return [Fields(self._answer, item) for item in value]
+        return value
+
+    def has_list(self, name: str, count: int) -> None:
+        """Raise ApiError unless there is a list of so many."""
+        if len(self._list(name)) != count:
+            raise self._answer.error(f"its field {name!r} cannot be read row by row. Tell the makers of this tool")
 
     def maybe_object(self, name: str) -> Fields | None:
         """An object; None where it is absent or null."""

@@ -22,7 +22,7 @@ from kandji_uploader.http.addresses import safe_address
 from kandji_uploader.http.tries import LostAnswerError, Policy, spoken, tell, with_tries
 from kandji_uploader.kandji import answers
 from kandji_uploader.kandji.answers import Fields, UploadTicket
-from kandji_uploader.kandji.transport import Answer, BusyError, Transport
+from kandji_uploader.kandji.transport import Answer, BusyError, Take, Transport
 from kandji_uploader.kandji.upload import Progress, UploadForm
 from kandji_uploader.models import Blueprint, Category, CustomApp
 
@@ -83,14 +83,14 @@ class _PageCheck:
         self._pages: set[int] = set()
         self._rows = self._most = 0
 
-    def goes_on(self, answer: Answer, rows: Sequence[Fields], count: int | None) -> None:
-        """Take note of a page that says that another one follows.
+    def goes_on(self, answer: Answer, rows: Sequence[int], count: int | None) -> None:
+        """Take note of a page, by the digests of its rows, that says that another one follows.
 
         Raises:
             ApiError: it brought nothing new, or there are far more rows than the service itself counts (some come
                 twice where an app is added meanwhile), or the time is over.
         """
-        page = hash(tuple(hash(row.raw()) for row in rows))  # one text at a time: together they are many MB
+        page = hash(tuple(rows))
         self._rows += len(rows)
         self._most = max(self._most, count or 0)
         if not rows or page in self._pages:
@@ -309,7 +309,7 @@ class Client:
             offset += len(rows)
             if len(rows) < limit:
                 return
-            check.goes_on(answer, rows, None)
+            check.goes_on(answer, [row.digest() for row in rows], None)
 
     def list_vulnerabilities(self) -> Iterator[Vulnerability]:
         """What the service has found on Macs, page by page."""
@@ -345,19 +345,23 @@ class Client:
         """The rows of every page; the `count` that each page tells goes to `counts`."""
         check = _PageCheck(self.policy.list_time)
         following: str | None = address
+
+        def take(answer: Answer, row: object) -> tuple[int, Value]:
+            fields = Fields(answer, row)
+            return fields.digest(), parse(fields)
+
         while following is not None:
-            answer = self._ask("GET", following)
+            answer = self._ask("GET", following, take=take)
             page = Fields(answer, answer.json())
-            rows = page.objects("results")
-            yield from map(parse, rows)
+            page.has_list("results", len(answer.rows))
+            yield from (value for _, value in answer.rows)
             count = page.maybe_number("count")
             if counts is not None:
                 counts.append(count)
                 self.list_was_cached |= answer.cached
             following = page.maybe_text("next")
             if following is not None:
-                check.goes_on(answer, rows, count)
-            del answer, page, rows  # or they are in memory together with those of the next page
+                check.goes_on(answer, [digest for digest, _ in answer.rows], count)
 
     def _numbered(self, address: str, parse: Callable[[Fields], Value]) -> Iterator[Value]:
         """The rows of every page of a list that is asked for by `page` and `size`, and counts itself as `total`."""
@@ -382,10 +386,19 @@ class Client:
         fields: Mapping[str, str] | None = None,
         json: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        take: Take | None = None,
     ) -> Answer:
         """A request that is safe to repeat and is answered in JSON."""
         send = partial(
-            self._transport.request, method, address, fields=fields, json=json, params=params, readable=True, say=tell
+            self._transport.request,
+            method,
+            address,
+            fields=fields,
+            json=json,
+            params=params,
+            readable=True,
+            say=tell,
+            take=take,
         )
         answer = self._expect(self._patiently(send))
         answer.json()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from kandji_uploader._util import signals
@@ -31,7 +31,11 @@ from kandji_uploader.http.addresses import origin, safe_address
 from kandji_uploader.http.session import Session
 from kandji_uploader.http.tries import Policy, RetryableError, Say, retry_after, spoken, with_tries
 from kandji_uploader.kandji import permissions
+from kandji_uploader.kandji.page import Page
 from kandji_uploader.kandji.upload import UploadForm
+
+if TYPE_CHECKING:
+    from kandji_uploader.http.session import Response
 
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _UNCACHED = {"Cache-Control": "no-cache"}
@@ -50,6 +54,7 @@ class Answer:
         request_id: the service's id of the request, None where it sent none.
         cached: whether a cache answered, so that it may be older than what was written since.
         sent: how often the request was sent until it was answered.
+        rows: of a list that was taken row by row, what was made of each; `text` has a 0 in place of each.
     """
 
     request: str
@@ -59,6 +64,7 @@ class Answer:
     request_id: str | None = None
     cached: bool = False
     sent: int = 1
+    rows: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
     def is_page(self) -> bool:
@@ -94,7 +100,6 @@ class Answer:
 
     @cached_property
     def _parsed(self) -> Any:
-        """Of a list with the audit scripts of 300 apps, this takes as long as all else that is done with it."""
         import json
 
         return json.loads(self.text)
@@ -115,6 +120,9 @@ class Answer:
         token = self.token.reveal()
         plain = token.isascii() and token.replace("-", "").isalnum()
         return not plain or token in self.text or "\\u00" in self.text  # JSON may spell a letter as an escape
+
+
+Take = Callable[[Answer, object], Any]
 
 
 class Transport:
@@ -158,6 +166,7 @@ class Transport:
         repeat: bool = True,
         readable: bool = False,
         say: Say = lambda _: None,
+        take: Take | None = None,
     ) -> Answer:
         """Send one request to the API and return its answer, whatever its status but 401, 403 and redirects.
 
@@ -171,6 +180,8 @@ class Transport:
                 upon (no connection, 429) it is sent again in any case. 503 is left to the client, which knows why.
             readable: whether an answer that should be JSON, and is not, counts as lost.
             say: told before it is sent again, one line.
+            take: makes something of each row of a list, while it comes in; given an answer with the row's text alone,
+                and what the row holds.
 
         Raises:
             NetworkError: the host was not reached (`LostAnswerError` where the request may have been acted upon).
@@ -178,7 +189,9 @@ class Transport:
         """
         url = self._absolute(address)
         name = f"{method} {urlsplit(url).path.removeprefix('/api/v1/')}"
-        send = partial(self._send, name, method, url, data=fields, json=json, params=params, auth=self._bearer)
+        send = partial(
+            self._send, name, method, url, take=take, data=fields, json=json, params=params, auth=self._bearer
+        )
         attempt = partial(self._attempt, send, itertools.count(1), say, repeat=repeat, readable=readable)
         try:
             return _checked(with_tries(self.policy, attempt, say, repeat=repeat))
@@ -240,15 +253,27 @@ class Transport:
             )
         return url
 
-    def _send(self, name: str, method: str, url: str, **request: Any) -> tuple[Answer, float]:
+    def _send(
+        self, name: str, method: str, url: str, *, take: Take | None = None, **request: Any
+    ) -> tuple[Answer, float]:
         """The answer, and the seconds to wait that it asks for."""
         response = self._session.open(name, method, url, **request)
-        if origin(url) == origin(self.api_url):  # the upload store's clock is another one
-            self.clock_skew = _skew(response.headers, time.time(), self.clock_skew)
-        text = self._session.whole(name, response).decode("utf-8", "replace")
         headers = response.headers
-        answer = Answer(name, response.status_code, text, self._token, _request_id(headers), _is_cached(headers))
+        if origin(url) == origin(self.api_url):  # the upload store's clock is another one
+            self.clock_skew = _skew(headers, time.time(), self.clock_skew)
+        answer = Answer(name, response.status_code, "", self._token, _request_id(headers), _is_cached(headers))
+        if take is not None and response.ok:
+            answer = self._by_rows(answer, response, take)
+        else:
+            answer = replace(answer, text=self._session.whole(name, response).decode("utf-8", "replace"))
         return answer, retry_after(headers)
+
+    def _by_rows(self, answer: Answer, response: Response, take: Take) -> Answer:
+        rows: list[Any] = []
+        page = Page(lambda text, row: rows.append(take(replace(answer, text=text), row)))
+        for block in self._session.within_limits(answer.request, response):
+            page.feed(block)
+        return replace(answer, text=page.end(), rows=tuple(rows))
 
 
 class BusyError(RetryableError):
