@@ -253,9 +253,10 @@ def publish(
 ) -> Iterator[Result]:
     """Publish many installers to many tenants; one result for each installer and tenant, as they end.
 
-    Each tenant is one worker's at a time. A tenant or an installer that fails keeps no other from being tried, and of a
-    worker that dies the work is given out again: nothing is done twice. To end early, close the iterator (leaving
-    a `for` loop does not; `contextlib.closing` does): what is under way is finished, and nothing more is begun.
+    Each tenant is one worker's at a time; one in another process answers for all that it has done within a minute. A
+    tenant or an installer that fails keeps no other from being tried, and of a worker that dies the work is given out
+    again: nothing is done twice. To end early, close the iterator (leaving a `for` loop does not; `contextlib.closing`
+    does): what is under way is finished, and nothing more is begun.
 
     Args:
         items: installers and casks; a text is a path.

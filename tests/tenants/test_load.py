@@ -145,7 +145,7 @@ def test_whatever_dies_there_is_one_app_of_each_item_in_each_tenant(provider, po
             with contextlib.suppress(ProcessLookupError):  # it has just ended
                 os.kill(dice.choice(busy), signal.SIGKILL)
                 killed += 1
-    # What was given up after three dead workers is done by the next run, as it is after any other failure.
+    # An installer that was given up after three dead workers is done by the next run, as it is after any other failure.
     last = list(api.publish(items, "all", pool, host=provider.host()))
     assert killed > KILLS // 2
     assert len(results) == len(askers) * len(NAMES) * ITEMS

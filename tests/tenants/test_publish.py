@@ -194,6 +194,53 @@ def test_a_worker_gives_back_what_it_has_done_and_the_rest_is_given_out_again(pr
     assert provider.requests()["acme"] == ["GET library/custom-apps"] * 3
 
 
+def test_each_result_is_there_as_soon_as_its_installer_has_ended_where_threads_do_it(provider):
+    first_is_here = threading.Event()
+    acme = provider.tenants["acme"]
+    acme.faults.add("POST", "/store", kind="call", do=lambda: first_is_here.wait(30) or acme.clear(), nth=2)
+    results = api.publish(widgets(provider), "acme", host=provider.host())
+    assert next(results).action == "succeeded"
+    first_is_here.set()
+    assert [result.action for result in results] == ["succeeded"]
+
+
+class Deadly(Recorder):
+    """Workers that die over some installers, and have done nothing by then."""
+
+    def __init__(self, deadly):
+        super().__init__()
+        self.deadly, self.given = deadly, []
+
+    def submit(self, do, /, *args, **kwargs):
+        if do is workers.work:
+            self.given.append([Path(task.path).stem for task in pickle.loads(args[1]).tasks])
+            if self.deadly & {*self.given[-1]}:
+                future = Future()
+                future.set_exception(OSError("the worker is gone"))
+                return future
+        return super().submit(do, *args, **kwargs)
+
+
+def test_an_installer_that_kills_its_workers_is_soon_alone_and_keeps_no_other_from_its_app(around):
+    pool = Deadly({"W5"})
+    found = {Path(result.source).stem: result for result in api.publish(widgets(around, 12), "acme", pool)}
+
+    assert [name for name, result in found.items() if result.action == "failed"] == ["W5"]
+    assert "3 workers have failed over it (OSError)" in found["W5"].error
+    assert around.apps()["acme"] == sorted(f"W{n}" for n in range(12) if n != 5)
+    assert pool.given.count(["W5"]) == 3
+    assert len(pool.given) <= 14
+
+
+def test_workers_that_die_over_one_installer_after_the_other_get_no_more_of_that_tenant(around):
+    pool = Deadly({f"W{n}" for n in range(12)})
+    found = list(api.publish(widgets(around, 12), "acme", pool))
+
+    assert [result.action for result in found] == ["failed"] * 12
+    assert "not begun, since 3 others before it were given up: 3 workers have failed over it" in found[-1].error
+    assert [share for share in pool.given if len(share) == 1] == [["W0"]] * 3 + [["W1"]] * 3 + [["W2"]] * 3
+
+
 def test_closing_the_iterator_ends_what_is_under_way_and_begins_nothing_more(provider, monkeypatch):
     monkeypatch.setattr(workers, "SLICE", 0.0)
     with closing(api.publish(widgets(provider, 4), "acme", host=provider.host(), workers=1)) as results:

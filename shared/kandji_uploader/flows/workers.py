@@ -5,7 +5,8 @@ time, so its list is read once, and its rate limit and its races stay in one pla
 after `SLICE` seconds, and the rest of that tenant is given out once more.
 
 A job is bytes until its worker has compared versions, and holds no token: that is found where it is used. A worker that
-dies is no harm: what it had done is there, and the worker that does it again finds it.
+dies is no harm: what it had done is there, and the worker that does it again finds it. After a death only a quarter is
+given out at a time, so that one installer that kills its workers is soon alone, and the others go on.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import (
-    FIRST_COMPLETED,
     BrokenExecutor,
     CancelledError,
     Executor,
@@ -28,6 +28,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 
 from kandji_uploader import __version__
 from kandji_uploader._util import signals
@@ -42,9 +43,11 @@ from kandji_uploader.publish.queue import Batch
 from kandji_uploader.publish.request import Host, Request
 
 SLICE = 60.0
-"""Seconds after which a worker gives back what it has done; the list is read once more for what is left."""
+"""Seconds after which a worker gives back what it has done; the list is read once more for what is left. Only in this
+process a result is there as soon as its installer has ended; another one answers once, with all that it has done."""
 _TRIES = 3
-"""How often a job is given out, where workers die over it."""
+"""How often one installer is given out alone, where workers die over it; and how many may end so, one after the other,
+before the rest of their tenant is given up."""
 
 Task = Request | casks.Order
 
@@ -56,12 +59,25 @@ class Job:
     Attributes:
         tenant: the tenant; without a name where it is the one of the settings.
         tasks: installers and casks.
-        tries: how often workers have died over it.
+        most: how many of them are given out at a time; 0 for all.
+        tries: how often workers have died over the first of them alone.
+        lost: how many were given up, one after the other.
     """
 
     tenant: Tenant
     tasks: tuple[Task, ...]
+    most: int = 0
     tries: int = 0
+    lost: int = 0
+
+    def after(self, done: int) -> Job:
+        """What is left of it once so many are done; twice as many are given out at a time then."""
+        return Job(self.tenant, self.tasks[done:], self.most * 2)
+
+    def after_a_death(self) -> Job:
+        """What is to be tried once its worker has died: a quarter of it, or the first task alone once more."""
+        size = min(self.most or len(self.tasks), len(self.tasks))
+        return replace(self, most=size // 4 or 1, tries=self.tries + (size == 1))
 
 
 @dataclass(frozen=True)
@@ -71,10 +87,14 @@ class Done:
     Attributes:
         results: one for each of its first tasks; the others are left.
         refused: why the worker does none of it; "" where it does.
+        died: what became of the worker, where it has died over it.
+        told: whether the results were told when they were there.
     """
 
     results: tuple[RunResult, ...] = ()
     refused: str = ""
+    died: str = ""
+    told: bool = False
 
 
 def title(task: Task) -> str:
@@ -100,13 +120,14 @@ def work(version: str, packed: bytes) -> Done:
     return do(pickle.loads(packed), Host(), threading.Event())  # noqa: S301 - from the one who gives us work
 
 
-def do(job: Job, host: Host, stop: threading.Event) -> Done:
+def do(job: Job, host: Host, stop: threading.Event, tell: Callable[[RunResult], None] | None = None) -> Done:
     """Do a job, or as much of it as goes into `SLICE` seconds.
 
     Args:
         job: the job.
         host: who is told.
         stop: set where no further installer is to be begun.
+        tell: called with each result when it is there.
     """
     until = time.monotonic() + SLICE
     there = replace(host, tenant=job.tenant, batch=Batch(), announces=False)
@@ -116,11 +137,13 @@ def do(job: Job, host: Host, stop: threading.Event) -> Done:
             if results and (time.monotonic() > until or stop.is_set()):
                 break
             results.append(_done(job.tenant, task, there))
+            if tell:
+                tell(results[-1])
     except (InterruptedRunError, KeyboardInterrupt) as stopped:
         host.warn(f"{job.tenant.name or job.tenant.url}: {stopped or 'stopped'}")
     finally:
         views.let_go(job.tenant.url)
-    return Done(tuple(results))
+    return Done(tuple(results), told=tell is not None)
 
 
 def _done(tenant: Tenant, task: Task, host: Host) -> RunResult:
@@ -196,6 +219,7 @@ class Course:
     host: Host
     tokens: Mapping[str, Secret] = field(default_factory=dict)
     _waiting: dict[Future[Done], Job] = field(default_factory=dict)
+    _news: SimpleQueue[RunResult | Future[Done]] = field(default_factory=SimpleQueue)
     _stop: threading.Event = field(default_factory=threading.Event)
     _own: list[Executor] = field(default_factory=list)
     _ended: Counter[str] = field(default_factory=Counter)
@@ -210,9 +234,11 @@ class Course:
             for job in self.jobs:
                 yield from self._give_out(job)
             while self._waiting:
-                ended, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    yield from self._take(future, self._waiting.pop(future))
+                news = self._news.get()
+                if isinstance(news, RunResult):
+                    yield news
+                else:
+                    yield from self._take(news, self._waiting.pop(news))
         except KeyboardInterrupt:
             with signals.stopping_others() as stop:
                 stop.set()
@@ -223,11 +249,12 @@ class Course:
 
     def _give_out(self, job: Job) -> Iterator[RunResult]:
         """Give a job to the executor; what it does not take any more has failed."""
+        share = replace(job, tasks=job.tasks[: job.most or None])
         try:
             if is_here(self.executor):
-                future = self.executor.submit(do, job, self._host_of(job), self._stop)
+                future = self.executor.submit(do, share, self._host_of(job), self._stop, self._tell(job))
             else:
-                future = self.executor.submit(work, __version__, pickle.dumps(job))
+                future = self.executor.submit(work, __version__, pickle.dumps(share))
         except BrokenExecutor:
             self._go_on_here()
             yield from self._give_out(job)
@@ -235,6 +262,14 @@ class Course:
             yield from self._failed(job, "the executor was shut down before this was begun; publish it again")
         else:
             self._waiting[future] = job
+            future.add_done_callback(self._news.put)
+
+    def _tell(self, job: Job) -> Callable[[RunResult], None]:
+        def tell(result: RunResult) -> None:
+            self._ended[job.tenant.url] += 1
+            self._news.put(result)
+
+        return tell
 
     def _take(self, future: Future[Done], job: Job) -> Iterator[RunResult]:
         """The results of a job that has come back; what is left of it is given out again."""
@@ -242,14 +277,24 @@ class Course:
         if done.refused:
             yield from self._failed(job, done.refused)
             return
-        self._ended[job.tenant.url] += len(done.results)
-        yield from done.results
-        left = job.tasks[len(done.results) :]
-        again = replace(job, tasks=left, tries=0 if done.results else job.tries + 1)
-        if left and again.tries >= _TRIES:
-            yield from self._failed(again, f"{_TRIES} workers were stopped over it; publish it again")
-        elif left:
-            yield from self._give_out(again)
+        if not done.told:
+            self._ended[job.tenant.url] += len(done.results)
+            yield from done.results
+        left = job.after(len(done.results))
+        if not done.results:
+            yield from self._again(job.after_a_death(), done.died or _STOPPED)
+        elif left.tasks:
+            yield from self._give_out(left)
+
+    def _again(self, job: Job, died: str) -> Iterator[RunResult]:
+        """Give out what a worker has died over; an installer over which it was alone three times has failed."""
+        if job.tries >= _TRIES:
+            yield from self._failed(replace(job, tasks=job.tasks[:1]), died)
+            job = replace(job, tasks=job.tasks[1:], tries=0, lost=job.lost + 1)
+        if job.lost >= _TRIES:
+            yield from self._failed(job, f"not begun, since {_TRIES} others before it were given up: {died}")
+        elif job.tasks:
+            yield from self._give_out(job)
 
     def _what_became_of(self, future: Future[Done], job: Job) -> Done:
         try:
@@ -258,12 +303,11 @@ class Course:
             return Done(refused="it was cancelled before it was begun; publish it again")
         except BrokenExecutor:
             self._go_on_here()
+            return Done(died=_STOPPED)
         except Exception as problem:  # noqa: BLE001 - whatever the executor makes of a worker that died
-            if job.tries + 1 >= _TRIES:
-                return Done(refused=_died(problem))
             name, kind = job.tenant.name, type(problem).__name__
             self.host.warn(f"{name}: a worker has failed over it ({kind}); it is given out again")
-        return Done()
+            return Done(died=_died(problem))
 
     def _failed(self, job: Job, why: str) -> Iterator[RunResult]:
         self._ended[job.tenant.url] += len(job.tasks)
@@ -308,6 +352,9 @@ class Course:
             else:
                 left.append(name)
         return InterruptedRunError.among(done, under_way, left)
+
+
+_STOPPED = f"{_TRIES} workers were stopped over it; publish it again"
 
 
 def is_here(executor: Executor) -> bool:

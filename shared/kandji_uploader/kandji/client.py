@@ -375,7 +375,7 @@ class Client:
             # Without a total, a page that is not full is the last one.
             if not rows or (seen >= total if total is not None else len(rows) < _NUMBERED):
                 return
-            check.goes_on(answer, rows, total)
+            check.goes_on(answer, [row.digest() for row in rows], total)
             number += 1
 
     def _ask(
