@@ -10,6 +10,8 @@ import pytest
 from kandji_uploader import api, cli
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.publish.request import Host
+from kandji_uploader.settings import writing
+from kandji_uploader.setup import doctor
 
 NOW = datetime(2026, 12, 22, 12, tzinfo=timezone.utc).timestamp()
 CONFIG = """\
@@ -100,3 +102,31 @@ def test_the_commands_say_what_is_frozen(config, capsys):
         "there is no freeze in it",
     ]
     assert cli.main(["freeze", "--until", "soon", "--why", "x"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("freeze", "said"),
+    [
+        ("{until: 2020-01-07, why: old}", "the freeze until 2020-01-07: old is over and has no effect"),
+        ("{until: 2099-01-07, why: the move}", "frozen until 2099-01-07: the move; nothing is published or promoted"),
+    ],
+)
+def test_config_and_doctor_tell_of_a_freeze_that_holds_and_of_one_that_is_over(config, capsys, freeze, said):
+    config.write_text(f"kandji: {{api_url: 'http://127.0.0.1:9'}}\nfreeze: [{freeze}]\n")
+    assert cli.main(["config"]) == 0
+    assert f"warning: {said}" in " ".join(capsys.readouterr().err.split())
+    told = [check for check in doctor.examine({"KANDJI_UPLOADER_DIR": str(config.parent)}) if check.subject == "freeze"]
+    assert [(check.severity.value, check.text.startswith(said)) for check in told] == [("warning", True)]
+
+
+def test_a_config_file_that_is_written_again_keeps_its_window_and_its_freezes(config):
+    text = "window: {days: mon-thu, hours: '22:00-04:00', zone: UTC}\nfreeze: [{from: 2027-03-01, until: 2027-03-04}]\n"
+    config.write_text(text)
+    before, problems = writing.config_values(config)
+    assert problems == ()
+    for name in ("config.yaml", "config.json"):
+        folder = config.parent / f"with {name}"
+        folder.mkdir()
+        (folder / name).write_text("{}")
+        after, _ = writing.config_values(writing.write_config(folder, before))
+        assert [after[key] for key in ("window", "freeze")] == [before[key] for key in ("window", "freeze")]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Action
 from tests.promotion.world import PROD, TEST, World
 
@@ -247,3 +248,25 @@ def test_of_rings_each_has_its_window_and_a_freeze_holds_them_all(world: World) 
     assert world.writes() == []
     on(world, 21)
     assert [outcome.version for outcome in world.publish("3.0").outcomes] == ["3.0", "2.0", "1.0"]
+
+
+def test_in_a_freeze_a_prod_app_that_somebody_has_edited_enforces_its_own_version_again(world: World) -> None:
+    world.publish("1.0")
+    on(world, 11)
+    world.macs(passed=4)
+    world.publish("1.0")
+    on(world, 12)
+    app = world.tenant.app(PROD)
+    world.tenant.edit(app["id"], audit_script=app["audit_script"].replace("'1.0'", "'0.1'"))
+    assert world.prod(world.publish("1.0", custom_app={"freeze": [FREEZE]})).action is Action.UPDATE
+    assert world.enforced(PROD) == "1.0"
+
+
+@pytest.mark.parametrize(
+    "rule", [{"approve": True}, {"window": WEEKDAYS}, {"fast_lane": {"kev": True, "after_days": 0}}]
+)
+def test_the_first_ring_waits_for_nothing_so_such_a_rule_there_is_refused(world: World, rule: Any) -> None:
+    world.names, world.keys = {}, {"rings": [{"name": "IT", **rule}, {"name": "All"}]}
+    with pytest.raises(SettingsError, match=next(iter(rule))):
+        world.publish("1.0")
+    assert world.writes() == []

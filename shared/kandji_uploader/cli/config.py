@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,7 +21,7 @@ from kandji_uploader._util.secret import Secret
 from kandji_uploader.cli import DONE, documents, screen
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
-from kandji_uploader.settings import credentials, showing
+from kandji_uploader.settings import credentials, freezing, showing
 from kandji_uploader.settings.showing import Row
 
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Folder: {settled.config_folder}{_match(arguments.recipe, ladder)}\nState:  {settled.state_folder}\n")
         cells = [[row.key, row.value or "-", row.origin] for row in (*rows, *secrets)]
         print(screen.of().table(["Setting", "Value", "From"], cells))
-        for warning in (*settled.warnings, *note):
+        for warning in (*settled.warnings, *freezing.told(settled, time.time()), *note):
             print(f"warning: {warning}", file=sys.stderr)
     return DONE
 

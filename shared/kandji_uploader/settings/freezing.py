@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kandji_uploader.errors import Problem, SettingsError
-from kandji_uploader.models import Freeze, Window
+from kandji_uploader.models import Freeze, Settings, Window
 from kandji_uploader.promotion.calendar import Calendar
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.coercion import UnfitError
@@ -66,6 +66,17 @@ def thaw(now: float, environ: Mapping[str, str], *, every: bool = False) -> Froz
 
     kept, gone = (tuple(each for each in known if goes(each) is which) for which in (False, True))
     return Frozen(_write(path, kept, environ) if gone else path, kept, gone)
+
+
+def told(settings: Settings, now: float) -> tuple[str, ...]:
+    """What people who look at their settings should know of freezes: one that holds, and those that are over."""
+    calendar = Calendar.of(settings)
+    frozen = calendar.frozen(now)
+    holds = (
+        (f"{frozen}; nothing is published or promoted until then (`kandji-uploader thaw` ends it)",) if frozen else ()
+    )
+    over = (f"the freeze {each} is over and has no effect; take it out (`thaw`)" for each in calendar.over(now))
+    return (*holds, *over)
 
 
 def _there(environ: Mapping[str, str]) -> tuple[Path, Window | None, tuple[Freeze, ...]]:

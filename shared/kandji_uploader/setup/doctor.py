@@ -30,7 +30,7 @@ from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.transport import Transport
 from kandji_uploader.models import Settings
 from kandji_uploader.report import notify
-from kandji_uploader.settings import credentials
+from kandji_uploader.settings import credentials, freezing
 from kandji_uploader.setup import wizard
 from kandji_uploader.state import store_of
 
@@ -81,6 +81,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Check]:
     except SettingsError:
         yield Check("tenant", Severity.WARNING, "not looked at, for the settings must be corrected first")
     else:
+        yield from (Check("freeze", Severity.WARNING, text) for text in freezing.told(loaded, time.time()))
         yield _keychain(loaded, environ)
         yield from _tenant(loaded, environ)
         yield _pending(loaded)
