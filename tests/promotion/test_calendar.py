@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kandji_uploader.models import WEEKDAYS, Freeze, Window
+from kandji_uploader.models import WEEKDAYS, Freeze, Promotion, Settings, Window
 from kandji_uploader.promotion.calendar import Calendar
 from kandji_uploader.settings import parts
 from kandji_uploader.settings.coercion import UnfitError
@@ -93,10 +94,12 @@ def test_a_freeze_holds_from_its_first_minute_to_its_last_and_a_date_is_a_whole_
     assert [calendar.frozen(at(last)), calendar.frozen(at(last) + 60)] == [said, ""]
 
 
-def test_a_freeze_without_a_zone_goes_by_that_of_the_window_else_by_utc():
-    words, midnight = frozen(until="2026-12-24"), at("2026-12-25T00:30")
-    assert Calendar(window(), words).frozen(midnight) == ""
-    assert Calendar(None, words).frozen(midnight) == "frozen until 2026-12-24"
+def test_a_freeze_without_a_zone_goes_by_that_of_the_window_of_all_rings_else_by_utc():
+    midnight, own = at("2026-12-25T00:30"), Promotion(window=window(zone="Asia/Kathmandu"))
+    alone = Settings("", freezes=frozen(until="2026-12-24"), promotion=own)
+    assert Calendar.of(alone).frozen(midnight) == "frozen until 2026-12-24"
+    assert Calendar.of(replace(alone, window=window())).frozen(midnight) == ""
+    assert Calendar.of(replace(alone, window=window())).window == own.window
 
 
 def test_of_several_freezes_the_one_that_ends_last_is_told_and_those_that_are_over_have_no_effect():

@@ -56,6 +56,18 @@ def test_a_note_changes_the_notes_of_the_script_only_and_all_machines_see_it(wor
     assert world.writes() == [], "what is noted already is not written again"
 
 
+def test_a_note_takes_no_file_of_somebody_else_for_the_one_that_is_noted(world: World) -> None:
+    world.publish("1.0")
+    ours = world.tenant.app(TEST)["file_key"]
+    other = world.tenant.seed("Other", file_name="Other-9.0.pkg", content=b"another")
+    world.tenant.edit(world.tenant.app(TEST)["id"], file_key=other["file_key"], sha256=other["sha256"])
+    noted(world, TEST, urgent)
+    with here(world) as context:
+        state = releases.from_notes(context.store.remembered()[world.tenant.app(TEST)["id"]])
+    assert state.current is not None
+    assert state.current.file_key in ("", ours)
+
+
 def test_nothing_is_noted_in_the_script_of_somebody_else_or_of_another_file(world: World) -> None:
     world.publish("1.0", custom_app={"promotion": None})
     world.tenant.edit(world.tenant.app(PROD)["id"], audit_script="#!/bin/zsh\nexit 0\n")

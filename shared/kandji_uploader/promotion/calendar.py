@@ -52,16 +52,18 @@ class Calendar:
     Attributes:
         window: when releases move from ring to ring; None for at any time.
         freezes: when nothing is published.
+        zone: by whose clock freezes are that name none, so that one freeze is the same for all rings; "" for UTC.
     """
 
     window: Window | None = None
     freezes: tuple[Freeze, ...] = ()
+    zone: str = ""
 
     @staticmethod
     def of(settings: Settings) -> Calendar:
         """The calendar of an app. The window of a ring (of `promotion`) stands in place of that of all."""
         own = settings.promotion.window if settings.promotion else None
-        return Calendar(own or settings.window, settings.freezes)
+        return Calendar(own or settings.window, settings.freezes, settings.window.zone if settings.window else "")
 
     def frozen(self, now: float) -> str:
         """Why nothing may be published now, and until when; "" where it may."""
@@ -99,10 +101,9 @@ class Calendar:
     # How it is done
 
     def _spans(self) -> Iterator[tuple[Freeze, float, float]]:
-        """Each freeze with when it begins and ends, in epoch seconds, by the clock of its zone or of the window's."""
-        beside = self.window.zone if self.window else ""
+        """Each freeze with when it begins and ends, in epoch seconds."""
         for freeze in self.freezes:
-            zone = zone_of(freeze.zone or beside)
+            zone = zone_of(freeze.zone or self.zone)
             yield freeze, _instant(freeze.begins, zone, fold=0), _instant(freeze.ends, zone, fold=1)
 
     def _thawed(self, at: float) -> float:

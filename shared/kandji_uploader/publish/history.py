@@ -97,14 +97,16 @@ def note(app: CustomApp, change: Callable[[Ledger], Ledger], context: RunContext
     there = context.tenant.client.get_custom_app(app.id)
     if there.file_key != app.file_key:
         raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
-    notes = releases.to_notes(change(ledger(there, context.store.remembered())))
+    after = change(ledger(there, context.store.remembered()))
+    notes = releases.to_notes(after)
     script = _with_notes(there, notes)
     if script != there.audit_script:
         there = context.tenant.client.update_custom_app(app.id, {"audit_script": script})
         context.tenant.put(there)
         if audit.read(there.audit_script).notes != notes:
             raise TargetError(f"{app.name!r}: Kandji did not keep what was noted in its audit script")
-    context.store.remember(app.id, releases.with_key(notes, there.file_key))
+    # The key of the file is that of the noted release only where nobody has put another file there.
+    context.store.remember(app.id, releases.with_key(notes, there.file_key) if noted(there, after) else notes)
     return there
 
 

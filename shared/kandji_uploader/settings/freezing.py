@@ -44,9 +44,9 @@ def freeze(given: Mapping[str, str], now: float, environ: Mapping[str, str], whe
     Raises:
         SettingsError: it ends before it begins or is over, or the file cannot be changed; it is as it was then.
     """
-    path, window, known = _there(environ)
+    path, zone, known = _there(environ)
     (new,) = _read([given], where)
-    if Calendar(window, (new,)).over(now):
+    if Calendar(freezes=(new,), zone=zone).over(now):
         raise SettingsError([Problem(where, schema.FREEZE.path, None, f"ends {new.until}, which is over")])
     kept = (*(each for each in known if each != new), new)
     return Frozen(_write(path, kept, environ), kept)
@@ -58,10 +58,10 @@ def thaw(now: float, environ: Mapping[str, str], *, every: bool = False) -> Froz
     Raises:
         SettingsError: the file cannot be read or changed.
     """
-    path, window, known = _there(environ)
+    path, zone, known = _there(environ)
 
     def goes(each: Freeze) -> bool:
-        alone = Calendar(window, (each,))
+        alone = Calendar(freezes=(each,), zone=zone)
         return every or bool(alone.frozen(now) or alone.over(now))
 
     kept, gone = (tuple(each for each in known if goes(each) is which) for which in (False, True))
@@ -79,8 +79,8 @@ def told(settings: Settings, now: float) -> tuple[str, ...]:
     return (*holds, *over)
 
 
-def _there(environ: Mapping[str, str]) -> tuple[Path, Window | None, tuple[Freeze, ...]]:
-    """The config file, and what it says of windows and freezes."""
+def _there(environ: Mapping[str, str]) -> tuple[Path, str, tuple[Freeze, ...]]:
+    """The config file, the zone of its window, and its freezes."""
     folder = config_folder(environ)
     path = find_file(folder, "config") or folder / "config.yaml"
     values, problems = config_values(path) if path.exists() else ({}, ())
@@ -88,7 +88,7 @@ def _there(environ: Mapping[str, str]) -> tuple[Path, Window | None, tuple[Freez
     if wrong:
         raise SettingsError(wrong)
     window, freezes = values.get(schema.WINDOW.path), values.get(schema.FREEZE.path, ())
-    return path, window if isinstance(window, Window) else None, freezes if isinstance(freezes, tuple) else ()
+    return path, window.zone if isinstance(window, Window) else "", freezes if isinstance(freezes, tuple) else ()
 
 
 def _read(given: object, where: str) -> tuple[Freeze, ...]:
