@@ -50,11 +50,13 @@ def bare_autopkg(launcher, tmp_path):
 
 @pytest.fixture
 def widget(tmp_path):
-    """Makes Widget packages: `widget("1.0")` is the path of one."""
+    """Makes Widget packages: `widget("1.0")` is the path of one; `further` as `app_pkg` takes it."""
 
-    def make(version, name="Widget"):
+    def make(version, name="Widget", **further):
         folder = tmp_path / f"built-{version}"
         folder.mkdir(exist_ok=True)
-        return app_pkg(folder / f"{name}-{version}.pkg", name=name, bundle_id=f"com.example.{name}", version=version)
+        return app_pkg(
+            folder / f"{name}-{version}.pkg", name=name, bundle_id=f"com.example.{name}", version=version, **further
+        )
 
     return make

@@ -2,6 +2,7 @@
 
 import json
 import plistlib
+import shutil
 
 import yaml
 
@@ -290,6 +291,24 @@ def test_each_custom_app_is_told_once_at_v_an_unchanged_one_costs_a_get_and_a_dr
     assert set(methods(tenant)) == {"GET"}
     assert not rows(report)
     assert tenant.snapshot() == before
+
+
+def test_a_recipe_that_builds_its_package_each_night_publishes_it_once(autopkg, tenant, widget):
+    """On machines that remember nothing; one changed byte is news."""
+    nights = [widget("1.0", night=number).read_bytes() for number in range(4)]
+    assert len(set(nights)) == 4
+    for number in range(4):
+        tenant.reset_requests()
+        shutil.rmtree(autopkg.home / "uploader-state", ignore_errors=True)
+        source = ("-k", f"SOURCE={widget('1.0', night=number)}")
+        done, report = autopkg.run("Widget.kandji", *source, "-v")
+        assert bool(rows(report)) is (number == 0)
+        if number:
+            assert set(methods(tenant)) == {"GET"}
+            assert done.stdout.count("unchanged (only repackaged)") == 2
+    _, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0', night=4, content=b'false')}")
+    assert rows(report)[0]["action"] == "updated"
+    assert len(tenant.uploads()) == 2
 
 
 def test_a_recipe_that_runs_twice_is_one_item(autopkg, tenant, widget):

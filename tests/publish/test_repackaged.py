@@ -17,8 +17,9 @@ from kandji_uploader.publish import refresh, releases
 from kandji_uploader.publish.targets import RecipeFacts
 from tests.publish.conftest import NAMES
 
-PROD = {"custom_app.prod_name": "Widget"}
-PROMOTED = {**NAMES, "custom_app.promotion.after_days": 2}
+PROD = {"custom_app.prod_name": "Widget", "enforcement_type": "install_once"}
+AUDITED = {"custom_app.prod_name": "Widget"}
+PROMOTED = {**NAMES, "enforcement_type": "install_once", "custom_app.promotion.after_days": 2}
 
 
 def only(result):
@@ -39,9 +40,7 @@ def night(house, number, keys=PROD, **fields):
 
 
 @pytest.mark.parametrize(
-    "keys",
-    [PROD, {**PROD, "enforcement_type": "install_once"}, {**PROD, "enforcement_type": "self_service"}],
-    ids=["audit_enforce", "install_once", "self_service"],
+    "keys", [AUDITED, PROD, {**PROD, "enforcement_type": "self_service"}], ids=["audit", "once", "self_service"]
 )
 def test_a_package_that_is_built_each_night_is_published_once(house, keys):
     house.tenant.set_categories(["Apps", "Utilities"])
@@ -69,19 +68,19 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", list(CHANGES.values()), ids=list(CHANGES))
-def test_one_change_of_what_reaches_a_mac_is_news(house, change):
+def test_each_change_of_what_reaches_a_mac_is_news(house):
     known = {"script": b"#!/bin/sh\nexit 0\n"}
     night(house, 0, **known)
-    assert only(night(house, 1, **known)).action is Action.UNCHANGED
-    changed = only(night(house, 2, **{**known, **change}))
-    assert (changed.action, "file_key" in changed.changes) == (Action.UPDATE, True)
-    assert only(night(house, 3, **{**known, **change})).action is Action.UNCHANGED
+    for number, (name, change) in enumerate(CHANGES.items(), start=1):
+        known = {**known, **change}
+        changed = only(night(house, 2 * number, **known))
+        assert (changed.action, "file_key" in changed.changes) == (Action.UPDATE, True), name
+        assert only(night(house, 2 * number + 1, **known)).reason == "only repackaged", name
 
 
 def test_another_version_of_the_same_content_is_news(house):
     """The recipe may know better what the version is than the package does."""
-    keys = {**PROD, "enforcement_type": "install_once"}
+    keys = PROD
     house.publish(house.pkg(), keys, given=RecipeFacts(version="1.0"))
     again = house.pkg(night=1)
     assert only(house.publish(again, keys, given=RecipeFacts(version="1.0"))).action is Action.UNCHANGED
@@ -107,7 +106,7 @@ def test_a_setting_that_differs_is_repaired_without_an_upload(house):
 def test_a_file_that_somebody_else_has_put_there_is_not_taken_for_ours(house):
     night(house, 0)
     (app,) = house.tenant.apps()
-    house.tenant.edit(app["id"], file_key="companies/x/Theirs-9.pkg", sha256="f" * 64)
+    house.tenant.edit(app["id"], file_key="companies/x/Theirs.pkg", sha256="f" * 64)
     assert only(night(house, 1)).changes[0] == "file_key"
     assert only(night(house, 2)).action is Action.UNCHANGED
 
