@@ -270,3 +270,21 @@ def test_the_first_ring_waits_for_nothing_so_such_a_rule_there_is_refused(world:
     with pytest.raises(SettingsError, match=next(iter(rule))):
         world.publish("1.0")
     assert world.writes() == []
+
+
+@pytest.mark.parametrize("custom_app", [ALONE, {}], ids=["prod only", "promotion"])
+def test_in_a_freeze_no_app_comes_to_a_further_blueprint(world: World, custom_app: Any) -> None:
+    given = {**custom_app, "prod_blueprints": ["Fleet"], "freeze": [FREEZE]}
+    world.tenant.add_blueprint("Fleet")
+    world.publish("1.0", custom_app=custom_app)
+    on(world, 11)
+    world.macs(passed=4) if not custom_app else None
+    world.publish("1.0", custom_app=custom_app)
+    on(world, 12)
+    world.writes()
+    told = world.publish("1.0", custom_app=given)
+    assert world.writes() == []
+    assert custom_app == {} or actions(told) == [("waiting", "frozen until 2026-01-20: audit")]
+    on(world, 21)
+    world.publish("1.0", custom_app=given)
+    assert [len(each["items"]) for each in world.tenant.blueprints] == [1]

@@ -70,7 +70,8 @@ def promote(
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
     job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
-    found = plan.with_missing_blueprints(step.plan, plan_input.tenant)
+    waits = plan.later(plan_input)  # Further Macs get nothing then, either.
+    found = step.plan if waits else plan.with_missing_blueprints(step.plan, plan_input.tenant)
     (outcome,), _ = carry_out((found,), step.plan_input, context, host, job)
     if outcome.action.writes and step.plan.action.writes and step.decision.release is not None:
         outcome = replace(outcome, action=Action.PROMOTE)

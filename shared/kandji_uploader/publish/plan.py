@@ -317,8 +317,8 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
     distrust = _distrust(target, None, plan_input)
     if distrust:
         return TargetPlan(target, Action.REFUSED, distrust, distrusted=True)
-    if later := _later(plan_input):
-        return TargetPlan(target, *later, enforcement=target.enforcement.value)
+    if waits := later(plan_input):
+        return TargetPlan(target, *waits, enforcement=target.enforcement.value)
     unzipped = target.unzip_location or settings.unzip_location
     fields: dict[str, str | bool] = {
         "name": target.name,
@@ -375,12 +375,12 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
     if not same_file and app.install_type != installer.type.value:
         wanted["install_type"] = installer.type.value
     fields = {name: value for name, value in wanted.items() if _differs(app.value(name), value, unknown=not same_file)}
-    assign = missing_blueprints(target, app, plan_input.tenant)
+    assign, waits = _now(target, app, fields, plan_input, same_file=same_file)
+    if waits is not None:
+        return TargetPlan(target, *waits, app=app, enforcement=enforcement)
     why = "only repackaged" if again else why
     if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
-    if _is_news(target, fields, plan_input, same_file=same_file) and (later := _later(plan_input)):
-        return TargetPlan(target, *later, app=app, enforcement=enforcement)
     differing = (*fields, *(("blueprints",) if assign else ()))
     changed = "the installer differs" if not same_file else f"only {', '.join(differing)} differ"
     return TargetPlan(
@@ -397,19 +397,32 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
     )
 
 
+def _now(
+    target: Target, app: CustomApp, fields: Mapping[str, object], plan_input: PlanInput, *, same_file: bool
+) -> tuple[tuple[str, ...], tuple[Action, str] | None]:
+    """The Blueprints that an app is added to now, and why else nothing is done to it now.
+
+    On hold and in a freeze it is brought in line again, but gets neither another release nor to further Macs.
+    """
+    assign = missing_blueprints(target, app, plan_input.tenant)
+    waits = None if plan_input.by_hand else later(plan_input)
+    if waits is None:
+        return assign, None
+    news = _is_news(target, fields, plan_input, same_file=same_file)
+    return (), waits if news or (assign and not fields) else None
+
+
 def _is_news(target: Target, fields: Mapping[str, object], plan_input: PlanInput, *, same_file: bool) -> bool:
     """Whether an app gets another release, and is not just brought in line again.
 
     With promotion, notes tell it. Without, no digest is kept, and a script that differs may be a new one.
     """
-    if plan_input.by_hand:
-        return False
     if plan_input.settings.promotion is not None:
         return not same_file or target.stage in plan_input.notes
     return not same_file or any(each.name in fields for each in dataclass_fields(releases.Contents))
 
 
-def _later(plan_input: PlanInput) -> tuple[Action, str] | None:
+def later(plan_input: PlanInput) -> tuple[Action, str] | None:
     """Why a release is not published now, although it may be; None where it is."""
     if plan_input.settings.hold:
         return Action.HELD, "hold is set; nothing is published until it is taken out"
