@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "6e62c503482483ed76a5dd13ea2b71440fe5b526758aac016b0e00ac462d541a"
+_SEAL = "f730701ba23ea00ebf408cda78d700a81b36954f5da45c0e13a174c2d0364925"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -189,7 +189,7 @@ class ApiError(KandjiUploaderError):
         self.body = body[:300]
         answered = "an unreadable answer" if status is None else f"HTTP {status}"
         traced = f", request id {request_id}" if request_id else ""
-        said = f" It said: {self.body}" if self.body else ""
+        said = f"{'' if advice.endswith(('.', '?')) else '.'} It said: {self.body}" if self.body else ""
         super().__init__(f"{request}: {answered}{traced}: {advice}{said}")
 
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import itertools
+import json
 import os
 import re
 import shlex
@@ -136,6 +137,7 @@ def place(tmp_path, tenants, casks, monkeypatch):
         f"  globex: {{api_url: '{globex.url}', token_name: GLOBEX_TOKEN, groups: [europe]}}\n"
     )
     programs = Programs(tmp_path / "bin", tmp_path / "home")
+    (programs.folder / "zsh").symlink_to(shutil.which("zsh"))
     (tmp_path / "home").mkdir()
     environ = {
         "PATH": str(programs.folder),
@@ -184,16 +186,16 @@ class Place:
         """Run one line of a shell; returns what it printed."""
         if re.match(r"(cd|cp|mkdir|printf) ", command):
             return self._shell(command)
-        words = shlex.split(command)
+        words = shlex.split(re.split(r" \| (?=jq )", command)[0])
         with self.patch.context() as patch:
             while re.match(r"[A-Z_]+=", words[0]):
                 name = words.pop(0).partition("=")[0]
                 patch.setenv(name, {"KANDJI_API_URL": self.tenant.url, "KANDJI_TOKEN": self.tenant.token}[name])
             assert words.pop(0) == "kandji-uploader", f"say in NOT_HERE why this cannot be run: {command}"
-            said, told = io.StringIO(), io.StringIO()
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 code = cli.main(words)
-        assert code == 0, f"{command}: {told.getvalue()}"
+        assert code == 0, f"{command}: {said.getvalue()}"
         return said.getvalue()
 
     def _shell(self, command: str) -> str:
@@ -269,9 +271,15 @@ def _yaml_block(block, place):
 
 
 def _json_block(block, place):
-    """The file of the schedule, or a list of faults."""
-    path = place.config / "brew_cron.json"
-    if block.page == "rehearsal.md":
+    """The file of the schedule, a list of faults, or a failure as commands tell it."""
+    path, content = place.config / "brew_cron.json", json.loads(block.text)
+    if block.page == "json.md":
+        row = f"| `{content['code']}` | "
+        page = (CHECKOUT / "docs" / block.page).read_text(encoding="utf-8")
+        assert page.split(row)[1].splitlines()[0].endswith(f"{content['fix'].split('.')[0]}. |"), (
+            "not what is told below"
+        )
+    elif block.page == "rehearsal.md":
         place.tenant.faults.load(_written(path.with_name("faults.json"), block.text))
         place.tenant.faults.clear()
     else:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from kandji_uploader import cli
+from kandji_uploader.kandji.permissions import PROBED
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.settings import schema, showing
 from kandji_uploader.settings.coercion import Choice, Number
@@ -75,6 +76,11 @@ def test_the_pip_line_of_the_readme_installs_what_the_processor_asks_for():
     (path,) = re.findall(rf"^{re.escape(before)}(\S+)$", readme, flags=re.MULTILINE)
     locked = (CHECKOUT / path).read_text(encoding="utf-8")
     assert [name for name in dependencies._NEEDED.values() if f"\n{name.split('>')[0]}==" not in locked] == []
+
+
+def test_every_permission_of_the_token_is_named():
+    page = (CHECKOUT / "docs" / "install.md").read_text(encoding="utf-8").split("## The token")[1]
+    assert [each.name for each in PROBED if each.name not in page] == []
 
 
 def test_the_page_of_the_processor_is_made_from_the_table_of_keys():

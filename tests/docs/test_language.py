@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from kandji_uploader.errors import ApiError
 from tests.docs.test_documents import DOCUMENTS
 
 AVERAGE, LONGEST = 20, 45
@@ -38,3 +39,9 @@ def test_what_counts_as_a_sentence():
     page = "# Head\n\nOne `a b c` two. Three [four five](x.md):\n\n| six | seven |\n\n- eight\n- nine\n"
     page += "  ten\n```sh\nno\n```\n"
     assert list(sentences(page)) == [["One", "code", "two"], ["Three", "four", "five"], ["eight"], ["nine", "ten"]]
+
+
+@pytest.mark.parametrize("advice", ["Make a new one", "Is a proxy in between?", "It was not taken."])
+def test_what_a_service_said_is_a_sentence_of_its_own(advice):
+    text = str(ApiError("GET apps", 401, advice, body="No."))
+    assert text == f"GET apps: HTTP 401: {advice if advice[-1] in '?.' else f'{advice}.'} It said: No."
