@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 from kandji_uploader import api, cli
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.publish.request import Host
 from kandji_uploader.settings import writing
@@ -101,7 +102,7 @@ def test_the_commands_say_what_is_frozen(config, capsys):
         "no longer frozen from 2098-01-01 until 2099-02-07: later",
         "there is no freeze in it",
     ]
-    assert cli.main(["freeze", "--until", "soon", "--why", "x"]) == 1
+    assert cli.main(["freeze", "--until", "soon", "--why", "x"]) == Exit.SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def test_a_window_is_open_in_its_hours_and_says_when_it_opens_next(hours, now, s
 
 
 def test_an_opening_that_is_a_week_or_more_away_is_told_with_its_date():
+    calendar = Calendar(window("mon"))
+    assert calendar.waits(at("2026-11-23T15:00")) == "waiting for mon 2026-11-30 09:00 (Europe/Vienna)"
     calendar = Calendar(window("sun", "02:15-02:45"))
     assert calendar.waits(at("2026-03-22T02:45")) == "waiting for sun 2026-04-05 02:15 (Europe/Vienna)"
 
