@@ -73,6 +73,19 @@ def run(
         raise ProgramTooSlowError(f"{words[0]} did not end within {seconds:.0f} seconds") from None
 
 
+def attend(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Let a person work with a program in this terminal; returns its exit code.
+
+    Args:
+        words: the program and its arguments; no shell reads them.
+        environ: its variables, from `surroundings`.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.run(list(words), env=dict(environ), check=False).returncode
+
+
 def start(
     words: Sequence[str], environ: Mapping[str, str], *, says: IO[bytes] | None = None, listens: bool = False
 ) -> Child[bytes]:

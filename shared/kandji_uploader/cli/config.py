@@ -1,10 +1,14 @@
 """Show every setting, its value and where it came from; secrets are looked for, but never shown.
 
+`set`, `unset` and `edit` change the config file. What would be wrong is refused before it is written.
+
 Examples:
   kandji-uploader config
   kandji-uploader config --recipe GoogleChrome.pkg
   kandji-uploader config --identifier org.mozilla.firefox --json
   kandji-uploader config --example > config.yaml
+  kandji-uploader config set li_enforcement.delays.prod 7
+  kandji-uploader config edit
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from kandji_uploader.cli import DONE, documents, screen
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials, freezing, showing
+from kandji_uploader.settings.ladder import MISSING_URL
 from kandji_uploader.settings.showing import Row
 
 
@@ -32,10 +37,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--identifier", metavar="ID", action="append", default=[], help="show what holds for this package or bundle id")
     add("--json", action="store_true", help="as JSON")
     add("--example", action="store_true", help="print a commented config file with the defaults, and do no more")
+    words = parser.add_subparsers(dest="word", metavar="set|unset|edit")
+    set_word = words.add_parser("set", help="write a value into the config file; all else in it stays as it is")
+    unset_word = words.add_parser("unset", help="take a key out of the config file")
+    for each in (set_word, unset_word):
+        each.add_argument("key", metavar="KEY", help="its key path, such as li_enforcement.delays.prod")
+    set_word.add_argument("value", metavar="VALUE", help="a value as in the file; a list as [a, b]")
+    words.add_parser("edit", help="open the config file in $VISUAL or $EDITOR, and check it before it is kept")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table, the JSON or the example."""
+    """Print the table, the JSON or the example; or change the config file."""
+    if arguments.word:
+        from kandji_uploader.cli import config_file
+
+        return config_file.edit() if arguments.word == "edit" else config_file.change(arguments)
     if arguments.example:
         print(showing.example(), end="")
         return DONE
@@ -49,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Folder: {settled.config_folder}{_match(arguments.recipe, ladder)}\nState:  {settled.state_folder}\n")
         cells = [[row.key, row.value or "-", row.origin] for row in (*rows, *secrets)]
         print(screen.of().table(["Setting", "Value", "From"], cells))
-        for warning in (*settled.warnings, *freezing.told(settled, time.time()), *note):
+        frozen = freezing.told(settled, time.time())
+        for warning in (*settled.warnings, *frozen, *note, *_missing(settled)):
             print(f"warning: {warning}", file=sys.stderr)
     return DONE
 
@@ -57,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ladder(name: str | None) -> tuple[settings.Ladder, tuple[str, ...]]:
     """The settings for a recipe as AutoPkg finds it, with its parents, or for none; and warnings about it."""
     if not name:
-        return settings.load({}, given_origin="command line", caller="command line"), ()
+        return settings.load({}, given_origin="command line", caller="command line", shown=True), ()
     from kandji_uploader.setup import autopkg_tool
 
     found = autopkg_tool.recipe(os.environ, name)
@@ -68,9 +85,15 @@ def _ladder(name: str | None) -> tuple[settings.Ladder, tuple[str, ...]]:
         recipe=found.path.name if found else name,
         recipe_identifier=found.identifier if found else name,
         parents=found.parents if found else (),
+        shown=True,
     )
     text = f"AutoPkg does not know the recipe {name}, or is not on PATH; what it is made of could not be looked for"
     return ladder, () if found or not ladder.recipe_why else (text,)
+
+
+def _missing(settled: Settings) -> tuple[str, ...]:
+    """What a run would fail of, and a machine without settings lacks."""
+    return () if settled.api_url else (f"kandji.api_url {MISSING_URL}",)
 
 
 def _match(recipe: str | None, ladder: settings.Ladder) -> str:

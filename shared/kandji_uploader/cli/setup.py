@@ -447,7 +447,7 @@ def _offer(switch: str, prompts: Prompts) -> None:
         and prompts.interactive
         and prompts.confirm(f"Use {switch[4:]}.yaml from now on?", default=False)
     ):
-        writing.write_config(folder, {**values, switch: True})
+        writing.set_values(folder, {switch: True})
     else:
         tell(f"  The map is not in use; write `{switch}: true` into the config file when it is there")
 

@@ -67,7 +67,7 @@ def places(environ: Mapping[str, str]) -> tuple[Place, ...]:
     early = settings.early(environ)
     folder, state = early.config_folder, early.state_folder
     ours = [folder / f"{stem}.{suffix}" for stem in _SETTINGS for suffix in ("yaml", "yml", "json")]
-    ours += [path.with_name(f"{path.name}.former") for path in ours]
+    ours += [path.with_name(f"{path.name}{end}") for path in ours for end in (".former", ".draft")]
     state_files = [path for path in _inside(state) if path.name not in _APART and not path.match(_LOG)]
     timer = schedule.for_platform(folder, environ).files
     return (

@@ -27,7 +27,7 @@ from kandji_uploader.settings.sources import FoundValue, Rung, first, same_names
 from kandji_uploader.settings.tenants import TenantRungs, Tenants
 
 _PAIR = ("custom_app.prod_name", "custom_app.test_name")
-_MISSING_URL = (
+MISSING_URL = (
     "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as TENANT.api.kandji.io), "
     "write it into the config file, or run `kandji-uploader setup`"
 )
@@ -103,7 +103,7 @@ class Ladder:
         recipe_why: why this one, or what was looked for; "" where the map is not in use.
         known: the tenants of tenants.yaml; empty where no tenant was asked for.
         tenant: the one tenant that is meant; None where the key `tenant` says it, or nobody does.
-        builds: whether `publish_to` holds: nothing is sent, so no tenant need be known here.
+        builds: whether nothing is sent, so that no tenant need be known here: `publish_to` holds, or it is only shown.
     """
 
     rungs: Rungs
@@ -163,7 +163,7 @@ class Ladder:
             or any(problem.key.endswith(("api_url", "API_URL", "tenant")) for problem in problems)
         )
         if first((*asked, *below), schema.API_URL.path) is None and not told:
-            problems.append(Problem(str(config), schema.API_URL.path, None, _MISSING_URL))
+            problems.append(Problem(str(config), schema.API_URL.path, None, MISSING_URL))
         if problems:
             raise SettingsError(problems)
         return _settings(

@@ -50,6 +50,7 @@ def load(
     tenant: Tenant | None = None,
     defaults: Mapping[str, object] = _NOTHING,
     draft: str | None = None,
+    shown: bool = False,
 ) -> Ladder:
     """Read and check all sources.
 
@@ -67,6 +68,7 @@ def load(
         tenant: the tenant, in place of what the key `tenant` says.
         defaults: keys of the config file that hold where the one of this machine says nothing.
         draft: what the config file is to hold, in place of what it holds.
+        shown: whether the settings are shown only, so that no tenant need be known.
 
     Raises:
         SettingsError: with the problems of all sources.
@@ -81,7 +83,7 @@ def load(
     rungs = replace(rungs, defaults={**rungs.defaults, **further})
     own = RecipeNames(recipe, recipe_identifier, by_part=caller == "kappa")
     match = _recipe_entry(rungs, own, parents, complaints) if by_autopkg else RecipeMatch("", "", {})
-    return _ladder(rungs, match, tenant, given_origin, complaints, by_autopkg=by_autopkg)
+    return _ladder(rungs, match, tenant, given_origin, complaints, by_autopkg=by_autopkg, shown=shown)
 
 
 def _given_by(origin: str, base: Path | None, parents: Sequence[Path], *, by_autopkg: bool) -> KeySource:
@@ -99,6 +101,7 @@ def _ladder(
     complaints: Complaints,
     *,
     by_autopkg: bool,
+    shown: bool,
 ) -> Ladder:
     """The ladder of what was read, with the package map and the tenants that it may need. Raises as `load`."""
     builds = by_autopkg and bool(value(rungs.fixed, schema.PUBLISH_TO).value)
@@ -117,7 +120,7 @@ def _ladder(
         recipe_why=match.why,
         known=known,
         tenant=there,
-        builds=builds,
+        builds=builds or shown,
     )
     ladder.complain()
     return ladder

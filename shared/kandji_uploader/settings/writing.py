@@ -15,7 +15,7 @@ from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import DELAY_WITHOUT_VALUE
 from kandji_uploader.settings.loading import load
 from kandji_uploader.settings.parts import as_written
-from kandji_uploader.settings.reading import find_file, read_mapping_file
+from kandji_uploader.settings.reading import find_file, read_mapping, read_mapping_file, read_yaml
 from kandji_uploader.settings.showing import config_file
 from kandji_uploader.settings.sources import Complaints, KeySource, prepared_config, read
 
@@ -24,7 +24,7 @@ _HEAD = """\
 # Every key may be left out. Secrets never go into this file: only the names under which the environment or the
 # keychain keeps them.
 """
-FORMER = ".former"
+FORMER, DRAFT = ".former", ".draft"
 
 
 def config_values(path: Path) -> tuple[dict[str, object], tuple[Problem, ...]]:
@@ -113,11 +113,67 @@ def text_of(path: Path) -> str:
     Raises:
         SettingsError: it cannot be read.
     """
-    if path.exists():
-        read_mapping_file(path)
+    try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
-    return ""
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeError):
+        read_mapping_file(path)  # which says why
+        raise
+
+
+def typed(key: str, text: str) -> object:
+    """What is to stand in the file for a value that was typed on a command line; a list or a mapping in brackets.
+
+    Raises:
+        SettingsError: there is no such key, or it does not take the value.
+    """
+    raw = read_yaml(text, "command line") if text[:1] in ("[", "{") else text
+    complaints = Complaints()
+    found = read(KeySource("command line", "command line", schema.IN_CONFIG, [Path.cwd()]), {key: raw}, complaints)
+    if complaints.problems:
+        raise SettingsError(complaints.problems)
+    value = next(iter(found.values())).value if found else raw
+    return value if isinstance(value, bool | int | float) else raw
+
+
+def replace_text(folder: Path, path: Path, before: str, after: str) -> None:
+    """Put a text into the config file of a folder.
+
+    Args:
+        folder: the config folder.
+        path: the config file.
+        before: what it is thought to hold.
+        after: what it is to hold.
+
+    Raises:
+        SettingsError: the text is broken or has an error that is not there now, somebody else has changed the file
+            meanwhile, or it cannot be written. It is as it was then.
+    """
+    read_mapping(after, path)
+
+    def change() -> str:
+        if text_of(path) != before:
+            text = "was changed by somebody else meanwhile, and was left so; begin again with what it holds now"
+            raise SettingsError([Problem(str(path), "", None, text)])
+        refuse_new_problems(folder, before, after)
+        return after
+
+    with _writing(path):
+        files.change_private(path, change)
+
+
+def keep_draft(path: Path, text: str) -> Path:
+    """Keep a text that was refused beside the config file; returns where.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
+    draft = path.with_name(path.name + DRAFT)
+    with _writing(draft):
+        files.write_private(draft, text)
+    return draft
 
 
 def refuse_new_problems(folder: Path, before: str, after: str, environ: Mapping[str, str] | None = None) -> None:
