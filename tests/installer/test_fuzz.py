@@ -42,7 +42,7 @@ from tests.support.formats import (
 
 CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
 TICKET = (CORPUS / "karabiner-vhid-1.6.0.pkg").read_bytes()[-1810:]
-EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "80"))
 EVERY = max(10, 120 * 97 // EXAMPLES)
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Duplicate name")]
 many = settings(
