@@ -51,7 +51,7 @@ NOT_HERE = {
     r"make (demo|test|quick|seal)\b|\.ci/run": "they start the tests, or are started by them: tests/demo, tests/seal",
     r"git clone|cd kandjiuploader": "from GitHub",
     r"uv tool (un)?install": "into the user's own folders",
-    r"(sudo -H /usr/local/autopkg/)?\S*python3? -m (pip|venv)": "from PyPI; tests/supply installs what is locked",
+    r"(sudo -H )?\S*python3? -m (pip|venv)": "from PyPI; tests/supply installs what is locked",
     r"pip install": "from PyPI",
     r"autopkg repo-add": "from GitHub",
     r"autopkg run": "AutoPkg's recipes download; tests/e2e runs AutoPkg with recipes of its own",
