@@ -143,6 +143,13 @@ def test_a_tenant_and_an_address_beside_it_are_refused(house):
     assert "keep one of them" in house.problem({"tenant": "acme", "kandji.api_url": "globex.api.kandji.io"})
 
 
+def test_an_error_in_the_file_is_the_only_thing_that_is_told_where_the_tenant_brings_the_address(house):
+    tenants(house, acme=ACME | {"tokn": 1})
+    with pytest.raises(SettingsError) as caught:
+        house.load({"tenant": "acme"}, environ={})
+    assert [problem.key for problem in caught.value.problems] == ["acme: tokn"]
+
+
 def test_what_tells_tenants_apart_must_differ(house):
     tenants(house, acme=ACME, other=ACME | {"api_url": "https://acme.api.kandji.io/"}, Acme=GLOBEX)
     assert told(house) == [

@@ -92,6 +92,38 @@ def test_a_tenant_that_fails_three_times_in_a_row_is_left_alone(provider):
     assert len(provider.requests()["acme"]) == 4, "the next run tries it again"
 
 
+@pytest.mark.parametrize("by", ["one process", "workers"])
+def test_a_token_that_is_revoked_in_the_middle_of_a_run_costs_its_tenant_alone(provider, by):
+    acme = provider.tenants["acme"]
+    paths = [provider.pkg(name=f"W{number}", bundle_id=f"com.example.w{number}") for number in range(6)]
+
+    def revoke():
+        for method in ("GET", "POST", "PATCH"):
+            acme.faults.add(method, "library/**", kind="status", code=401, nth="every")
+
+    acme.faults.add("POST", "/store", kind="call", do=revoke, nth=2)
+    items = [api.Item(path, name=path.name.removesuffix("-1.0.pkg")) for path in paths]
+    if by == "workers":
+        results = list(api.publish(items, "all", host=provider.host()))
+        rows = [(each.tenant, Path(each.source).stem, each.error) for each in results]
+    else:
+        batch = api.Batch()
+        runs = [api.process_pkg(i.path, name=i.name, tenant="all", batch=batch, host=provider.host()) for i in items]
+        rows = [(app.tenant, Path(run.source).stem, app.error) for run in runs for app in run.run.outcomes]
+    there = {name.removesuffix("-1.0"): error for tenant, name, error in rows if tenant == "acme"}
+
+    assert len(rows) == 18
+    everything = [f"W{number}" for number in range(6)]
+    assert provider.apps() == {"acme": ["W0"], "globex": everything, "initech": everything}
+    assert there["W0"] == ""
+    assert all("the API token was not accepted" in there[f"W{number}"] for number in range(1, 6))
+    assert ["left alone, since it has failed 3 times" in there[f"W{number}"] for number in range(1, 6)] == [
+        *[False] * 3,
+        *[True] * 2,
+    ]
+    assert 3 <= len([each for each in acme.requests if each.status == 401]) <= 4
+
+
 def test_failures_that_are_not_in_a_row_count_anew():
     failures = Failures()
     for error in ("x", "y", "", "x", "y"):
@@ -209,6 +241,27 @@ def test_status_promote_and_rollback_are_about_each_tenant_that_is_named(provide
     assert [app["tenant"] for app in shown] == ["globex", "initech"]
     assert (failed["tenant"], failed["error"]["code"], code) == ("acme", "target", Exit.PARTLY)
     assert "acme: no Custom App is called 'Widget (Test)'" in said.err
+
+
+def test_config_is_about_one_tenant_and_the_doctor_looks_at_each_that_is_named(provider, monkeypatch, capsys):
+    provider.entries["globex"]["new_app_naming"] = "APPNAME of Globex"
+    provider.write()
+    code, said = command(provider, monkeypatch, capsys, "config", "--tenant", "globex", "--json")
+    rows = {row["key"]: (row["value"], row["origin"]) for row in json.loads(said.out)["settings"]}
+    assert code == 0
+    assert rows["kandji.api_url"][0] == provider.tenants["globex"].url
+    assert rows["zz_defaults.new_app_naming"] == ("APPNAME of Globex", f"{provider.config / 'tenants.json'} (globex)")
+    code, said = command(provider, monkeypatch, capsys, "config", "--tenant", "@two")
+    assert (code, "means 2 tenants (acme, globex), and this is about one" in said.err) == (Exit.SETTINGS, True)
+
+    del provider.environ["ACME_TOKEN"]
+    monkeypatch.delenv("ACME_TOKEN", raising=False)
+    code, said = command(provider, monkeypatch, capsys, "doctor", "--tenant", "@two", "--json")
+    found = {(row.get("tenant"), row["subject"]): row["health"] for row in json.loads(said.out)}
+    assert (found["acme", "token"], found["globex", "token"], code) == ("problem", "ok", 1)
+    assert found[None, "settings"] == "ok", "no address of one's own is needed beside tenants"
+    code, said = command(provider, monkeypatch, capsys, "doctor", "--tenant", "@two")
+    assert "globex: GLOBEX_TOKEN is accepted" in " ".join(said.out.split())
 
 
 def publish_keys(provider, version, keys):

@@ -5,6 +5,7 @@
 Examples:
   kandji-uploader config
   kandji-uploader config --recipe GoogleChrome.pkg
+  kandji-uploader config --tenant acme
   kandji-uploader config --identifier org.mozilla.firefox --json
   kandji-uploader config --example > config.yaml
   kandji-uploader config set li_enforcement.delays.prod 7
@@ -17,12 +18,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from kandji_uploader import settings
 from kandji_uploader._util.secret import Secret
-from kandji_uploader.cli import DONE, documents, screen
+from kandji_uploader.cli import DONE, documents, flags, screen
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials, freezing, showing
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--recipe", metavar="NAME", help="show what holds for this AutoPkg recipe (its name or identifier)")
     add("--identifier", metavar="ID", action="append", default=[], help="show what holds for this package or bundle id")
+    flags.tenant(parser)
     add("--json", action="store_true", help="as JSON")
     add("--example", action="store_true", help="print a commented config file with the defaults, and do no more")
     words = parser.add_subparsers(dest="word", metavar="set|unset|edit")
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.example:
         print(showing.example(), end="")
         return DONE
-    ladder, note = _ladder(arguments.recipe)
+    ladder, note = _ladder(arguments.recipe, {"tenant": arguments.tenant})
     settled = ladder.settle(arguments.identifier)
     rows = showing.explain(settled)
     secrets = _secrets(settled)
@@ -71,15 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _ladder(name: str | None) -> tuple[settings.Ladder, tuple[str, ...]]:
+def _ladder(name: str | None, given: Mapping[str, object]) -> tuple[settings.Ladder, tuple[str, ...]]:
     """The settings for a recipe as AutoPkg finds it, with its parents, or for none; and warnings about it."""
     if not name:
-        return settings.load({}, given_origin="command line", caller="command line", shown=True), ()
+        return settings.load(given, given_origin="command line", caller="command line", shown=True), ()
     from kandji_uploader.setup import autopkg_tool
 
     found = autopkg_tool.recipe(os.environ, name)
     ladder = settings.load(
-        {},
+        given,
         given_origin="command line",
         caller="autopkg",
         recipe=found.path.name if found else name,

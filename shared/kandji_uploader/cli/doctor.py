@@ -5,6 +5,7 @@ must be corrected.
 
 Examples:
   kandji-uploader doctor
+  kandji-uploader doctor --tenant all
   kandji-uploader doctor --json
 """
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from kandji_uploader.cli import DONE, FAILED, documents, screen
+from kandji_uploader.cli import DONE, FAILED, documents, flags, screen, tenants
+from kandji_uploader.publish.request import Host
 from kandji_uploader.report.layout import visible
 from kandji_uploader.setup import doctor
 from kandji_uploader.setup.doctor import Check, Severity
@@ -40,14 +42,16 @@ CODES = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One flag."""
+    """The flags."""
+    flags.tenant(parser)
     parser.add_argument("--json", action="store_true", help="the findings as JSON on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell each check as soon as there is one."""
     checks = []
-    for check in doctor.examine(os.environ):
+    there = tenants.hosts(arguments.tenant, Host(environ=os.environ))
+    for check in doctor.examine(os.environ, [each.tenant for each in there]):
         checks.append(check)
         if not arguments.json:
             print(told(check), flush=True)
@@ -59,13 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
 def _as_json(check: Check) -> documents.Finding:
     fine = check.severity is Severity.OK
     error = None if fine else documents.error(CODES.get(check.subject, "failed"), check.text)
-    return {"subject": check.subject, "health": check.severity, "text": check.text, "error": error}
+    found: documents.Finding = {
+        "subject": check.subject,
+        "health": check.severity,
+        "text": check.text,
+        "error": error,
+    }
+    return {"tenant": check.tenant, **found} if check.tenant else found
 
 
 def told(check: Check) -> str:
     """One check: in a line where it fits, else its text below what it is about."""
     shown = screen.of()
-    severity, subject, text = (visible(each) for each in (check.severity.value, check.subject, check.text))
+    found = f"{check.tenant}: {check.text}" if check.tenant else check.text
+    severity, subject, text = (visible(each) for each in (check.severity.value, check.subject, found))
     lines = shown.wrapped(f"{severity:8} {subject:17} {text}", " " * 4)
     if "\n" in lines:
         lines = f"{severity:8} {subject}\n{shown.wrapped(f'    {text}', ' ' * 4)}"

@@ -97,7 +97,7 @@ class Published(Run):
     action: Literal["succeeded", "skipped", "failed", "dry_run"]
 
 
-class Finding(TypedDict):
+class Finding(_Tenant):
     """One finding of `doctor`."""
 
     subject: str

@@ -157,8 +157,10 @@ class Ladder:
         _, *below = self.rungs.fixed
         problems = [*self.problems, *self._contradictions(asked), *_beside_rings(of_app)]
         config = self.rungs.config_file
+        named = first(asked, schema.TENANT.path) is not None  # what has no address then was told when it was read
         told = (
             self.builds
+            or named
             or config is None
             or any(problem.key.endswith(("api_url", "API_URL", "tenant")) for problem in problems)
         )

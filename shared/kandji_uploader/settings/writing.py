@@ -10,6 +10,7 @@ from typing import Any
 
 from kandji_uploader._util import files
 from kandji_uploader.errors import Problem, SettingsError
+from kandji_uploader.models import Tenant
 from kandji_uploader.settings import coercion, editing, hosts, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import DELAY_WITHOUT_VALUE
@@ -188,16 +189,27 @@ def refuse_new_problems(folder: Path, before: str, after: str, environ: Mapping[
         raise SettingsError(new)
 
 
-def problems_with(folder: Path, text: str | None, environ: Mapping[str, str] | None = None) -> tuple[Problem, ...]:
+def problems_with(
+    folder: Path, text: str | None, environ: Mapping[str, str] | None = None, tenant: Tenant | None = None
+) -> tuple[Problem, ...]:
     """What is wrong in the settings and the maps of a folder.
 
     Args:
         folder: the config folder.
         text: what the config file is to hold; None for what it holds.
         environ: the environment variables; the process's own by default.
+        tenant: the tenant that is meant, which then brings its address.
     """
     try:
-        load({}, given_origin="command line", caller="autopkg", environ=environ, folder=folder, draft=text)
+        load(
+            {},
+            given_origin="command line",
+            caller="autopkg",
+            environ=environ,
+            folder=folder,
+            draft=text,
+            tenant=tenant,
+        )
     except SettingsError as error:
         return error.problems
     return ()

@@ -28,7 +28,7 @@ from kandji_uploader.errors import (
 )
 from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.transport import Transport
-from kandji_uploader.models import Settings
+from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.report import notify
 from kandji_uploader.settings import credentials, freezing
 from kandji_uploader.setup import wizard
@@ -61,43 +61,57 @@ class Check:
         subject: what.
         severity: whether it is fine.
         text: what was found, and what to do about it.
+        tenant: the name of the tenant that it is about, where several could be; "" for all else.
     """
 
     subject: str
     severity: Severity
     text: str
+    tenant: str = ""
 
 
-def examine(environ: Mapping[str, str]) -> Iterator[Check]:
+def examine(environ: Mapping[str, str], tenants: Sequence[Tenant | None] = (None,)) -> Iterator[Check]:
     """Look at everything, and tell one thing after the other.
 
     Args:
         environ: the environment variables.
+        tenants: which tenants to look at; None for the one of the settings.
     """
-    folder = settings.config_folder(environ)
-    yield from _settings(folder, environ)
-    try:
-        loaded = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ).settle()
-    except SettingsError:
-        yield Check("tenant", Severity.WARNING, "not looked at, for the settings must be corrected first")
-    else:
-        yield from (Check("freeze", Severity.WARNING, text) for text in freezing.told(loaded, time.time()))
-        yield _keychain(loaded, environ)
-        yield from _tenant(loaded, environ)
-        yield _pending(loaded)
-        yield from _slack(loaded, environ)
+    yield from _settings(settings.config_folder(environ), environ, tenants[0])
+    heard = False
+    for tenant in tenants:
+        name = tenant.name if tenant else ""
+        try:
+            loaded = settings.load({}, given_origin="doctor", caller="autopkg", environ=environ, tenant=tenant).settle()
+        except SettingsError:
+            text = "not looked at, for the settings must be corrected first"
+            yield Check("tenant", Severity.WARNING, text, name)
+            continue
+        yield from (replace(check, tenant=name) for check in _there(loaded, environ))
+        if not heard:  # Those who hear of runs are the same for all tenants.
+            yield from _slack(loaded, environ)
+            yield from _notify(loaded, environ)
+        heard = True
     yield from _machine(settings.early(environ).state_folder)
     yield from _autopkg(environ)
 
 
-def _settings(folder: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+def _there(loaded: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """All that is about one tenant."""
+    yield from (Check("freeze", Severity.WARNING, text) for text in freezing.told(loaded, time.time()))
+    yield _keychain(loaded, environ)
+    yield from _tenant(loaded, environ)
+    yield _pending(loaded)
+
+
+def _settings(folder: Path, environ: Mapping[str, str], tenant: Tenant | None) -> Iterator[Check]:
     """The config file and the maps, with every problem in them."""
     try:
         files = [path for stem in ("config", *wizard.MAPS) if (path := settings.find_file(folder, stem))]
     except SettingsError as problem:
         yield Check("settings", Severity.PROBLEM, str(problem))
         return
-    problems = wizard.problems_in(folder, environ)
+    problems = wizard.problems_in(folder, environ, tenant)
     for text in problems:
         yield Check("settings", Severity.PROBLEM, text)
     named = ", ".join(path.name for path in files) or "no file; the environment and the defaults hold"

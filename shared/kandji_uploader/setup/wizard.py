@@ -21,7 +21,7 @@ from kandji_uploader.kandji.permissions import Permission
 from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.kandji.transport import Transport
-from kandji_uploader.models import Settings
+from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.publish.targets import RecipeFacts, identifiers
 from kandji_uploader.report import slack
 from kandji_uploader.settings import credentials, hosts, writing
@@ -284,9 +284,9 @@ def settled(values: Mapping[str, object], environ: Mapping[str, str]) -> Setting
     return settings.load(given, given_origin="setup", caller="command line", environ=environ, folder=nowhere).settle()
 
 
-def problems_in(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+def problems_in(folder: Path, environ: Mapping[str, str], tenant: Tenant | None = None) -> tuple[str, ...]:
     """The errors in the config file and the maps of a folder, one sentence each."""
-    return tuple(map(str, writing.problems_with(folder, None, environ)))
+    return tuple(map(str, writing.problems_with(folder, None, environ, tenant)))
 
 
 def _csv(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
