@@ -115,6 +115,15 @@ def test_of_several_freezes_the_one_that_ends_last_is_told_and_those_that_are_ov
     assert [each.why for each in calendar.over(at("2026-11-20T12:00"))] == ["old"]
 
 
+def test_a_freeze_that_begins_or_ends_in_an_hour_that_comes_twice_lasts_longer_and_no_less():
+    ends = Calendar(freezes=frozen(until="2026-10-25T02:30", zone=VIENNA))
+    assert ends.frozen(at("2026-10-25T02:29", fold=1))
+    assert not ends.frozen(at("2026-10-25T02:30", fold=1))
+    assert [len(ends.over(at(f"2026-10-25T02:{minute}", fold=1))) for minute in (29, 30)] == [0, 1]
+    begins = Calendar(freezes=frozen(**{"from": "2026-10-25T02:30", "until": "2026-10-26"}, zone=VIENNA))
+    assert begins.frozen(at("2026-10-25T02:30", fold=0))
+
+
 def test_after_a_freeze_the_window_counts_again():
     calendar = Calendar(window(), frozen(**{"from": "2026-11-22", "until": "2026-11-24"}))
     assert wall(calendar.next_opening(at("2026-11-21T12:00"))) == "wed 2026-11-25 09:00 cet"
