@@ -287,6 +287,12 @@ def test_a_release_that_was_only_packaged_again_is_not_ahead_of_prod() -> None:
     assert verdict(again, standing=before).kind is Kind.CURRENT, "prod had it before"
 
 
+def test_two_releases_of_which_the_content_is_not_known_are_not_the_same_by_that() -> None:
+    again = release(IN_PROD.version, sha256="e" * 64, content="", digest="d1")
+    before = replace(IN_PROD, former=frozenset({"", "c" * 64}))  # as an older version of this tool noted it
+    assert verdict(again, standing=before).kind is Kind.PROMOTE
+
+
 def test_a_digest_from_before_the_content_was_read_stays_what_it_was() -> None:
     old = release(sha256="e" * 64, digest=releases.digest_of("e" * 64, Contents(), Contents()))
     assert old.digest == "be20eba620f5789e0c84023e1f6833cc"
