@@ -8,7 +8,7 @@
 # - Once the deadline is over, a version lower than the one enforced is upgraded. If the app is in the foreground, its
 #   user is asked to quit it first and may delay that once, for an hour. Other apps can be named to be asked about.
 # - A version that was asked for three times in a row and is still not there is asked for after a day, then every week.
-# - On a macOS lower than the one that is needed there is nothing to do.
+# - On a macOS lower than the one that is needed there is nothing to do, and nothing of a version that was halted.
 
 # Everything that differs from app to app: one literal a line, written by kandji-uploader. Change them in the recipe,
 # not here: the next run would write them again.
@@ -27,6 +27,8 @@ BLOCKING_APPLICATIONS=''
 MINIMUM_OS_VERSION=''
 # Where a zip is unpacked, such as '/opt/tools'; '' for /Applications, where apps are looked for in any case.
 UNZIP_LOCATION=''
+# Why the version was halted: too many Macs failed with it, so no Mac is asked for it any more; '' where it was not.
+HALTED=''
 
 # Where all tools and folders are looked up. Nothing but this line sets it: it is empty on a Mac, and kandji-uploader
 # writes the folder of a simulated Mac here when it tries the script before upload.
@@ -964,6 +966,10 @@ main() {
     LABEL=${APP_NAME:-${BUNDLE_ID:-$PKG_ID}}
     if [[ -z $LABEL ]]; then
         say 'This script names no app and no package, so there is nothing to check'
+        exit 0
+    fi
+    if [[ -n $HALTED ]]; then
+        say "Halted: $HALTED, so there is nothing to do"
         exit 0
     fi
     tell_time

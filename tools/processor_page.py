@@ -88,6 +88,8 @@ def example_of(path: str, key: Key) -> str:
         return "scripts/quit.zsh"
     if isinstance(key.kind, Number):
         return "5"
+    if isinstance(key.kind, Choice):
+        return key.kind.words[0]
     return OWN.get(path) or TYPES.get(key.kind, ("", "text"))[1]
 
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from kandji_uploader.api import process_brew as process_brew
     from kandji_uploader.api import process_pkg as process_pkg
     from kandji_uploader.api import promote as promote
+    from kandji_uploader.api import resume as resume
     from kandji_uploader.api import rollback as rollback
     from kandji_uploader.api import thaw as thaw
+    from kandji_uploader.api import watch as watch
 else:
 
     def __getattr__(name: str) -> Any:

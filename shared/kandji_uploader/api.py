@@ -73,9 +73,11 @@ __all__ = [
     "process_pkg",
     "promote",
     "publish",
+    "resume",
     "rollback",
     "status",
     "thaw",
+    "watch",
 ]
 
 Progress = Callable[[int, int], None]
@@ -387,6 +389,67 @@ def rollback(
     def run() -> RunResult:
         given, there = call.made({"dry_run": dry or None})
         return flow.rollback(name, there, to=to, keys=given)
+
+    return _tried(name, run)
+
+
+def watch(
+    *names: str,
+    every_pair: bool = False,
+    dry: bool = False,
+    tenant: Tenant | str | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
+    host: Host | None = None,
+) -> tuple[Result, ...]:
+    """Halt what fails on too many Macs; as `kandji-uploader watch`. One result per pair, or per app with its rings.
+
+    Args:
+        names: Custom Apps or entries of a map.
+        every_pair: every entry of the maps with `promotion` or `rings` (`--all`).
+        dry: tell what would be done, change nothing.
+    """
+    from kandji_uploader.flows import promote
+    from kandji_uploader.flows import watch as flow
+
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
+    given, there = call.made({"dry_run": dry or None})
+    pairs = promote.asked_for(names, there, given, every_pair=every_pair)
+    return tuple(of_run(run, run.source) for run in flow.watch(pairs, there))
+
+
+def resume(
+    name: str,
+    *,
+    ring: str | None = None,
+    dry: bool = False,
+    tenant: Tenant | str | None = None,
+    api_url: str | None = None,
+    token: str | None = None,
+    parent_dir: str | Path | None = None,
+    keys: Mapping[str, object] | None = None,
+    keys_from: str = _CALL,
+    batch: Batch | None = None,
+    host: Host | None = None,
+) -> Result:
+    """Let a release go on that was halted; as `kandji-uploader resume`.
+
+    Args:
+        name: the Custom App, or an entry of a map with its rings.
+        ring: the Custom App in which it is halted, where that is not clear.
+        dry: tell what would be done, change nothing.
+    """
+    from kandji_uploader.flows import watch as flow
+
+    call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
+
+    def run() -> RunResult:
+        given, there = call.made({"dry_run": dry or None})
+        return flow.resume(name, there, ring=ring, keys=given)
 
     return _tried(name, run)
 

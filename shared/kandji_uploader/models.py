@@ -337,6 +337,14 @@ class Promotion:
         min_pass: Macs that must report PASS; None for no such rule.
         max_error_percent: Macs in ERROR, per cent of those that reported; None for no such rule.
         require_status: hold where the status of the Macs cannot be read, also where no other rule asks for it.
+        min_percent: Macs that must have reported on it, per cent of those in scope; None for no such rule.
+        on_unhealthy: `restart` or `pause`: `after_days` counts the days on which the rules about the Macs held, by
+            what every run has seen, and a run that sees that they do not hold begins to count anew, or stops until they
+            do. None: all days count, and what the Macs say is asked when they are over.
+        halt_percent: Macs in ERROR in the prod app (or the ring that has these rules), per cent of those that reported,
+            above which a release is halted there; None where nobody watches.
+        halt_min: Macs in ERROR at the least, for that.
+        on_halt: `stop`, or `rollback` to put the release before it back.
         window: in place of the window of all apps; None for that one.
         approve: whether somebody has to approve of each release.
         fast_lane: for which vulnerabilities a release moves faster; None for none.
@@ -346,6 +354,11 @@ class Promotion:
     min_pass: int | None = None
     max_error_percent: float | None = None
     require_status: bool = False
+    min_percent: float | None = None
+    on_unhealthy: str | None = None
+    halt_percent: float | None = None
+    halt_min: int = 3
+    on_halt: str = "stop"
     window: Window | None = None
     approve: bool = False
     fast_lane: FastLane | None = None
@@ -353,7 +366,13 @@ class Promotion:
     @property
     def asks_macs(self) -> bool:
         """Whether any rule is about the Macs' health; then it must be known, or nothing moves."""
-        return self.require_status or self.min_pass is not None or self.max_error_percent is not None
+        limits = (self.min_pass, self.max_error_percent, self.min_percent)
+        return self.require_status or any(limit is not None for limit in limits)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether only the days count on which the rules about the Macs held."""
+        return self.on_unhealthy is not None and self.asks_macs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,6 +164,24 @@ def _one_of_two_fails(scene: Scene) -> None:
     scene.tenant.set_statuses(scene.tenant.app(TEST)["id"], [passing("1.0", later), failing(later)])
 
 
+def _one_of_three_reports(scene: Scene) -> None:
+    _soaking(scene)
+    said = passing("1.0", datetime.now(timezone.utc) + timedelta(seconds=1))
+    scene.tenant.set_statuses(scene.tenant.app(TEST)["id"], [said, {"status": "PENDING"}, {"status": "PENDING"}])
+
+
+def _in_prod_and_failing(scene: Scene) -> None:
+    """Version 1.0 is in both apps, and fails on three of the four Macs that the prod app has it on."""
+    scene.publish("1.0", NAMES)
+    later = datetime.now(timezone.utc) + timedelta(seconds=1)
+    scene.tenant.set_statuses(scene.tenant.app(PROD)["id"], [passing("1.0", later), *[failing(later)] * 3])
+
+
+def _in_prod_and_replaced(scene: Scene) -> None:
+    scene.publish("0.9", NAMES)
+    _in_prod_and_failing(scene)
+
+
 def _foreign_script(scene: Scene) -> None:
     scene.publish("0.9", {"custom_app.prod_name": PROD})
     scene.tenant.edit(scene.tenant.app(PROD)["id"], audit_script=FOREIGN)
@@ -399,6 +417,23 @@ EFFECTS: dict[str, Effect] = {
     "promotion.min_pass": Effect(3, beside=NAMES, before=_one_of_two_fails, **says("3 are needed")),
     "promotion.max_error_percent": Effect(10, beside=NAMES, before=_one_of_two_fails, **says("limit 10 %")),
     "promotion.require_status": Effect(True, beside=NAMES, before=_soaking, **says("no Mac has reported on it yet")),
+    "promotion.min_percent": Effect(60, beside=NAMES, before=_one_of_three_reports, **says("60 % are needed")),
+    "promotion.on_unhealthy": Effect(
+        "restart",
+        beside={**NAMES, "custom_app.promotion.max_error_percent": 10, "custom_app.promotion.after_days": 7},
+        before=_one_of_two_fails,
+        **says("was healthy in the test app for"),
+    ),
+    "promotion.halt_percent": Effect(50, beside=NAMES, before=_in_prod_and_failing, **says("(75 %), limit 50 %")),
+    "promotion.halt_min": Effect(
+        3, beside={**NAMES, "custom_app.promotion.halt_percent": 50}, before=_in_prod_and_failing, **says("limit 50 %")
+    ),
+    "promotion.on_halt": Effect(
+        "rollback",
+        beside={**NAMES, "custom_app.promotion.halt_percent": 50},
+        before=_in_prod_and_replaced,
+        **says("from 1.0 back to 0.9"),
+    ),
     "promotion.window": Effect(SHUT, beside=NAMES, before=_soaking, **says("waiting for ")),
     "promotion.approve": Effect(True, beside=NAMES, before=_soaking, **says("1.0 waits for approval")),
     "promotion.fast_lane": Effect(

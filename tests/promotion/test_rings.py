@@ -254,12 +254,13 @@ def test_all_rings_of_an_app_are_told_in_one_value_of_the_settings(rings: World)
 # Maps and commands
 
 
-def mapped(world: World, entry: str) -> None:
+def mapped(world: World, entry: str, rings: object = RINGS) -> None:
+    """The rings are in a map, and not in the recipe."""
     folder = world.folder / "config"
     folder.mkdir()
     (folder / "config.yaml").write_text(f"use_{entry}: true\n")
     name = "Firefox.pkg" if entry == "recipe_map" else "org.mozilla.firefox"
-    (folder / f"{entry}.yaml").write_text(yaml.safe_dump({name: {"rings": RINGS}}))
+    (folder / f"{entry}.yaml").write_text(yaml.safe_dump({name: {"rings": rings}}))
     world.keys.clear()
 
 

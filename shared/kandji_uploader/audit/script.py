@@ -13,9 +13,10 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from kandji_uploader._util import files
 from kandji_uploader.audit import conditions
@@ -52,6 +53,7 @@ _OPTIONAL = {
     "BLOCKING_APPLICATIONS": "",
     "MINIMUM_OS_VERSION": "",
     "UNZIP_LOCATION": "",
+    "HALTED": "",
 }
 
 _ASSIGNMENT = re.compile(rf"^({'|'.join((*_NEEDED, *_OPTIONAL))})=(.*)$", re.MULTILINE)
@@ -82,6 +84,7 @@ class AuditValues:
         minimum_os_version: the lowest macOS that is asked for an install or upgrade; None for any.
         unzip_location: where a zip is unpacked on the Mac, which is one of the places where the app is looked for;
             None for `/Applications`, and where the installer is no zip.
+        halted: why no Mac is asked for this version any more; None where Macs are.
     """
 
     app_name: str | None
@@ -95,6 +98,7 @@ class AuditValues:
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
     unzip_location: str | None = None
+    halted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,17 @@ class AuditReading:
     blocking_applications: tuple[str, ...] | None = None
     minimum_os_version: str | None = None
     unzip_location: str | None = None
+    halted: str | None = None
     writer: str | None = None
     edited: bool = False
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_memory: bool = False
+
+    def values(self, **instead: Any) -> AuditValues:
+        """What the script looks for and enforces, with some of it in place of what is there."""
+        told = {each.name: getattr(self, each.name) for each in fields(AuditValues)}
+        numbers = {"version": self.version or "", "created_at": self.created_at or 0, "days": self.days or 0}
+        return AuditValues(**{**told, **numbers, **instead})
 
     @property
     def known(self) -> bool:
@@ -244,6 +255,7 @@ def _read(script: str) -> AuditReading:
         blocking_applications=_blocking(texts.get("BLOCKING_APPLICATIONS")),
         minimum_os_version=_macos(texts.get("MINIMUM_OS_VERSION")),
         unzip_location=texts.get("UNZIP_LOCATION") or None,
+        halted=texts.get("HALTED") or None,
         writer=writer,
         edited=writer == "ours" and notes.get(_BODY_NOTE) != _digest(script),
         notes=_without_body(notes),
@@ -267,6 +279,7 @@ def _texts(values: AuditValues) -> dict[str, str]:
         "BLOCKING_APPLICATIONS": _joined(values.blocking_applications),
         "MINIMUM_OS_VERSION": values.minimum_os_version or "",
         "UNZIP_LOCATION": values.unzip_location or "",
+        "HALTED": values.halted or "",
     }
 
 

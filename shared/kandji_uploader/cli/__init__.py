@@ -49,6 +49,8 @@ COMMANDS = {
     "promote": ("promote", "move what has soaked in a test app to its prod app"),
     "rollback": ("rollback", "put a former version back into a Custom App"),
     "approve": ("approve", "let a release move on that waits for approval"),
+    "watch": ("watch", "halt what fails on too many Macs"),
+    "resume": ("resume", "let a release go on that was halted"),
     "freeze": ("freeze", "publish and promote nothing until a day"),
     "thaw": ("thaw", "end a freeze"),
     "retry": ("retry", "do the pending publishes: those that an earlier run left to do"),
@@ -60,7 +62,7 @@ COMMANDS = {
     "completion": ("completion", "install the completion for zsh, bash or fish, and the manual page"),
 }
 
-_LOGGED = ("upload", "publish", "promote", "rollback", "approve", "retry", "schedule")
+_LOGGED = ("upload", "publish", "promote", "rollback", "approve", "watch", "resume", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
 
 _LISTS = ("upload", "publish", "approve", "where", "doctor", "promote", "rollback", "retry", "status")

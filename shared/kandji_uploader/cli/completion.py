@@ -27,7 +27,7 @@ _SHELLS = ("zsh", "bash", "fish")
 _FOLDERS, _FILES = ("FOLDER",), ("FILE", "FILE|FOLDER", "PATH", "REPO")
 _APPS = (
     ("upload", ("name", "testname")),
-    *((word, ("name", "names")) for word in ("promote", "rollback", "approve", "status")),
+    *((word, ("name", "names")) for word in ("promote", "rollback", "approve", "watch", "resume", "status")),
 )
 """The arguments that are names of Custom Apps."""
 

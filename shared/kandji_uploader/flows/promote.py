@@ -10,7 +10,6 @@ import difflib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError, Problem, SettingsError, TargetError
@@ -19,7 +18,6 @@ from kandji_uploader.kandji.tenant import TenantView
 from kandji_uploader.models import (
     Action,
     CustomApp,
-    Enforcement,
     Outcome,
     Promotion,
     RunResult,
@@ -27,15 +25,13 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
-from kandji_uploader.promotion.promote import plan_input_of_release
 from kandji_uploader.promotion.promote import promote as promote_pair
+from kandji_uploader.promotion.rollback import as_live, go_back
 from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.publish import matching, pending, plan, releases
-from kandji_uploader.publish.carry_out import Job, carry_out
+from kandji_uploader.promotion.watch import rings_of, with_halts
+from kandji_uploader.promotion.watch import watch as watch_rings
+from kandji_uploader.publish import matching, pending
 from kandji_uploader.publish.context import RunContext, locked
-from kandji_uploader.publish.history import live_release, noted
-from kandji_uploader.publish.refresh import with_digest
-from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.resolve import scripts
 from kandji_uploader.publish.targets import Hop, decide_targets, hops
@@ -242,10 +238,12 @@ def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> t
         raise TargetError(f"{settings.prod.name!r} is the only ring, so there is none to promote to")
     done: list[tuple[Outcome, bool]] = []
     with _locked(settings, tuple(target.name for target in targets), host) as context:
+        halted = watch_rings(rings_of(settings, targets, chain), context, host)
         for hop in chain if settings.urgent else chain[::-1]:
             done.append(_moved(hop, context, host, at_once=at_once, force=force))  # noqa: PERF401 - one after the other
     outcomes = tuple(outcome for outcome, _ in done)
-    return outcomes if settings.urgent else outcomes[::-1], any(news for _, news in done)
+    ordered = outcomes if settings.urgent else outcomes[::-1]
+    return with_halts(ordered, halted), any(news for _, news in done)
 
 
 def _moved(hop: Hop, context: RunContext, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
@@ -275,18 +273,8 @@ def _as_tested(targets: tuple[Target, Target], context: RunContext) -> tuple[Tar
         for app in matching.by_name(context.tenant.apps(), name):
             reading = audit.read(app.audit_script)
             if reading.writer == "ours" and not reading.is_memory:
-                return test, _as_live(prod, reading)
+                return test, as_live(prod, reading)
     return targets
-
-
-def _as_live(target: Target, reading: audit.AuditReading) -> Target:
-    """The target; values of the audit script that no setting gives are taken from a live script."""
-    blocking = target.blocking_applications
-    return replace(
-        target,
-        blocking_applications=reading.blocking_applications if blocking is None else blocking,
-        minimum_os_version=target.minimum_os_version or reading.minimum_os_version,
-    )
 
 
 def _locked(settings: Settings, names: tuple[str, ...], host: Host) -> AbstractContextManager[RunContext]:
@@ -316,17 +304,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
     ).settle()
     with _locked(settings, (name,), host) as context:
-        app = with_digest(app_named(name, context.tenant), context)
-        ledger = _with_file_of_current(_everything_known(app, context), app, context.tenant)
-        live = live_release(app, ledger, context.now)
-        ours = noted(app, ledger) or any(item.file_key == app.file_key for item in ledger.former)
-        if to is None and ledger.current is not None and not (ours or ledger.current.file_key):
-            raise TargetError(_lost_file(app, live, ledger))
-        ledger = releases.displaced(ledger, live)
-        release = releases.former_release(live, ledger, to, foreign=not ours)
-        if release is None:
-            raise TargetError(_nothing_to_go_back_to(app, live, ledger, to))
-        outcome = _put_back(app, live, release, ledger, context, host)
+        outcome = go_back(app_named(name, context.tenant), context, host, to=to)
     result = RunResult(name, (outcome,), settings.dry_run, app_name=name).at(settings.tenant)
     announce(result, settings, host)
     return result
@@ -348,63 +326,3 @@ def app_named(name: str, tenant: TenantView) -> CustomApp:
     near = difflib.get_close_matches(name, [app.name for app in tenant.apps()], 1)
     meant = f"did you mean {near[0]!r}?" if near else "name it as it is in Kandji"
     raise TargetError(f"no Custom App is called {name!r}; {meant}")
-
-
-def _everything_known(app: CustomApp, context: RunContext) -> Ledger:
-    """The releases of an app from its audit script, the state folder and the history of this machine."""
-    history = [item for item in context.store.history(app.id) if item.file_key]
-    ends = [*(item.at for item in history[1:]), 0.0]
-    published = tuple(
-        Release(item.version, item.sha256, item.at, item.file_key, until=until, signer=item.signer)
-        for item, until in zip(history, ends, strict=False)
-    )
-    return releases.merge(plan.ledger(app, context.store.remembered()), Ledger(former=published))
-
-
-def _with_file_of_current(ledger: Ledger, app: CustomApp, tenant: TenantView) -> Ledger:
-    """The ledger with the `file_key` of what this tool has put there last.
-
-    The audit script could not name it: it was written with the upload. Another app with the same bytes has it, mostly
-    the test app.
-    """
-    current = ledger.current
-    if current is None or current.file_key or current.held_by(app.sha256, app.file_key):
-        return ledger
-    keys = (other.file_key for other in tenant.apps() if other.sha256 and other.sha256 == current.sha256)
-    return replace(ledger, current=replace(current, file_key=next(keys, "")))
-
-
-def _lost_file(app: CustomApp, live: Release, ledger: Ledger) -> str:
-    known = ", ".join(dict.fromkeys(str(item) for item in ledger.former)) or "none"
-    return (
-        f"{app.name!r} had {ledger.current} before somebody else put {live} there, and which file of Kandji's that was "
-        f"is not known here. Publish that installer with allow_downgrade instead, or name an older version: {known}"
-    )
-
-
-def _nothing_to_go_back_to(app: CustomApp, live: Release, ledger: Ledger, to: str | None) -> str:
-    known = ", ".join(dict.fromkeys(str(item) for item in ledger.former if item.mark != live.mark)) or "none"
-    asked = (
-        f"version {to} of {app.name!r} is not known here" if to else f"nothing is known that {app.name!r} had before"
-    )
-    return f"{asked}. It has {live}; known former versions: {known}. Publish the installer with allow_downgrade instead"
-
-
-def _put_back(
-    app: CustomApp, live: Release, release: Release, ledger: Ledger, context: RunContext, host: Host
-) -> Outcome:
-    reading = audit.read(app.audit_script)
-    delay = context.settings.prod.delay_days if reading.days is None else reading.days
-    bare = Target(stage=Stage.PROD, name=app.name, enforcement=Enforcement.AUDIT_ENFORCE, delay_days=delay)
-    target = _as_live(bare, reading)
-    after = releases.taken(ledger, live, replace(release, at=context.now, until=0.0, health=None, digest=""))
-    match = matching.Match(app, "found by name")
-    # Who goes back by hand wants who signed it then, too; but not what nobody has ever looked at.
-    let = replace(release, instead_of=ledger.signer if release.signer else "")
-    plan_input = plan_input_of_release(target, match, let, after, context, by_hand=True)
-    found = plan.plan_target(target, plan_input)
-    found = replace(found, reason=found.reason if found.action.bad else f"from {live} back to {release}")
-    gone = f"the file of version {release} is no longer in Kandji; publish the installer with allow_downgrade instead"
-    job = Job(Path(plan_input.installer.name), "rollback", gone)
-    (outcome,), _ = carry_out((found,), plan_input, context, host, job)
-    return replace(outcome, action=Action.ROLL_BACK) if outcome.action.writes else outcome

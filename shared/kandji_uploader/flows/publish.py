@@ -5,7 +5,7 @@ resolve_targets     which Custom Apps the run is about, the test app first
 refresh             what the tenant holds of them, and what the installer is: all that a plan needs
 make_plan           what each of them is to become; nothing is asked and nothing is changed
 carry_out           upload, create, update, or tell it in a dry run
-promote             with `promotion` or `rings`: move what has soaked in one app on to the next
+watch, promote      with `promotion` or `rings`: halt what fails, move what has soaked in one app on to the next
 announce            Slack
 """
 
@@ -100,10 +100,10 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
             job = Job.of(request, source, intent, settings.urgent)
             outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
             intent.ended(outcomes, sha256)
-            promoted, news = _promote(chain, plan_input, context, host, outcomes)
-            if chain and plan_input.notes.get(chain[0].targets[0].stage) and outcomes[0].action.writes:
-                _nudge(outcomes[0], context, host)
-            outcomes = (*outcomes, *promoted)
+            published = outcomes[0]
+            outcomes, news = _moved_on(chain, targets, plan_input, context, host, outcomes)
+            if chain and plan_input.notes.get(chain[0].targets[0].stage) and published.action.writes:
+                _nudge(published, context, host)
     facts, urgent = source.facts_if_read(), settings.urgent or ""
     result = RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
     return result.at(settings.tenant)
@@ -148,6 +148,24 @@ def _nudge(outcome: Outcome, context: RunContext, host: Host) -> None:
     from kandji_uploader.promotion.nudge import nudge
 
     nudge(outcome, context, host.say)
+
+
+def _moved_on(
+    chain: Sequence[Hop],
+    targets: tuple[Target, ...],
+    plan_input: PlanInput,
+    context: RunContext,
+    host: Host,
+    done: Sequence[Outcome],
+) -> tuple[tuple[Outcome, ...], bool]:
+    """All outcomes of a run: what was published, what its Macs halted, and what was promoted."""
+    if not (chain or context.settings.rings):
+        return tuple(done), False
+    from kandji_uploader.promotion.watch import rings_of, watch, with_halts
+
+    halted = watch(rings_of(context.settings, targets, chain), context, host)
+    promoted, news = _promote(chain, plan_input, context, host, done)
+    return with_halts((*done, *promoted), halted), news
 
 
 def _promote(

@@ -19,23 +19,37 @@ from kandji_uploader.publish import plan, releases
 from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.history import live_release, noted
 from kandji_uploader.publish.plan import PlanInput, TargetPlan
-from kandji_uploader.publish.releases import Contents, Ledger, Release
+from kandji_uploader.publish.releases import Contents, Health, Ledger, Release
 from kandji_uploader.status import summary
 
 
 def asked(release: Release, app: CustomApp, context: RunContext) -> Release:
-    """The release with the health that its Macs report now; unchanged if no rule asks or it cannot be read."""
+    """The release with the health that its Macs report now, or none if they cannot be asked; unchanged if no rule asks.
+
+    Where only the days count on which the rules held, with that, too; see `rules.sampled`.
+    """
     wanted = context.settings.promotion
     if wanted is None or not wanted.asks_macs:
         return release
-    updated = summary.moment(app.file_updated or "")
-    since = max(release.at, updated.timestamp()) if updated else release.at
-    try:
-        statuses = context.tenant.client.library_item_statuses(app.id)
-        return replace(release, health=rules.weigh(statuses, release.version, since, context.now))
-    except (ApiError, NetworkError) as problem:
-        context.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
-        return release
+    health = health_of(release, app, context)
+    if health is None:
+        return replace(release, health=None)
+    return rules.sampled(release, health, wanted) if wanted.sampled else replace(release, health=health)
+
+
+def health_of(release: Release, app: CustomApp, context: RunContext) -> Health | None:
+    """What the Macs of an app say of the release that it has; None if they cannot be asked. They are once in a run."""
+    key = (app.id, release.key)
+    if key not in context.said:
+        updated = summary.moment(app.file_updated or "")
+        since = max(release.at, updated.timestamp()) if updated else release.at
+        try:
+            statuses = rules.each_mac(context.tenant.client.library_item_statuses(app.id))
+            context.said[key] = rules.weigh(statuses, release.version, since, context.now)
+        except (ApiError, NetworkError) as problem:
+            context.warn(f"{app.name}: the status of the Macs could not be read: {problem}")
+            context.said[key] = None
+    return context.said[key]
 
 
 def exposed(standing: Standing, candidates: Sequence[Release], context: RunContext) -> Standing:
@@ -152,6 +166,7 @@ def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, c
     settings = context.settings
     free = Standing(
         withdrawn=soaking.rolled_back,
+        stopped=soaking.halted.release if soaking.halted else None,
         pin=settings.pin_version,
         hold=settings.hold,
         exclude=settings.exclude_versions,
@@ -176,4 +191,5 @@ def standing_of(app: CustomApp | None, plan_input: PlanInput, soaking: Ledger, c
         content=live.content,
         former=frozenset(name for item in ledger.former for name in (item.sha256, item.content)),
         rolled_back=ledger.rolled_back,
+        halted=ledger.halted.release if ledger.halted else None,
     )

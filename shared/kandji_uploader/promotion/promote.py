@@ -107,8 +107,8 @@ def _weighed(
     wanted = context.settings.promotion
     if wanted is not None:
         wanted, _ = fast_lane.shortened(wanted, standing.exposures, live.version, standing.version)
-    soaked = wanted is not None and (at_once or rules.soaked(live, wanted, context.now))
-    return asked(live, test_app, context) if soaked and rules.newer(live, standing, live=True) else live
+    decides = wanted is not None and (wanted.sampled or at_once or rules.soaked(live, wanted, context.now))
+    return asked(live, test_app, context) if decides and rules.newer(live, standing, live=True) else live
 
 
 _QUIET = (Kind.PROMOTE, Kind.CURRENT, Kind.SOAKING, Kind.NO_TEST)
@@ -137,12 +137,12 @@ def _look_up_both(test: Target, prod: Target, context: RunContext, matches: Mapp
 
     The test app is not changed here, so its Blueprints do not matter.
     """
-    matches = look_up((replace(test, blueprints=()),), _NO_FILE, context, matches).matches
+    matches = look_up((replace(test, blueprints=()),), NO_FILE, context, matches).matches
     app = matches[test.stage].app
-    return look_up((prod,), _named(app) if app else _NO_FILE, context, matches)
+    return look_up((prod,), _named(app) if app else NO_FILE, context, matches)
 
 
-_NO_FILE = Installer("", InstallType.PACKAGE, 0)
+NO_FILE = Installer("", InstallType.PACKAGE, 0)
 
 
 def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once: bool, force: bool) -> Step:
@@ -248,14 +248,21 @@ def _named(app: CustomApp) -> Installer:
     return Installer(matching.stored_name(app.file_name), InstallType.PACKAGE, 0)
 
 
+_ACTIONS = {
+    Kind.CURRENT: Action.UNCHANGED,
+    Kind.PINNED: Action.PINNED,
+    Kind.WAITING: Action.WAITING,
+    Kind.HALTED: Action.HALTED,
+}
+
+
 def _waiting(
     prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, plan_input: PlanInput
 ) -> Step:
     """Nothing is promoted. It is news if the reason is another one than the state folder has noted."""
-    actions = {Kind.CURRENT: Action.UNCHANGED, Kind.PINNED: Action.PINNED, Kind.WAITING: Action.WAITING}
     found = TargetPlan(
         prod,
-        actions.get(decision.kind, Action.HELD),
+        _ACTIONS.get(decision.kind, Action.HELD),
         decision.reason,
         app=app,
         enforcement=plan.enforcement_of(app) if app else "",
@@ -352,7 +359,7 @@ def _after(hop: Hop, app: CustomApp | None, ledger: Ledger, release: Release, co
     if hop.onward is None:
         return releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
     further = replace(context, settings=hop.onward.settings)
-    plan_input = look_up((replace(hop.onward.targets[1], blueprints=()),), _NO_FILE, further)
+    plan_input = look_up((replace(hop.onward.targets[1], blueprints=()),), NO_FILE, further)
     above = standing_of(plan_input.matches[Stage.PROD].app, plan_input, Ledger(), further).version
     live = asked(live, app, further) if live and app else None
     return releases.replaced(ledger, live, put, keep=releases.KEPT_CANDIDATES, above=above, back=True)

@@ -6,9 +6,10 @@ What was in the test app, and since when, is what `releases` remembers.
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
@@ -20,6 +21,8 @@ from kandji_uploader.promotion.fast_lane import Exposure
 from kandji_uploader.publish.releases import (
     Health,
     Release,
+    Soak,
+    Verdict,
     above_pin,
     compare_known,
     ended,
@@ -61,6 +64,8 @@ class Kind(str, Enum):
     EXCLUDED = "excluded"
     APPROVAL = "approval"
     WAITING = "waiting"
+    HALTED = "halted"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class Standing:
         former: what identifies the installers that it had before: their sha256, and what they bring to a Mac.
         rolled_back: what was taken back from it.
         withdrawn: what was taken back from the test app; it does not move on, older ones may.
+        halted: what is halted there; only a newer version moves it forward.
+        stopped: what is halted in the app that releases come from; it does not move on, older ones may.
         pin: `pin_version`.
         hold: `hold`.
         exclude: `exclude_versions`.
@@ -108,6 +115,8 @@ class Standing:
     former: frozenset[str] = frozenset()
     rolled_back: Release | None = None
     withdrawn: Release | None = None
+    halted: Release | None = None
+    stopped: Release | None = None
     pin: str | None = None
     hold: bool = False
     exclude: tuple[str, ...] = ()
@@ -135,6 +144,22 @@ def weigh(records: Iterable[StatusRecord], release: str, since: float, now: floa
     """
     said = Counter(_evidence(record, release, since, now) for record in records)
     return Health(said[1], said[-1], said[0], now)
+
+
+def each_mac(records: Iterable[StatusRecord]) -> Iterator[StatusRecord]:
+    """The records without a second one of the same Mac, so that no Mac speaks for two.
+
+    The memory is the same for any fleet (a Bloom filter): each Mac sets three of 8,388,608 bits, and of 50,000 Macs one
+    is taken for another about once in 15 times.
+    """
+    seen = bytearray(1 << 20)
+    for record in records:
+        digest = hashlib.blake2b(record.mac_id.encode(), digest_size=9).digest()
+        bits = [int.from_bytes(digest[at : at + 3], "big") & 0x7FFFFF for at in (0, 3, 6)]
+        if not record.mac_id or not all(seen[bit >> 3] & 1 << (bit & 7) for bit in bits):
+            for bit in bits:
+                seen[bit >> 3] |= 1 << (bit & 7)
+            yield record
 
 
 def _evidence(record: StatusRecord, release: str, since: float, now: float) -> int:
@@ -206,8 +231,90 @@ def soaked(release: Release, rules: Promotion, now: float) -> bool:
     A nightly run does not start at the same second every night: one that is up to an hour early does not wait for
     another day. (A soak of less than a day has a twenty-fourth of it as its tolerance.)
     """
+    return _over(soaked_for(release, rules, now), rules)
+
+
+def _over(seconds: float, rules: Promotion) -> bool:
     soak = rules.after_days * DAY
-    return now - release.at >= soak - min(SOAK_TOLERANCE, soak / 24)
+    return seconds >= soak - min(SOAK_TOLERANCE, soak / 24)
+
+
+def soaked_for(release: Release, rules: Promotion, now: float) -> float:
+    """Seconds that count as soaked: since it came, or those in which the rules about its Macs held.
+
+    A release that another one has replaced goes on if they held then: its Macs were asked right before.
+    """
+    soak, health = release.soak, release.health
+    if not rules.sampled or (soak is None and release.until):
+        return now - release.at
+    if soak is None or health is None:
+        return 0.0
+    goes_on = bool(release.until) and soak.verdict is Verdict.HOLDS
+    return soak.healthy + (now - health.at if goes_on else 0.0)
+
+
+def sampled(release: Release, health: Health, rules: Promotion) -> Release:
+    """A release with what its Macs say now, and with the time that counts as soaked until now.
+
+    The time between two samples counts if the rules held at both; that the release came counts as one that held. So a
+    day without a run is no day against it, and too few reports are none for it. A sample that is unhealthy begins
+    anew, or stops it until they hold again (`on_unhealthy`).
+
+    Args:
+        release: with its former sample.
+        health: of now.
+        rules: those of the app that is to take it.
+    """
+    soak = release.soak or Soak()
+    since = release.health.at if release.soak and release.health else release.at
+    if health.at <= since:
+        return release
+    unfit = _unfit(replace(release, health=health), rules)
+    errs = unfit is not None and unfit.kind is Kind.ERRORS
+    verdict = Verdict.UNHEALTHY if errs else Verdict.UNKNOWN if unfit else Verdict.HOLDS
+    healthy = soak.healthy
+    if verdict is soak.verdict is Verdict.HOLDS:
+        healthy += health.at - since
+    elif verdict is Verdict.UNHEALTHY and rules.on_unhealthy == "restart":
+        healthy = 0.0
+    return replace(release, health=health, soak=Soak(healthy, verdict, _daily(soak.samples, health)))
+
+
+def ill(release: Release, health: Health) -> Release:
+    """A release that is halted for what its Macs say: if it ever goes on, it begins to soak anew."""
+    samples = release.soak.samples if release.soak else ()
+    return replace(release, health=health, soak=Soak(0.0, Verdict.UNHEALTHY, _daily(samples, health)))
+
+
+def _daily(samples: tuple[Health, ...], health: Health) -> tuple[Health, ...]:
+    """The samples with one more. Each day's last one stays; of more than fit, those closest together go."""
+    last = samples[-1:]
+    kept = samples[:-1] if last and health.at // DAY == last[0].at // DAY else samples
+    found = [*kept, health]
+    if len(found) > _KEPT_SAMPLES:
+        places = range(1, len(found) - 1)
+        del found[min(places, key=lambda place: found[place + 1].at - found[place - 1].at)]
+    return tuple(found)
+
+
+_KEPT_SAMPLES = 30
+
+
+def too_many_errors(health: Health, rules: Promotion) -> str:
+    """Why a release is to be halted where it is, with the figures; "" where nothing asks for that."""
+    if rules.halt_percent is None or health.errors < rules.halt_min:
+        return ""
+    return _over_limit(health, rules.halt_percent)
+
+
+def _over_limit(health: Health, limit: float) -> str:
+    """How many Macs are in ERROR, if those are more than a limit, per cent of those that reported; else ""."""
+    percent = 100 * health.errors / health.reported if health.reported else 0.0
+    if percent <= limit:
+        return ""
+    # 5.04 % is over a limit of 5 %, and must not be shown as "5 %, limit 5 %".
+    shown = f"{percent:.0f}" if round(percent) > limit else f"{percent:.2f}"
+    return f"{health.errors} of {health.reported} Macs in ERROR ({shown} %), limit {limit:g} %"
 
 
 def decide(
@@ -263,7 +370,7 @@ def judge(release: Release, rules: Promotion, standing: Standing, now: float, *,
 
 
 def _judged(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:
-    withheld = _pinned(release, standing) or _unwanted(release, standing)
+    withheld = _pinned(release, standing) or _halted(release, standing) or _unwanted(release, standing)
     if withheld is not None:
         return withheld
     # Without the digest nobody could check afterwards that prod got what soaked; without the key no request can name
@@ -274,10 +381,18 @@ def _judged(release: Release, rules: Promotion, standing: Standing, now: float, 
     if release.at > now + CLOCK_TOLERANCE:
         text = "in the future by Kandji's clock: that of the machine which published it was wrong"
         return Decision(Kind.CLOCK, f"{release} came at {_utc(release.at)}, {text}")
+    unfit = _unfit(release, rules)
     if not at_once and not soaked(release, rules, now):
-        return Decision(Kind.SOAKING, f"{release} {_soaking(release, rules, standing, now)}")
-    unfit = _unfit(release, rules) or _not_yet(release, rules, standing)
+        text = _soaking(release, rules, standing, now)
+        # While days are over in which a sample did not hold, it is told what keeps them from counting.
+        told = unfit is not None and rules.sampled and (unfit.kind is Kind.ERRORS or _over(now - release.at, rules))
+        return replace(unfit, reason=f"{unfit.reason}; {text}") if told and unfit else _still(release, text)
+    unfit = unfit or _not_yet(release, rules, standing)
     return unfit or Decision(Kind.PROMOTE, f"{release} {_stay(release, standing, now)}", release)
+
+
+def _still(release: Release, text: str) -> Decision:
+    return Decision(Kind.SOAKING, f"{release} {text}")
 
 
 def _not_yet(release: Release, rules: Promotion, standing: Standing) -> Decision | None:
@@ -292,7 +407,10 @@ def _not_yet(release: Release, rules: Promotion, standing: Standing) -> Decision
 def _soaking(release: Release, rules: Promotion, standing: Standing, now: float) -> str:
     """How far the soak is; rounded down, so that nothing is held for 5.0 of 5 days."""
     # The small sum is for floats, in which 4.3 days may be 4.299999999.
-    days = f"{math.floor((now - release.at) / DAY * 10 + 1e-6) / 10:.1f} of {rules.after_days:g} days"
+    days = f"{math.floor(soaked_for(release, rules, now) / DAY * 10 + 1e-6) / 10:.1f} of {rules.after_days:g} days"
+    if rules.sampled and not (release.until and release.soak is None):
+        ended = f" (and was there until {_utc(release.until)})" if release.until else ""
+        return f"was healthy in {standing.source} for {days}{ended}"
     if release.until:
         return f"came into {standing.source} {days} ago (and was there until {_utc(release.until)})"
     return f"has been in {standing.source} for {days}"
@@ -340,6 +458,14 @@ def _unwanted(release: Release, standing: Standing) -> Decision | None:
     return Decision(Kind.HOLD, f"{release}: hold is set") if standing.hold else None
 
 
+def _halted(release: Release, standing: Standing) -> Decision | None:
+    if standing.halted is not None and taken_back(release.version, release.sha256, standing.halted):
+        return Decision(Kind.HALTED, f"{release}: version {standing.halted} is halted in {standing.name}")
+    if standing.stopped is not None and standing.stopped.is_also(release):
+        return Decision(Kind.STOPPED, f"{release} is halted in {standing.source}")
+    return None
+
+
 def _unfit(release: Release, rules: Promotion) -> Decision | None:
     """Why the Macs' status does not let a release pass; None where it does.
 
@@ -352,15 +478,12 @@ def _unfit(release: Release, rules: Promotion) -> Decision | None:
     if health is None or not health.reported:
         why = "the status of its Macs is not known" if health is None else "no Mac has reported on it yet"
         return Decision(Kind.STATUS, f"{release}: {why}")
-    if rules.max_error_percent is not None and health.errors:
-        percent = 100 * health.errors / health.reported
-        if percent > rules.max_error_percent:
-            limit = rules.max_error_percent
-            # 5.04 % is over a limit of 5 %, and must not be shown as "5 %, limit 5 %".
-            shown = f"{percent:.0f}" if round(percent) > limit else f"{percent:.2f}"
-            text = f"{health.errors} of {health.reported} Macs in ERROR ({shown} %), limit {limit:g} %"
-            return Decision(Kind.ERRORS, f"{release}: {text}")
+    if rules.max_error_percent is not None and (text := _over_limit(health, rules.max_error_percent)):
+        return Decision(Kind.ERRORS, f"{release}: {text}")
+    macs = health.reported + health.pending
+    if rules.min_percent is not None and 100 * health.reported / macs < rules.min_percent:
+        shown = f"{health.reported} of {macs} Macs have reported ({math.floor(100 * health.reported / macs)} %)"
+        return Decision(Kind.FEW, f"{release}: {shown}, {rules.min_percent:g} % are needed")
     if rules.min_pass is not None and health.passed < rules.min_pass:
-        macs = health.reported + health.pending
         return Decision(Kind.FEW, f"{release}: {health.passed} of {macs} Macs PASS, {rules.min_pass} are needed")
     return None

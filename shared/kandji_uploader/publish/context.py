@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from kandji_uploader.http.addresses import is_loopback
 from kandji_uploader.http.tries import Policy, tell_to
 from kandji_uploader.kandji.tenant import TenantView, view
 from kandji_uploader.models import Settings
+from kandji_uploader.publish.releases import Health
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import credentials
@@ -29,6 +30,8 @@ class RunContext:
         given: what the caller knows of the installer.
         warn: called with each warning.
         clock_ahead: seconds that this machine's clock is ahead of the service's; None where that is not known.
+        said: what the Macs said in this run, by app and release.
+        noted: what this run knows of releases beside the state folder, which a dry run does not write; by app.
     """
 
     tenant: TenantView
@@ -38,6 +41,12 @@ class RunContext:
     given: RecipeFacts
     warn: Callable[[str], None]
     clock_ahead: float | None = None
+    said: dict[tuple[str, str], Health | None] = field(default_factory=dict)
+    noted: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def remembered(self) -> dict[str, Mapping[str, str]]:
+        """Notes by the id of the Custom App; see `releases`."""
+        return {**self.store.remembered(), **self.noted}
 
 
 def open_tenant(settings: Settings, host: Host) -> TenantView:

@@ -271,7 +271,8 @@ def needs_version(targets: Sequence[Target], plan_input: PlanInput) -> bool:
     if settings.pin_version or settings.exclude_versions or settings.promotion is not None:
         return True
     apps = [plan_input.matches[target.stage].app for target in targets]
-    return any(app is not None and ledger(app, plan_input.remembered).rolled_back is not None for app in apps)
+    known = [ledger(app, plan_input.remembered) for app in apps if app is not None]
+    return any(each.rolled_back is not None or each.halted is not None for each in known)
 
 
 def needs_signer(targets: Sequence[Target], plan_input: PlanInput, *, surely: bool) -> bool:
@@ -358,6 +359,9 @@ def _create(target: Target, plan_input: PlanInput, why: str) -> TargetPlan:
 def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> TargetPlan:
     installer = plan_input.installer
     reading = audit.read(app.audit_script)
+    halted = "" if plan_input.by_hand else _halted(app, plan_input)
+    if halted:
+        return TargetPlan(target, Action.HALTED, halted, app=app, enforcement=enforcement_of(app))
     # The bytes tell whether it is the same installer, and not a name or version, which can come again with others; or
     # what it brings to a Mac, which a package that is built each night shares with that of the night before.
     again = _packaged_again(app, plan_input)
@@ -449,6 +453,9 @@ def _wanted(
     settings, installer = plan_input.settings, plan_input.installer
     wanted: dict[str, str | bool] = _extras(target)
     warnings: tuple[str, ...] = ()
+    halted = ledger(app, plan_input.remembered).halted
+    if anew and halted and halted.inactive:
+        wanted.setdefault("active", True)
     if installer.type is InstallType.ZIP and (target.unzip_location or not app.unzip_location):
         wanted["unzip_location"] = target.unzip_location or settings.unzip_location
     unzipped = wanted.get("unzip_location", app.unzip_location)
@@ -535,6 +542,7 @@ def _script(
         install_when_missing=install_when_missing,
         blocking_applications=target.blocking_applications,
         minimum_os_version=target.minimum_os_version,
+        halted=None if anew else reading.halted,
         unzip_location=unzipped if zipped and unzipped.rstrip("/") not in ("", "/Applications") else None,
     )
     notes = _notes(target, app, plan_input) if anew else plan_input.notes.get(target.stage, reading.notes)
@@ -652,6 +660,22 @@ def _excluded(ours: str, patterns: tuple[str, ...], plan_input: PlanInput) -> tu
     return (Action.HELD, f"version {ours} is excluded (exclude_versions: {pattern})") if pattern else None
 
 
+def _halted(app: CustomApp, plan_input: PlanInput) -> str:
+    """Why an app is left as it is: what it has was halted, and this is no newer version; else ""."""
+    halt, ours = ledger(app, plan_input.remembered).halted, published_version(plan_input)
+    if halt is None or not releases.taken_back(ours, plan_input.installer.sha256 or "", halt.release):
+        return ""
+    return halt_told(app.name, halt)
+
+
+def halt_told(name: str, halt: releases.Halt) -> str:
+    """What is halted and why, and what can be done."""
+    return (
+        f"{halt.release} is halted: {halt.why}. Publish a newer version, go back (kandji-uploader rollback "
+        f"'{name}'), or let it go on: kandji-uploader resume '{name}'"
+    )
+
+
 def published_version(plan_input: PlanInput) -> str:
     """What the run calls the version; "" where that is not known."""
     return plan_input.identity.version or matching.version_in(plan_input.installer.name) or ""
@@ -694,7 +718,10 @@ def ledger(app: CustomApp, remembered: Mapping[str, Mapping[str, str]]) -> relea
     state = releases.from_notes(remembered.get(app.id, {}))
     # A script that another run has written since knows better than this machine what the app has now.
     stale = state.current is not None and not state.current.held_by(app.sha256, app.file_key)
-    return releases.merge(script, state, stale=stale and reading.writer is not None)
+    known = releases.merge(script, state, stale=stale and reading.writer is not None)
+    # A script of ours tells it, also where it was lifted by another machine; and another file is another release.
+    halted = script.halted if reading.known else state.halted
+    return replace(known, halted=halted if halted and halted.release.held_by(app.sha256, app.file_key) else None)
 
 
 def _downgrade(reading: audit.AuditReading, app: CustomApp, plan_input: PlanInput) -> tuple[Action, str] | None:

@@ -21,6 +21,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from enum import Enum
 from typing import Any
 
 from kandji_uploader._util import version
@@ -56,6 +57,30 @@ class Health:
 
     def __str__(self) -> str:
         return f"{self.passed} of {self.reported + self.pending} Macs PASS, {self.errors} in ERROR"
+
+
+class Verdict(str, Enum):
+    """What a sample of the Macs' health says by the rules of the app that is to take a release."""
+
+    HOLDS = "h"
+    UNKNOWN = "u"
+    """Too few Macs have reported to tell."""
+    UNHEALTHY = "e"
+
+
+@dataclass(frozen=True)
+class Soak:
+    """How a release has soaked up to the last sample of its Macs' health, which is its `health`.
+
+    Attributes:
+        healthy: seconds between samples of which both held; that it came counts as one that held.
+        verdict: of the last sample.
+        samples: one a day, the oldest first: how it has spread.
+    """
+
+    healthy: float = 0.0
+    verdict: Verdict = Verdict.HOLDS
+    samples: tuple[Health, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +173,7 @@ class Release:
         package_id: see `AppFacts`.
         version_key: see `AppFacts`.
         health: what the Macs said of it; None where they were not asked.
+        soak: how it has soaked; None where that is not counted.
         approved: when somebody approved that it moves on from here, epoch seconds; 0 where nobody did.
     """
 
@@ -169,6 +195,7 @@ class Release:
     instead_of: str = ""
     content: str = ""
     approved: float = 0.0
+    soak: Soak | None = None
 
     @property
     def installer(self) -> str:
@@ -243,6 +270,23 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Halt:
+    """A release that is asked for no more where it is, and goes nowhere from there.
+
+    Attributes:
+        release: the release.
+        why: what its Macs said, with the figures.
+        at: since when, epoch seconds.
+        inactive: whether the app was made inactive for it, since it has no audit script of ours.
+    """
+
+    release: Release
+    why: str
+    at: float
+    inactive: bool = False
+
+
+@dataclass(frozen=True)
 class Ledger:
     """What is remembered of the releases of one Custom App.
 
@@ -252,6 +296,7 @@ class Ledger:
         rolled_back: what was taken back; None where nothing was since a newer release came.
         signer: who signed what this tool put there last, as far as somebody looked; see `Release`.
         instead_of: likewise.
+        halted: the release that it has, if that is halted.
     """
 
     current: Release | None = None
@@ -259,6 +304,7 @@ class Ledger:
     rolled_back: Release | None = None
     signer: str = ""
     instead_of: str = ""
+    halted: Halt | None = None
 
     def signed(self, signer: str) -> Ledger:
         """The ledger of an app that gets a release by a signer; "" where nobody looked, then it stays as it was.
@@ -334,12 +380,14 @@ def merge(script: Ledger, state: Ledger, *, stale: bool = False) -> Ledger:
     if current is not None and current.key in known:
         there = known.pop(current.key)
         current = current if current.file_key else replace(current, file_key=there.file_key)
+        # The script is not written with each sample.
+        current = _with_later_health(current, there)
     named = {item.mark for item in (*known.values(), *filter(None, [current])) if item.digest}
     former = [item for item in known.values() if item.file_key and (item.digest or item.mark not in named)]
     former.sort(key=lambda item: item.at)
     said = script if script.signer else state
     mark = _highest(script.rolled_back, state.rolled_back)
-    return Ledger(current, tuple(former), mark, said.signer, said.instead_of)
+    return Ledger(current, tuple(former), mark, said.signer, said.instead_of, script.halted or state.halted)
 
 
 def _highest(*marks: Release | None) -> Release | None:
@@ -403,11 +451,15 @@ def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
 
 
 def _both(one: Release, other: Release) -> Release:
-    healths = [item.health for item in (one, other) if item.health is not None]
-    health = max(healths, key=lambda item: item.at) if healths else None
+    one = _with_later_health(one, other)
     key, until = one.file_key or other.file_key, max(one.until, other.until)
     content = one.content or other.content
-    return replace(one, at=min(one.at, other.at), until=until, file_key=key, health=health, content=content)
+    return replace(one, at=min(one.at, other.at), until=until, file_key=key, content=content)
+
+
+def _with_later_health(one: Release, other: Release) -> Release:
+    later = other.health is not None and (one.health is None or other.health.at > one.health.at)
+    return replace(one, health=other.health, soak=other.soak) if later else one
 
 
 def replaced(
@@ -427,15 +479,16 @@ def replaced(
         ledger = displaced(ledger, live)
     former = {item.key: item for item in ledger.former}
     if live is not None and live.file_key:
-        former[live.key] = replace(live, until=coming.at)
+        soak = replace(live.soak, samples=()) if live.soak else None
+        former[live.key] = replace(live, until=coming.at, soak=soak)
     former.pop(coming.key, None)
     known = live.key if live is not None and back else None
     kept = [item for item in former.values() if _candidate(item, above) or item.key == known]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
     after = ledger.signed(coming.signer)
     # What was approved is that it left the app before this one.
-    coming = replace(coming, signer=after.signer, instead_of=after.instead_of, approved=0.0)
-    return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark)
+    coming = replace(coming, signer=after.signer, instead_of=after.instead_of, approved=0.0, soak=None)
+    return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark, halted=None)
 
 
 def _candidate(release: Release, above: str) -> bool:
@@ -485,6 +538,9 @@ def to_notes(ledger: Ledger) -> dict[str, str]:
         notes["former"] = _json([_row(item) for item in ledger.former])
     if ledger.rolled_back is not None:
         notes["rolled_back"] = _json(_row(ledger.rolled_back))
+    if ledger.halted is not None:
+        halt = ledger.halted
+        notes["halted"] = _json([_row(replace(halt.release, soak=None)), halt.why, int(halt.at), int(halt.inactive)])
     if ledger.signer and (ledger.current is None or ledger.current.signer != ledger.signer):
         notes["signer"] = _json([ledger.signer, ledger.instead_of])
     return notes
@@ -508,7 +564,17 @@ def from_notes(notes: Mapping[str, str]) -> Ledger:
         rolled_back=_release(_parsed(notes.get("rolled_back", ""))),
         signer=signer,
         instead_of=instead_of,
+        halted=_halt(_parsed(notes.get("halted", ""))),
     )
+
+
+def _halt(noted: object) -> Halt | None:
+    if not isinstance(noted, list) or len(noted) != 4:  # noqa: PLR2004
+        return None
+    release, why, at, inactive = _release(noted[0]), *noted[1:]
+    if release is None or not isinstance(why, str) or not isinstance(at, int) or not 0 <= at <= _LATEST:
+        return None
+    return Halt(release, why, float(at), inactive == 1)
 
 
 def _signer(noted: object, current: Release | None) -> tuple[str, str]:
@@ -528,8 +594,15 @@ def _row(release: Release) -> dict[str, Any]:
         row["q"] = int(release.approved)
     if release.health is not None:
         health = release.health
-        row["h"] = [health.passed, health.errors, health.pending, int(health.at)]
-    return {short: value for short, value in row.items() if value not in (None, "")}
+        row["h"] = _figures(health)
+    if release.soak is not None:
+        row["e"] = [int(release.soak.healthy), release.soak.verdict.value]
+        row["x"] = [_figures(each) for each in release.soak.samples]
+    return {short: value for short, value in row.items() if value not in (None, "", [])}
+
+
+def _figures(health: Health) -> list[int]:
+    return [health.passed, health.errors, health.pending, int(health.at)]
 
 
 def _release(row: object) -> Release | None:
@@ -545,9 +618,20 @@ def _release(row: object) -> Release | None:
         if not all(0 <= each <= _LATEST for each in (at, until, approved)):
             return None
         known = {"version": "", "sha256": "", **fields}
-        return Release(**known, at=at, until=until, install_type=kind, health=health, approved=approved)
+        soak = _soak(row) if health is not None else None
+        return Release(**known, at=at, until=until, install_type=kind, health=health, approved=approved, soak=soak)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _soak(row: Mapping[str, Any]) -> Soak | None:
+    if "e" not in row:
+        return None
+    healthy, verdict = row["e"]
+    if not isinstance(healthy, int) or not 0 <= healthy <= _LATEST:
+        raise TypeError("seconds were expected")
+    samples = [_health(each) for each in row.get("x", ())]
+    return Soak(float(healthy), Verdict(verdict), tuple(each for each in samples if each is not None))
 
 
 def _health(figures: object) -> Health | None:

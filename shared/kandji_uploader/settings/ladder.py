@@ -21,7 +21,7 @@ from typing import Any
 
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Promotion, Ring, Settings, StageSettings, Tenant
-from kandji_uploader.settings import schema
+from kandji_uploader.settings import parts, schema
 from kandji_uploader.settings.schema import Key
 from kandji_uploader.settings.sources import FoundValue, Rung, first, same_names
 from kandji_uploader.settings.tenants import TenantRungs, Tenants
@@ -282,7 +282,7 @@ def _blind_rules(asked: Sequence[Rung]) -> list[Problem]:
     """Promotion fails closed: a rule about the Macs cannot hold where their status need not be known."""
     path = "custom_app.promotion.require_status"
     blind = first(asked, path)
-    rules = [name for name in ("min_pass", "max_error_percent") if first(asked, f"custom_app.promotion.{name}")]
+    rules = [name for name in parts.ABOUT_MACS if first(asked, f"custom_app.promotion.{name}")]
     if blind is None or blind.value or not rules:
         return []
     text = f"{' and '.join(rules)} cannot hold where nobody knows the Macs' status; drop require_status"
@@ -339,7 +339,10 @@ def _ring(given: Mapping[str, Any], otherwise: StageSettings) -> Ring:
         groups[group][field] = found
     fields = MappingProxyType({**otherwise.fields, **groups["prod.fields"]})
     stage = replace(otherwise, **groups["prod"], **groups[""], fields=fields)
-    return Ring(stage, Promotion(**groups["promotion"]))
+    rules: dict[str, Any] = {"on_unhealthy": "restart", **groups["promotion"]}
+    if (limit := rules.get("max_error_percent")) is not None:
+        rules.setdefault("halt_percent", min(2 * limit, 100))
+    return Ring(stage, Promotion(**rules))
 
 
 def _stage(groups: Mapping[str, dict[str, Any]], stage: str) -> StageSettings:

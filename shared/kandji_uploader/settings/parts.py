@@ -191,6 +191,10 @@ def _from_json(value: object) -> object:
         return value
 
 
+ABOUT_MACS = ("min_pass", "max_error_percent", "min_percent")
+"""The rules that cannot hold where nobody knows the Macs' status."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rings:
     """Reads the rings of an app: a list of mappings, or the same as JSON in a text, which is all that `-k` can give.
@@ -238,7 +242,7 @@ class Rings:
                 except UnfitError as unfit:
                     told = "" if unfit.secret else f" is {shown(value)}"
                     problems.append(f"{title}: {key}{told}: {unfit.accepted}")
-        rules = [each for each in ("min_pass", "max_error_percent") if each in found]
+        rules = [each for each in ABOUT_MACS if each in found]
         if found.get("require_status") is False and rules:
             text = f"{' and '.join(rules)} cannot hold where nobody knows the Macs' status"
             problems.append(f"{title}: require_status is false: {text}; drop it")

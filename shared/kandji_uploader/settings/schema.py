@@ -447,6 +447,36 @@ PROMOTION = (
         recipe="custom_app.promotion.require_status",
     ),
     Key(
+        "promotion.min_percent",
+        coercion.Number(0, 100, "per cent"),
+        "How many of the Macs in scope must have reported on it first.",
+        recipe="custom_app.promotion.min_percent",
+    ),
+    Key(
+        "promotion.on_unhealthy",
+        coercion.Choice(("restart", "pause")),
+        "Count only days on which the Macs were healthy; when they are not, begin anew (restart) or stop (pause).",
+        recipe="custom_app.promotion.on_unhealthy",
+    ),
+    Key(
+        "promotion.halt_percent",
+        coercion.Number(0, 100, "per cent"),
+        "Halt a version when more of the Macs that got it are in ERROR.",
+        recipe="custom_app.promotion.halt_percent",
+    ),
+    Key(
+        "promotion.halt_min",
+        coercion.Number(1, 1_000_000, "Macs", whole=True),
+        "Macs in ERROR at the least, for a halt (3).",
+        recipe="custom_app.promotion.halt_min",
+    ),
+    Key(
+        "promotion.on_halt",
+        coercion.Choice(("stop", "rollback")),
+        "What a halt does: stop, or put the version before it back (rollback).",
+        recipe="custom_app.promotion.on_halt",
+    ),
+    Key(
         "promotion.window",
         parts.window,
         "As `window`, in its place.",
@@ -466,7 +496,7 @@ PROMOTION = (
     ),
 )
 
-_TAKING = frozenset(key.field.removeprefix("promotion.") for key in PROMOTION)
+_TAKING = frozenset(name for key in PROMOTION if "halt" not in (name := key.field.removeprefix("promotion.")))
 """The rules by which a ring takes a version from the one before it; they are nothing to the first ring."""
 
 ENFORCEMENT_TYPE = Key(

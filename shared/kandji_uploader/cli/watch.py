@@ -1,0 +1,48 @@
+"""Look at what the Macs say of the apps whose rules ask about them; what fails on too many of them is halted.
+
+Each run of a recipe does that, too; between two of them this may run every hour. Nothing is published or promoted.
+
+Examples:
+  kandji-uploader watch --all
+  kandji-uploader watch Firefox -y
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from kandji_uploader.cli import DONE, FAILED, USAGE, flags, tenants
+from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.promote import tell
+from kandji_uploader.flows import promote, watch
+from kandji_uploader.models import RunResult
+from kandji_uploader.publish.request import Host
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which apps."""
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="a Custom App or an entry of a map")
+    add("--all", action="store_true", help="every entry of the maps with `promotion` or `rings`")
+    flags.tenant(parser)
+    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    add("--json", action="store_true", help="the outcome as JSON on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Watch; 1 if something is halted, or could not be looked at."""
+    if bool(arguments.names) == arguments.all:
+        print("kandji-uploader watch: name the apps, or give --all", file=sys.stderr)
+        return USAGE
+    console = Console(quiet=arguments.json)
+    host = Host(say=console.say, warn=console.warn, environ=os.environ)
+    keys = {"dry_run": True} if arguments.dry else {}
+
+    def at(there: Host) -> list[RunResult]:
+        return watch.watch(promote.asked_for(arguments.names, there, keys, every_pair=arguments.all), there)
+
+    results, failed = tenants.each(arguments.tenant, host, console, at)
+    tell(results, console, as_json=arguments.json)
+    return FAILED if failed or any(result.failed for result in results) else DONE

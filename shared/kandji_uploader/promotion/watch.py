@@ -1,0 +1,267 @@
+"""What the Macs of every ring say, at every run: what has soaked, and what has to be halted.
+
+A ring is a Custom App that releases come to: a test app, a prod app, or one of the rings. Nothing is read of one that
+no rule asks about. `rules` decides; here is read what it needs, and kept: in the state folder each time, in the notes
+of the audit script while something soaks, at most once in `NOTED_EACH` and where the verdict turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kandji_uploader.audit import script as audit
+from kandji_uploader.errors import AuditScriptError, InterruptedRunError, KandjiUploaderError, TargetError
+from kandji_uploader.models import Action, CustomApp, Outcome, Promotion, Settings, Target
+from kandji_uploader.promotion import rules
+from kandji_uploader.promotion.candidates import health_of, standing_of
+from kandji_uploader.promotion.promote import NO_FILE
+from kandji_uploader.promotion.rollback import go_back
+from kandji_uploader.publish import matching, plan, releases
+from kandji_uploader.publish.carry_out import console_link
+from kandji_uploader.publish.context import RunContext
+from kandji_uploader.publish.history import live_release, note, noted
+from kandji_uploader.publish.refresh import look_up
+from kandji_uploader.publish.releases import Halt, Health, Ledger, Release, Verdict
+from kandji_uploader.publish.request import Host
+from kandji_uploader.publish.targets import Hop
+
+NOTED_EACH = 20 * rules.HOUR
+"""Seconds between two writes of the notes of one app, while something soaks there."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A Custom App that is looked at.
+
+    Attributes:
+        target: the app.
+        rules: its own, by which a release is halted in it.
+        onward: what takes from it; None for the last one.
+    """
+
+    target: Target
+    rules: Promotion
+    onward: Hop | None = None
+
+
+def rings_of(settings: Settings, targets: Sequence[Target], chain: Sequence[Hop]) -> tuple[Ring, ...]:
+    """The apps of a run that any rule asks about, in the order in which they take a release."""
+    own = [ring.rules for ring in settings.rings] or [Promotion()] * len(chain) + [settings.promotion or Promotion()]
+    found = zip(targets, own, [*chain, None], strict=False)
+    rings = (Ring(target, each, onward) for target, each, onward in found)
+    return tuple(each for each in rings if each.rules.halt_percent is not None or _samples(each.onward))
+
+
+def _samples(onward: Hop | None) -> bool:
+    return onward is not None and onward.settings.promotion is not None and onward.settings.promotion.sampled
+
+
+def watch(rings: Sequence[Ring], context: RunContext, host: Host) -> tuple[Outcome, ...]:
+    """Look at what each ring has, the last one first; what fails on too many of its Macs is halted.
+
+    Returns:
+        An outcome for each ring that was looked at: HALTED where something is halted, now or still, and else UNCHANGED,
+        with what its Macs say.
+    """
+    found: list[Outcome] = []
+    for ring in reversed(rings):
+        app = _app_of(ring, context)
+        if app is None:
+            continue
+        try:
+            outcome = _looked_at(ring, app, context, host)
+        except InterruptedRunError:
+            raise
+        except KandjiUploaderError as problem:
+            outcome = _outcome(ring, app, context, Action.FAILED, str(problem))
+        found += [outcome] if outcome else []
+    return tuple(found[::-1])
+
+
+def _app_of(ring: Ring, context: RunContext) -> CustomApp | None:
+    named = matching.by_name(context.tenant.apps(), ring.target.name)
+    return named[0] if len(named) == 1 else None
+
+
+def _looked_at(ring: Ring, app: CustomApp, context: RunContext, host: Host) -> Outcome | None:
+    ledger = plan.ledger(app, context.remembered())
+    live = live_release(app, ledger, context.now)
+    if ledger.halted is not None:
+        return _outcome(ring, app, context, Action.HALTED, plan.halt_told(app.name, ledger.halted), live)
+    foreign = ledger.current is not None and not noted(app, ledger)
+    soaks = not foreign and _soaks(ring, live, ledger, context)
+    if foreign or not (soaks or ring.rules.halt_percent is not None):
+        return None
+    health = health_of(live, app, context)
+    if health is None:
+        return None
+    why = rules.too_many_errors(health, ring.rules)
+    if why:
+        return _halted(ring, app, rules.ill(live, health), why, context, host)
+    _keep(ring, app, ledger, live, health, context, soaks=soaks)
+    return replace(_outcome(ring, app, context, Action.UNCHANGED, "", live), reason=f"{live}: {health}")
+
+
+def _soaks(ring: Ring, live: Release, ledger: Ledger, context: RunContext) -> bool:
+    """Whether the days of what a ring has are counted: the one after it has not got it yet."""
+    if ring.onward is None or not _samples(ring.onward):
+        return False
+    further = replace(context, settings=ring.onward.settings)
+    plan_input = look_up((replace(ring.onward.targets[1], blueprints=()),), NO_FILE, further)
+    standing = standing_of(plan_input.matches[ring.onward.targets[1].stage].app, plan_input, ledger, further)
+    return rules.newer(live, standing, live=True)
+
+
+def _keep(
+    ring: Ring, app: CustomApp, ledger: Ledger, live: Release, health: Health, context: RunContext, *, soaks: bool
+) -> None:
+    """Keep a sample: for this run, in the state folder, and where it is due in the notes."""
+    wanted = ring.onward.settings.promotion if soaks and ring.onward else ring.rules
+    after = rules.sampled(live, health, wanted or ring.rules)
+    notes = releases.with_key(releases.to_notes(replace(ledger, current=after)), app.file_key)
+    context.noted[app.id] = notes
+    if context.settings.dry_run:
+        return
+    context.store.remember(app.id, notes)
+    if soaks and _due(app, after, context.now):
+        try:
+            note(app, lambda known: replace(known, current=after if known.current else None), context)
+        except TargetError as problem:
+            context.warn(f"what the Macs said was kept on this machine only: {problem}")
+
+
+def _due(app: CustomApp, after: Release, now: float) -> bool:
+    """Whether the notes in Kandji lack what the next run of another machine has to know."""
+    known = releases.from_notes(audit.read(app.audit_script).notes).current
+    if known is None or after.soak is None:
+        return False
+    verdict = known.soak.verdict if known.soak else Verdict.HOLDS
+    since = known.health.at if known.soak and known.health else known.at
+    return verdict is not after.soak.verdict or now - since >= NOTED_EACH
+
+
+# Halting
+
+
+def _halted(ring: Ring, app: CustomApp, live: Release, why: str, context: RunContext, host: Host) -> Outcome:
+    halt = Halt(live, why, context.now)
+    told = plan.halt_told(app.name, halt)
+    if context.settings.dry_run:
+        return _outcome(ring, app, context, Action.HALTED, told, live)
+    context.noted.pop(app.id, None)
+    if ring.rules.on_halt == "rollback":
+        try:
+            back = go_back(app, context, host)
+            told = f"{live} is halted: {why}; {back.error or back.reason}"
+            if back.action is Action.ROLL_BACK:
+                return _outcome(ring, app, context, Action.HALTED, told, live)
+        except TargetError as problem:
+            told = f"{plan.halt_told(app.name, halt)}. It could not be rolled back: {problem}"
+    stop(app, halt, context)
+    return _outcome(ring, app, context, Action.HALTED, told, live)
+
+
+def stop(app: CustomApp, halt: Halt, context: RunContext) -> None:
+    """No Mac is asked for what an app has any more, and nothing moves on from there.
+
+    Its audit script says so and passes. An app without an audit script of ours becomes inactive.
+
+    Raises:
+        TargetError: the app has got another file meanwhile.
+        NetworkError, ApiError: it could not be read or written.
+    """
+    there, ledger = _as_it_is(app, context)
+    reading = audit.read(there.audit_script)
+    ledger = replace(ledger, halted=halt, current=halt.release if ledger.current else None)
+    fields: dict[str, str | bool] = {}
+    if plan.audited(there) and reading.writer == "ours":
+        fields = _rendered(reading.values(halted=halt.why), releases.to_notes(ledger), context)
+    if not fields:
+        ledger = replace(ledger, halted=replace(halt, inactive=there.active))
+        fields = {"active": False, **_noted(there, releases.to_notes(ledger))}
+    _write(there, fields, ledger, context)
+
+
+def resume(app: CustomApp, context: RunContext) -> Halt:
+    """Let what was halted in an app go on; the days that were left to its Macs are left to them again.
+
+    Raises:
+        TargetError: nothing is halted there, or the app has got another file meanwhile.
+        NetworkError, ApiError: it could not be read or written.
+    """
+    there, ledger = _as_it_is(app, context)
+    halt = ledger.halted
+    if halt is None:
+        raise TargetError(f"nothing is halted in {app.name!r}")
+    after = replace(ledger, halted=None)
+    notes, reading = releases.to_notes(after), audit.read(there.audit_script)
+    fields: dict[str, str | bool] = _noted(there, notes)
+    if reading.halted:
+        pushed = min((reading.created_at or 0) + context.now - halt.at, max(context.now, reading.created_at or 0))
+        fields = _rendered(reading.values(halted=None, created_at=int(pushed)), notes, context)
+    if halt.inactive:
+        fields["active"] = True
+    if not context.settings.dry_run:
+        _write(there, fields, after, context)
+    return halt
+
+
+def _as_it_is(app: CustomApp, context: RunContext) -> tuple[CustomApp, Ledger]:
+    there = context.tenant.client.get_custom_app(app.id)
+    if there.file_key != app.file_key:
+        raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
+    return there, plan.ledger(there, context.remembered())
+
+
+def _rendered(values: audit.AuditValues, notes: Mapping[str, str], context: RunContext) -> dict[str, str | bool]:
+    """The audit script with these values; nothing if the template of this machine cannot say it."""
+    try:
+        return {"audit_script": audit.render(values, audit.load_template(context.settings.audit_template), notes)}
+    except AuditScriptError as problem:
+        context.warn(str(problem))
+        return {}
+
+
+def _noted(app: CustomApp, notes: Mapping[str, str]) -> dict[str, str | bool]:
+    """The audit script with these notes and nothing else changed; nothing if it is somebody else's."""
+    if not app.audit_script.strip() and not plan.audited(app):
+        return {"audit_script": audit.memory(notes)}
+    try:
+        return {"audit_script": audit.with_notes(app.audit_script, notes)}
+    except AuditScriptError:
+        return {}
+
+
+def _write(app: CustomApp, fields: Mapping[str, str | bool], after: Ledger, context: RunContext) -> None:
+    written = context.tenant.client.update_custom_app(app.id, fields)
+    context.tenant.put(written)
+    context.noted.pop(app.id, None)
+    context.store.remember(app.id, releases.with_key(releases.to_notes(after), written.file_key))
+
+
+def _outcome(
+    ring: Ring, app: CustomApp, context: RunContext, action: Action, error: str, live: Release | None = None
+) -> Outcome:
+    return Outcome(
+        ring.target.stage,
+        app.name,
+        action,
+        app.id,
+        console_link(context.settings.api_url, app),
+        live.version if live else "",
+        plan.enforcement_of(app),
+        matching.stored_name(app.file_name),
+        reason=error,
+        error=error,
+    )
+
+
+def with_halts(outcomes: Sequence[Outcome], halted: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """The outcomes of a run, in which what is halted stands in place of what was left as it is."""
+    left = {each.name: each for each in halted if each.action.bad}
+    found = []
+    for outcome in outcomes:
+        stands = left.pop(outcome.name, None)
+        found.append(stands if stands is not None and not outcome.action.writes else outcome)
+    return (*left.values(), *found)
