@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import pytest
@@ -49,6 +50,13 @@ def test_a_freeze_is_added_and_taken_out_with_all_else_as_it_was(config):
     assert api.thaw(host=host(config)).gone == ()
     assert [each.why for each in api.thaw(every=True, host=host(config)).gone] == ["the move"]
     assert "freeze" not in config.read_text()
+
+
+def test_of_freezes_that_are_added_at_the_same_moment_none_is_lost(config):
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(lambda day: api.freeze(f"2027-01-0{day}", why="x", host=host(config)), range(1, 5)))
+    values, _ = writing.config_values(config)
+    assert sorted(each.until for each in values["freeze"]) == [f"2027-01-0{day}" for day in range(1, 5)]
 
 
 def test_a_json_file_stays_one_and_a_missing_file_is_made(config):

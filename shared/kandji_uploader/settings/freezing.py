@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from kandji_uploader.settings import schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.parts import as_written
 from kandji_uploader.settings.places import config_folder
-from kandji_uploader.settings.reading import find_file
-from kandji_uploader.settings.writing import config_values, set_values
+from kandji_uploader.settings.writing import change_values, config_values
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,14 @@ def freeze(given: Mapping[str, str], now: float, environ: Mapping[str, str], whe
     Raises:
         SettingsError: it ends before it begins or is over, or the file cannot be changed; it is as it was then.
     """
-    path, zone, known = _there(environ)
     (new,) = _read([given], where)
-    if Calendar(freezes=(new,), zone=zone).over(now):
-        raise SettingsError([Problem(where, schema.FREEZE.path, None, f"ends {new.until}, which is over")])
-    kept = (*(each for each in known if each != new), new)
-    return Frozen(_write(path, kept, environ), kept)
+
+    def added(zone: str, known: tuple[Freeze, ...]) -> tuple[Freeze, ...]:
+        if Calendar(freezes=(new,), zone=zone).over(now):
+            raise SettingsError([Problem(where, schema.FREEZE.path, None, f"ends {new.until}, which is over")])
+        return (*(each for each in known if each != new), new)
+
+    return _changed(environ, added)
 
 
 def thaw(now: float, environ: Mapping[str, str], *, every: bool = False) -> Frozen:
@@ -58,14 +59,12 @@ def thaw(now: float, environ: Mapping[str, str], *, every: bool = False) -> Froz
     Raises:
         SettingsError: the file cannot be read or changed.
     """
-    path, zone, known = _there(environ)
 
-    def goes(each: Freeze) -> bool:
-        alone = Calendar(freezes=(each,), zone=zone)
-        return every or bool(alone.frozen(now) or alone.over(now))
+    def to_come(zone: str, known: tuple[Freeze, ...]) -> tuple[Freeze, ...]:
+        alone = {each: Calendar(freezes=(each,), zone=zone) for each in known}
+        return () if every else tuple(each for each in known if not (alone[each].frozen(now) or alone[each].over(now)))
 
-    kept, gone = (tuple(each for each in known if goes(each) is which) for which in (False, True))
-    return Frozen(_write(path, kept, environ) if gone else path, kept, gone)
+    return _changed(environ, to_come)
 
 
 def told(settings: Settings, now: float) -> tuple[str, ...]:
@@ -79,16 +78,24 @@ def told(settings: Settings, now: float) -> tuple[str, ...]:
     return (*holds, *over)
 
 
-def _there(environ: Mapping[str, str]) -> tuple[Path, str, tuple[Freeze, ...]]:
-    """The config file, the zone of its window, and its freezes."""
-    folder = config_folder(environ)
-    path = find_file(folder, "config") or folder / "config.yaml"
-    values, problems = config_values(path) if path.exists() else ({}, ())
-    wrong = [each for each in problems if each.key in (schema.FREEZE.path, schema.WINDOW.path)]
-    if wrong:
-        raise SettingsError(wrong)
-    window, freezes = values.get(schema.WINDOW.path), values.get(schema.FREEZE.path, ())
-    return path, window.zone if isinstance(window, Window) else "", freezes if isinstance(freezes, tuple) else ()
+def _changed(environ: Mapping[str, str], change: Callable[[str, tuple[Freeze, ...]], tuple[Freeze, ...]]) -> Frozen:
+    """The freezes of the config file changed, from the zone of its window and what it names now."""
+    freezes: list[tuple[Freeze, ...]] = []
+
+    def made(path: Path) -> Mapping[str, object]:
+        values, problems = config_values(path) if path.exists() else ({}, ())
+        wrong = [each for each in problems if each.key in (schema.FREEZE.path, schema.WINDOW.path)]
+        if wrong:
+            raise SettingsError(wrong)
+        window, known = values.get(schema.WINDOW.path), values.get(schema.FREEZE.path, ())
+        before = known if isinstance(known, tuple) else ()
+        after = change(window.zone if isinstance(window, Window) else "", before)
+        freezes[:] = [before, after]
+        return {schema.FREEZE.path: as_written(after) or None} if after != before else {}
+
+    path = change_values(config_folder(environ), made, environ)
+    before, after = freezes
+    return Frozen(path, after, tuple(each for each in before if each not in after))
 
 
 def _read(given: object, where: str) -> tuple[Freeze, ...]:
@@ -96,7 +103,3 @@ def _read(given: object, where: str) -> tuple[Freeze, ...]:
         return schema.FREEZE.kind(given)  # type: ignore[return-value]
     except UnfitError as unfit:
         raise SettingsError([Problem(where, schema.FREEZE.path, None, unfit.accepted)]) from None
-
-
-def _write(path: Path, freezes: tuple[Freeze, ...], environ: Mapping[str, str]) -> Path:
-    return set_values(path.parent, {schema.FREEZE.path: as_written(freezes) if freezes else None}, environ)

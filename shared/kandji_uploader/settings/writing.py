@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,12 +92,27 @@ def set_values(folder: Path, changes: Mapping[str, object], environ: Mapping[str
     read(KeySource("command line", "command line", schema.IN_CONFIG, [folder]), changes, complaints)
     if complaints.problems:
         raise SettingsError(complaints.problems)
+    return change_values(folder, lambda _: changes, environ)
+
+
+def change_values(
+    folder: Path, made: Callable[[Path], Mapping[str, object]], environ: Mapping[str, str] | None = None
+) -> Path:
+    """As `set_values`, with changes that depend on what the file holds.
+
+    Args:
+        folder: the config folder.
+        made: makes fit changes from the config file, while no other process changes it.
+        environ: the environment variables; the process's own by default.
+
+    Raises: as `set_values`, and as `made`.
+    """
     path = find_file(folder, "config") or folder / "config.yaml"
 
     def change() -> str | None:
         before = text_of(path)
         text = before
-        for key, value in changes.items():
+        for key, value in made(path).items():
             known = schema.IN_CONFIG[key][0]
             text = editing.with_value(text, path, (key, known.path, *known.spellings), value)
         refuse_new_problems(folder, before, text, environ)
