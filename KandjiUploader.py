@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "93ef2e0a21c725b560bb6b28cdedb9b8f227e6710648b418313ad4c2d2f647d6"
+_SEAL = "8aa967a20dc07b8d0ed91bf561992a1de5fd51b3abd2ffc62d74712e5139e34a"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -120,7 +120,7 @@ def test_a_broken_cask_that_lies_in_kandji_is_not_published_to_another_app(house
     house.tenant.seed("Elsewhere", file_name="Widget-1.0.pkg", content=bytes(data))
     house.tenant.reset_requests()
     ran = here("-b", "widget", "-n", "Widget", "--enforcement", "install_once")
-    assert ran.returncode == 1
+    assert ran.returncode == Exit.REFUSED
     assert "its signature is broken" in ran.stderr
     assert (house.writes(), house.names()) == ([], ["Elsewhere"])
 

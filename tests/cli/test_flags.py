@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from kandji_uploader.cli import main
+from kandji_uploader.cli import main, screen
 from kandji_uploader.cli.failures import Exit
+from tests.support.commands import parsers
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,21 @@ def test_a_number_that_a_flag_does_not_take_is_told_with_those_that_it_takes(
 ) -> None:
     assert main(words) == Exit.USAGE
     assert said in capsys.readouterr().err
+
+
+def test_a_dry_run_is_asked_for_in_any_of_its_words_and_told_once() -> None:
+    known = {name: each for name, parser in parsers().items() for each in screen._with_words(parser)}
+    known |= {f"schedule {word.prog.split()[-1]}": word for word in screen._with_words(parsers()["schedule"])}
+    dry = {name: parser for name, parser in known.items() if "--dry" in parser._option_string_actions}
+    assert set(dry) == {"upload", "publish", "promote", "approve", "rollback", "retry", "schedule", "schedule run"}
+    for parser in dry.values():
+        for word in ("-y", "--dry", "--dry-run", "--dry_run"):
+            assert parser._option_string_actions[word].dest == "dry"
+        assert parser.format_help().count("tell what would be done") == 1
+        assert "--dry_run" not in parser.format_help()
+
+
+def test_a_dry_run_by_another_word_changes_nothing(house, here) -> None:
+    for word in ("--dry-run", "--dry_run"):
+        assert "would create" in here("-p", house.widget(), word).stdout
+    assert house.writes() == []

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from kandji_uploader import autopkg as library
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.manifest import folder
 from kandji_uploader.publish.request import Host
 from kandji_uploader.rehearsal import RehearsalTenant
@@ -152,7 +153,7 @@ def test_what_the_runner_remembers_is_kept_once_it_is_published(tmp_path, launch
     # On Linux it ends with an error: the runner keeps a download's ETag where only a Mac's files have a place for it.
     run.job("build")
     tenant.permissions.revoke("Create Custom App")
-    assert run.job("publish").code == 1
+    assert run.job("publish").code == Exit.TOKEN
     assert run.saved == {}
     tenant.permissions.grant("Create Custom App")
     done = run.job("publish")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader import api, autopkg, cli
+from kandji_uploader.cli.failures import Exit
 from kandji_uploader.flows import casks, promote, retry
 from kandji_uploader.flows import publish as flow
 from kandji_uploader.kandji.tenant import forget_all
@@ -143,7 +144,7 @@ def by_the_command_line(house, path):
         for name, value in house.environ.items():
             patch.setenv(name, value)
         forget_all()
-        assert cli.main(["-p", str(path), "-n", "Widget", "--allow-downgrade", "--tenant", "acme"]) == 1
+        assert cli.main(["-p", str(path), "-n", "Widget", "--allow-downgrade", "--tenant", "acme"]) == Exit.REFUSED
     return []
 
 

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--test", metavar="APP", help="a test app that is in no map")
     add("--prod", metavar="APP", help="its prod app")
     flags.tenant(parser)
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(parser)
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
 

@@ -22,6 +22,7 @@ from kandji_uploader.setup.doctor import Check, Severity
 
 CODES = {
     "settings": "settings",
+    "freeze": "settings",
     "tenant": "settings",
     "keychain": "credential",
     "API URL": "network",

@@ -36,7 +36,7 @@ def upload(parser: argparse.ArgumentParser, enforcements: Sequence[str] = ()) ->
     add("-z", "--zzcategory", metavar="CATEGORY", help="Self Service category that goes with --testname")
     add("-u", "--unzip-location", metavar="FOLDER", help="where a .zip is unpacked on the Mac (default: /Applications)")
     add("-c", "--create", action="store_true", help="create a Custom App even where one of that name exists")
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    dry(parser)
     add("-d", "--debug", action="store_true", help="tell more: each request")
     add("-v", "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
     add("-S", "--setup", action="store_true", help="run `kandji-uploader setup`")
@@ -59,6 +59,12 @@ def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     add("--arch", choices=("arm64", "x86_64"), help="which variation is meant (default: arm64)")
     add("--use-brew", action="store_true", help="download with an installed `brew`, which knows third-party taps")
     add("--allow-no-checksum", action="store_true", help="accept a cask whose download cannot be checked")
+
+
+def dry(parser: argparse.ArgumentParser) -> None:
+    """The flag of a dry run, in kpkg's words, in everybody else's, and as the key is written."""
+    parser.add_argument("-y", "--dry", "--dry-run", action="store_true", help="tell what would be done, change nothing")
+    parser.add_argument("--dry_run", dest="dry", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def jobs(parser: argparse.ArgumentParser, what: str, *, default: int) -> None:

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--urgent", metavar="REASON", help="do not wait, whatever the Macs say, and why; it is noted and told to Slack")
     add("--force", action="store_true", help="also over a file that somebody else has put into the prod app")
     flags.tenant(parser)
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(parser)
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
 

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flags.tenant(parser)
     flags.jobs(parser, "tenants published to at a time", default=4)
     add("--scheduler", metavar="ADDRESS", help="let the workers of this Dask scheduler do it; they need the same paths")
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(parser)
     add("-d", "--debug", action="store_true", help="tell more: each request")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--forget", metavar="NAME", action="append", default=[], help="give this one up; nothing is published for it")
     flags.tenant(parser)
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(parser)
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
 

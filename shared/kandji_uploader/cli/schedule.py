@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     status.add_argument("--json", action="store_true", help="as JSON on standard output")
     run_word = words.add_parser("run", help="run one cycle now")
     run_word.add_argument("--loop", action="store_true", help="go on, cycle after cycle, until SIGTERM or Ctrl-C")
-    run_word.add_argument("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(run_word)
     flags.tenant(run_word)
     run_word.add_argument("--use-brew", action="store_true", help="download with `brew`")
 
