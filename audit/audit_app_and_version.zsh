@@ -73,11 +73,14 @@ NEXT_PAUSE=604800
 # The versions of which nothing was heard for so many seconds are forgotten.
 COUNT_SECONDS=7776000
 
-typeset -U SEARCHED_FOLDERS
-SEARCHED_FOLDERS=(/Applications /System/Applications /Library)
 UNZIP_FOLDER=()
 [[ $UNZIP_LOCATION == /?* && $UNZIP_LOCATION/ != */../* ]] && UNZIP_FOLDER=("${UNZIP_LOCATION%%/##}")
-SEARCHED_FOLDERS+=($UNZIP_FOLDER)
+# /Library comes last: it has ten times the folders of the others together, and next to no apps.
+typeset -aU FOLDERS_OF_APPS
+FOLDERS_OF_APPS=(/Applications /System/Applications $UNZIP_FOLDER)
+LIBRARY=(${${:-/Library}:#$UNZIP_FOLDER})
+FAR_AWAY='/Library/*'${UNZIP_FOLDER:+"~${(b)UNZIP_FOLDER}/*"}
+SEARCHED_FOLDERS=($FOLDERS_OF_APPS $LIBRARY)
 SEARCHED_LEVELS=5
 # Any user can put files on a disk: these limits keep an audit from being held up, or from using up the memory.
 FINDING_SECONDS=120
@@ -89,8 +92,10 @@ ASKED_FOLDERS=($SEARCHED_FOLDERS /System{,/Volumes/Preboot}/Cryptexes/App/System
 # Folders that are bundles: an app inside one is a helper of it, not the app that is meant.
 BUNDLES=(appex bundle component framework kext plugin prefPane qlgenerator saver sdk systemextension vst vst3 xpc)
 
-LISTED=
+APPS_LISTED=0
 APPS=()
+LIBRARY_LISTED=0
+LIBRARY_APPS=()
 OPEN_FOLDERS=()
 SHARED_FOLDERS=()
 INSTALLED_PATH=
@@ -133,11 +138,11 @@ ask() {
         OUTPUT=
         return 2
     fi
-    part=$OUTPUT
+    code=$#OUTPUT
     while [[ $OUTPUT[-1] == $'\n' ]]; do
         OUTPUT[-1]=
     done
-    [[ -n $part ]]
+    (( code ))
 }
 
 # Sets CONTENT to what a file holds. Fails where there is no plain file, or one larger than any Info.plist: who can
@@ -166,15 +171,18 @@ sysopen -r -o $OPEN_OPTIONS,nonblock -u PROBE /dev/null 2>/dev/null && exec {PRO
 
 ########## Finding ##########
 
-# Sets `reply` to the paths given, the shortest first.
-shortest_first() {
-    local each
+# Sorts `reply`, paths, the nearest first: those in the folders of apps before those in /Library, then the shortest.
+nearest_first() {
+    local -i at
     local -a keyed
-    for each in "$@"; do
-        keyed+=("${(l:6::0:)${#each}}$each")
+    for (( at = 1; at <= $#reply; at += 1000 )); do
+        keyed+=("${(@)reply[at,at+999]/(#m)*/${${${(M)MATCH:#$~FAR_AWAY}:+1}:-0}${(l:6::0:)${#MATCH}}$MATCH}")
     done
+    reply=()
     keyed=("${(@o)keyed}")
-    reply=("${(@)keyed#??????}")
+    for (( at = 1; at <= $#keyed; at += 1000 )); do
+        reply+=("${(@)keyed[at,at+999]#???????}")
+    done
 }
 
 # Whether a path is where an installed app can be: in the searched folders, not too deep, in no other bundle.
@@ -185,8 +193,7 @@ in_reach() {
         [[ $1 == "$root"/* && $1/ != */../* ]] || continue
         inside=${1#"$root"/}
         levels=("${(@s:/:)inside}")
-        [[ $inside == *.app && $inside != *.(app|${(~j:|:)BUNDLES})/* ]] && (( $#levels <= SEARCHED_LEVELS ))
-        return
+        [[ $inside == *.app && $inside != *.(app|${(~j:|:)BUNDLES})/* ]] && (( $#levels <= SEARCHED_LEVELS )) && return
     done
     return 1
 }
@@ -227,13 +234,13 @@ counts() {
 # Sets `reply` to the apps that Spotlight has for a query and that are really there. The index may be off, or stale.
 ask_spotlight() {
     local line
-    local -a hits
     ask $TOOL_SECONDS $MDFIND "$1"
+    reply=()
     for line in "${(@f)OUTPUT}"; do
         line=${line#/System/Volumes/Data}
-        in_reach "$line" && [[ -d $PREFIX$line ]] && hits+=("$line")
+        in_reach "$line" && [[ -d $PREFIX$line ]] && reply+=("$line")
     done
-    shortest_first "${(@)hits}"
+    nearest_first
 }
 
 # Sets `reply` to the apps below some folders, and to the folders below them that are not searched, as `all` or `some`
@@ -241,7 +248,8 @@ ask_spotlight() {
 # Arguments: all or some; the folders.
 search_disk() {
     local bundle
-    local -a others bundles
+    local -i at
+    local -a others bundles found
     others=(-perm -0002)
     [[ $1 == all ]] || others+=(-o -perm -0020 '!' -group 0 '!' -group 80)
     for bundle in $BUNDLES; do
@@ -251,31 +259,42 @@ search_disk() {
     reply=()
     (( $# )) || return 0
     ask $(( FINDING_ENDS - SECONDS )) $FIND -H "$@" -maxdepth $SEARCHED_LEVELS \
-        '(' -iname '*.app' '!' -type f -print0 -prune ')' -o \
-        '(' -type d '(' "${(@)bundles[2,-1]}" ')' -prune ')' -o \
-        '(' -type d '(' $others ')' -print0 -prune ')'
+        -name '*.*' '(' -iname '*.app' '!' -type f -print0 -prune -o \
+            -type d '(' "${(@)bundles[2,-1]}" ')' -prune ')' -o \
+        -type d '(' $others ')' -print0 -prune
     (( $? < 2 )) || return 1
-    reply=("${(@0)OUTPUT}")
-    reply=("${(@)${(@)reply:#}#"$PREFIX"}")
+    found=("${(@0)OUTPUT}")
+    OUTPUT=
+    # Behind the last null byte is nothing.
+    found[-1]=()
+    # A thousand at a time: zsh keeps what an expansion makes until its command is over.
+    for (( at = 1; at <= $#found; at += 1000 )); do
+        reply+=("${(@)found[at,at+999]#"$PREFIX"}")
+    done
 }
 
-# Sets APPS to all apps in the searched folders, and the two lists of folders that were left out; once.
+# Sets `reply` to all apps in some folders, and adds to the two lists of folders that were left out.
 list_apps() {
-    [[ -z $LISTED ]] || return 0
-    LISTED=yes
     local each
-    search_disk some $PREFIX${^SEARCHED_FOLDERS}(N-/) || end_search
-    for each in "${(@)reply}"; do
-        if [[ $each == *.(#i)app ]]; then
-            APPS+=("$each")
-        elif [[ -n $PREFIX$each(#qNf:o+w:) ]]; then
+    search_disk some $PREFIX${^argv}(N-/) || end_search
+    for each in "${(@)reply:#*.(#i)app}"; do
+        if [[ -n $PREFIX$each(#qNf:o+w:) ]]; then
             OPEN_FOLDERS+=("$each")
         else
             SHARED_FOLDERS+=("$each")
         fi
     done
-    shortest_first "${(@)APPS}"
-    APPS=("${(@)reply}")
+    reply=("${(@M)reply:#*.(#i)app}")
+    nearest_first
+}
+
+# Looks for the app on the disk: in the folders of apps, and only then in /Library. Each is searched once.
+# Argument: the function that takes the app from those it is given.
+pick_on_disk() {
+    (( APPS_LISTED++ )) || { list_apps $FOLDERS_OF_APPS; APPS=("${(@)reply}") }
+    $1 "${(@)APPS}" && return
+    (( LIBRARY_LISTED++ )) || { list_apps $LIBRARY; LIBRARY_APPS=("${(@)reply}") }
+    $1 "${(@)LIBRARY_APPS}"
 }
 
 # Exits where finding takes too long to tell whether the app is there: an install would be asked for again and again.
@@ -321,14 +340,14 @@ pick_by_bundle_id() {
 pick_by_name() {
     local folder
     local -aU folders
-    local -a found
     [[ -n $NAME && $NAME != */* ]] || return 1
     folders=("${(@)argv:h}")
+    reply=()
     for folder in "${(@)folders}"; do
         # The file system is asked, so upper and lower case and accents count as they do there.
-        [[ -n $folder && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME" && found+=("$folder/$NAME")
+        [[ -n $folder && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME" && reply+=("$folder/$NAME")
     done
-    shortest_first "${(@)found}"
+    nearest_first
     INSTALLED_PATH=${reply[1]:-}
     [[ -n $INSTALLED_PATH ]] && read_info "$INSTALLED_PATH" && ask_version "$VERSION_KEY"
     [[ -n $INSTALLED_PATH ]]
@@ -341,8 +360,7 @@ find_by_bundle_id() {
         ask_spotlight "kMDItemCFBundleIdentifier == '$BUNDLE_ID'"
         pick_by_bundle_id "${(@)reply}" && return
     fi
-    list_apps
-    pick_by_bundle_id "${(@)APPS}"
+    pick_on_disk pick_by_bundle_id
 }
 
 find_by_name() {
@@ -351,8 +369,7 @@ find_by_name() {
         ask_spotlight "kMDItemFSName == '$NAME'"
         pick_by_name "${(@M)reply:#*/$NAME}" && return
     fi
-    list_apps
-    pick_by_name "${(@)APPS}"
+    pick_on_disk pick_by_name
 }
 
 # Finds a copy where some others can write: in the Applications folder of a home, or where a group can. Who plants one
@@ -366,10 +383,11 @@ find_elsewhere() {
     done
     search_disk all $PREFIX${^SHARED_FOLDERS}(N/) $PREFIX/Users/*/Applications(N/) $PREFIX${^UNZIP_FOLDER}(N-/) ||
         PASSED_OVER+=('Passed over the folders that users can write to, which took too long to search')
-    shortest_first "${(@M)reply:#*.(#i)app}"
+    reply=("${(@M)reply:#*.(#i)app}")
+    nearest_first
     apps=("${(@)reply}")
     # An admin may have linked an app to a home.
-    for app in "${(@)APPS}"; do
+    for app in "${(@)APPS}" "${(@)LIBRARY_APPS}"; do
         [[ -L $PREFIX$app ]] && apps+=("$app")
     done
     pick_by_bundle_id "${(@)apps}" || pick_by_name "${(@)apps}"
@@ -626,13 +644,13 @@ time_of_day() {
 
 ########## The one delay per app and version ##########
 
-# Prints a key as PlistBuddy reads it in the path of an entry.
+# Sets REPLY to a key as PlistBuddy reads it in the path of an entry.
 entry_key() {
-    local key=${1//[[:cntrl:]]/_}
-    if [[ $key == *[\'\":\\]* ]]; then
-        print -rn -- "${key//(#m)[\ \'\":\\]/\\$MATCH}"
+    REPLY=${1//[[:cntrl:]]/_}
+    if [[ $REPLY == *[\'\":\\]* ]]; then
+        REPLY=${REPLY//(#m)[\ \'\":\\]/\\$MATCH}
     else
-        print -rn -- "'$key'"
+        REPLY="'$REPLY'"
     fi
 }
 
@@ -812,11 +830,12 @@ word_dialog() {
     REQUEST="Quit $names to update $what to version $MINIMUM_ENFORCED_VERSION. Save your work first."
 }
 
-# Shows the dialog. What names the app goes to AppleScript as arguments, none of which starts with a dash. By itself
-# AppleScript would give up after two minutes, before the dialog does, and leave it open.
+# Shows the dialog, and takes the place of the process that calls it. What names the app goes to AppleScript as
+# arguments, none of which starts with a dash. By itself AppleScript would give up after two minutes, before the dialog
+# does, and leave it open.
 # Arguments: text, the button for a delay or "".
 show_dialog() {
-    $OSASCRIPT \
+    exec $OSASCRIPT \
         -e 'on run argv' \
         -e 'set {theText, theTitle, theTime, delayButton} to argv' \
         -e 'set theTime to theTime as integer' \
@@ -898,8 +917,10 @@ quit_front() {
 clear_the_way() {
     list_blocking
     find_in_front || return 0
-    APP_ENTRY=:$(entry_key "$LABEL")
-    ENTRY=$APP_ENTRY:$(entry_key "$MINIMUM_ENFORCED_VERSION")
+    entry_key "$LABEL"
+    APP_ENTRY=:$REPLY
+    entry_key "$MINIMUM_ENFORCED_VERSION"
+    ENTRY=$APP_ENTRY:$REPLY
     read_delay
     [[ $DELAY != pending ]] || exit 0
     local button=

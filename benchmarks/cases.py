@@ -15,10 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import audits as audit_costs
 from benchmarks import installers, iructl, nightly, pages
 from benchmarks.measure import MIB, Run, Sample, in_turns, process, ratio
 from benchmarks.tenant import ROOT, Tenant
 
+_AUDIT_MEMORY = 24
+"""MiB."""
 _EFFICIENT = 0.85
 """Of as many times as fast as there are workers."""
 _START = 0.06
@@ -41,6 +44,7 @@ class Scale:
         wire: bytes per second of each of their connections.
         uplink: bytes per second of the connection that the large installer goes over.
         crowd: entries of the zips that hold very many.
+        folders: of a simulated Mac, below /Applications and /Library.
     """
 
     large: int = 1 << 30
@@ -53,6 +57,7 @@ class Scale:
     parallel_size: int = 20_000_000
     wire: float = 20_000_000.0
     uplink: float = 300_000_000.0
+    folders: int = 30_000
     tenants: tuple[int, ...] = (10, 30, 75, 150)
     tenant_apps: int = 400
     workers: tuple[int, ...] = (1, 2, 4, 8)
@@ -78,6 +83,7 @@ SMALL = Scale(
     parallel=8,
     parallel_size=4_000_000,
     wire=8e6,
+    folders=300,
     tenants=(3, 6),
     tenant_apps=100,
     workers=(1, 2),
@@ -518,6 +524,45 @@ def audit_script(bench: Bench) -> Iterable[Row]:
     yield Row("render an audit script", f"{took:.2f} ms", "-", "<= 5 ms", took <= 5, took)
 
 
+def audits(bench: Bench) -> Iterable[Row]:
+    """What the audit script costs a Mac, beside Kandji's own where KAPPA_SCRIPT names that."""
+    given = os.environ.get("KAPPA_SCRIPT")
+    theirs = Path(given).read_text("utf-8") if given else None
+    mac = audit_costs.Mac(bench.folder / "mac", bench.scale.folders)
+    for what, scene in audit_costs.SCENES.items():
+        yield _audit(bench, mac, what, scene, theirs)
+    mac.crowd(bench.scale.folders)
+    scene = audit_costs.SCENES["compliant, by a search of the disk"]
+    yield _audit(bench, mac, f"that among {bench.scale.folders:,} more apps", scene, None)
+    shutil.rmtree(mac.root)
+
+
+def _audit(bench: Bench, mac: audit_costs.Mac, what: str, scene: audit_costs.Scene, theirs: str | None) -> Row:
+    """One audit by our script and, where its text is given, by Kandji's."""
+
+    def started(text: str | None) -> int:
+        code, count = mac.count(mac.prepare(scene, text))
+        if code != scene.code:
+            raise AssertionError(code)
+        return count
+
+    texts = [None] if theirs is None else [None, theirs]
+    counts = [started(text) for text in texts]
+    # One takes milliseconds, so there are more of them than of other runs.
+    samples = in_turns(
+        bench.scale.rounds * 5, *(lambda text=text: mac.measure(mac.prepare(scene, text)) for text in texts)
+    )
+    here = samples[0]
+    figures = f"{counts[0]} processes, {here.cpu * 1000:.0f} ms, {here.peak / MIB:.1f} MiB"
+    reached, limit, bar = here.peak <= _AUDIT_MEMORY * MIB, "-", f"<= {_AUDIT_MEMORY} MiB"
+    if theirs is not None:
+        there = samples[1]
+        limit = f"KAPPA's script: {counts[1]} processes, {there.cpu * 1000:.0f} ms"
+        bar += ", fewer processes, <= 0.5 x the time"
+        reached = reached and counts[0] < counts[1] and here.cpu <= there.cpu / 2
+    return Row(f"an audit: {what}", figures, limit, bar, reached, counts[0])
+
+
 def processor(bench: Bench) -> Iterable[Row]:
     """Loading the processor for its description, as `autopkg processor-info` does."""
     nothing = bench.folder / "Nothing.py"
@@ -798,6 +843,7 @@ CASES: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "small": small_installer,
     "facts": facts,
     "audit": audit_script,
+    "audits": audits,
     "processor": processor,
     "recipes": many_recipes,
     "jobs": side_by_side,

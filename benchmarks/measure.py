@@ -52,18 +52,23 @@ sys.exit(os.waitstatus_to_exitcode(status))
 resident size, so it must not be started by us, who may be large."""
 
 
-def process(words: Sequence[str | Path], environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Run:
+def process(
+    words: Sequence[str | Path],
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    codes: Sequence[int] = (0,),
+) -> Run:
     """Run a process to its end and measure it.
 
     Raises:
-        FailedError: its exit code was not 0.
+        FailedError: its exit code was none of `codes`.
     """
     with tempfile.NamedTemporaryFile("r") as report:
         launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, report.name, *map(str, words)]
         done = subprocess.run(
             launch, env=environ, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
-        if done.returncode:
+        if done.returncode not in codes:
             text = (done.stdout + done.stderr)[-2000:]
             raise FailedError(f"{words[0]} ended with {done.returncode}: {text}")
         wall, cpu, peak = report.read().split()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.mac import CREATED, Mac, needs_zsh, script_for
+from tests.support.mac import CREATED, FIND, Mac, needs_zsh, script_for
 
 pytestmark = needs_zsh
 
@@ -126,6 +126,40 @@ def test_of_several_copies_the_shortest_path_counts(any_mac: Mac):
 
     assert found_at(any_mac, script_for("Foo.app", ID)) == FOO
     assert found_at(any_mac, script_for("Foo.app", None)) == FOO
+
+
+def test_a_copy_among_the_apps_counts_before_a_nearer_one_in_library(any_mac: Mac):
+    for path in ("/Library/Foo.app", "/Applications/Some Vendor/Foo.app"):
+        any_mac.app(path, ID, "1.0")
+
+    assert found_at(any_mac, script_for("Foo.app", ID)) == "/Applications/Some Vendor/Foo.app"
+    assert found_at(any_mac, script_for("Foo.app", None)) == "/Applications/Some Vendor/Foo.app"
+
+
+def test_the_many_folders_of_library_are_searched_only_where_no_other_has_the_app(mac: Mac):
+    mac.spotlight = None
+    mac.app(FOO, ID, "90.0")
+    find = mac.root / "usr/bin/find"
+    find.unlink()
+    find.write_text(f'#!/bin/sh\necho "$*" >> {mac.root}/searched\nexec {FIND} "$@"\n')
+    find.chmod(0o755)
+    searched = mac.root / "searched"
+
+    assert mac.audit(script_for("Foo.app", ID)).code == 0
+    assert mac.audit(script_for("Foo.app", None)).code == 0
+    assert f"{mac.root}/Library " not in searched.read_text()
+
+    assert mac.audit(script_for("Bar.app", "com.bar")).code == 1
+    assert f"{mac.root}/Library " in searched.read_text()
+
+
+def test_where_a_zip_is_unpacked_counts_like_a_folder_of_apps(any_mac: Mac):
+    unpacked = "/Library/Application Support/Vendor/A [new] Suite"
+    for path in ("/Library/Foo.app", f"{unpacked}/a/b/Foo.app"):
+        any_mac.app(path, ID, "1.0")
+    script = script_for("Foo.app", ID, unzip_location=unpacked)
+
+    assert found_at(any_mac, script) == f"{unpacked}/a/b/Foo.app"
 
 
 @pytest.mark.parametrize(
