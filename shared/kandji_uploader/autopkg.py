@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from kandji_uploader.audit import conditions
-from kandji_uploader.errors import InstallerError
+from kandji_uploader.errors import InstallerError, KandjiUploaderError
 from kandji_uploader.flows import publish as flow
+from kandji_uploader.flows.announce import announce_early_failure
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish import signers
 from kandji_uploader.publish.claims import Claims, Item
@@ -101,8 +102,12 @@ def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = Fals
         CLAIMS.release(_recipe(env))
     for key in [*OUTPUTS, *summary_keys(env)]:
         env.pop(key, None)
-    asked = _as_kappa_reads_it(request(env), host.warn) if for_kappa else request(env)
-    result = flow.run(asked, replace(host, claims=CLAIMS, digests=True))
+    try:
+        asked = _as_kappa_reads_it(request(env), host.warn) if for_kappa else request(env)
+        result = flow.run(asked, replace(host, claims=CLAIMS, digests=True))
+    except KandjiUploaderError as problem:
+        announce_early_failure(_recipe(env), problem, host)
+        raise
     env.update(outputs(result))
     return result
 

@@ -52,14 +52,17 @@ def killed(autopkg, tenant, listed, *words):
 def test_a_list_of_recipes_is_one_message_with_what_changed_first_and_what_failed_next(autopkg, tenant, widget):
     tenant.seed(name="Twin")
     tenant.seed(name="Twin")
+    bad = override(autopkg, "Bad.kandji", "com.example.kandji.Widget", custom_app={"prod_nmae": "Bad"})
     listed = apps(autopkg, ["One", "Twin", "Two", "Three"])
+    listed.write_text(f"{bad}\n{listed.read_text()}")
     done, _ = autopkg.run("-l", listed, "-k", f"SOURCE={widget('1.0')}", check=70)
     (lines,) = texts(tenant)
     assert lines[0].startswith("*AutoPkg run on ")
-    assert lines[0].endswith(": 3 changed, 1 failed*")
+    assert lines[0].endswith(": 3 changed, 2 failed*")
     assert [line.partition("|")[2].split(" ")[0].rstrip(">:") for line in lines[1:4]] == ["One", "Two", "Three"]
-    assert lines[4].startswith("Twin")
-    assert ":warning: conflict" in lines[4]
+    assert lines[4].startswith("local.Bad.kandji: :x: failed - ")
+    assert "did you mean prod_name?" in lines[4]
+    assert lines[5].startswith("Twin 1.0: :warning: conflict - ") or lines[5].startswith("Twin: :warning: conflict - ")
     assert all(f"/library/custom-apps/{tenant.app(name)['id']}|" in str(lines) for name in ("One", "Two", "Three"))
     assert "Traceback" not in done.stdout + done.stderr
 

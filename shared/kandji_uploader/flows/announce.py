@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from kandji_uploader.errors import KandjiUploaderError
+from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.http.tries import LostAnswerError
 from kandji_uploader.models import Action, Listener, RunResult, Settings
 from kandji_uploader.publish.request import Host
@@ -37,6 +37,16 @@ def announce_failure(name: str, problem: KandjiUploaderError, settings: Settings
     """Tell of a run that failed before anything was changed."""
     item = Item(Action.FAILED.value, name, host.now(), tenant=settings.tenant, why=str(problem))
     _tell((item,), lambda told: Message(f"KandjiUploader failed: {name}", (), tuple(told)), settings, host)
+
+
+def announce_early_failure(recipe: str, problem: KandjiUploaderError, host: Host) -> None:
+    """Tell of a recipe that failed before its settings were known, with what others of the AutoPkg run have to tell.
+
+    One that failed later is told already; Ctrl-C is no failure.
+    """
+    if isinstance(problem, InterruptedRunError):
+        return
+    _DIGESTS.add_early(Item(Action.FAILED.value, recipe, host.now(), why=str(problem)))
 
 
 def _tell(told: Sequence[Item], form: Callable[[Sequence[Item]], Message], settings: Settings, host: Host) -> None:
@@ -86,14 +96,24 @@ class _Digest:
     def add(self, told: Sequence[Item], settings: Settings) -> None:
         """Keep what is told of a recipe."""
         self._stores[settings.tenant or settings.api_url] = store_of(settings)
-        if not told:
-            return
+        if told:
+            self.keep(told)
+
+    def knows(self, item: Item) -> bool:
+        """Whether this failure is told already."""
+        return self._mine is not None and any(item.why == other.why for other in self._mine.items)
+
+    def keep(self, told: Sequence[Item]) -> None:
+        """Keep it on disk, too."""
+        keys = [each.key for each in self.settings.listeners]
         try:
-            if self._mine is None:
-                self._mine = kept.begin(self.settings.state_folder, [each.key for each in self.settings.listeners])
+            self._mine = self._mine or kept.begin(self.settings.state_folder, keys)
             self._mine.add(told)
         except OSError as problem:
             self.host.warn(f"what is told at the end of this run cannot be kept on disk: {problem.strerror}")
+            if self._mine is None:
+                self._mine = kept.in_memory(keys)
+                self._mine.add(told)
 
     def send(self) -> None:
         """Tell it, with what former processes could not tell."""
@@ -161,6 +181,7 @@ class _Digests:
     def __init__(self) -> None:
         self._open: dict[tuple[Path, tuple[Listener, ...]], _Digest] = {}
         self._process = 0
+        self._early: list[Item] = []
 
     def of(self, settings: Settings, host: Host) -> _Digest:
         """The digest that goes to those whom these settings name."""
@@ -170,7 +191,18 @@ class _Digests:
             atexit.register(self.send)
         found = self._open.setdefault((settings.state_folder, settings.listeners), _Digest(settings, host))
         found.settings, found.host = settings, host  # the latest: an output of AutoPkg's that is still there
+        early, self._early = self._early, []
+        if early:
+            found.keep(early)
         return found
+
+    def add_early(self, item: Item) -> None:
+        """Keep a failure of a recipe whose settings nobody knows, until those of another one say who hears of it."""
+        digests = list(self._open.values()) if self._process == os.getpid() else []
+        if not digests:
+            self._early.append(item)
+        elif not any(digest.knows(item) for digest in digests):
+            digests[0].keep([item])
 
     def send(self) -> None:
         """Send them all."""

@@ -30,13 +30,13 @@ _KEEP = 7 * 86_400.0
 
 
 class Kept:
-    """One such file, locked.
+    """One such file, locked; without a handle it is kept in memory only.
 
     Attributes:
         items: what is to be told.
     """
 
-    def __init__(self, path: Path, handle: int, lines: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, path: Path, handle: int | None, lines: Sequence[dict[str, Any]]) -> None:
         self._path = path
         self._handle = handle
         self._to: list[str] = [name for line in lines[:1] for name in line.get("to", ())]
@@ -70,15 +70,24 @@ class Kept:
 
     def close(self) -> None:
         """Let go of it, and remove it where everybody has heard of it."""
+        if self._handle is None:
+            return
         if not any(map(self.waits_for, self._to)):
             self._path.unlink(missing_ok=True)
         os.close(self._handle)
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Put lines at its end. Raises OSError as `add`."""
+        if self._handle is None:
+            return
         text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         os.write(self._handle, text.encode("utf-8", "backslashreplace"))
         os.fsync(self._handle)
+
+
+def in_memory(to: Sequence[str]) -> Kept:
+    """What is told as long as this process lives, where the disk does not take it."""
+    return Kept(Path(), None, [{"to": list(to)}])
 
 
 def begin(folder: Path, to: Sequence[str]) -> Kept:
