@@ -424,7 +424,6 @@ def _facts_of_gzip(bench: Bench) -> Iterable[Row]:
     path = installers.flat_package(bench.folder / "Facts.pkg", "Facts", bench.scale.large, late=True, packed=True)
     payload = installers.payload_of(path, bench.folder / "Payload")
     here, there = _reading(bench, path, f"gzip -dc '{payload}'")
-    payload.unlink()
     what = f"facts from a pkg with {bench.scale.large_name} of gzip"
     yield replace(_beside(f"{what}, Info.plist last", here, "`gzip -dc`", there, 1.3), cpu=here.cpu)
     yield _memory("its memory", here.peak, 64)
@@ -434,7 +433,31 @@ def _facts_of_gzip(bench: Bench) -> Iterable[Row]:
     first = f"{what}, Info.plist first"
     yield Row(first, f"{here.wall:.2f} s", limit, "<= 0.5 s", here.wall <= 0.5, here.wall, cpu=here.cpu)
     yield _memory("its memory", here.peak, 64)
+    yield from _content(bench, path, payload)
     path.unlink()
+    payload.unlink()
+
+
+_WHOLE = """
+import sys
+from kandji_uploader import installer
+facts = installer.inspect(sys.argv[1], digest=False, signature=True, content=True)
+print(len(facts.content))
+"""
+
+
+def _content(bench: Bench, path: Path, payload: Path) -> Iterable[Row]:
+    """What a package brings to a Mac and who signed it, by the processor time of a look that unpacks it once."""
+    here, there = in_turns(
+        bench.scale.rounds,
+        lambda: _said(bench.python_run(_WHOLE, path), "32"),
+        lambda: process(["sh", "-c", f"gzip -dc '{payload}' > /dev/null"]),
+    )
+    times = here.cpu / there.cpu
+    what = f"content and signature of a pkg with {bench.scale.large_name} of gzip, processor time"
+    ours, limit = f"{here.cpu:.2f} s ({times:.2f} x)", f"`gzip -dc`, {there.cpu:.2f} s"
+    yield Row(what, ours, limit, "<= 1.1 x", times <= 1.1, times, cpu=here.cpu)
+    yield _memory("its memory", here.peak, 48)
 
 
 def _facts_of_pbzx(bench: Bench) -> Iterable[Row]:

@@ -140,10 +140,12 @@ def test_a_run_that_finds_nothing_to_do_costs_little_more_than_importing_request
 
 def test_facts_cost_no_more_than_unpacking_and_little_memory(bench):
     rows = list(cases.facts(bench))
-    late, late_memory, first, first_memory, chunks, chunks_memory, *listed = rows
+    late, late_memory, first, first_memory, content, content_memory, chunks, chunks_memory, *listed = rows
     assert late.value <= 2.5, "1.3 are the bar for 1 GiB; the start of a process counts here"
     assert first.cpu <= 0.75 * late.cpu, "read no further"
     assert chunks.value <= 2.5, "likewise"
+    assert content.value <= 2.5, "1.1 are the bar for 1 GiB; the start of a process counts here"
+    assert content_memory.reached, f"{content_memory.value} MiB: {content_memory.bar}"
     assert max(late_memory.value, first_memory.value, chunks_memory.value) <= 64
     missed = [(row.what, row.ours) for row in listed if row.what == "its memory" and not row.reached]
     assert not missed, "of a zip of very many files"

@@ -204,7 +204,8 @@ class Decoded:
     def _step(self, size: int) -> bytes:
         data = b""
         if self._decoder.needs_input:
-            data = self._source.read(BLOCK)
+            # A quarter of what is decoded at a time: zlib copies what it had no room for, each time.
+            data = self._source.read(BLOCK // 4)
             if not data:
                 raise MalformedError(self._budget.place, "the compressed data ends early: the file is truncated")
         try:
