@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "b807f4713eabcab07b5062e8fa51dd9f3dc2597eb74f2c043bbb6fa6f9fa1c80"
+_SEAL = "6f934b4f0d80e5a16de394f59d3da7d5a0885dfb974ac6392a23cd7ed49a1bae"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

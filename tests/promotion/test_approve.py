@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows.approve import Approval, approve
 from kandji_uploader.models import Action, Outcome
+from kandji_uploader.publish import releases
+from kandji_uploader.publish.releases import Health, Ledger, Release
 from tests.promotion.test_commands import command, maps
 from tests.promotion.world import PROD, TEST, World
 
@@ -156,6 +159,21 @@ def test_the_command_approves_and_tells_it_and_the_api_does_the_same(asking: Wor
     assert api.approve("Firefox", host=asking.host).news
     told = command(asking, "approve", "--test", TEST, "--prod", PROD, "--json")
     assert '"news": false' in told.stdout
+
+
+@pytest.mark.parametrize("first", ["script", "state"])
+def test_an_approval_is_kept_whoever_has_noted_it_and_by_a_sample_that_comes_after_it(first: str) -> None:
+    plain = Release("1.0", "a" * 64, 10.0, "key", digest="d")
+    given = replace(plain, approved=20.0)
+    one, other = (given, plain) if first == "script" else (plain, given)
+    merged = releases.merge(Ledger(former=(one,)), Ledger(former=(other,)))
+    assert [row.approved for row in merged.former] == [20.0]
+    sampled = replace(plain, health=Health(3, 0, 0, 30.0))
+    after = releases.with_sample(Ledger(given), sampled).current
+    assert after is not None
+    assert (after.approved, after.health) == (20.0, sampled.health)
+    newer = Ledger(replace(given, digest="e"))
+    assert releases.with_sample(newer, sampled) == newer
 
 
 RINGS = """

@@ -126,7 +126,7 @@ def _keep(
     context.store.remember(app.id, notes)
     if soaks and _due(app, after, context.now):
         try:
-            note(app, lambda known: replace(known, current=after if known.current else None), context)
+            note(app, lambda known: releases.with_sample(known, after), context)
         except TargetError as problem:
             context.warn(f"what the Macs said was kept on this machine only: {problem}")
 

@@ -453,13 +453,21 @@ def taken(ledger: Ledger, live: Release, back_to: Release) -> Ledger:
 def _both(one: Release, other: Release) -> Release:
     one = _with_later_health(one, other)
     key, until = one.file_key or other.file_key, max(one.until, other.until)
-    content = one.content or other.content
-    return replace(one, at=min(one.at, other.at), until=until, file_key=key, content=content)
+    content, approved = one.content or other.content, max(one.approved, other.approved)
+    return replace(one, at=min(one.at, other.at), until=until, file_key=key, content=content, approved=approved)
 
 
 def _with_later_health(one: Release, other: Release) -> Release:
     later = other.health is not None and (one.health is None or other.health.at > one.health.at)
     return replace(one, health=other.health, soak=other.soak) if later else one
+
+
+def with_sample(ledger: Ledger, sampled: Release) -> Ledger:
+    """The ledger with what the Macs said of its current release; what else has been noted of that meanwhile stays."""
+    current = ledger.current
+    if current is None or current.key != sampled.key:
+        return ledger
+    return replace(ledger, current=replace(current, health=sampled.health, soak=sampled.soak))
 
 
 def replaced(
