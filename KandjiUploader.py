@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "6f934b4f0d80e5a16de394f59d3da7d5a0885dfb974ac6392a23cd7ed49a1bae"
+_SEAL = "39ef825fbb105942b1abfb3a675c470d87f37ef0e8e5f27d27ea169c7029611e"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

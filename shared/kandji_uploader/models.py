@@ -786,6 +786,46 @@ NOT_SIGNED = "not signed"
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What the Macs said of a release.
+
+    Attributes:
+        passed: Macs that have it and said so.
+        errors: Macs that failed.
+        pending: Macs that have said nothing that tells.
+        at: when they were asked, with a time zone.
+    """
+
+    passed: int
+    errors: int
+    pending: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A release that an app has, or had, and that may move on to the next app.
+
+    Attributes:
+        version: as it was published.
+        since: when it came into the app.
+        held: why it does not move yet; "" where nothing holds it, and the next run promotes it.
+        digest: what names it; "" where that is not known.
+        until: when another one replaced it there; None where none has.
+        days: how many days count as soaked.
+        health: what its Macs said last; None where they were not asked.
+    """
+
+    version: str
+    since: datetime
+    held: str = ""
+    digest: str = ""
+    until: datetime | None = None
+    days: float = 0.0
+    health: Reported | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one target (or, in a dry run, what would).
 
@@ -804,6 +844,7 @@ class Outcome:
         warnings: what was done otherwise than asked.
         signer: who signed what was published, in words, and whether that is news; "" where nobody looked.
         tenant: the tenant's name; "" for the one of the settings.
+        candidates: what may move into it, the newest first; empty for an app that takes from none.
         code: what machines know the error by, where one was raised; else "".
     """
 
@@ -821,6 +862,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     signer: str = ""
     tenant: str = ""
+    candidates: tuple[Candidate, ...] = ()
     code: str = ""
 
     @property

@@ -28,6 +28,8 @@ FAILING = {
     "promote": ["promote", "Widget"],
     "approve": ["approve", "Widget"],
     "rollback": ["rollback", "Widget"],
+    "watch": ["watch", "Widget"],
+    "resume": ["resume", "Widget"],
     "retry": ["retry"],
     "status": ["status", "Widget"],
     "inspect": ["inspect", "none.pkg"],
@@ -88,7 +90,7 @@ def test_a_command_that_fails_says_so_in_its_json(house, here, command, monkeypa
     assert error["message"]
     assert error["fix"] == failures.fix(error["code"])
     assert ran.returncode == failures.CODES[error["code"]][0] != 0
-    if command in ("upload", "promote", "approve", "rollback", "retry", "status", "config"):
+    if command in ("upload", "promote", "approve", "rollback", "watch", "resume", "retry", "status", "config"):
         assert (error["code"], ran.returncode) == ("settings", Exit.SETTINGS)
         assert "must be true or false" in error["message"]
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kandji_uploader.cli import documents
+from kandji_uploader.cli import status as cli_status
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.flows import promote, status
 from kandji_uploader.models import Action, RunResult
 from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.report import text as report
+from kandji_uploader.status import html
 from tests.promotion.world import World, firefox
+from tests.support.outputs import check
 
 IT, EARLY, ALL = "Firefox (IT)", "Firefox (Early)", "Firefox"
 RINGS = [
@@ -295,3 +300,50 @@ def test_status_tells_every_ring_of_an_entry_with_the_candidates_that_wait_in_it
     waiting = [[(each.version, each.held) for each in app.candidates] for app in apps]
     assert waiting[0] == [("1.3", f"has been in {IT!r} for 0.0 of 2 days")]
     assert waiting[1:] == [[("1.2", f"has been in {EARLY!r} for 3.0 of 5 days")], []]
+
+
+def test_the_json_of_promote_tells_of_each_ring_what_may_move_into_it_and_what_that_waits_for(rings: World) -> None:
+    rings.keys["rings"] = [RINGS[0], RINGS[1] | {"min_pass": 3, "max_error_percent": 10}, RINGS[2]]
+    rings.publish("1.0")
+    rings.wait(1)
+    rings.macs(passed=8, errors=0, pending=2, app=IT)
+    rings.publish("1.1")
+    rings.wait(1)
+    mapped(rings, "recipe_map", rings.keys["rings"])
+    (result,) = promote.promote(promote.pairs(rings.host), rings.host)
+    early, everybody = documents.run(result)["custom_apps"]
+    assert (early["name"], early["action"], early["version"]) == (EARLY, "promoted", "1.0")
+    assert [(each["version"], each["waits_for"]) for each in early["candidates"]] == [
+        ("1.1", f"was healthy in {IT!r} for 0.0 of 2 days"),
+        ("1.0", ""),
+    ]
+    former = early["candidates"][1]
+    assert (former["entered"], former["live_until"]) == ("2026-01-05T06:00:00+00:00", "2026-01-06T06:00:00+00:00")
+    assert (former["days_healthy"], len(former["digest"])) == (2.0, 32)
+    assert former["health"] == {"passed": 8, "errors": 0, "pending": 2, "at": "2026-01-06T06:00:00+00:00"}
+    assert everybody["candidates"] == []
+    check(["promote", "--json"], json.dumps([documents.run(result)]))
+
+
+def test_status_shows_each_ring_with_what_is_halted_and_how_macs_came_to_it(rings: World) -> None:
+    asks = {"max_error_percent": 10, "min_pass": 1}
+    rings.keys["rings"] = [RINGS[0] | {"halt_percent": 20}, RINGS[1] | asks]
+    for passed in (1, 5, 9):
+        rings.publish("1.0")
+        rings.wait(1)
+        rings.macs(passed=passed, pending=9 - passed, app=IT)
+    rings.publish("1.0")
+    rings.wait(1)
+    rings.macs(passed=2, errors=7, app=IT)
+    rings.publish("1.0")
+    mapped(rings, "recipe_map", [RINGS[0], RINGS[1]])
+    apps = status.statuses((), rings.host, every_pair=True)
+    assert [app.name for app in apps] == [IT, EARLY]
+    assert [each.passed for each in apps[0].samples] == [1, 5, 9, 2]
+    assert apps[0].halted == "1.0: 7 of 9 Macs in ERROR (78 %), limit 20 %"
+    page = html.render(apps, rings.now)
+    assert "halted: " in page
+    assert "11% on 2026-01-06, 22% on 2026-01-09" in page
+    lines = cli_status._details(apps[0])
+    assert f"  halted: {apps[0].halted}" in lines
+    assert any(line.startswith("  adoption    \u2581") and line.endswith("22% on 2026-01-09") for line in lines)

@@ -65,7 +65,19 @@ COMMANDS = {
 _LOGGED = ("upload", "publish", "promote", "rollback", "approve", "watch", "resume", "retry", "schedule")
 """The commands that change a tenant; they keep a log."""
 
-_LISTS = ("upload", "publish", "approve", "where", "doctor", "promote", "rollback", "retry", "status")
+_LISTS = (
+    "upload",
+    "publish",
+    "approve",
+    "where",
+    "doctor",
+    "promote",
+    "rollback",
+    "watch",
+    "resume",
+    "retry",
+    "status",
+)
 """The commands whose JSON is a list."""
 
 APP_NAMES = "custom-apps"

@@ -17,6 +17,7 @@ from kandji_uploader.cli import failures
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 
 if TYPE_CHECKING:  # not loaded here: a start that only tells something needs none of it
+    from kandji_uploader.models import Candidate as Waiting
     from kandji_uploader.models import Outcome, RunResult, Stage
     from kandji_uploader.setup.doctor import Severity
 
@@ -27,6 +28,8 @@ NAMES = (
     "promote",
     "approve",
     "rollback",
+    "watch",
+    "resume",
     "retry",
     "status",
     "doctor",
@@ -60,8 +63,29 @@ class _Tenant(TypedDict, total=False):
     tenant: str
 
 
+class Health(TypedDict):
+    """What Macs said of a release: how many of them, and when they were asked (ISO 8601)."""
+
+    passed: int
+    errors: int
+    pending: int
+    at: str
+
+
+class Candidate(TypedDict):
+    """A release that may move into an app. Times are in ISO 8601; of one that is not replaced, `live_until` is null."""
+
+    version: str
+    digest: str
+    entered: str
+    live_until: str | None
+    days_healthy: float
+    health: Health | None
+    waits_for: str
+
+
 class App(_Tenant):
-    """What became of one Custom App."""
+    """What became of one Custom App. `candidates` is there for one that takes releases from another app."""
 
     stage: Stage
     name: str
@@ -75,6 +99,7 @@ class App(_Tenant):
     reason: str
     warnings: list[str]
     signer: str
+    candidates: list[Candidate]
     error: Error | None
 
 
@@ -278,7 +303,24 @@ def _app(item: Outcome, code: str, action: str) -> App:
         "reason": item.reason,
         "warnings": list(item.warnings),
         "signer": item.signer,
+        "candidates": [_candidate(each) for each in item.candidates],
         "error": error(code, item.error) if code else None,
+    }
+
+
+def _candidate(found: Waiting) -> Candidate:
+    said = found.health
+    told: Health | None = None
+    if said is not None:
+        told = {"passed": said.passed, "errors": said.errors, "pending": said.pending, "at": said.at.isoformat()}
+    return {
+        "version": found.version,
+        "digest": found.digest,
+        "entered": found.since.isoformat(),
+        "live_until": found.until.isoformat() if found.until else None,
+        "days_healthy": round(found.days, 2),
+        "health": told,
+        "waits_for": found.held,
     }
 
 

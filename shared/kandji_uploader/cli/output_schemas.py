@@ -63,6 +63,8 @@ def _of_command() -> dict[str, Document]:
         "promote": moved,
         "approve": _list(_of(Approval), failure),
         "rollback": moved,
+        "watch": moved,
+        "resume": moved,
         "retry": moved,
         "status": _list(status, failure),
         "doctor": _list(_of(documents.Finding), failure),

@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from kandji_uploader.cli import DONE, FAILED, flags, tenants
+from kandji_uploader.cli import flags, tenants
 from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.promote import tell
+from kandji_uploader.cli.promote import exit_code, tell
 from kandji_uploader.flows import watch
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
@@ -40,5 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
         return [watch.resume(arguments.name, there, ring=arguments.ring, keys=keys)]
 
     results, failed = tenants.each(arguments.tenant, host, console, at)
-    tell(results, console, as_json=arguments.json)
-    return FAILED if failed or any(result.failed for result in results) else DONE
+    tell(results, console, failed, as_json=arguments.json)
+    return exit_code(results, failed)

@@ -18,14 +18,17 @@ from pathlib import Path
 from kandji_uploader._util import files
 from kandji_uploader.cli import documents, failures, flags, screen, tenants
 from kandji_uploader.cli.console import Console
+from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows import status as status_flow
+from kandji_uploader.models import Reported
 from kandji_uploader.publish.request import Host
 from kandji_uploader.report.layout import visible
 from kandji_uploader.status import html, summary
 from kandji_uploader.status.models import AppStatus
 
 _TOP = 5
+_BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "names",
-        nargs="+",
+        nargs="*",
         metavar="NAME",
-        help="a Custom App, or an entry of a map with `promotion` for both of its apps",
+        help="a Custom App, or an entry of a map with `promotion` or `rings` for all of its apps",
     )
+    add("--all", action="store_true", help="every entry of the maps with `promotion` or `rings`")
     flags.tenant(parser)
     add("--json", action="store_true", help="the figures as JSON on standard output")
     add("--html", type=Path, metavar="FILE", help="write one self-contained page")
@@ -44,12 +48,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show it."""
+    if bool(arguments.names) == arguments.all:
+        raise UsageError("kandji-uploader status: name the apps, or give --all")
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
 
     def at(there: Host) -> list[tuple[str, AppStatus]]:
         tenant = there.tenant.name if there.tenant else ""
-        return [(tenant, app) for app in status_flow.statuses(arguments.names, there)]
+        return [(tenant, app) for app in status_flow.statuses(arguments.names, there, every_pair=arguments.all)]
 
     found, failed = tenants.each(arguments.tenant, host, console, at)
     apps = [replace(app, name=f"{tenant}: {app.name}") if tenant else app for tenant, app in found]
@@ -103,11 +109,21 @@ def _details(app: AppStatus) -> list[str]:
         ("last report", {age: macs for age, macs in app.figures.ages.items() if macs}),
     )
     found = [f"  {visible(said)}" for said in app.news_of_signers]
+    found += [f"  halted: {visible(app.halted)}"] if app.halted else []
     held = [f"    {each.version}: {each.held or 'nothing holds it'}" for each in app.candidates]
     found += ["  candidates for production", *map(visible, held)] if held else []
+    found += [f"  adoption    {_adoption(app.samples)}"] if len(app.samples) > 1 else []
     found += [line for title, counts in parts for line in _counts(title, counts)]
     wrapped = [screen.of().wrapped(line, " " * 11) for line in found]  # further lines stand below the text
     return ["", visible(app.name), *wrapped] if found else []
+
+
+def _adoption(samples: Sequence[Reported]) -> str:
+    """How the Macs came to a release, a sign for each sample: how many of those in scope have it."""
+    shares = [each.passed / max(each.passed + each.errors + each.pending, 1) for each in samples]
+    bars = "".join(_BARS[min(int(share * len(_BARS)), len(_BARS) - 1)] for share in shares)
+    ends = ((shares[0], samples[0]), (shares[-1], samples[-1]))
+    return f"{bars}  {', '.join(f'{share:.0%} on {each.at:%Y-%m-%d}' for share, each in ends)}"
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> list[str]:

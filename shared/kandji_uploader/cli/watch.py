@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
-from kandji_uploader.cli import DONE, FAILED, USAGE, flags, tenants
+from kandji_uploader.cli import flags, tenants
 from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.promote import tell
+from kandji_uploader.cli.failures import UsageError
+from kandji_uploader.cli.promote import exit_code, tell
 from kandji_uploader.flows import promote, watch
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
@@ -34,8 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Watch; 1 if something is halted, or could not be looked at."""
     if bool(arguments.names) == arguments.all:
-        print("kandji-uploader watch: name the apps, or give --all", file=sys.stderr)
-        return USAGE
+        raise UsageError("kandji-uploader watch: name the apps, or give --all")
     console = Console(quiet=arguments.json)
     host = Host(say=console.say, warn=console.warn, environ=os.environ)
     keys = {"dry_run": True} if arguments.dry else {}
@@ -44,5 +43,5 @@ def run(arguments: argparse.Namespace) -> int:
         return watch.watch(promote.asked_for(arguments.names, there, keys, every_pair=arguments.all), there)
 
     results, failed = tenants.each(arguments.tenant, host, console, at)
-    tell(results, console, as_json=arguments.json)
-    return FAILED if failed or any(result.failed for result in results) else DONE
+    tell(results, console, failed, as_json=arguments.json)
+    return exit_code(results, failed)

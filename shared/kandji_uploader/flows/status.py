@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 
 from kandji_uploader.flows.promote import Pair, app_named, pairs
-from kandji_uploader.models import CustomApp, Settings, Stage
-from kandji_uploader.promotion.promote import outlook
-from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.publish import plan, signers
+from kandji_uploader.kandji.tenant import TenantView
+from kandji_uploader.models import Candidate, CustomApp, Settings, Stage
+from kandji_uploader.promotion.promote import candidate, outlook, reported
+from kandji_uploader.publish import matching, plan, signers
 from kandji_uploader.publish.carry_out import console_link
 from kandji_uploader.publish.context import open_context, open_tenant
 from kandji_uploader.publish.history import live_release, refused_key
@@ -21,16 +21,23 @@ from kandji_uploader.publish.targets import Hop, RecipeFacts, decide_targets, ho
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary
-from kandji_uploader.status.models import AppStatus, Candidate
+from kandji_uploader.status.models import AppStatus
+
+_Found = tuple[str, "Stage | None", "Hop | None"]
+"""A Custom App with its stage, and with what takes from it, where a map tells."""
 
 
-def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None = None) -> tuple[AppStatus, ...]:
+def statuses(
+    names: Sequence[str], host: Host, keys: Mapping[str, object] | None = None, *, every_pair: bool = False
+) -> tuple[AppStatus, ...]:
     """The apps of these names, each with its figures.
 
     Args:
-        names: Custom Apps; or entries of a map with `promotion`, which stand for their test and prod app.
+        names: Custom Apps; or entries of a map with `promotion` or `rings`, which stand for those of their apps that
+            there are.
         host: where messages go.
         keys: settings of this call, such as `kandji.api_url`.
+        every_pair: every entry of the maps with `promotion` or `rings`.
 
     Raises:
         TargetError: there is no such app, or there are several.
@@ -41,11 +48,17 @@ def statuses(names: Sequence[str], host: Host, keys: Mapping[str, object] | None
     ).settle()
     known = pairs(host, keys)
     tenant = open_tenant(settings, host)
-    wanted = {app: (stage, hop) for name in names for app, stage, hop in _apps(name, known)}
+    asked = [*names, *(pair.entry for pair in known if every_pair)]
+    wanted = {app: (stage, hop) for name in asked for app, stage, hop in _there(_apps(name, known), tenant)}
     return tuple(_of(app_named(name, tenant), *found, settings, host) for name, found in wanted.items())
 
 
-def _apps(name: str, known: Sequence[Pair]) -> list[tuple[str, Stage | None, Hop | None]]:
+def _there(found: list[_Found], tenant: TenantView) -> list[_Found]:
+    """Those that there are; all of them where there is none, which is told then."""
+    return [each for each in found if matching.by_name(tenant.apps(), each[0])] or found
+
+
+def _apps(name: str, known: Sequence[Pair]) -> list[_Found]:
     """The Custom Apps that a name stands for, each with its stage and with what takes from it, where a map tells."""
     for pair in known:
         if name not in pair.names:
@@ -69,6 +82,8 @@ def _of(app: CustomApp, stage: Stage | None, hop: Hop | None, settings: Settings
         version=release.version,
         link=console_link(settings.api_url, app),
         signer=signers.told(Looked(ledger.signer), ledger.instead_of or ledger.signer),
+        halted=f"{ledger.halted.release}: {ledger.halted.why}" if ledger.halted else "",
+        samples=tuple(told for each in release.soak.samples if (told := reported(each))) if release.soak else (),
         refused=remembered.get(refused_key(app.name), {}).get("signer", ""),
         candidates=_candidates(hop, host) if hop is not None else (),
     )
@@ -79,14 +94,9 @@ def _candidates(hop: Hop, host: Host) -> tuple[Candidate, ...]:
     settings = hop.settings
     context = open_context(open_tenant(settings, host), store_of(settings), settings, host, RecipeFacts())
     found = outlook(hop, context)
-    return tuple(
-        Candidate(
-            release.version,
-            datetime.fromtimestamp(release.at, timezone.utc),
-            "" if decision.kind is Kind.PROMOTE else decision.reason.removeprefix(str(release)).lstrip(": "),
-        )
-        for release, decision in found
-    )
+    wanted = settings.promotion
+    assert wanted is not None, "a hop has rules"  # noqa: S101 - see `Hop`
+    return tuple(candidate(release, decision, wanted, context.now) for release, decision in found)
 
 
 def moment_of(host: Host) -> datetime:

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
 
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
-from kandji_uploader.models import Action, CustomApp, InstallType, Outcome, Promotion, Stage, Target
+from kandji_uploader.models import (
+    Action,
+    Candidate,
+    CustomApp,
+    InstallType,
+    Outcome,
+    Promotion,
+    Reported,
+    Stage,
+    Target,
+)
 from kandji_uploader.promotion import fast_lane, rules
 from kandji_uploader.promotion.candidates import asked, exposed, standing_of
 from kandji_uploader.promotion.contents import MovedContents
@@ -27,7 +38,7 @@ from kandji_uploader.publish.history import as_enforced, live_release, noted
 from kandji_uploader.publish.matching import Match
 from kandji_uploader.publish.plan import EnforcedIdentity, Installer, PlanInput, TargetPlan
 from kandji_uploader.publish.refresh import look_up, refresh, with_digest
-from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.publish.releases import Health, Ledger, Release
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.targets import Hop, RecipeFacts
 
@@ -78,7 +89,8 @@ def promote(
     if not context.settings.dry_run:
         _remember(prod, step, context)
     # As in a publish, all rings but the last one are for testing.
-    return replace(outcome, stage=Stage.TEST) if hop.onward else outcome, step
+    stage = Stage.TEST if hop.onward else Stage.PROD
+    return replace(outcome, stage=stage, candidates=step.candidates), step
 
 
 def outlook(hop: Hop, context: RunContext) -> tuple[tuple[Release, Decision], ...]:
@@ -124,12 +136,14 @@ class Step:
         plan_input: what the plan was made from.
         decision: the rules' verdict.
         news: whether it is held for another reason than at the run before.
+        candidates: what may move into the prod app, the newest first.
     """
 
     plan: TargetPlan
     plan_input: PlanInput
     decision: Decision
     news: bool = False
+    candidates: tuple[Candidate, ...] = ()
 
 
 def _look_up_both(test: Target, prod: Target, context: RunContext, matches: Mapping[Stage, Match] = _NONE) -> PlanInput:
@@ -147,7 +161,7 @@ NO_FILE = Installer("", InstallType.PACKAGE, 0)
 
 def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once: bool, force: bool) -> Step:
     """What is to become of the prod app, given what the test app has and had."""
-    (test, prod), wanted, urgent = hop.targets, context.settings.promotion, context.settings.urgent
+    (test, prod), wanted = hop.targets, context.settings.promotion
     assert wanted is not None, "there is no promotion without rules"  # noqa: S101 - the callers' contract
     source, match = plan_input.matches[test.stage], plan_input.matches[prod.stage]
     if source.app is None:
@@ -157,9 +171,38 @@ def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once:
     if match.candidates:
         return Step(plan.plan_target(prod, plan_input), plan_input, _UNDECIDED)
     pair = _pair(test, prod, source.app, plan_input, context)
-    app, standing = pair.app, pair.by_name if force else pair.standing
+    standing = pair.by_name if force else pair.standing
     live = _weighed(pair.live, standing, source.app, context, at_once=at_once)
-    if urgent:
+    found = rules.ahead(live, pair.candidates, standing)
+    judged = ((each, rules.judge(each, wanted, standing, context.now)) for each in found)
+    told = tuple(candidate(each, decision, wanted, context.now) for each, decision in judged)
+    step = _decided(hop, pair, live, wanted, context, at_once=at_once, force=force)
+    return replace(step, candidates=told)
+
+
+def candidate(release: Release, decision: Decision, wanted: Promotion, now: float) -> Candidate:
+    """A release that may move on, as people and machines are told of it."""
+    held = "" if decision.kind is Kind.PROMOTE else decision.reason.removeprefix(str(release)).lstrip(": ")
+    days = rules.soaked_for(release, wanted, now) / rules.DAY
+    until = _moment(release.until) if release.until else None
+    return Candidate(release.version, _moment(release.at), held, release.digest, until, days, reported(release.health))
+
+
+def reported(health: Health | None) -> Reported | None:
+    """A sample with its time as a value."""
+    return None if health is None else Reported(health.passed, health.errors, health.pending, _moment(health.at))
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _decided(
+    hop: Hop, pair: _Pair, live: Release, wanted: Promotion, context: RunContext, *, at_once: bool, force: bool
+) -> Step:
+    """What the rules say of the newest release that may move, and so what is to become of the prod app."""
+    prod, app, plan_input, standing = pair.prod, pair.app, pair.plan_input, pair.by_name if force else pair.standing
+    if context.settings.urgent:
         # No soak is asked for, so a clock that is wrong does not keep an urgent version back.
         decision = rules.decide(live, (), Promotion(), standing, context.now, at_once=True, clock_ahead=0.0)
     else:
@@ -175,7 +218,8 @@ def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once:
         return _waiting(prod, app, _lost(decision.release), standing, plan_input)
     target = _sooner(target, decision.release, standing, wanted, context.now)
     after = _after(hop, app, pair.ledger, decision.release, context)
-    return _moving(target, replace(match, app=app), after, decision, context, force=force)
+    match = replace(plan_input.matches[prod.stage], app=app)
+    return _moving(target, match, after, decision, context, force=force)
 
 
 @dataclass(frozen=True)

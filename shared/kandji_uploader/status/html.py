@@ -27,7 +27,8 @@ from kandji_uploader._util.page import (
     plural,
     printable,
 )
-from kandji_uploader.status.models import AppStatus, Candidate, MacState, StatusFigures
+from kandji_uploader.models import Candidate, Reported
+from kandji_uploader.status.models import AppStatus, MacState, StatusFigures
 
 ROWS = 1000
 """Macs that one page holds; of a larger fleet those in trouble, and the page says how many it does not hold."""
@@ -86,12 +87,14 @@ def _card(app: AppStatus, now: datetime) -> str:
     stage = f'<span class="stage">{app.stage.value}</span>' if app.stage else ""
     enforces = f'<span class="soft">enforces {isolated(app.version)}</span>' if app.version else ""
     enforces += "".join(f' <span class="soft">{isolated(said)}</span>' for said in app.news_of_signers)
+    enforces += f" <strong>halted: {isolated(app.halted)}</strong>" if app.halted else ""
     count = f'<span class="count">{plural(figures.macs, "Mac")}</span>'
     title = f'<div class="title"><h3>{name}</h3>{stage}{enforces}{count}</div>'
     facts = "".join(
         (
             _candidates(app.candidates, now),
             _adoption(app),
+            _spread(app.samples),
             _fact("Top reasons of failure", figures.reasons, wide=True),
             _fact("Last report", {age: count for age, count in figures.ages.items() if count}, _newest(figures, now)),
             _fact("Blueprints", figures.blueprints),
@@ -125,6 +128,21 @@ def _adoption(app: AppStatus) -> str:
     rest = {f"{len(newest) - _TOP} older": older} if older else {}
     lines = "".join(_share(word, macs, told) for word, macs in {**shown, **rest, **absent}.items())
     return f'<div class="wide adoption"><h4>Installed version</h4><ul>{lines}</ul>{_reached(app, newest, told)}</div>'
+
+
+def _spread(samples: Sequence[Reported]) -> str:
+    """How many of the Macs in scope had it, a bar for each day; nothing for a single one."""
+    if len(samples) < 2:  # noqa: PLR2004 - a line has two ends
+        return ""
+    shares = [each.passed / max(each.passed + each.errors + each.pending, 1) for each in samples]
+    bars = "".join(
+        f'<rect class="busy" x="{at * 10}" y="{40 - share * 40:.1f}" width="8" height="{share * 40:.1f}"/>'
+        for at, share in enumerate(shares)
+    )
+    ends = ((shares[0], samples[0]), (shares[-1], samples[-1]))
+    told = ", ".join(f"{share:.0%} on {each.at:%Y-%m-%d}" for share, each in ends)
+    chart = f'<svg viewBox="0 0 {len(shares) * 10} 40" width="100%" height="40" aria-hidden="true">{bars}</svg>'
+    return f'<div class="wide"><h4>Adoption over time</h4>{chart}<p class="soft">{told}</p></div>'
 
 
 def _share(word: str, macs: int, told: int) -> str:

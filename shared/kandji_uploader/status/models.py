@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kandji_uploader.models import Stage
+from kandji_uploader.models import Candidate, Reported, Stage
 
 
 @dataclass(frozen=True)
@@ -127,21 +127,6 @@ class StatusFigures:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A release that the test app has, or had, and that may move on to the prod app.
-
-    Attributes:
-        version: as it was published.
-        since: when it came into the test app.
-        held: why it does not move yet; "" where nothing holds it, and the next run promotes it.
-    """
-
-    version: str
-    since: datetime
-    held: str = ""
-
-
-@dataclass(frozen=True)
 class AppStatus:
     """A Custom App with its figures, as a report shows it.
 
@@ -153,6 +138,8 @@ class AppStatus:
         figures: its Macs.
         candidates: of a test app: its releases that are newer than what the prod app has, the newest first.
         signer: who signed what it has, in words, and whom that one has taken the place of; "" where it is not known.
+        halted: why no Mac is asked for what it has; "" where Macs are.
+        samples: what its Macs said of what it has, one a day, the oldest first.
         refused: why this machine published nothing when it tried last, where that was for who signed it; else "".
     """
 
@@ -164,6 +151,8 @@ class AppStatus:
     candidates: tuple[Candidate, ...] = ()
     signer: str = ""
     refused: str = ""
+    halted: str = ""
+    samples: tuple[Reported, ...] = ()
 
     @property
     def news_of_signers(self) -> tuple[str, ...]:
