@@ -56,3 +56,19 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_message_comes_all_the_s
     recipes.publishes("W")
     assert "cannot be kept on disk: File exists" in recipes.warned[0]
     assert recipes.told() == ["W: :new: created"]
+
+
+def test_a_message_whose_answer_was_lost_is_told_again_and_says_that_it_may_have_come(recipes):
+    recipes.tenant.faults.add("POST", "/slack/**", kind="effect_then_reset")
+    recipes.publishes("W")
+    assert recipes.told() == ["W: :new: created"]
+    assert "Slack may not have been told, the next run tells it again" in recipes.warned[0]
+    recipes.publishes("V")
+    announce.send_digests()
+    again = [block["text"]["text"] for block in recipes.tenant.slack_messages()[1]["blocks"]]
+    assert again[1:] == [
+        "with what an earlier run could not tell",
+        "some of it may have come before: a run ended while it was telling",
+        "W: :new: created",
+        "V: :new: created",
+    ]
