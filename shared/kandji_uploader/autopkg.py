@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,8 @@ def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = Fals
         CLAIMS.release(_recipe(env))
     for key in [*OUTPUTS, *summary_keys(env)]:
         env.pop(key, None)
+    for key in filter(_ours, env):
+        _undated(env[key])
     try:
         asked = _as_kappa_reads_it(request(env), host.warn) if for_kappa else request(env)
         result = flow.run(asked, replace(host, claims=CLAIMS, digests=True))
@@ -110,6 +113,21 @@ def publish(env: MutableMapping[str, Any], host: Host, *, for_kappa: bool = Fals
         raise
     env.update(outputs(result))
     return result
+
+
+def _undated(value: object) -> None:
+    """Make texts of the dates in a value, in its place.
+
+    AutoPkg reads `2027-01-07` in YAML as a date, and then dies of it: its receipt is a property list, which has none
+    without a time.
+    """
+    places: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    found: Any = value
+    for place in places:
+        if isinstance(found[place], date) and not isinstance(found[place], datetime):
+            found[place] = found[place].isoformat()
+        else:
+            _undated(found[place])
 
 
 def _recipe(env: Mapping[str, Any]) -> str:

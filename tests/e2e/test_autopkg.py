@@ -3,6 +3,7 @@
 import json
 import plistlib
 import shutil
+from datetime import date
 
 import yaml
 
@@ -81,6 +82,15 @@ def test_rings_in_an_override_take_a_version_one_after_the_other(autopkg, tenant
     tests = [f"kandji_uploader_test{number}_summary_result" for number in ("", "_2")]
     assert [rows(reports[0], key)[0]["custom_app"] for key in tests] == ["Widget (IT)", "Widget (Early)"]
     assert rows(reports[1])[0]["custom_app"] == "Widget"
+
+
+def test_dates_of_a_freeze_need_no_quotes_in_a_recipe_and_break_no_receipt(autopkg, tenant, widget):
+    freeze = [{"from": date(2020, 1, 1), "until": date(2099, 1, 7), "why": "the move"}]
+    name = override(autopkg, "Widget.frozen", "com.example.kandji.Widget", custom_app={"freeze": freeze})
+    done, report = autopkg.run(name, "-v", "-k", f"SOURCE={widget('1.0')}")
+    assert "frozen until 2099-01-07: the move" in done.stdout
+    assert not report["failures"]
+    assert tenant.apps() == tenant.uploads() == []
 
 
 def made_override(autopkg, parent, name):
