@@ -1,11 +1,12 @@
 """A night of a service provider: many tenants in one process, and one that publishes to all of them.
 
     python -m benchmarks.nightly serve '{"folder": ..., "tenants": 150, "apps": 400, "changed": 4}'
-    python -m benchmarks.nightly publish FOLDER threads 4
-    python -m benchmarks.nightly publish FOLDER tcp://127.0.0.1:8786 4
+    python -m benchmarks.nightly publish FOLDER threads 4 all
+    python -m benchmarks.nightly publish FOLDER tcp://127.0.0.1:8786 4 all
 
 `serve` makes installers and tenants.yaml in the folder, prints the tokens by their variables, and serves until its
-input ends; a line of it is answered with the requests since the last one. `publish` prints what became of all, as JSON.
+input ends; a line of it is answered with the requests since the last one, and the processor time. `publish` prints what
+became of all, as JSON.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from benchmarks.tenant import ROOT, _in_memory
 class Night:
     """A provider in a process of its own, as a context manager.
 
+    `cpu` is the processor time (s) that the tenants had taken when `publish` ended last.
+
     Args:
         folder: for the installers, tenants.yaml and the state.
         given: see the module: `tenants`, `apps`, `changed`, `size`, `wire` (bytes per second of each upload).
@@ -45,20 +48,22 @@ class Night:
         self.folder.mkdir(parents=True)
         self._served = self._start("serve", json.dumps(self._given))
         self._tokens = json.loads(self._line())
-        self._rounds = 0
+        self._rounds, self.cpu = 0, 0.0
         return self
 
     def __exit__(self, *_: object) -> None:
         self._served.communicate()
 
-    def publish(self, kind: str, workers: int) -> tuple[Run, dict[str, Any], int]:
+    def publish(self, kind: str, workers: int, to: str = "all") -> tuple[Run, dict[str, Any], int]:
         """Publish to all tenants once more: what was measured, what came of it, and the requests."""
-        words = [sys.executable, "-m", "benchmarks.nightly", "publish", str(self.folder), kind, str(workers)]
+        words = [sys.executable, "-m", "benchmarks.nightly", "publish", str(self.folder), kind, str(workers), to]
         run = process(words, self._environ(), ROOT)
         assert self._served.stdin is not None
         self._served.stdin.write("\n")
         self._served.stdin.flush()
-        return run, json.loads(run.output), int(self._line())
+        told = json.loads(self._line())
+        self.cpu = told["cpu"]
+        return run, json.loads(run.output), told["requests"]
 
     def dask(self, workers: int) -> Dask:
         """A scheduler with so many workers."""
@@ -158,7 +163,7 @@ def serve(given: dict[str, Any]) -> None:
             for tenant in tenants:
                 counts.update(f"{record.method} {record.path.split('/')[-1][:14]}" for record in tenant.requests)
                 tenant.reset_requests()
-            print(json.dumps(sum(counts.values())), flush=True)
+            print(json.dumps({"requests": sum(counts.values()), "cpu": time.process_time()}), flush=True)
 
 
 def _installers(folder: Path, count: int, size: int) -> list[tuple[str, int, str]]:
@@ -169,24 +174,25 @@ def _installers(folder: Path, count: int, size: int) -> list[tuple[str, int, str
     return found
 
 
-def publish(folder: Path, kind: str, workers: int) -> None:
-    """Publish all installers to all tenants."""
+def publish(folder: Path, kind: str, workers: int, to: str) -> None:
+    """Publish all installers to all tenants, or to one."""
     from kandji_uploader import api
     from kandji_uploader.flows.workers import scheduler
 
     keys = {"enforcement_type": "install_once"}
     paths = sorted(folder.glob("App *.zip"))
     items = [api.Item(path, name=path.name.removesuffix("-1.0.zip"), keys=keys) for path in paths]
-    began, peaks = time.perf_counter(), []
+    began, peaks, spent = time.perf_counter(), [], []
     with ExitStack() as stack:
         pool = None if kind == "threads" else stack.enter_context(scheduler(kind))
-        actions = Counter(result.action for result in api.publish(items, "all", pool, workers=workers))
+        actions = Counter(result.action for result in api.publish(items, to, pool, workers=workers))
         wall = time.perf_counter() - began
         if pool is not None:
             from distributed import get_client
 
             peaks = list(get_client().run(_peak).values())
-    print(json.dumps({"wall": wall, "actions": actions, "peak": _peak(), "worker_peaks": peaks}))
+            spent = list(get_client().run(time.process_time).values())
+    print(json.dumps({"wall": wall, "actions": actions, "worker_peaks": peaks, "worker_cpu": spent}))
 
 
 def _peak() -> int:
@@ -198,4 +204,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(json.loads(sys.argv[2]))
     else:
-        publish(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+        publish(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])

@@ -644,11 +644,15 @@ def _last_change_of(path: Path) -> float:
 
 
 def _signed(handle: int) -> list[str]:
-    return os.pread(handle, 60, 0).decode("ascii", "replace").split()
+    return os.pread(handle, _SIGNATURE, 0).decode("ascii", "replace").split()
 
 
 def _sign(handle: int, text: str) -> None:
     """Write who holds the lock, or until when; a full disk is no reason to fail here."""
     with contextlib.suppress(OSError):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, text.encode(), 0)
+        # Always over all of it: a file that was made empty first is written to the disk at once by some file systems.
+        os.pwrite(handle, text.encode().ljust(_SIGNATURE), 0)
+
+
+_SIGNATURE = 60
+"""Bytes of what is written into a lock's file."""

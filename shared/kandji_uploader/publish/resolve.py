@@ -40,6 +40,8 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
 
 def resolve_tenants(request: Request, source: Source, host: Host) -> tuple[Tenant, ...]:
     """The tenants that are named; none for the one of the settings, or of the request. Raises as `resolve_settings`."""
+    if host.tenant is not None:
+        return ()
     ladder = ladder_of(request, host)
     return ladder.tenants(_identifiers(ladder, request, source))
 
