@@ -256,7 +256,7 @@ def test_a_prod_app_is_watched_only_where_halt_percent_is_given(world: World) ->
     assert world.enforced(TEST) == "1.0"
 
 
-def test_slack_is_told_of_a_halt(rings: World) -> None:
+def test_slack_is_told_of_a_halt_once_by_watch(rings: World) -> None:
     everywhere(rings)
     rings.macs(errors=9, app=ALL)
     mapped(rings, "recipe_map", RINGS)
@@ -264,6 +264,8 @@ def test_slack_is_told_of_a_halt(rings: World) -> None:
         config.write("slack: {enabled: true, webhook_name: HOOK}\n")
     host = replace(rings.host, environ={**rings.environ, "HOOK": rings.tenant.webhook_url})
     flow.watch(promote.pairs(host), host)
+    again = flow.watch(promote.pairs(host), host)
+    assert again[0].failed
     (message,) = rings.tenant.slack_messages()
     assert "halted: Firefox" in str(message)
     assert "9 of 9 Macs in ERROR (100 %), limit 20 %" in str(message)

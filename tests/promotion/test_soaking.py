@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,3 +285,22 @@ def test_a_list_that_comes_twice_does_not_make_enough_macs_of_too_few(rings: Wor
     rings.tenant.set_statuses(rings.tenant.app(IT)["id"], rows)
     held = rings.publish("1.0").outcomes[1]
     assert "2 of 2 Macs PASS, 3 are needed" in held.reason
+
+
+def test_fifty_thousand_macs_are_weighed_in_constant_memory() -> None:
+    def rows() -> Iterator[StatusRecord]:
+        for number in range(50_000):
+            status = "ERROR" if number % 100 == 0 else "PASS"
+            yield StatusRecord("mac", f"{number:032x}", "b", status, reported_at="2026-01-01T00:00:00Z")
+
+    tracemalloc.start()
+    found = rules.weigh(rules.each_mac(rows()), "1.0", 0.0, 1.8e9)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.passed, found.errors, found.pending) == (49_500, 500, 0)
+    assert peak < 1_500_000
+
+
+def test_no_mac_is_asked_about_a_release_that_came_in_this_run(rings: World) -> None:
+    rings.publish("1.0")
+    assert not [each for each in rings.tenant.requests if each.path.endswith("/status")]

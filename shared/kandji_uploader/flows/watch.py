@@ -40,7 +40,9 @@ def _watched(pair: Pair, host: Host) -> RunResult:
     except KandjiUploaderError as problem:
         outcomes = (Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)),)
     result = RunResult(pair.entry or name, outcomes, settings.dry_run, app_name=name).at(settings.tenant)
-    announce(result, settings, host)
+    # What is halted still was told when it was halted, and this runs every hour.
+    if any(each.changes or each.action is Action.FAILED for each in result.outcomes):
+        announce(result, settings, host)
     return result
 
 

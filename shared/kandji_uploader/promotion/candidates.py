@@ -31,6 +31,8 @@ def asked(release: Release, app: CustomApp, context: RunContext) -> Release:
     wanted = context.settings.promotion
     if wanted is None or not wanted.asks_macs:
         return release
+    if wanted.sampled and release.at >= context.now:  # it came in this run, and no Mac can have reported on it
+        return replace(release, health=Health(at=context.now))
     health = health_of(release, app, context)
     if health is None:
         return replace(release, health=None)

@@ -89,7 +89,7 @@ def _looked_at(ring: Ring, app: CustomApp, context: RunContext, host: Host) -> O
     live = live_release(app, ledger, context.now)
     if ledger.halted is not None:
         return _outcome(ring, app, context, Action.HALTED, plan.halt_told(app.name, ledger.halted), live)
-    foreign = ledger.current is not None and not noted(app, ledger)
+    foreign = (ledger.current is not None and not noted(app, ledger)) or live.at >= context.now
     soaks = not foreign and _soaks(ring, live, ledger, context)
     if foreign or not (soaks or ring.rules.halt_percent is not None):
         return None
@@ -155,17 +155,18 @@ def _halted(ring: Ring, app: CustomApp, live: Release, why: str, context: RunCon
             back = go_back(app, context, host)
             told = f"{live} is halted: {why}; {back.error or back.reason}"
             if back.action is Action.ROLL_BACK:
-                return _outcome(ring, app, context, Action.HALTED, told, live)
+                return replace(_outcome(ring, app, context, Action.HALTED, told, live), changes=back.changes)
         except TargetError as problem:
             told = f"{plan.halt_told(app.name, halt)}. It could not be rolled back: {problem}"
-    stop(app, halt, context)
-    return _outcome(ring, app, context, Action.HALTED, told, live)
+    changes = stop(app, halt, context)
+    return replace(_outcome(ring, app, context, Action.HALTED, told, live), changes=changes)
 
 
-def stop(app: CustomApp, halt: Halt, context: RunContext) -> None:
+def stop(app: CustomApp, halt: Halt, context: RunContext) -> tuple[str, ...]:
     """No Mac is asked for what an app has any more, and nothing moves on from there.
 
-    Its audit script says so and passes. An app without an audit script of ours becomes inactive.
+    Its audit script says so and passes. An app without an audit script of ours becomes inactive. Returns the fields of
+    the app that were changed.
 
     Raises:
         TargetError: the app has got another file meanwhile.
@@ -181,6 +182,7 @@ def stop(app: CustomApp, halt: Halt, context: RunContext) -> None:
         ledger = replace(ledger, halted=replace(halt, inactive=there.active))
         fields = {"active": False, **_noted(there, releases.to_notes(ledger))}
     _write(there, fields, ledger, context)
+    return tuple(fields)
 
 
 def resume(app: CustomApp, context: RunContext) -> Halt:
