@@ -110,6 +110,9 @@ def test_one_that_is_exploited_opens_the_lane_whatever_its_severity_and_the_wors
 def test_the_list_is_read_in_pages_and_once_for_all_apps_and_runs_of_a_process(exposed: World) -> None:
     other = {"name": "Other", "bundle_id": "com.example.other", "versions": {"1": 1}}
     exposed.tenant.set_vulnerabilities([*(cve(number, other) for number in range(100, 220)), cve()])
+    # As in the documentation's example, a row of the list of software may be none.
+    odd = {"cve_id": "CVE-2018-25032", "severity": "High", "software": ["macOS 12 Monterey"], "status": "Active"}
+    exposed.tenant._state.vulnerabilities()[-1]["affected"].insert(0, odd)
     assert SAID in after_a_day(exposed).reason
     assert len(listed(exposed.tenant)) == 4
     assert listed(exposed.tenant, "software") == ["GET vulnerability-management/vulnerabilities/CVE-2026-1/software"]

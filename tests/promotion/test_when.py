@@ -288,3 +288,14 @@ def test_in_a_freeze_no_app_comes_to_a_further_blueprint(world: World, custom_ap
     on(world, 21)
     world.publish("1.0", custom_app=given)
     assert [len(each["items"]) for each in world.tenant.blueprints] == [1]
+
+
+def test_in_a_freeze_what_fails_is_halted_all_the_same(world: World) -> None:
+    rules = {"after_days": 0, "halt_percent": 20}
+    for _ in range(2):
+        world.publish("1.0", custom_app={"promotion": rules})
+    on(world, 12)
+    world.macs(passed=5, errors=5, app=PROD)
+    result = world.publish("1.0", custom_app={"promotion": rules, "freeze": [FREEZE]})
+    assert world.prod(result).action is Action.HALTED
+    assert "Halted" in world.tenant.app(PROD)["audit_script"]
