@@ -1,9 +1,12 @@
 """Who hears of runs: checked when the settings are read, and no address is ever shown."""
 
+import json
+
 import pytest
 
+from kandji_uploader import cli
 from kandji_uploader.errors import CredentialError, SettingsError
-from kandji_uploader.settings import credentials, load
+from kandji_uploader.settings import credentials, load, writing
 from kandji_uploader.settings.showing import explain
 
 SECRET = "https://example.webhook.office.com/webhookb2/s3cret"
@@ -53,3 +56,30 @@ def test_what_is_kept_under_a_name_must_be_an_address_too():
     assert "s3cret" not in str(caught.value)
     with pytest.raises(CredentialError, match="MAIL_URL was not found"):
         credentials.address_of(known.notify[0], known, {})
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config.json"])
+def test_setup_that_writes_the_config_file_anew_keeps_who_hears_of_runs(tmp_path, name):
+    people = [{"url": SECRET}, {"url": "MAIL_URL", "on": ["failed", "promoted"]}]
+    (tmp_path / name).write_text(json.dumps({"slack": {"on": "failed"}, "digest": False, "notify": people}))
+    before, problems = writing.config_values(tmp_path / name)
+    assert problems == ()
+    writing.write_config(tmp_path, {**before, "kandji.api_url": "acme.api.kandji.io"})
+    after, problems = writing.config_values(tmp_path / name)
+    assert problems == ()
+    assert {key: after[key] for key in before} == before
+
+
+def test_config_set_takes_the_list_and_shows_no_address(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KANDJI_UPLOADER_DIR", str(tmp_path))
+    monkeypatch.setenv("KANDJI_API_URL", "acme.api.kandji.io")
+    assert cli.main(["config", "set", "notify", f"[{{url: {SECRET}}}, {{url: MAIL_URL, on: failed}}]"]) == 0
+    assert [str(each) for each in writing.config_values(tmp_path / "config.yaml")[0]["notify"]] == [
+        "notify 1 (https) (all)",
+        "MAIL_URL (failed)",
+    ]
+    assert cli.main(["config", "set", "notify", f"[{{url: {SECRET}, on: never}}]"]) == 3
+    assert cli.main(["config"]) == 0
+    said = capsys.readouterr()
+    assert "notify: notify 1 (https) (all), MAIL_URL (failed)" in said.out + said.err
+    assert "s3cret" not in said.out + said.err

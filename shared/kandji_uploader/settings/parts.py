@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from kandji_uploader.models import SEVERITIES, WEEKDAYS, FastLane, Freeze, Window
+from kandji_uploader.models import SEVERITIES, WEEKDAYS, FastLane, Freeze, Listener, Window
 from kandji_uploader.promotion import calendar
 from kandji_uploader.settings.coercion import (
     LONGEST_DELAY,
@@ -29,6 +29,8 @@ def as_written(value: object) -> object:
     """A value as JSON can hold it, and as its key takes it again."""
     if isinstance(value, Window | Freeze | FastLane):
         return value.given()
+    if isinstance(value, Listener):
+        return {"url": value.url.reveal() if value.url else value.secret, "on": list(value.on)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
