@@ -56,14 +56,7 @@ def read_package_signature(
     signed = _signer(file, size, header, toc, checksum, used, roots)
     signed.check_validity()
     checked = _check_files(file, size, header.heap, toc, content)
-    ways = " and ".join({_RSA: "RSA", _CMS: "CMS"}[kind] for kind in toc.signatures)
-    verified = [
-        f"the signature over the table of contents ({ways})",
-        f"the certificates up to {signed.chain.root}",
-        f"the {used} checksum of the table of contents, and of all {checked} files",
-    ]
-    if signed.timestamp:
-        verified.append("the secure timestamp")
+    verified = _verified(toc, signed, used, checked)
     notarized, odd = _ticket(file, size, checksum)
     if notarized:
         verified.append("the notarization ticket")
@@ -78,6 +71,16 @@ def read_package_signature(
         verified=tuple(verified),
         not_verified=(*signed.not_verified, *odd, "revocation, which cannot be asked offline"),
     )
+
+
+def _verified(toc: _SealedToc, signed: Signed, used: str, checked: int) -> list[str]:
+    ways = " and ".join({_RSA: "RSA", _CMS: "CMS"}[kind] for kind in toc.signatures)
+    verified = [
+        f"the signature over the table of contents ({ways})",
+        f"the certificates up to {signed.chain.root}",
+        f"the {used} checksum of the table of contents, and of all {checked} files",
+    ]
+    return [*verified, "the secure timestamp"] if signed.timestamp else verified
 
 
 @dataclass

@@ -618,7 +618,7 @@ def _in_recipe() -> dict[str, tuple[Key, ...]]:
     found: dict[str, tuple[Key, ...]] = {key.recipe: (key,) for key in (*RECIPE_KEYS, *CONFIG_KEYS) if key.recipe}
     for prod, test in zip(_PROD, _TEST, strict=True):
         if prod.field not in ("prod.name", "prod.category"):
-            found[(prod.recipe or "").replace(".prod_", ".", 1)] = (prod, test)
+            found[(prod.recipe or "").replace(".prod_", ".")] = (prod, test)
     return found
 
 
