@@ -1,0 +1,56 @@
+"""What a ring is given, and what does not go with rings."""
+
+from __future__ import annotations
+
+import pytest
+
+RINGS = "custom_app.rings"
+
+
+def test_what_a_ring_says_is_its_own_and_the_rest_is_as_for_the_test_app_and_last_for_the_prod_app(house):
+    first = {"name": "IT", "active": False, "enforcement_type": "install_once"}
+    rings = [
+        first,
+        {"name": "Early", "recommended": True, "max_error_percent": 4},
+        {"name": "All", "max_error_percent": 60, "halt_percent": 7},
+    ]
+    found = house.settle({RINGS: rings, "custom_app.active": True}).rings
+    assert [dict(ring.stage.fields) for ring in found] == [
+        {"active": False},
+        {"active": True, "self_service_recommended": True},
+        {"active": True},
+    ]
+    assert [ring.stage.enforcement_type and ring.stage.enforcement_type.value for ring in found] == [
+        "install_once",
+        None,
+        None,
+    ]
+    assert [(ring.rules.halt_percent, ring.rules.on_unhealthy) for ring in found] == [
+        (None, "restart"),
+        (8, "restart"),
+        (7, "restart"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"custom_app.prod_active": True}, ["prod_active"]),
+        ({"custom_app.test_active": True}, ["test_active"]),
+        ({"custom_app.prod_active": True, "custom_app.test_active": False}, ["prod_active", "test_active"]),
+        ({"custom_app.prod_name": "A", "custom_app.test_name": "B"}, ["prod_name", "test_name"]),
+        ({"custom_app.ss_category": "Apps", "custom_app.test_category": "Apps"}, ["ss_category", "test_category"]),
+        ({"custom_app.active": True}, []),
+        ({"custom_app.prod_active": True, "custom_app.test_active": True}, []),
+    ],
+)
+def test_what_is_said_of_one_stage_does_not_go_with_rings_and_what_is_said_of_both_does(house, given, told):
+    asked = {RINGS: [{"name": "IT"}, {"name": "All"}], **given}
+    if not told:
+        assert [ring.stage.fields["active"] for ring in house.settle(asked).rings] == [True, True]
+        return
+    problems = house.problems(asked)
+    assert all("does not go with custom_app.rings" in problem for problem in problems)
+    assert sorted(name for name in given for problem in problems if name in problem) == [
+        f"custom_app.{it}" for it in told
+    ]
