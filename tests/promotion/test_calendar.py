@@ -208,6 +208,8 @@ def test_a_window_that_never_opens_or_cannot_be_read_is_refused_with_the_fix(val
         ([{"from": "2027-01-07T12:00", "until": "2027-01-07T12:00+02:00"}], "which ends before it begins"),
         ([{"from": "2027-01-07"}], "holds a freeze without `until`"),
         ([{"until": "7.1.2027"}], "holds until '7.1.2027', which is no date; write it as 2027-01-07"),
+        ([{"until": "20270107"}], "holds until '20270107', which is no date"),
+        ([{"until": "2027-W01-4"}], "holds until '2027-W01-4', which is no date"),
         ([{"until": "9999-12-31"}], "holds until '9999-12-31', which is no date"),
         ([{"untill": "2027-01-07"}], "did you mean until?"),
         ("Christmas", "must be a list of freezes"),

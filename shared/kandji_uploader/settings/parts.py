@@ -107,7 +107,8 @@ def _point(key: str, value: object, *, whole: bool = False) -> tuple[str, dateti
         value = moment(value).isoformat()
     found = str(value).strip()
     try:
-        counts = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", found))
+        # Python 3.11 reads more forms than 3.10.
+        counts = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", found) if _MOMENT.fullmatch(found) else "")
         if _DATE.fullmatch(found) and whole:
             counts += timedelta(days=1)
     except (ValueError, OverflowError):
@@ -117,6 +118,7 @@ def _point(key: str, value: object, *, whole: bool = False) -> tuple[str, dateti
 
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOMENT = re.compile(rf"{_DATE.pattern}([T ]\d{{2}}:\d{{2}}(:\d{{2}})?([zZ]|[+-]\d{{2}}:\d{{2}})?)?", re.ASCII)
 
 
 def _weekdays(value: object) -> tuple[str, ...]:
