@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from kandji_uploader.flows import watch as flow
 from kandji_uploader.models import Action, Outcome, RunResult
 from kandji_uploader.publish import plan, releases
 from kandji_uploader.rehearsal import RehearsalTenant
+from tests.promotion.test_commands import command
 from tests.promotion.test_rings import ALL, EARLY, IT, mapped
 from tests.promotion.world import PROD, TEST, World
 
@@ -277,3 +280,25 @@ def test_a_halt_that_cannot_be_read_is_none(rings: World) -> None:
     halt: Any = releases.Halt(releases.Release("1.0", "a", 1.0, "k"), "why", 2.0, inactive=True)
     assert releases.from_notes(releases.to_notes(releases.Ledger(halted=halt))).halted == halt
     assert "kandji-uploader resume 'X'" in plan.halt_told("X", halt)
+
+
+def test_the_commands_watch_resume_and_promote_take_rings_from_a_map(rings: World) -> None:
+    """As they are called in a shell, with the time of this machine."""
+    rings.tenant.clock.set(datetime.now(timezone.utc) - timedelta(hours=30))
+    given = [RINGS[0], {"name": ALL, "after_days": 1, "halt_percent": 20}]
+    rings.keys["rings"] = given
+    rings.publish("1.0")
+    rings.tenant.clock.run()
+    rings.macs(errors=9, app=IT)
+    rings.tenant.clock.set(datetime.now(timezone.utc))
+    rings.macs(errors=9, app=IT)
+    rings.tenant.clock.run()
+    mapped(rings, "recipe_map", given)
+    done = command(rings, "watch", "--all")
+    assert (done.returncode, "9 of 9 Macs in ERROR" in done.stderr) == (6, True), done.stderr
+    held = command(rings, "promote", "--all", "--json")
+    assert [app["action"] for app in json.loads(held.stdout)[0]["custom_apps"]] == ["halted", "held"]
+    done = command(rings, "resume", "Firefox.pkg")
+    assert (done.returncode, "it was halted: 9 of 9" in done.stdout) == (0, True), done.stderr
+    assert command(rings, "resume", "Firefox.pkg").returncode == 3
+    assert command(rings, "watch").returncode == 2

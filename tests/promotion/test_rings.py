@@ -166,7 +166,11 @@ def test_a_ring_that_is_removed_is_left_as_it_is_and_the_next_one_takes_from_the
     rings.keys["rings"] = [RINGS[0], RINGS[2]]
     rings.wait(3)
     assert actions(rings.publish("1.0")) == {IT: Action.UNCHANGED, ALL: Action.PROMOTE}
+    rings.publish("1.0")
     assert rings.tenant.app(EARLY) == before
+    told = [each for each in rings.warnings if "no ring any more" in each]
+    left = f"{EARLY!r} is no ring any more; left in Kandji as it is, with its Blueprints."
+    assert told == [f"{left} Delete it there if nobody needs it"]
 
 
 def test_a_ring_that_is_renamed_is_another_app_that_takes_from_the_ring_before(rings: World) -> None:
@@ -275,7 +279,7 @@ def test_promote_takes_the_rings_of_the_recipe_map_and_moves_each_of_them_by_its
     for days, told in ((1, ["held", "held"]), (1, ["promote", "held"]), (5, ["unchanged", "promote"])):
         rings.wait(days)
         (result,) = promote.promote(promote.pairs(rings.host), rings.host)
-        assert actions(result) == dict(zip((EARLY, ALL), map(Action, told), strict=True))
+        assert actions(result) == dict(zip((IT, EARLY, ALL), map(Action, ("unchanged", *told)), strict=True))
     assert versions(rings) == ["1.0"] * 3
     rings.run(firefox(rings.folder, "1.1"), custom_app={"rings": RINGS})
     urgent = promote.asked_for(["Firefox (IT)"], rings.host, {"urgent": "CVE-2026-1234"})
@@ -311,7 +315,8 @@ def test_the_json_of_promote_tells_of_each_ring_what_may_move_into_it_and_what_t
     rings.wait(1)
     mapped(rings, "recipe_map", rings.keys["rings"])
     (result,) = promote.promote(promote.pairs(rings.host), rings.host)
-    early, everybody = documents.run(result)["custom_apps"]
+    first, early, everybody = documents.run(result)["custom_apps"]
+    assert (first["name"], first["action"], first["version"], first["candidates"]) == (IT, "unchanged", "1.1", [])
     assert (early["name"], early["action"], early["version"]) == (EARLY, "promoted", "1.0")
     assert [(each["version"], each["waits_for"]) for each in early["candidates"]] == [
         ("1.1", f"was healthy in {IT!r} for 0.0 of 2 days"),

@@ -28,7 +28,7 @@ from kandji_uploader.models import (
 from kandji_uploader.promotion.promote import promote as promote_pair
 from kandji_uploader.promotion.rollback import as_live, go_back
 from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.promotion.watch import rings_of, with_halts
+from kandji_uploader.promotion.watch import first_of, rings_of, with_halts
 from kandji_uploader.promotion.watch import watch as watch_rings
 from kandji_uploader.publish import matching, pending
 from kandji_uploader.publish.context import RunContext, locked
@@ -238,12 +238,13 @@ def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> t
         raise TargetError(f"{settings.prod.name!r} is the only ring, so there is none to promote to")
     done: list[tuple[Outcome, bool]] = []
     with _locked(settings, tuple(target.name for target in targets), host) as context:
+        first = first_of(settings, targets, context)
         halted = watch_rings(rings_of(settings, targets, chain), context, host)
         for hop in chain if settings.urgent else chain[::-1]:
             done.append(_moved(hop, context, host, at_once=at_once, force=force))  # noqa: PERF401 - one after the other
     outcomes = tuple(outcome for outcome, _ in done)
     ordered = outcomes if settings.urgent else outcomes[::-1]
-    return with_halts(ordered, halted), any(news for _, news in done)
+    return with_halts((*first, *ordered), halted), any(news for _, news in done)
 
 
 def _moved(hop: Hop, context: RunContext, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:

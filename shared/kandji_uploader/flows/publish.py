@@ -101,6 +101,8 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
             outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
             intent.ended(outcomes, sha256)
             published = outcomes[0]
+            if settings.rings:
+                _tell_of_former(settings, name, context)
             outcomes, news = _moved_on(chain, targets, plan_input, context, host, outcomes)
             if chain and plan_input.notes.get(chain[0].targets[0].stage) and published.action.writes:
                 _nudge(published, context, host)
@@ -148,6 +150,12 @@ def _nudge(outcome: Outcome, context: RunContext, host: Host) -> None:
     from kandji_uploader.promotion.nudge import nudge
 
     nudge(outcome, context, host.say)
+
+
+def _tell_of_former(settings: Settings, name: str, context: RunContext) -> None:
+    from kandji_uploader.promotion.watch import tell_of_former
+
+    tell_of_former(settings, name, context)
 
 
 def _moved_on(

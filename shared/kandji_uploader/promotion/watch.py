@@ -53,6 +53,31 @@ def rings_of(settings: Settings, targets: Sequence[Target], chain: Sequence[Hop]
     return tuple(each for each in rings if each.rules.halt_percent is not None or _samples(each.onward))
 
 
+def first_of(settings: Settings, targets: Sequence[Target], context: RunContext) -> tuple[Outcome, ...]:
+    """The first ring as it is, which takes from none, so that all rings are told side by side; none without rings."""
+    ring = Ring(targets[0], Promotion())
+    app = _app_of(ring, context) if settings.rings else None
+    if app is None:
+        return ()
+    live = live_release(app, plan.ledger(app, context.remembered()), context.now)
+    return (replace(_outcome(ring, app, context, Action.UNCHANGED, "", live), reason="takes what is published"),)
+
+
+def tell_of_former(settings: Settings, software: str, context: RunContext) -> None:
+    """Name, once, the apps that were rings when this machine last published the software; they stay as they are."""
+    key, names = f"rings {software}", settings.app_names
+    before = context.store.remembered().get(key, {}).get("names", "").split(_BETWEEN)
+    left = [name for name in before if name and name not in names and matching.by_name(context.tenant.apps(), name)]
+    if left:
+        told = f"{', '.join(map(repr, left))} {'is no ring' if len(left) == 1 else 'are no rings'} any more"
+        context.warn(f"{told}; left in Kandji as it is, with its Blueprints. Delete it there if nobody needs it")
+    context.store.remember(key, {"names": _BETWEEN.join(names)})
+
+
+_BETWEEN = "\n"
+"""Between names, none of which has more than one line."""
+
+
 def _samples(onward: Hop | None) -> bool:
     return onward is not None and onward.settings.promotion is not None and onward.settings.promotion.sampled
 
