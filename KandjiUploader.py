@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "f3580d37b50f5703bf1c857977d26df077a10930b70c90ef6b6187ad71164278"
+_SEAL = "853d404a922a2e9425a5639b22c1328f3c2572cfec0d909b1f9fe1e97b5e0ac4"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

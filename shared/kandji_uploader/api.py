@@ -535,6 +535,7 @@ def thaw(*, every: bool = False, parent_dir: str | Path | None = None, host: Hos
 
 def status(
     *names: str,
+    every_pair: bool = False,
     tenant: Tenant | str | None = None,
     api_url: str | None = None,
     token: str | None = None,
@@ -547,7 +548,9 @@ def status(
     """What the Macs say of Custom Apps, with figures; as `kandji-uploader status`. Arguments as for `process_pkg`.
 
     Args:
-        names: Custom Apps; or entries of a map with `promotion`, which stand for their test and prod app.
+        names: Custom Apps; or entries of a map with `promotion` or `rings`, which stand for those of their apps that
+            there are.
+        every_pair: every entry of the maps with `promotion` or `rings` (`--all`).
 
     Raises:
         KandjiUploaderError: there is no such app, or the tenant could not be read.
@@ -555,7 +558,7 @@ def status(
     from kandji_uploader.flows.status import statuses
 
     given, there = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host).made({})
-    return statuses(names, there, given)
+    return statuses(names, there, given, every_pair=every_pair)
 
 
 def _doubles(batch: Batch, keys: Mapping[str, object], keys_from: str, host: Host) -> dict[str, str]:

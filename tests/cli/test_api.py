@@ -268,6 +268,8 @@ def test_what_the_commands_take_the_functions_take():
         ("promote", (api.promote,)),
         ("rollback", (api.rollback,)),
         ("status", (api.status,)),
+        ("watch", (api.watch,)),
+        ("resume", (api.resume,)),
     ):
         taken = {name for function in functions for name in inspect.signature(function).parameters}
         for action in parsers()[command]._actions:
