@@ -115,9 +115,9 @@ def _status(folder: Path, *, loop: bool, as_json: bool) -> int:
         print("\n".join([starts, *_told_of(last)]))
     if cron:
         _warn_of_other_hours(cron)
-    if not cron:
-        return failures.exit_code([SettingsError.code])
-    return DONE if not loop or (running and not running.is_late() and not running.problem) else FAILED
+    if loop:  # of a HEALTHCHECK, Docker knows 0 and 1 alone
+        return DONE if cron and running and not running.is_late() and not running.problem else FAILED
+    return DONE if cron else failures.exit_code([SettingsError.code])
 
 
 def _read(folder: Path) -> tuple[Cron | None, str]:
