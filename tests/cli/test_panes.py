@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kandji_uploader.cli import COMMANDS
 from tests.support.panes import BEGIN, END, PANES
 from tests.support.terminal import Terminal
 
@@ -21,8 +22,11 @@ VARIES = (
     (re.compile(r"(?<=127\.0\.0\.1:)[0-9]{5}"), "PORT5"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "4e44ed2d-5be8-4647-b63b-92d52d3d8864"),
     (re.compile(r"(?<=/tmp/panes-)[a-z0-9_]{8}"), "FOLDER12"),
+    (re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}([T ])[0-9]{2}:[0-9]{2}(:[0-9]{2})?"), r"2026-01-02\g<1>03:04"),
+    (re.compile(r"rehearsal-[0-9a-f]{32}"), "rehearsal-0123456789abcdef0123456789abcdef"),
 )
 LINK = re.compile(r"\x1b\]8;;(.*?)\x1b\\")
+_SETTINGS = 9
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -64,7 +68,8 @@ def test_colours_and_links_add_nothing_that_must_be_read(shown, columns):
 
 
 def test_links_are_links_where_the_terminal_knows_them_and_addresses_elsewhere(shown):
-    assert "127.0.0.1" not in LINK.sub("", _without_settings(shown["200-colour"]))
+    outcomes = shown["200-colour"].split("$ kandji-uploader setup")[0]
+    assert "127.0.0.1" not in LINK.sub("", outcomes)
     assert "http://127.0.0.1:PORT5/library/custom-apps/" in _without_settings(shown["200-dumb"])
     assert ("http://127.0.0.1:PORT5/library/custom-apps/4e44ed2d-5be8-4647-b63b-92d52d3d8864") in LINK.findall(
         shown["40-colour"]
@@ -89,8 +94,9 @@ def _readable(pane):
 
 
 def _without_settings(pane):
-    """All but the list of settings, which grows with each key."""
-    return pane.split("$ kandji-uploader config")[0]
+    """All but the list of settings, which grows with each key: of it the first ones."""
+    before, settings = pane.split("$ kandji-uploader config\n")
+    return f"{before}$ kandji-uploader config\n{''.join(settings.splitlines(keepends=True)[:_SETTINGS])}"
 
 
 def _tables(text):
@@ -102,3 +108,9 @@ def _tables(text):
                 yield from lines[number - 1 :]
             elif re.match(r"  [A-Z][a-zA-Z ]+: ", line):
                 yield line
+
+
+def test_every_command_is_shown(shown):
+    named = set(re.findall(r"^\$ kandji-uploader ([a-z-]+)", shown["80-dumb"], re.MULTILINE))
+    # What these print is for programs, or tried as a whole in tests of their own.
+    assert {"upload", "audit-script", "schema", "demo"} | named >= set(COMMANDS)

@@ -40,7 +40,7 @@ def change(house, changes, environ=URL):
                 "further section",
                 "# a",
                 {"li_enforcement.delays.prod": 3},
-                "# a\nli_enforcement:\n  delays:\n    prod: 3\n",
+                "# a\nli_enforcement:\n  delays:\n    test: 0\n    prod: 3\n",
             ),
             (
                 "section inside a section",
@@ -76,7 +76,19 @@ def change(house, changes, environ=URL):
                 {"slack.enabled": None},
                 "slack:\n  # c\n  webhook_name: W\n",
             ),
-            ("last taken out", "slack:\n  enabled: no", {"slack.enabled": None}, "slack:\n"),
+            ("last taken out", "slack:\n  # c\n  enabled: no", {"slack.enabled": None}, "  # c\n"),
+            (
+                "last of a section in a section",
+                "slack: {}\nli_enforcement:\n  delays:\n    prod: 7\n",
+                {"li_enforcement.delays.prod": None},
+                "slack: {}\n",
+            ),
+            (
+                "last of braces",
+                "li_enforcement: {delays: {prod: 7}}\n",
+                {"li_enforcement.delays.prod": None},
+                "li_enforcement: null\n",
+            ),
             (
                 "taken out of braces",
                 "slack: {enabled: no, webhook_name: W}",
@@ -180,3 +192,15 @@ def test_two_at_a_time_lose_nothing(house):
     text = (house.folder / "config.yaml").read_text()
     assert text.count("true") == len(keys)
     assert not [name for name in house.folder.iterdir() if name.name != "config.yaml"]
+
+
+def test_a_new_section_of_enforcement_leaves_the_delays_as_they_are(house):
+    house.write("config.yaml", "")
+    before = house.settle()
+    for changes in ({"li_enforcement.type": "install_once"}, {"li_enforcement.type": None}):
+        change(house, changes)
+        after = house.settle()
+        assert (after.prod.delay_days, after.test.delay_days) == (before.prod.delay_days, before.test.delay_days)
+    change(house, {"li_enforcement.delays.prod": None, "li_enforcement.delays.test": None})
+    assert (house.folder / "config.yaml").read_text() == ""
+    assert house.settle().prod.delay_days == before.prod.delay_days == 5

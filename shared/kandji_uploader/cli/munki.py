@@ -16,9 +16,8 @@ from pathlib import Path
 
 from kandji_uploader import settings
 from kandji_uploader._util import files
-from kandji_uploader.cli import DONE, documents, flags
+from kandji_uploader.cli import DONE, documents, flags, screen
 from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.prompts import tell
 from kandji_uploader.errors import MunkiRepoError, Problem, SettingsError
 from kandji_uploader.munki import Imported, ImportOptions, Repo, import_repo, pkginfo, recipe_map, report
 from kandji_uploader.settings import sources
@@ -171,7 +170,7 @@ def _tell(console: Console, found: Imported, out: Path, written: Path, *, as_jso
     for finding in found.findings:
         console.warn(f"{finding.where}: {finding.text}")
     entries, partly = len(found.entries), sum(item.mapped and bool(item.gaps) for item in found.items)
-    say = console.say if as_json else tell
+    say = console.say if as_json else screen.tell
     say(f"{out}: {entries} of {len(found.items)} items, {partly} of them not in every respect")
     say(f"{written}: what was mapped, how, and what could not be")
     if out.name not in _MAPS:

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from kandji_uploader import schedule, settings
-from kandji_uploader.cli import DONE, FAILED, documents, failures, flags
+from kandji_uploader.cli import DONE, FAILED, documents, failures, flags, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.schedule import Cron
@@ -112,7 +112,7 @@ def _status(folder: Path, *, loop: bool, as_json: bool) -> int:
         documents.show(_as_json(cron, problem, starts, running, last))
     else:
         print(f"{cron.path}: {schedule.rhythm(cron.hours)}: {', '.join(cron.casks) or 'no casks'}" if cron else problem)
-        print("\n".join([starts, *_told_of(last)]))
+        screen.tell("\n".join([starts, *_told_of(last)]))
     if cron:
         _warn_of_other_hours(cron)
     if loop:  # of a HEALTHCHECK, Docker knows 0 and 1 alone

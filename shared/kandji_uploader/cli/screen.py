@@ -134,6 +134,11 @@ def listing(rows: Iterable[tuple[str, str]], size: int) -> str:
     return "\n".join(lines)
 
 
+def tell(text: str) -> None:
+    """Print sentences that may hold the words of others, in lines of whole words."""
+    print("\n".join(of().wrapped(layout.visible(line), "  ") for line in text.splitlines()), flush=True)
+
+
 def of(stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> Screen:
     """What a stream is shown on; standard output by default."""
     stream = sys.stdout if stream is None else stream

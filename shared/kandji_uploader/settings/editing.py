@@ -83,23 +83,42 @@ class _Text:
         """With the value at a path replaced, put in or (None) taken out."""
         header: yaml.Node | None = None
         section = self._root
+        way: list[tuple[yaml.Node, yaml.Node, bool]] = []
         while parts and _is_mapping(section):
             found = _longest(section, parts)
             if found is None:
                 break
+            alone = len(section.value) == 1
             size, header, section = found
+            way.append((header, section, alone))
             parts = parts[size:]
+        if not parts and text is None:
+            return self._without(way)
         if not parts and header is not None and section is not None:
             return self._replaced(header, section, text)
         if self._strict or (_is_mapping(section) and section.flow_style):
             return self._in_braces(section, parts, text)
         return self._below(header, section, parts, text)
 
+    def _without(self, way: Sequence[tuple[yaml.Node, yaml.Node, bool]]) -> str:
+        """Without a key, and without the sections that it was alone in: one that is there and empty means something."""
+        top = next((at for at in range(len(way) - 1, 0, -1) if not way[at][2]), 0)
+        keys, value = [key for key, _, _ in way[top:]], way[-1][1]
+        content, lines = self._content, [self._line(key) for key in keys]
+        beside = [content[line : key.start_mark.index].strip() for key, line in zip(keys, lines, strict=True)]
+        if self._strict or any(beside):
+            return self._replaced(*way[top][:2], None)
+        ends = [*(self._line_end(key.end_mark.index) for key in keys[:-1]), self._line_end(self._end(value))]
+        for line, end in zip(reversed(lines), reversed(ends), strict=True):
+            content = content[:line] + content[end:]
+        return content
+
+    def _line(self, key: yaml.Node) -> int:
+        """Where the line of a key begins."""
+        return self._content.rfind("\n", 0, key.start_mark.index) + 1
+
     def _replaced(self, key: yaml.Node, value: yaml.Node, text: str | None) -> str:
         start, end = value.start_mark.index, self._end(value)
-        line = self._content.rfind("\n", 0, key.start_mark.index) + 1
-        if text is None and not self._content[line : key.start_mark.index].strip() and not self._strict:
-            return self._content[:line] + self._content[self._line_end(end) :]
         between = self._content[key.end_mark.index : start]
         if between.strip() == ":":  # an empty value begins at the colon, a list on a line of its own
             start = key.end_mark.index + between.index(":") + 1

@@ -115,12 +115,26 @@ def change_values(
         for key, value in made(path).items():
             known = schema.IN_CONFIG[key][0]
             text = editing.with_value(text, path, (key, known.path, *known.spellings), value)
+        text = _with_delays(before, text, path)
         refuse_new_problems(folder, before, text, environ)
         return None if text == before else text
 
     with _writing(path):
         files.change_private(path, change)
     return path
+
+
+def _with_delays(before: str, text: str, path: Path) -> str:
+    """A section `li_enforcement` that is new must not change the delays, which are others where it is and says none."""
+    if isinstance(read_mapping(before, path).get("li_enforcement"), Mapping):
+        return text
+    now = read_mapping(text, path).get("li_enforcement")
+    if not isinstance(now, Mapping):
+        return text
+    for key in (schema.PROD_DELAY, schema.TEST_DELAY):
+        if key.path.rpartition(".")[2] not in (now.get("delays") or {}):
+            text = editing.with_value(text, path, (key.path,), key.default)
+    return text
 
 
 def text_of(path: Path) -> str:
