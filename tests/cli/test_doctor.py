@@ -185,6 +185,24 @@ def test_slack_is_looked_for_where_it_is_on(house, findings):
     assert house.tenant.webhook_url not in text
 
 
+def test_who_hears_of_runs_is_looked_for_and_nobody_is_told(house, findings):
+    house.config.mkdir()
+    path = house.config / "config.yaml"
+    path.write_text("notify: [{url: 'json://h/s3cret'}, {url: HOOK, on: failed}, {url: NONE}, {url: BAD}]\n")
+    path.chmod(0o644)
+    told = findings(HOOK="json://h/s3cret", BAD="nonsense://s3cret")
+    assert told["notify 1 (json)"][1] == f"others on this machine can read its address; run: chmod 600 {path}"
+    assert told["HOOK"] == ("ok", "hears of failed; found in the environment (HOOK)")
+    assert told["NONE"][1].startswith("NONE was not found")
+    assert told["BAD"][1].startswith("it is no address that apprise knows")
+    assert "s3cret" not in str(told)
+    path.chmod(0o600)
+    assert findings(NONE="json://h", BAD="json://h")["notify 1 (json)"] == (
+        "ok",
+        "hears of all; found in the config file",
+    )
+
+
 def test_programs_that_are_missing(findings, only_python):
     told = findings(PATH=only_python.path)
     assert told["zsh"][0] == "warning"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -28,7 +29,7 @@ from kandji_uploader.errors import (
 )
 from kandji_uploader.kandji.probe import State
 from kandji_uploader.kandji.transport import Transport
-from kandji_uploader.models import Settings, Tenant
+from kandji_uploader.models import Listener, Settings, Tenant
 from kandji_uploader.report import notify
 from kandji_uploader.settings import credentials, freezing
 from kandji_uploader.setup import wizard
@@ -217,16 +218,25 @@ def _slack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("Slack", Severity.OK, text)
 
 
-def _notify(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+def _notify(loaded: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     """Whether each of those who hear of runs can be told; nothing is sent."""
-    for listener in settings.notify or ():
+    for listener in loaded.notify or ():
         try:
-            found = credentials.address_of(listener, settings, environ)
+            found = credentials.address_of(listener, loaded, environ)
             notify.check(found.reveal())
         except KandjiUploaderError as problem:
-            yield Check("notify", Severity.PROBLEM, f"{listener.name}: {problem}")
+            yield Check(listener.name, Severity.PROBLEM, str(problem))
         else:
-            yield Check("notify", Severity.OK, f"{listener} is found in the {found.origin}")
+            yield _kept(listener, found, loaded.config_folder)
+
+
+def _kept(listener: Listener, found: Secret, folder: Path) -> Check:
+    """Where an address was found; the config file is no place for it where others can read that."""
+    path = settings.find_file(folder, "config") if listener.url else None
+    if path is not None and path.stat().st_mode & 0o077:
+        text = f"others on this machine can read its address; run: chmod 600 {shlex.quote(str(path))}"
+        return Check(listener.name, Severity.WARNING, text)
+    return Check(listener.name, Severity.OK, f"hears of {', '.join(listener.on)}; found in the {found.origin}")
 
 
 def _machine(state_folder: Path) -> Iterator[Check]:
