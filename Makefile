@@ -10,6 +10,7 @@
 # make sbom     build the wheel, and write what it and the image are made of (build/sbom/, CycloneDX)
 # make mutants  small changes of the rules, one at a time: does a test notice? Takes long (tools/mutants.sh)
 # make bench   the benchmarks; writes docs/performance.md
+# make instructions  count what the hot paths take, with valgrind, and keep it for the tests
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
@@ -31,7 +32,7 @@ PURE = tests/plan tests/report tests/docs/test_house.py tests/docs/test_document
 # Without its bytecode every start of the program, of which the tests make hundreds, would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick test-pure test-quick coverage lint examples docs seal requirements sbom mutants bench clean
+.PHONY: demo test quick test-pure test-quick coverage lint examples docs seal requirements sbom mutants bench instructions clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -73,6 +74,10 @@ lint: .venv-ready
 
 bench: .venv-ready
 	.venv/bin/python -m benchmarks
+
+instructions: .venv-ready
+	@for python in .venv .venv310; do test ! -x $$python/bin/python || \
+		$$python/bin/python -m benchmarks.instructions --keep || exit; done
 
 mutants:
 	@tools/venv.sh .venv-mutants $(PYTHON) -e . --group dev --group mutants

@@ -13,10 +13,10 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from kandji_uploader._util import signals
@@ -33,9 +33,6 @@ from kandji_uploader.http.tries import Policy, RetryableError, Say, retry_after,
 from kandji_uploader.kandji import permissions
 from kandji_uploader.kandji.page import Page
 from kandji_uploader.kandji.upload import UploadForm
-
-if TYPE_CHECKING:
-    from kandji_uploader.http.session import Response
 
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _UNCACHED = {"Cache-Control": "no-cache"}
@@ -263,17 +260,19 @@ class Transport:
             self.clock_skew = _skew(headers, time.time(), self.clock_skew)
         answer = Answer(name, response.status_code, "", self._token, _request_id(headers), _is_cached(headers))
         if take is not None and response.ok:
-            answer = self._by_rows(answer, response, take)
+            answer = by_rows(answer, self._session.within_limits(name, response), take)
         else:
             answer = replace(answer, text=self._session.whole(name, response).decode("utf-8", "replace"))
         return answer, retry_after(headers)
 
-    def _by_rows(self, answer: Answer, response: Response, take: Take) -> Answer:
-        rows: list[Any] = []
-        page = Page(lambda text, row: rows.append(take(replace(answer, text=text), row)))
-        for block in self._session.within_limits(answer.request, response):
-            page.feed(block)
-        return replace(answer, text=page.end(), rows=tuple(rows))
+
+def by_rows(answer: Answer, blocks: Iterable[bytes], take: Take) -> Answer:
+    """The answer with what was made of each row of its list, read from its blocks as they come in."""
+    rows: list[Any] = []
+    page = Page(lambda text, row: rows.append(take(replace(answer, text=text), row)))
+    for block in blocks:
+        page.feed(block)
+    return replace(answer, text=page.end(), rows=tuple(rows))
 
 
 class BusyError(RetryableError):
