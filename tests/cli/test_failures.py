@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 import kandji_uploader
-from kandji_uploader import errors
-from kandji_uploader.cli import documents, failures
+from kandji_uploader import cli, errors
+from kandji_uploader.cli import documents, failures, output_schemas, screen
 from kandji_uploader.cli.doctor import CODES
 from kandji_uploader.cli.failures import Exit
 from kandji_uploader.setup import doctor
+from tests.support.commands import parsers
 from tests.support.outputs import check, name_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "json.md"
@@ -172,7 +173,26 @@ def test_ctrl_c_is_the_last_element_of_the_list(house):
     assert str(second) in ended["error"]["message"]
 
 
+def test_every_command_with_json_has_a_schema():
+    known = {name: each for name, parser in parsers().items() for each in screen._with_words(parser)[:1]}
+    words = {name: screen._with_words(parser)[1:] for name, parser in known.items()}
+    taking = [name for name, parser in known.items() if "--json" in parser._option_string_actions]
+    taking += [
+        f"{name}-{each.prog.split()[-1]}"
+        for name, below in words.items()
+        for each in below
+        if "--json" in each._option_string_actions
+    ]
+    assert sorted(taking) == sorted(documents.NAMES)
+
+
 def test_every_json_output_has_a_schema_that_the_command_prints(here):
     for name in documents.NAMES:
         told = json.loads(here("schema", f"output.{name}").stdout)
         assert told["title"] == f"kandji-uploader {name.replace('-', ' ')} --json"
+
+
+def test_a_failure_is_in_a_list_where_the_output_is_one():
+    lists = [name for name in documents.NAMES if output_schemas.document(name).get("type") == "array"]
+    assert sorted(cli._LISTS) == sorted(lists)
+    assert set(FAILING) == set(documents.NAMES) - {"doctor", "where"}, "these two fail of nothing"
