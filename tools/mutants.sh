@@ -19,7 +19,6 @@ tests_of() {
         _util/version.py) echo tests/audit/test_versions.py ;;
         audit/*) echo tests/audit/test_script_text.py tests/audit/test_render.py ;;
         promotion/*) echo tests/promotion/test_rules.py ;;
-        settings/schema.py) echo tests/settings tests/keys ;;
         settings/*) echo tests/settings ;;
         *) echo tests/plan ;;
     esac
