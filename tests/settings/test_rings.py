@@ -54,3 +54,11 @@ def test_what_is_said_of_one_stage_does_not_go_with_rings_and_what_is_said_of_bo
     assert sorted(name for name in given for problem in problems if name in problem) == [
         f"custom_app.{it}" for it in told
     ]
+
+
+@pytest.mark.parametrize(("count", "test_app", "soak"), [(1, None, None), (2, "1", 2), (3, "1", 3)])
+def test_the_first_of_several_rings_is_the_test_app_and_the_last_one_the_prod_app(house, count, test_app, soak):
+    rings = [{"name": str(ring), **({"after_days": ring} if ring > 1 else {})} for ring in range(1, count + 1)]
+    settings = house.settle({RINGS: rings})
+    assert (settings.prod.name, settings.test.name) == (str(count), test_app)
+    assert (settings.promotion and settings.promotion.after_days) == soak

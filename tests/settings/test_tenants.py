@@ -107,6 +107,11 @@ def test_a_tenant_may_have_rings_of_its_own_for_an_app_and_the_name_of_each_ring
     ]
 
 
+def test_a_value_that_is_wrong_is_told_before_which_tenant_is_meant(house):
+    tenants(house, acme=ACME, globex=GLOBEX)
+    assert "dry_run" in house.problem({"tenant": "all", "dry_run": "perhaps"})
+
+
 @pytest.mark.parametrize("place", ["recipe_map", "package_map"])
 def test_a_map_may_say_the_tenant(house, place):
     tenants(house, acme=ACME, globex=GLOBEX)
