@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -219,6 +220,28 @@ def test_a_freeze_that_ends_before_it_begins_or_cannot_be_read_is_refused_with_t
     with pytest.raises(UnfitError) as refused:
         parts.freezes(value)
     assert said in refused.value.accepted
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (["128.1", "129.*", "128.1"], ("128.1", "129.*")),
+        (" 128.1 , 129.* ", ("128.1", "129.*")),
+        ("*", "holds '*'; a `*` stands at the end only, behind a dot"),
+        (["12*"], "holds '12*'; a `*` stands at the end only"),
+        (["*.1"], "holds '*.1'; a `*` stands"),
+        ([".*"], "holds '.*'; a `*` stands"),
+        ([], "must be a list of versions, such as ['128.1', '129.*']"),
+        ({"a": 1}, "must be a list of versions"),
+        ([128.1], "was read as a number"),
+    ],
+)
+def test_versions_are_whole_or_end_in_a_dot_and_a_star(value, read):
+    if isinstance(read, tuple):
+        assert parts.versions(value) == read
+        return
+    with pytest.raises(UnfitError, match=re.escape(read)):
+        parts.versions(value)
 
 
 @pytest.mark.parametrize(
