@@ -1,6 +1,8 @@
 """What a message lists, in which order, and how much of it; and how the parts that are not Slack's are sent."""
 
+import contextlib
 import json
+import logging
 import os
 import time
 
@@ -8,6 +10,7 @@ import pytest
 
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.models import Action, Outcome, RunResult, Stage
+from kandji_uploader.rehearsal import RehearsalTenant
 from kandji_uploader.report import kept, message, notify, slack
 from kandji_uploader.report.message import Item
 
@@ -79,6 +82,19 @@ def test_an_address_that_is_wrong_or_silent_is_told_without_the_address(url, cap
     with pytest.raises(NetworkError) as caught:
         notify.post(url, message.of_many(some("create", 1), "mac"))
     assert "s3cret" not in str(caught.value) + caplog.text
+
+
+def test_no_log_of_any_library_holds_the_address(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    with RehearsalTenant(tmp_path / "tenant") as tenant:
+        tenant.faults.add("POST", "/slack/**", kind="status", code=503, nth=2)
+        slack.post(tenant.webhook_url, {"text": "x"})
+        for _ in range(2):
+            with contextlib.suppress(NetworkError):
+                notify.post(tenant.webhook_url.replace("http:", "json:"), message.of_many(some("create", 1), "mac"))
+        assert len(tenant.slack_messages()) == 2
+    assert caplog.text.count('"POST /(not shown) HTTP/1.1"') == 3
+    assert "services/rehearsal" not in caplog.text
 
 
 def test_without_the_extra_the_error_has_the_line_that_installs_it(monkeypatch):

@@ -7,8 +7,11 @@ machine. No password is looked for in ~/.netrc, and no redirect is followed here
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import re
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,31 @@ if TYPE_CHECKING:
     from requests import Response as Response  # noqa: PLC0414 - a name for others, who do not know `requests`
 
 USER_AGENT = f"KandjiUploader/{__version__}"
+
+
+_FIELDS_OF_A_REPORT = 8
+"""Of urllib3's report on a request: scheme, host, port, method, path, protocol, status and length."""
+
+
+@contextlib.contextmanager
+def hidden_paths() -> Iterator[None]:
+    """While it lasts, urllib3 logs no path of a request of this thread: that of a webhook is a secret."""
+    thread = threading.get_ident()
+
+    def hides(record: logging.LogRecord) -> bool:
+        if record.thread != thread:
+            return True
+        if not isinstance(record.args, tuple) or len(record.args) != _FIELDS_OF_A_REPORT:
+            return False
+        record.args = (*record.args[:4], "/(not shown)", *record.args[5:])
+        return True
+
+    logger = logging.getLogger("urllib3.connectionpool")
+    logger.addFilter(hides)
+    try:
+        yield
+    finally:
+        logger.removeFilter(hides)
 
 
 class Session:

@@ -7,6 +7,7 @@ import re
 
 from kandji_uploader._util.dependencies import missing_for_notify, pip_line
 from kandji_uploader.errors import NetworkError
+from kandji_uploader.http.session import hidden_paths
 from kandji_uploader.models import Action
 from kandji_uploader.report.message import Item, Message, short
 from kandji_uploader.report.text import DONE
@@ -24,7 +25,8 @@ def post(url: str, message: Message) -> None:
     server = _server(url)
     try:
         # Asked directly: through the list of all, each is told by a thread, of which none begins once Python ends.
-        taken = server.notify(title=message.head, body=_markdown(message), body_format="markdown")
+        with hidden_paths():
+            taken = server.notify(title=message.head, body=_markdown(message), body_format="markdown")
     except Exception as error:  # noqa: BLE001 - its text is not ours, and may hold the address
         raise NetworkError(f"it was not sent ({type(error).__name__})") from None
     if not taken:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.http.addresses import safe_address, split
-from kandji_uploader.http.session import Session
+from kandji_uploader.http.session import Session, hidden_paths
 from kandji_uploader.http.tries import Policy, RetryableError, retry_after, with_tries
 from kandji_uploader.models import Action
 from kandji_uploader.report.message import Item, Message, short
@@ -51,7 +51,7 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
     host = split(webhook).hostname
     if not safe_address(webhook):
         raise NetworkError("the webhook is not an https address; set it to one from Slack's incoming webhooks")
-    with Session(_PATIENCE, "the webhook") as session:
+    with hidden_paths(), Session(_PATIENCE, "the webhook") as session:
 
         def attempt() -> tuple[int, str]:
             answer = session.open("the message", "POST", webhook, json=dict(payload))
