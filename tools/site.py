@@ -22,7 +22,7 @@ PAGES = {
         "processor.md",
         "settings.md",
         "messages.md",
-        "testing-to-production.md",
+        "rings.md",
         "schedule.md",
         "many-machines.md",
     ),

@@ -39,12 +39,11 @@ HELD_ELSEWHERE = {
     "audit-script.md": "tests/audit/test_document.py",
     "munki.md": "tests/munki/test_document.py",
     "python-api.md": "tests/docs/test_python_api.py",
-    "testing-to-production.md": "tests/promotion/test_commands.py",
     "rings.md": "tests/promotion/test_commands.py",
 }
 """Pages whose blocks need a scene of their own: who runs them."""
 
-PARSED_ONLY = ("testing-to-production.md", "rings.md")
+PARSED_ONLY = ("rings.md",)
 """Pages that tell of weeks: their files are read. Their commands are parsed, by tests/docs/test_commands.py."""
 
 NOT_HERE = {
