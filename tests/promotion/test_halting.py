@@ -14,12 +14,13 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows import promote
 from kandji_uploader.flows import watch as flow
-from kandji_uploader.models import Action, Outcome, RunResult
+from kandji_uploader.models import Action, Outcome, Promotion, RunResult
+from kandji_uploader.promotion.rules import Kind, Standing, judge
 from kandji_uploader.publish import plan, releases
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.promotion.test_commands import command
 from tests.promotion.test_rings import ALL, EARLY, IT, mapped
-from tests.promotion.world import PROD, TEST, World
+from tests.promotion.world import PROD, START, TEST, World
 
 RULES = {"min_pass": 3, "max_error_percent": 10}
 RINGS = [
@@ -170,6 +171,30 @@ def test_an_app_without_an_audit_script_becomes_inactive_and_active_again(rings:
     assert rings.tenant.app(ALL)["active"] is True
 
 
+def test_an_app_that_was_made_inactive_is_active_again_with_a_newer_release(rings: World) -> None:
+    rings.keys["rings"] = [{"name": ALL, "halt_percent": 20, "enforcement_type": "install_once"}]
+    rings.publish("1.0")
+    rings.wait(1)
+    rows = [{"status": "ERROR", "reported_at": rings.now.isoformat(), "last_audit_run": rings.now.isoformat()}] * 5
+    rings.tenant.set_statuses(rings.tenant.app(ALL)["id"], rows)
+    assert of(rings.publish("1.0"), ALL).action is Action.HALTED
+    assert rings.tenant.app(ALL)["active"] is False
+    assert of(rings.publish("1.1"), ALL).action is Action.UPDATE
+    assert rings.tenant.app(ALL)["active"] is True
+
+
+def test_a_halted_script_that_somebody_has_edited_is_repaired_and_stays_halted(rings: World) -> None:
+    everywhere(rings)
+    rings.macs(errors=9, app=ALL)
+    rings.publish("1.0")
+    app = rings.tenant.app(ALL)
+    edited = app["audit_script"].replace("MINIMUM_ENFORCED_VERSION='1.0'", "MINIMUM_ENFORCED_VERSION='0.1'")
+    rings.tenant.edit(app["id"], audit_script=edited)
+    rings.publish("1.0")
+    assert rings.enforced(ALL) == "1.0"
+    assert audit.read(rings.tenant.app(ALL)["audit_script"]).halted
+
+
 def test_an_app_that_was_inactive_before_stays_inactive(rings: World) -> None:
     everywhere(rings)
     app = rings.tenant.app(ALL)
@@ -181,6 +206,24 @@ def test_an_app_that_was_inactive_before_stays_inactive(rings: World) -> None:
     rings.publish("1.0")
     flow.resume(ALL, rings.host)
     assert rings.tenant.app(ALL)["active"] is False
+
+
+@pytest.mark.parametrize(("version", "kind"), [("2.0", Kind.HALTED), ("1.9", Kind.HALTED), ("2.1", Kind.PROMOTE)])
+def test_a_halted_ring_takes_only_a_newer_version(version: str, kind: Kind) -> None:
+    standing = Standing(exists=True, version="1.0", halted=releases.Release("2.0", "a" * 64, 1.0, "k"))
+    decision = judge(releases.Release(version, "b" * 64, 1.0, "l"), Promotion(), standing, 9e5)
+    assert decision.kind is kind
+
+
+def test_a_machine_without_the_rules_tells_of_a_halt_too(rings: World, tmp_path: Path) -> None:
+    everywhere(rings)
+    rings.macs(errors=9, app=ALL)
+    assert rings.publish("1.0").failed
+    bare = [{"name": IT}, {"name": EARLY, "after_days": 1}, {"name": ALL, "after_days": 1}]
+    other = World(rings.tenant, tmp_path / "other", keys={"rings": bare}, names={})
+    other.tenant.clock.set(START + timedelta(days=9))
+    result = other.publish("1.0")
+    assert (of(result, ALL).action, of(result, EARLY).action) == (Action.HALTED, Action.UNCHANGED)
 
 
 # By hand

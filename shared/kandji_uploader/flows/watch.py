@@ -49,7 +49,7 @@ def _watched(pair: Pair, host: Host) -> RunResult:
 def _looked_at(settings: Settings, host: Host) -> tuple[Outcome, ...]:
     targets = decide_targets(settings, "", scripts(settings))
     found = rings.rings_of(settings, targets, hops(settings, targets))
-    if not found:
+    if not any(ring.asks for ring in found):
         raise TargetError(
             f"no rule asks about the Macs of {settings.prod.name!r}; give it halt_percent, or a ring max_error_percent"
         )

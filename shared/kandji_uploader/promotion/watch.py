@@ -44,13 +44,17 @@ class Ring:
     rules: Promotion
     onward: Hop | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether any rule asks about its Macs."""
+        return self.rules.halt_percent is not None or _samples(self.onward)
+
 
 def rings_of(settings: Settings, targets: Sequence[Target], chain: Sequence[Hop]) -> tuple[Ring, ...]:
-    """The apps of a run that any rule asks about, in the order in which they take a release."""
+    """The apps of a run between which releases move, in the order in which they take one."""
     own = [ring.rules for ring in settings.rings] or [Promotion()] * len(chain) + [settings.promotion or Promotion()]
     found = zip(targets, own, [*chain, None], strict=False)
-    rings = (Ring(target, each, onward) for target, each, onward in found)
-    return tuple(each for each in rings if each.rules.halt_percent is not None or _samples(each.onward))
+    return tuple(Ring(target, each, onward) for target, each, onward in found)
 
 
 def first_of(settings: Settings, targets: Sequence[Target], context: RunContext) -> tuple[Outcome, ...]:
