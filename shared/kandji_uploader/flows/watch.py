@@ -101,7 +101,7 @@ def _halted_app(names: Sequence[str], name: str, context: RunContext) -> CustomA
     if len(names) == 1:
         return app_named(names[0], context.tenant)
     apps = [app for each in names for app in matching.by_name(context.tenant.apps(), each)]
-    halted = [app for app in apps if plan.ledger(app, context.remembered()).halted is not None]
+    halted = [app for app in apps if plan.ledger(app, context.store.remembered()).halted is not None]
     if len(halted) == 1:
         return halted[0]
     told = ", ".join(repr(app.name) for app in halted)

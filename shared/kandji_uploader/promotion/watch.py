@@ -63,7 +63,7 @@ def first_of(settings: Settings, targets: Sequence[Target], context: RunContext)
     app = _app_of(ring, context) if settings.rings else None
     if app is None:
         return ()
-    live = live_release(app, plan.ledger(app, context.remembered()), context.now)
+    live = live_release(app, plan.ledger(app, context.store.remembered()), context.now)
     return (replace(_outcome(ring, app, context, Action.UNCHANGED, "", live), reason="takes what is published"),)
 
 
@@ -114,7 +114,7 @@ def _app_of(ring: Ring, context: RunContext) -> CustomApp | None:
 
 
 def _looked_at(ring: Ring, app: CustomApp, context: RunContext, host: Host) -> Outcome | None:
-    ledger = plan.ledger(app, context.remembered())
+    ledger = plan.ledger(app, context.store.remembered())
     live = live_release(app, ledger, context.now)
     if ledger.halted is not None:
         return _outcome(ring, app, context, Action.HALTED, plan.halt_told(app.name, ledger.halted), live)
@@ -145,14 +145,13 @@ def _soaks(ring: Ring, live: Release, ledger: Ledger, context: RunContext) -> bo
 def _keep(
     ring: Ring, app: CustomApp, ledger: Ledger, live: Release, health: Health, context: RunContext, *, soaks: bool
 ) -> None:
-    """Keep a sample: for this run, in the state folder, and where it is due in the notes."""
+    """Keep a sample in the state folder, and where it is due in the notes."""
     wanted = ring.onward.settings.promotion if soaks and ring.onward else ring.rules
     after = rules.sampled(live, health, wanted or ring.rules)
-    notes = releases.with_key(releases.to_notes(replace(ledger, current=after)), app.file_key)
-    context.noted[app.id] = notes
     if context.settings.dry_run:
         return
-    context.store.remember(app.id, notes)
+    notes = releases.to_notes(replace(ledger, current=after))
+    context.store.remember(app.id, releases.with_key(notes, app.file_key))
     if soaks and _due(app, after, context.now):
         try:
             note(app, lambda known: releases.with_sample(known, after), context)
@@ -178,7 +177,6 @@ def _halted(ring: Ring, app: CustomApp, live: Release, why: str, context: RunCon
     told = plan.halt_told(app.name, halt)
     if context.settings.dry_run:
         return _outcome(ring, app, context, Action.HALTED, told, live)
-    context.noted.pop(app.id, None)
     if ring.rules.on_halt == "rollback":
         try:
             back = go_back(app, context, host)
@@ -242,7 +240,7 @@ def _as_it_is(app: CustomApp, context: RunContext) -> tuple[CustomApp, Ledger]:
     there = context.tenant.client.get_custom_app(app.id)
     if there.file_key != app.file_key:
         raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
-    return there, plan.ledger(there, context.remembered())
+    return there, plan.ledger(there, context.store.remembered())
 
 
 def _rendered(values: audit.AuditValues, notes: Mapping[str, str], context: RunContext) -> dict[str, str | bool]:
@@ -267,7 +265,6 @@ def _noted(app: CustomApp, notes: Mapping[str, str]) -> dict[str, str | bool]:
 def _write(app: CustomApp, fields: Mapping[str, str | bool], after: Ledger, context: RunContext) -> None:
     written = context.tenant.client.update_custom_app(app.id, fields)
     context.tenant.put(written)
-    context.noted.pop(app.id, None)
     context.store.remember(app.id, releases.with_key(releases.to_notes(after), written.file_key))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -31,7 +31,6 @@ class RunContext:
         warn: called with each warning.
         clock_ahead: seconds that this machine's clock is ahead of the service's; None where that is not known.
         said: what the Macs said in this run, by app and release.
-        noted: what this run knows of releases beside the state folder, which a dry run does not write; by app.
     """
 
     tenant: TenantView
@@ -42,11 +41,6 @@ class RunContext:
     warn: Callable[[str], None]
     clock_ahead: float | None = None
     said: dict[tuple[str, str], Health | None] = field(default_factory=dict)
-    noted: dict[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def remembered(self) -> dict[str, Mapping[str, str]]:
-        """Notes by the id of the Custom App; see `releases`."""
-        return {**self.store.remembered(), **self.noted}
 
 
 def open_tenant(settings: Settings, host: Host) -> TenantView:

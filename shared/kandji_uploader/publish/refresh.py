@@ -70,7 +70,7 @@ def look_up(
         settings=settings,
         template="",
         now=int(context.now),
-        remembered=context.remembered(),
+        remembered=context.store.remembered(),
         matches=matches,
         expected_teams=context.given.expected_teams,
     )
