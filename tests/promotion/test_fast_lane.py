@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kandji_uploader.audit import script as audit
@@ -156,6 +156,7 @@ def test_the_macs_are_asked_as_soon_as_the_short_soak_is_over(exposed: World) ->
 versions = st.sampled_from(["", "0.9", "1", "1.5", "2", "2.1", "3"])
 
 
+@example("", "3", ["1"], 5.0, 1.0)
 @given(versions, versions, st.lists(versions.filter(bool), min_size=1), st.floats(0, 9), st.floats(0, 9))
 def test_a_soak_is_shortened_only_by_what_is_open_in_production_and_closed_by_the_release(
     live: str, release: str, affected: list[str], usual: float, short: float
