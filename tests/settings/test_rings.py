@@ -62,3 +62,8 @@ def test_the_first_of_several_rings_is_the_test_app_and_the_last_one_the_prod_ap
     settings = house.settle({RINGS: rings})
     assert (settings.prod.name, settings.test.name) == (str(count), test_app)
     assert (settings.promotion and settings.promotion.after_days) == soak
+
+
+def test_rules_of_promotion_beside_rings_are_told_once_and_not_as_rules_without_two_apps(house):
+    told = house.problem({RINGS: [{"name": "IT"}, {"name": "All"}], "custom_app.promotion": {"after_days": 2}})
+    assert "does not go with custom_app.rings" in told
