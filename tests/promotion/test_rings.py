@@ -133,6 +133,16 @@ def test_a_release_that_is_rolled_back_in_the_middle_ring_moves_neither_on_nor_i
     assert rings.enforced(EARLY) == "1.2"
 
 
+def test_every_machine_knows_what_a_ring_goes_back_to_also_where_the_last_ring_has_it_already(rings: World) -> None:
+    rings.forgetful = True
+    for version, days in (("1.0", 2), ("1.0", 5), ("1.1", 2), ("1.1", 1)):
+        rings.publish(version)
+        rings.wait(days)
+    assert versions(rings) == ["1.1", "1.1", "1.0"]
+    for ring in (IT, EARLY):
+        assert promote.rollback(ring, rings.host).outcomes[0].reason == "from 1.1 back to 1.0"
+
+
 def test_the_report_of_autopkg_has_a_row_for_each_ring_that_changed(rings: World) -> None:
     rings.publish("1.0")
     rings.wait(2)

@@ -245,6 +245,25 @@ def test_a_status_that_cannot_be_read_moves_nothing_and_counts_for_nothing(rings
     assert night(rings, "1.0").action is Action.PROMOTE
 
 
+def test_a_release_whose_macs_cannot_be_asked_right_before_it_is_replaced_goes_no_further(rings: World) -> None:
+    rings.publish("1.0")
+    night(rings, "1.0")
+    night(rings, "1.1")
+    assert rings.enforced(EARLY) == "1.0"
+    rings.wait(1)
+    for app in (IT, EARLY):
+        rings.macs(passed=9, app=app)
+    rings.publish("1.1")
+    early = rings.tenant.app(EARLY)["id"]
+    rings.tenant.faults.add("GET", f"library/library-items/{early}/status", kind="status", code=403, nth="every")
+    night(rings, "1.1")
+    assert rings.enforced(EARLY) == "1.1"
+    rings.tenant.faults.clear()
+    rings.wait(5)
+    rings.publish("1.1")
+    assert rings.enforced(ALL) != "1.0"
+
+
 @pytest.mark.parametrize("rows", [[], [{"status": "PENDING"}] * 9], ids=["empty", "nobody has reported"])
 def test_a_status_list_that_says_nothing_promotes_nothing(rings: World, rows: list[dict[str, str]]) -> None:
     rings.publish("1.0")
