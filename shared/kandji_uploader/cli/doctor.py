@@ -15,6 +15,7 @@ import argparse
 import os
 
 from kandji_uploader.cli import DONE, FAILED, documents, flags, screen, tenants
+from kandji_uploader.errors import CredentialError
 from kandji_uploader.publish.request import Host
 from kandji_uploader.report.layout import visible
 from kandji_uploader.setup import doctor
@@ -31,7 +32,6 @@ CODES = {
     "clock": "clock",
     "pending": "pending",
     "Slack": "credential",
-    "notify": "credential",
     "Python": "package_missing",
     "state": "state",
     "zsh": "tool_missing",
@@ -40,6 +40,8 @@ CODES = {
     "AutoPkg's Python": "package_missing",
 }
 """What machines know a finding by, for each thing that is looked at."""
+_LISTENER = CredentialError.code
+"""Likewise, for one who hears of runs: it is called by its own name."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _as_json(check: Check) -> documents.Finding:
     fine = check.severity is Severity.OK
-    error = None if fine else documents.error(CODES.get(check.subject, "failed"), check.text)
+    error = None if fine else documents.error(CODES.get(check.subject, _LISTENER), check.text)
     found: documents.Finding = {
         "subject": check.subject,
         "health": check.severity,

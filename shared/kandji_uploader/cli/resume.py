@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("name", metavar="NAME", help="the Custom App, or an entry of a map")
     add("--ring", metavar="APP", help="the Custom App in which it is halted, where that is not clear")
     flags.tenant(parser)
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(parser)
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
 

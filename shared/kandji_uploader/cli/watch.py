@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("names", nargs="*", metavar="NAME", help="a Custom App or an entry of a map")
     add("--all", action="store_true", help="every entry of the maps with `promotion` or `rings`")
     flags.tenant(parser)
-    add("-y", "--dry", action="store_true", help="tell what would be done, change nothing")
+    flags.dry(parser)
     add("--json", action="store_true", help="the outcome as JSON on standard output")
 
 
