@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "8222d9f027281376717aecb9908add5c665acb2b1a514916ff9b065d89a96e32"
+_SEAL = "35bd4db966a66fcf08d14de76a8afca56a8996e19c5f44fd455835f9238d08eb"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -98,21 +98,23 @@ class Prefixed:
     """A stream whose first bytes were read already, to see what it is."""
 
     def __init__(self, head: bytes, rest: Stream) -> None:
-        self._head = head
-        self._rest = rest
+        if isinstance(rest, Prefixed):  # Of very many in a row, each would ask the one before it.
+            head, rest = head + rest.head, rest.rest
+        self.head: bytes = head
+        self.rest: Stream = rest
 
     def read(self, size: int) -> bytes:
         """The first bytes, then the others."""
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
+        if self.head:
+            data, self.head = self.head[:size], self.head[size:]
             return data
-        return self._rest.read(size)
+        return self.rest.read(size)
 
     def skip(self, size: int) -> int:
         """Pass over."""
-        buffered = min(size, len(self._head))
-        self._head = self._head[buffered:]
-        return buffered + (self._rest.skip(size - buffered) if size > buffered else 0)
+        buffered = min(size, len(self.head))
+        self.head = self.head[buffered:]
+        return buffered + (self.rest.skip(size - buffered) if size > buffered else 0)
 
 
 class Decoder(Protocol):
