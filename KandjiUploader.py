@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "35bd4db966a66fcf08d14de76a8afca56a8996e19c5f44fd455835f9238d08eb"
+_SEAL = "eb3e2ecaebd949c328d4b5b554d5b2f688e9c0a2359ce4cac1235bc18a1ba266"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -884,6 +884,7 @@ class RunResult:
         sha256: hex digest of the installer; "" where it was not needed.
         news: whether people want to hear of it although nothing changed.
         urgent: why it went to every stage at once, without a soak; "" where it was not urgent.
+        timings: seconds by what they went into: list, read, digest, upload, waiting, settle and other.
     """
 
     source: str
@@ -894,6 +895,7 @@ class RunResult:
     sha256: str = ""
     news: bool = False
     urgent: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def at(self, tenant: str) -> RunResult:
         """The result with the tenant's name in each outcome; "" for the tenant of the settings."""

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import stat
+import time
 import zipfile
 
 import pytest
@@ -31,6 +32,23 @@ def test_a_file_is_published_without_a_subcommand(house, here):
 def test_the_subcommand_means_the_same(house, here):
     here("upload", "-p", house.widget())
     assert house.names() == ["Widget (kandji-uploader)"]
+
+
+def test_timings_tell_what_the_seconds_went_into(house, here):
+    path = house.widget()
+    house.tenant.faults.add("POST", "/store", kind="slow", bytes_per_second=path.stat().st_size / 0.2)
+    began = time.perf_counter()
+    ran = here("-p", path, "--timings", "--json")
+    wall = time.perf_counter() - began
+    (told,) = json.loads(ran.stdout)
+
+    assert min(seconds for part, seconds in told["timings"].items() if part != "waiting") > 0
+    assert told["timings"]["upload"] >= 0.1
+    assert wall / 2 <= sum(told["timings"].values()) <= wall + 0.01
+
+    assert "timings" not in json.loads(here("-p", path, "--json").stdout)[0]
+    last = here("-p", path, "-p", house.widget("2.0"), "--timings").stdout.splitlines()[-1]
+    assert re.fullmatch(r"seconds: list [0-9.]+, .*, other [0-9.]+; [0-9.]+ in all", last)
 
 
 def test_the_same_file_again_changes_nothing(house, here):

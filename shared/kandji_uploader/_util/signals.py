@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from kandji_uploader._util import timings
+
 
 @dataclass
 class Stop:
@@ -77,6 +79,7 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
+@timings.at("waiting")
 def pause(seconds: float) -> None:
     """Wait; raises KeyboardInterrupt as `check` does, however long the wait still was."""
     if threading.current_thread() is threading.main_thread():

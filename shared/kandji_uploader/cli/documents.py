@@ -63,6 +63,12 @@ class _Tenant(TypedDict, total=False):
     tenant: str
 
 
+class _Timed(TypedDict, total=False):
+    """Seconds by what they went into, where `--timings` asked."""
+
+    timings: dict[str, float]
+
+
 class Health(TypedDict):
     """What Macs said of a release: how many of them, and when they were asked (ISO 8601)."""
 
@@ -103,7 +109,7 @@ class App(_Tenant):
     error: Error | None
 
 
-class Run(TypedDict):
+class Run(_Timed):
     """What became of one installer, or of one app that was to be promoted or rolled back."""
 
     source: str

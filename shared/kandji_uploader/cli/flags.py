@@ -46,6 +46,7 @@ def upload(parser: argparse.ArgumentParser, enforcements: Sequence[str] = ()) ->
 def _ours(parser: argparse.ArgumentParser, enforcements: Sequence[str]) -> None:
     add = parser.add_argument
     add("--json", action="store_true", help="the outcome as JSON on standard output")
+    timings(parser)
     jobs(parser, "items published at a time", default=1)
     add("--api-url", metavar="URL", help="the tenant's API host, whatever the settings say")
     tenant(parser)
@@ -65,6 +66,12 @@ def dry(parser: argparse.ArgumentParser) -> None:
     """The flag of a dry run, in kpkg's words, in everybody else's, and as the key is written."""
     parser.add_argument("-y", "--dry", "--dry-run", action="store_true", help="tell what would be done, change nothing")
     parser.add_argument("--dry_run", dest="dry", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def timings(parser: argparse.ArgumentParser) -> None:
+    """The flag that asks where the seconds went."""
+    told = "the seconds that the list, the upload and the like took; in --json, too"
+    parser.add_argument("--timings", action="store_true", help=told)
 
 
 def jobs(parser: argparse.ArgumentParser, what: str, *, default: int) -> None:

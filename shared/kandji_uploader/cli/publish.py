@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flags.dry(parser)
     add("-d", "--debug", action="store_true", help="tell more: each request")
     add("--json", action="store_true", help="the outcome as JSON on standard output")
+    flags.timings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,14 +18,14 @@ import math
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from kandji_uploader import api
-from kandji_uploader._util import signals
+from kandji_uploader._util import signals, timings
 from kandji_uploader.cli import documents, failures, flags, main, screen
 from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.failures import UsageError
@@ -259,7 +259,7 @@ def tell(
 ) -> None:
     """The outcome: JSON, or a table and after it what went wrong; no table of a single item that failed."""
     if arguments.json:
-        documents.show_list(map(_as_json, results))
+        documents.show_list(_as_json(result, timed=arguments.timings) for result in results)
         return
     if (several and results) or any(result.run is not None and result.run.outcomes for result in results):
         rows = [row for result in results for row in _rows(result)]
@@ -268,6 +268,15 @@ def tell(
         if result.error:
             named = result.error.startswith(result.source)
             console.fail(result.error if named else f"{result.source}: {result.error}")
+    if arguments.timings:
+        print(_timings([result.run.timings for result in results if result.run]))
+
+
+def _timings(runs: Sequence[Mapping[str, float]]) -> str:
+    """The seconds of all items together, by what they went into."""
+    sums = {part: sum(run.get(part, 0.0) for run in runs) for part in timings.PARTS}
+    told = ", ".join(f"{part} {seconds:.2f}" for part, seconds in sums.items())
+    return f"seconds: {told}; {sum(sums.values()):.2f} in all"
 
 
 def exit_code(results: Sequence[api.Result]) -> int:
@@ -284,7 +293,16 @@ def _rows(result: api.Result) -> list[list[str]]:
     return [report.cells(outcome, dry_run=result.run.dry_run) for outcome in result.run.outcomes]
 
 
-def _as_json(result: api.Result) -> documents.Published:
+def _as_json(result: api.Result, *, timed: bool = False) -> documents.Published:
     run = documents.run(result.run or RunResult(result.source, ()))
     error = documents.error(result.code, result.error) if result.code else None
-    return {**run, "source": result.source, "failed": bool(error), "action": result.action, "error": error}
+    told: documents.Published = {
+        **run,
+        "source": result.source,
+        "failed": bool(error),
+        "action": result.action,
+        "error": error,
+    }
+    if timed and result.run:
+        told["timings"] = {part: round(seconds, 3) for part, seconds in result.run.timings.items()}
+    return told

@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from kandji_uploader._util import timings
 from kandji_uploader._util.signals import sigterm_as_ctrl_c
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows.announce import announce, announce_failure
@@ -49,8 +50,9 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
     host = host or Host()
     source = source or OnDisk(request.path, request.given, host.warn, request.promised)
     try:
-        with sigterm_as_ctrl_c():
-            return _run(request, source, host)
+        with sigterm_as_ctrl_c(), timings.counted() as spent:
+            result = _run(request, source, host)
+        return replace(result, timings=spent)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted while nothing was being changed: every Custom App is as it was or as planned. Run again"

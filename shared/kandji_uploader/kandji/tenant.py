@@ -14,6 +14,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from kandji_uploader._util import timings
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.client import Client, NotFoundError
@@ -75,7 +76,8 @@ class TenantView:
             if self._apps is None:
                 self._noted_as_read()
                 self._fetched = time.time()
-                self._apps = {app.id: app for app in self.client.list_custom_apps()}
+                with timings.at("list"):
+                    self._apps = {app.id: app for app in self.client.list_custom_apps()}
                 self._listed = None
             if self._listed is None:
                 self._listed = tuple(self._apps.values())

@@ -19,7 +19,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from kandji_uploader._util import signals
+from kandji_uploader._util import signals, timings
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.errors import (
     ApiError,
@@ -215,6 +215,7 @@ class Transport:
             raise BusyError(answer, wait)
         return answer
 
+    @timings.at("upload")
     def post_form(self, url: str, form: UploadForm) -> Answer:
         """Send an upload form to the object store, once and without our token.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from kandji_uploader._util import timings
 from kandji_uploader._util.prehash import PartialDigest
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
@@ -87,6 +88,7 @@ def carry_out(
     return outcomes, sha256
 
 
+@timings.at("settle")
 def _applied(
     plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
 ) -> tuple[tuple[Outcome, ...], str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kandji_uploader import installer
+from kandji_uploader._util import timings
 from kandji_uploader._util.dependencies import missing_for_signing, pip_line
 from kandji_uploader._util.files import FileIdentity, identity
 from kandji_uploader._util.prehash import WORTHWHILE, BackgroundDigest, PartialDigest
@@ -215,6 +216,7 @@ class OnDisk:
         self._signature = facts.signature
         return Content(facts.content, facts.content_unknown)
 
+    @timings.at("digest")
     def digest(self, cache: DigestCache) -> str:
         """The file's sha256, out of the cache where the file has not changed since.
 
@@ -287,6 +289,7 @@ class OnDisk:
             self._seen = now
         raise InstallerChangedError(self.path)
 
+    @timings.at("read")
     def _read(self, *, signature: bool, content: bool) -> AppFacts | None:
         name, bundle_id = self.given.bundle_name, self.given.bundle_id
         asked = {"digest": False, "signature": signature, "content": content}
