@@ -153,6 +153,31 @@ def test_the_macs_are_asked_as_soon_as_the_short_soak_is_over(exposed: World) ->
     assert exposed.prod(exposed.publish("2")).action is Action.PROMOTE
 
 
+@pytest.mark.parametrize(
+    ("lane", "opens"),
+    [
+        (FastLane("critical"), ["critical"]),
+        (FastLane("high"), ["high", "critical"]),
+        (FastLane("low"), ["high", "critical", "exploited", "low"]),
+        (FastLane(kev=True), ["exploited"]),
+        (FastLane("critical", kev=True), ["critical", "exploited"]),
+    ],
+    ids=str,
+)
+def test_a_lane_opens_for_what_is_severe_enough_or_exploited_first_for_what_bears_the_name(
+    lane: FastLane, opens: list[str]
+) -> None:
+    found = [
+        Vulnerability("low", "low", 1.0),
+        Vulnerability("critical", "critical", 9.9, software=("Other",)),
+        Vulnerability("high", "high", 7.0, software=("Other", "Mozilla Firefox")),
+        Vulnerability("exploited", "low", 3.0, exploited=True),
+        Vulnerability("nobody knows", ""),
+        Vulnerability("closed", "critical", 10.0, exploited=True, active=False),
+    ]
+    assert [each.cve for each in fast_lane.opening(found, lane, "Firefox.app")] == opens
+
+
 versions = st.sampled_from(["", "0.9", "1", "1.5", "2", "2.1", "3"])
 
 
