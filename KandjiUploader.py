@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "eb3e2ecaebd949c328d4b5b554d5b2f688e9c0a2359ce4cac1235bc18a1ba266"
+_SEAL = "f1ce8ce5c89542794c7911d5fd5b7a47e1316f346d37f9187ea1137edf4c3b9f"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -276,6 +276,22 @@ def test_resume_leaves_the_days_that_were_left_and_lets_the_release_move_on(ring
     assert of(rings.publish("1.0"), ALL).action is Action.PROMOTE
 
 
+def test_what_the_macs_said_before_it_was_resumed_does_not_halt_it_again(rings: World, tmp_path: Path) -> None:
+    other = World(rings.tenant, tmp_path / "other", keys={"rings": RINGS}, names={})
+    other.tenant.clock.set(START)
+    everywhere(rings)
+    rings.macs(errors=9, app=ALL)
+    assert rings.publish("1.0").failed
+    assert other.publish("1.0").failed
+    rings.wait(1)
+    flow.resume(ALL, rings.host)
+    for world in (rings, other):
+        assert not world.publish("1.0").failed
+    rings.wait(1)
+    rings.macs(errors=9, app=ALL)
+    assert of(other.publish("1.0"), ALL).action is Action.HALTED
+
+
 def test_a_halt_that_one_machine_lifted_stays_lifted_for_another(rings: World, tmp_path: Path) -> None:
     other = World(rings.tenant, tmp_path / "other", keys={"rings": RINGS}, names={})
     everywhere(rings)

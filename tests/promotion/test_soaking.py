@@ -135,6 +135,12 @@ def test_the_later_sample_of_a_release_counts_whoever_has_kept_it() -> None:
         assert days(found.current) == 2
 
 
+def test_a_sample_from_before_a_release_came_is_none_of_it() -> None:
+    resumed, stale = replace(CAME, at=5 * DAY), sampled((1, GOOD), (2, BAD))
+    found = releases.merge(Ledger(current=resumed), Ledger(current=stale))
+    assert found.current == resumed
+
+
 def test_the_notes_of_five_rings_with_twenty_candidates_each_stay_small() -> None:
     """docs/state.md has the figures."""
     soak = Soak(4.5 * DAY, Verdict.HOLDS, tuple(Health(41_234, 123, 8_643, 1.8e9 + day * DAY) for day in range(30)))

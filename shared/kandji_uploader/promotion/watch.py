@@ -223,7 +223,9 @@ def resume(app: CustomApp, context: RunContext) -> Halt:
     halt = ledger.halted
     if halt is None:
         raise TargetError(f"nothing is halted in {app.name!r}")
-    after = replace(ledger, halted=None)
+    # What was said before an admin let it go on halts it no more, and it soaks anew.
+    current = replace(ledger.current, at=context.now, health=None, soak=None) if ledger.current else None
+    after = replace(ledger, halted=None, current=current)
     notes, reading = releases.to_notes(after), audit.read(there.audit_script)
     fields: dict[str, str | bool] = _noted(there, notes)
     if reading.halted:

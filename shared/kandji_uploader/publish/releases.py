@@ -381,7 +381,8 @@ def merge(script: Ledger, state: Ledger, *, stale: bool = False) -> Ledger:
         there = known.pop(current.key)
         current = current if current.file_key else replace(current, file_key=there.file_key)
         # The script is not written with each sample.
-        current = _with_later_health(current, there)
+        if there.health is not None and there.health.at > current.at:  # one that was resumed counts as come then
+            current = _with_later_health(current, there)
     named = {item.mark for item in (*known.values(), *filter(None, [current])) if item.digest}
     former = [item for item in known.values() if item.file_key and (item.digest or item.mark not in named)]
     former.sort(key=lambda item: item.at)
