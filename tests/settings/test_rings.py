@@ -67,3 +67,16 @@ def test_the_first_of_several_rings_is_the_test_app_and_the_last_one_the_prod_ap
 def test_rules_of_promotion_beside_rings_are_told_once_and_not_as_rules_without_two_apps(house):
     told = house.problem({RINGS: [{"name": "IT"}, {"name": "All"}], "custom_app.promotion": {"after_days": 2}})
     assert "does not go with custom_app.rings" in told
+
+
+def test_what_does_not_go_with_rings_is_told_with_where_both_stand(house):
+    rings = [{"name": "IT"}, {"name": "All"}]
+    assert house.problem({RINGS: rings, "custom_app.prod_active": True}) == (
+        "the caller: custom_app.prod_active: does not go with custom_app.rings (the caller); "
+        "say it of the ring that is meant, or drop one of them"
+    )
+    assert house.problem({RINGS: rings, "create_new": True}) == (
+        "the caller: create_new is true: makes another app with each run, and a version moves from ring to ring; "
+        "drop one of them"
+    )
+    assert house.settle({RINGS: rings, "create_new": False}).create_new is False
