@@ -15,6 +15,7 @@ from kandji_uploader.cli import demo
 from kandji_uploader.errors import KandjiUploaderError
 from kandji_uploader.homebrew.brew import find_with_brew
 from kandji_uploader.installer import mounted, seven_zip
+from kandji_uploader.installer.seven_zip import SevenZipImage
 from kandji_uploader.schedule.agents import LaunchAgent, SystemdTimer
 from kandji_uploader.setup import autopkg_tool, doctor
 
@@ -102,3 +103,14 @@ def test_a_program_gets_what_its_caller_names():
 def test_a_program_that_does_not_end_is_ended():
     with pytest.raises(children.ProgramTooSlowError, match="sleep did not end within"):
         children.run(["sleep", "60"], children.surroundings(), seconds=0.1)
+
+
+def test_what_ctrl_c_has_ended_is_no_verdict(tmp_path):
+    """Ctrl-C reaches each program of a terminal; an audit script was called bad where zsh had just been ended by it."""
+    program = tmp_path / "7zz"
+    program.write_text("#!/bin/sh\nkill -INT $$\n")
+    program.chmod(0o755)
+    with pytest.raises(KeyboardInterrupt):
+        children.run([str(program)], children.surroundings())
+    with pytest.raises(KeyboardInterrupt):
+        list(SevenZipImage(str(program), tmp_path / "Any.dmg").items())

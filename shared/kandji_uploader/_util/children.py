@@ -8,6 +8,7 @@ them only what its caller names.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,9 +57,10 @@ def run(
     Raises:
         OSError: it cannot be started.
         ProgramTooSlowError: it did not end in time.
+        KeyboardInterrupt: Ctrl-C has ended it.
     """
     try:
-        return subprocess.run(
+        done = subprocess.run(
             list(words),
             env=dict(environ),
             cwd=folder,
@@ -71,6 +73,17 @@ def run(
         )
     except subprocess.TimeoutExpired:
         raise ProgramTooSlowError(f"{words[0]} did not end within {seconds:.0f} seconds") from None
+    check_interrupted(done.returncode)
+    return done
+
+
+def check_interrupted(returncode: int) -> None:
+    """Raise KeyboardInterrupt if Ctrl-C has ended a program: it reaches all of a terminal's processes at once.
+
+    What such a program has not said is no verdict. The signal that reaches us may come later, and in another thread.
+    """
+    if returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
 
 
 def attend(words: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -149,6 +149,7 @@ class SevenZipImage:
             finally:
                 watch.stop()
                 process.kill()
+            children.check_interrupted(process.returncode)
             if process.returncode not in (0, _WARNED):
                 raise MalformedError(member, watch.verdict or _said(said))
 
