@@ -846,6 +846,7 @@ class Outcome:
         tenant: the tenant's name; "" for the one of the settings.
         candidates: what may move into it, the newest first; empty for an app that takes from none.
         code: what machines know the error by, where one was raised; else "".
+        digest: what names the release that the app has now, in notes and history, too; "" where it is not known.
     """
 
     stage: Stage
@@ -864,6 +865,7 @@ class Outcome:
     tenant: str = ""
     candidates: tuple[Candidate, ...] = ()
     code: str = ""
+    digest: str = ""
 
     @property
     def title(self) -> str:

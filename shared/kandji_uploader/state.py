@@ -140,6 +140,7 @@ class Publication:
         at: epoch seconds.
         recipe: who published it; "" where nobody said.
         signer: who signed it, see `signers`; "" where nobody looked.
+        digest: of the release, see `releases`; "" where it was not known.
     """
 
     app_id: str
@@ -150,6 +151,7 @@ class Publication:
     at: float
     recipe: str = ""
     signer: str = ""
+    digest: str = ""
 
 
 def store_of(settings: Settings) -> StateStore:

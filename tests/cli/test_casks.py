@@ -104,6 +104,8 @@ def test_another_app_gets_the_same_file_without_a_download_or_upload(house, cask
 def test_what_lies_in_kandji_only_is_looked_at_where_nobody_knows_who_signed_it_and_not_sent_again(
     house, casks, offer, here
 ):
+    house.config.mkdir(exist_ok=True)
+    (house.config / "config.yaml").write_text("identity: file\n")  # which notes no release in the audit script
     offer("widget", body=SIGNED.read_bytes())
     there = house.tenant.seed("Elsewhere", file_name=SIGNED.name, content=SIGNED.read_bytes())
     ran = here("-b", "widget", "-n", "Widget", "--enforcement", "install_once")
@@ -111,6 +113,15 @@ def test_what_lies_in_kandji_only_is_looked_at_where_nobody_knows_who_signed_it_
     assert house.tenant.app("Widget")["file_key"] == there["file_key"]
     assert "G43BCU2T37 Fumihiko Takayama" in house.tenant.app("Widget")["audit_script"]
     assert (len(downloads(casks)), len(house.tenant.uploads())) == (1, 1), "looked at, and not sent"
+
+
+def test_what_lies_in_kandji_with_a_note_of_who_signed_it_is_not_even_downloaded(house, casks, offer, here):
+    offer("widget", body=SIGNED.read_bytes())
+    here("-b", "widget", "-n", "Widget")
+    shutil.rmtree(house.state)
+    here("-b", "widget", "-n", "Other")
+    assert "G43BCU2T37 Fumihiko Takayama" in house.tenant.app("Other")["audit_script"]
+    assert (len(downloads(casks)), len(house.tenant.uploads())) == (1, 1)
 
 
 def test_a_broken_cask_that_lies_in_kandji_is_not_published_to_another_app(house, casks, offer, here):

@@ -11,6 +11,7 @@ import pytest
 
 from kandji_uploader import cli
 from kandji_uploader.audit import script as audit
+from kandji_uploader.cli import documents
 from kandji_uploader.kandji.tenant import forget_all
 from kandji_uploader.models import Action
 from kandji_uploader.publish import refresh, releases
@@ -251,3 +252,20 @@ def test_the_command_line_tells_what_was_only_packaged_again(house, monkeypatch,
             action,
             "only repackaged" if number else "no Custom App has that name",
         )
+
+
+@pytest.mark.parametrize("keys", [PROD, PROMOTED], ids=["alone", "promoted"])
+def test_one_digest_names_a_release_in_notes_history_messages_and_json(house, keys):
+    house.environ["SLACK_TOKEN"] = house.tenant.webhook_url
+    result = house.publish(house.pkg(), keys)
+    first = result.outcomes[0]
+    assert len(first.digest) == 32
+    (app,) = house.tenant.apps()
+    assert f"release {first.digest[:12]}" in str(house.tenant.slack_messages()[-1])
+    assert first.digest in str([json.loads(path.read_text()) for path in house.folder.rglob("history/*.json")])
+    assert documents.run(result)["custom_apps"][0]["digest"] == first.digest
+    if keys is PROMOTED:
+        assert current(app).digest == first.digest
+    assert night(house, 1, keys).outcomes[0].digest == first.digest, "only repackaged"
+    assert night(house, 2, {**keys, "custom_app.restart": True}).outcomes[0].digest != first.digest
+    assert night(house, 3, keys, content=b"false").outcomes[0].digest != first.digest

@@ -105,6 +105,7 @@ class App(_Tenant):
     reason: str
     warnings: list[str]
     signer: str
+    digest: str
     candidates: list[Candidate]
     error: Error | None
 
@@ -309,6 +310,7 @@ def _app(item: Outcome, code: str, action: str) -> App:
         "reason": item.reason,
         "warnings": list(item.warnings),
         "signer": item.signer,
+        "digest": item.digest,
         "candidates": [_candidate(each) for each in item.candidates],
         "error": error(code, item.error) if code else None,
     }

@@ -17,7 +17,7 @@ from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome
 from kandji_uploader.publish import pending
 from kandji_uploader.publish.apply import apply
 from kandji_uploader.publish.context import RunContext, settle_time
-from kandji_uploader.publish.history import remember
+from kandji_uploader.publish.history import named, remember
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, matched, plan_target
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import Source
@@ -216,4 +216,5 @@ def _outcome(plan_input: PlanInput, plan: TargetPlan, app: CustomApp | None, err
         error=error,
         warnings=plan.warnings,
         signer=plan.signer if plan.action.writes else "",
+        digest=named(plan, app, plan_input),
     )

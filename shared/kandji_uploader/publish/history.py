@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, TargetError
-from kandji_uploader.models import CustomApp, InstallType, Outcome
+from kandji_uploader.models import Action, CustomApp, InstallType, Outcome
 from kandji_uploader.publish import matching, releases
 from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, audited, coming, ledger, signed_by
-from kandji_uploader.publish.releases import Ledger, Release
+from kandji_uploader.publish.releases import Contents, Ledger, Release
 from kandji_uploader.state import Publication
 from kandji_uploader.status import summary
 
@@ -53,6 +53,24 @@ def as_enforced(app: CustomApp, reading: audit.AuditReading) -> Release:
         package_id=reading.pkg_id,
         version_key=reading.version_key,
     )
+
+
+def named(plan: TargetPlan, app: CustomApp | None, plan_input: PlanInput) -> str:
+    """The digest that names the release which an app has now; "" where that is not known.
+
+    Without promotion none is noted: it is then that of the installer with what the app is given.
+    """
+    if app is None:
+        return ""
+    live = ledger(app, plan_input.remembered).current
+    live = live if live is not None and live.surely_in(app) else None
+    if live is not None and live.digest:
+        return live.digest
+    if not (plan.action.writes or plan.action is Action.UNCHANGED):
+        return ""
+    given = Contents.of(plan.target, plan_input.installer.type)
+    ours = plan_input.installer.content or app.sha256 or ""
+    return releases.digest_of(live.installer if live else ours, given, given)
 
 
 def remember(
@@ -131,10 +149,10 @@ def _add_to_history(plan: TargetPlan, entry: Publication, plan_input: PlanInput,
     if before is not None and all(known.file_key != before.file_key for known in history):
         live = live_release(before, ledger(before, plan_input.remembered), context.now)
         former = replace(entry, version=live.version, sha256=live.sha256, file_key=before.file_key, at=live.at)
-        context.store.note_published(replace(former, recipe="", signer=live.signer))
+        context.store.note_published(replace(former, recipe="", signer=live.signer, digest=live.digest))
     context.store.note_published(entry)
 
 
 def _entry(item: Outcome, sha256: str, key: str, by: str, plan_input: PlanInput, context: RunContext) -> Publication:
     signer = plan_input.looked.signer if plan_input.looked else ""
-    return Publication(item.app_id, item.name, item.version, sha256, key, context.now, by, signer)
+    return Publication(item.app_id, item.name, item.version, sha256, key, context.now, by, signer, item.digest)

@@ -23,6 +23,10 @@ _LONGEST = 160
 """Characters of a reason or error where there are more of them; the output of the run has the rest."""
 
 
+_NAMED = 12
+"""Digits of a release's digest, which tell it from any other that somebody has; `--json` has all of them."""
+
+
 @dataclass(frozen=True)
 class Item:
     """What became of one Custom App.
@@ -34,7 +38,7 @@ class Item:
         version: "" where it is not known.
         link: its address in the console; "" where there is none.
         tenant: "" for the one of the settings.
-        about: installer, enforcement and signer.
+        about: installer, enforcement, signer, and the beginning of the release's digest.
         why: the reason or the error.
         urgent: why it went to every stage at once; "" where it was not urgent.
     """
@@ -89,7 +93,8 @@ def items(result: RunResult, at: float) -> tuple[Item, ...]:
 
 
 def _item(outcome: Outcome, at: float, urgent: str) -> Item:
-    about = " - ".join(filter(None, (outcome.installer, outcome.enforcement, outcome.signer)))
+    release = f"release {outcome.digest[:_NAMED]}" if outcome.digest and outcome.action.writes else ""
+    about = " - ".join(filter(None, (outcome.installer, outcome.enforcement, outcome.signer, release)))
     reason = outcome.reason if outcome.action in _WITH_REASON else ""
     why = "\n".join(filter(None, (reason, outcome.error)))
     return Item(

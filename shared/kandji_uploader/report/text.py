@@ -116,6 +116,7 @@ def custom_apps(result: RunResult) -> list[dict[str, str]]:
             "stage": outcome.stage.value,
             **row(outcome, dry_run=result.dry_run),
             "id": outcome.app_id,
+            "digest": outcome.digest,
             "changes": ", ".join(outcome.changes),
             "reason": outcome.reason,
             "error": outcome.error,
