@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,10 +67,6 @@ class Tenant:
         """The requests since the last call, as `METHOD path status`."""
         requests: list[str] = self._ask(do="requests")["requests"]
         return requests
-
-    def cpu(self) -> float:
-        """Seconds of processor time that the tenant's process has taken so far."""
-        return float(self._ask(do="cpu")["seconds"])
 
     def apps(self) -> list[dict[str, Any]]:
         """Name, sha256 and size of each Custom App."""
@@ -133,8 +128,6 @@ def _act(tenant: Any, command: dict[str, Any]) -> dict[str, Any]:
         tenant.clear()
     elif does == "apps":
         return {"apps": [{key: app[key] for key in ("name", "sha256", "file_size")} for app in tenant.apps()]}
-    elif does == "cpu":
-        return {"seconds": time.process_time()}
     elif does == "requests":
         answered = [f"{record.method} {record.path} {record.status}" for record in tenant.requests]
         tenant.reset_requests()
