@@ -612,17 +612,17 @@ def many_recipes(bench: Bench) -> Iterable[Row]:
     folder.mkdir()
     count = max(scale.recipes)
     with Tenant(bench.python) as tenant:
-        tenant.seed(_published(folder, count, scale.apps))
+        tenant.seed(published(folder, count, scale.apps))
         for each in scale.recipes:
             bench.fresh()
-            told = _recipes(bench, tenant, folder, each)
+            told = run_recipes(bench, tenant, folder, each)
             tenant.requests()
             bench.points.append((each, 1000 * statistics.median(took for took, _ in told[1:])))
         changed = range(0, count, 100)
         for number in changed:
             _recipe_installer(folder, number, 1000)
         bench.fresh()
-        told = _recipes(bench, tenant, folder, count)
+        told = run_recipes(bench, tenant, folder, count)
         requests = len(tenant.requests())
     shutil.rmtree(folder)
     pages, news = -(-scale.apps // 300), sum(is_new for _, is_new in told)
@@ -638,7 +638,7 @@ def many_recipes(bench: Bench) -> Iterable[Row]:
     yield _growth(bench.points[0], bench.points[-1])
 
 
-def _published(folder: Path, count: int, apps: int) -> list[dict[str, object]]:
+def published(folder: Path, count: int, apps: int) -> list[dict[str, object]]:
     """The Custom Apps of a tenant, the first ones with the installers of so many recipes, which it makes."""
     rows = []
     for number in range(apps):
@@ -668,7 +668,7 @@ def _growth(few: tuple[int, float], many: tuple[int, float]) -> Row:
     )
 
 
-def _recipes(bench: Bench, tenant: Tenant, folder: Path, count: int) -> list[tuple[float, bool]]:
+def run_recipes(bench: Bench, tenant: Tenant, folder: Path, count: int) -> list[tuple[float, bool]]:
     run = process([bench.python, "-m", "benchmarks.recipes", folder, str(count)], bench.environ(tenant), ROOT)
     told: list[tuple[float, bool]] = json.loads(run.output)
     return told
@@ -789,7 +789,7 @@ def _efficiency(bench: Bench) -> Row:
     return Row(what, ours, f"one at a time, {walls[0]:.1f} s", ">= 0.85", share >= _EFFICIENT, share)
 
 
-_LIST_APPS = """
+LIST_APPS = """
 import sys
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
@@ -813,7 +813,7 @@ def listing(bench: Bench) -> Iterable[Row]:
         rows = pages.apps(count, scripts=scripts)
         pages.write(folder, "library/custom-apps", rows, count, pages.APPS_PAGE)
         with pages.Server(folder) as server:
-            here, start, there, nothing = _parsing(bench, _LIST_APPS, server.url, folder, count)
+            here, start, there, nothing = _parsing(bench, LIST_APPS, server.url, folder, count)
         shutil.rmtree(folder)
         times = (here.cpu - start.cpu) / (there.cpu - nothing.cpu)
         what = f"list {count:,} Custom Apps, {'with' if scripts else 'without'} audit scripts; processor time"
