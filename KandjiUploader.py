@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "3f168241de1a90a4bfeab7f7a4dfdef4cde3ff35a550ae0457d539166c05e2ad"
+_SEAL = "a28f75f99c94e4a5b5dec8eb384c7173d76ec3e3414981dce30a44e2c2e78c01"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -113,6 +113,27 @@ def test_what_is_halted_in_a_ring_goes_to_no_further_one_and_a_newer_release_lif
     assert of(rings.publish("1.1"), ALL).action is Action.PROMOTE
 
 
+def test_a_version_that_was_halted_moves_on_from_there_never_more(rings: World, tmp_path: Path) -> None:
+    """Also when its Macs are well again, and a newer one has lifted the halt of the ring."""
+    other = World(rings.tenant, tmp_path / "another machine", keys=rings.keys, names={})
+    everywhere(rings)
+    other.publish("2.0")
+    rings.wait(0.5)
+    rings.macs(passed=2, errors=5, app=IT)
+    assert of(rings.publish("2.0"), IT).action is Action.HALTED
+    rings.wait(0.5)
+    healthy(rings, IT)
+    rings.publish("3.0")
+    for world in (rings, other):
+        rings.wait(2)
+        rings.macs(errors=9, app=IT)
+        result = of(world.publish("3.0"), EARLY)
+        assert rings.enforced(EARLY) == "1.0"
+        assert f"2.0 was halted in {IT!r}, and a newer one came" in result.reason
+    back = promote.rollback(IT, rings.host)
+    assert back.outcomes[0].version == "1.0", "what was halted is nothing to go back to"
+
+
 def test_neither_the_halted_version_nor_an_older_one_is_published_into_the_ring_by_another_recipe(rings: World) -> None:
     everywhere(rings, "2.0")
     rings.macs(passed=1, errors=9, app=ALL)

@@ -463,6 +463,8 @@ def _halted(release: Release, standing: Standing) -> Decision | None:
         return Decision(Kind.HALTED, f"{release}: version {standing.halted} is halted in {standing.name}")
     if standing.stopped is not None and standing.stopped.is_also(release):
         return Decision(Kind.STOPPED, f"{release} is halted in {standing.source}")
+    if release.halted:
+        return Decision(Kind.STOPPED, f"{release} was halted in {standing.source}, and a newer one came")
     return None
 
 

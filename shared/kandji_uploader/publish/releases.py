@@ -175,6 +175,7 @@ class Release:
         health: what the Macs said of it; None where they were not asked.
         soak: how it has soaked; None where that is not counted.
         approved: when somebody approved that it moves on from here, epoch seconds; 0 where nobody did.
+        halted: of a former one, when it was halted here, epoch seconds; 0 where it was not. It never moves on.
     """
 
     version: str
@@ -196,6 +197,7 @@ class Release:
     content: str = ""
     approved: float = 0.0
     soak: Soak | None = None
+    halted: float = 0.0
 
     @property
     def installer(self) -> str:
@@ -411,7 +413,7 @@ def former_release(live: Release, ledger: Ledger, to: str | None, *, foreign: bo
         fitting = [item for item in former if item.version and version.compare(item.version, to) == 0]
     else:
         given_up = ledger.rolled_back.mark if ledger.rolled_back else ""
-        fitting = [item for item in former if item.mark != given_up]
+        fitting = [item for item in former if item.mark != given_up and not item.halted]
         fitting = [item for item in fitting if foreign or compare_known(item.version, live.version) <= 0]
     return max(fitting, key=lambda item: (item.until, item.at), default=None)
 
@@ -455,7 +457,8 @@ def _both(one: Release, other: Release) -> Release:
     one = _with_later_health(one, other)
     key, until = one.file_key or other.file_key, max(one.until, other.until)
     content, approved = one.content or other.content, max(one.approved, other.approved)
-    return replace(one, at=min(one.at, other.at), until=until, file_key=key, content=content, approved=approved)
+    one = replace(one, content=content, approved=approved, halted=max(one.halted, other.halted))
+    return replace(one, at=min(one.at, other.at), until=until, file_key=key)
 
 
 def _with_later_health(one: Release, other: Release) -> Release:
@@ -489,14 +492,15 @@ def replaced(
     former = {item.key: item for item in ledger.former}
     if live is not None and live.file_key:
         soak = replace(live.soak, samples=()) if live.soak else None
-        former[live.key] = replace(live, until=coming.at, soak=soak)
+        halt = ledger.halted.at if ledger.halted is not None and ledger.halted.release.is_also(live) else live.halted
+        former[live.key] = replace(live, until=coming.at, soak=soak, halted=halt)
     former.pop(coming.key, None)
     known = live.key if live is not None and back else None
     kept = [item for item in former.values() if _candidate(item, above) or item.key == known]
     mark = ledger.rolled_back if taken_back(coming.version, coming.sha256, ledger.rolled_back) else None
     after = ledger.signed(coming.signer)
     # What was approved is that it left the app before this one.
-    coming = replace(coming, signer=after.signer, instead_of=after.instead_of, approved=0.0, soak=None)
+    coming = replace(coming, signer=after.signer, instead_of=after.instead_of, approved=0.0, soak=None, halted=0.0)
     return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark, halted=None)
 
 
@@ -601,6 +605,8 @@ def _row(release: Release) -> dict[str, Any]:
         row["u"] = int(release.until)
     if release.approved:
         row["q"] = int(release.approved)
+    if release.halted:
+        row["z"] = int(release.halted)
     if release.health is not None:
         health = release.health
         row["h"] = _figures(health)
@@ -623,14 +629,17 @@ def _release(row: object) -> Release | None:
     try:
         kind = InstallType(row.get("i", InstallType.PACKAGE))
         health = _health(row.get("h"))
-        at, until, approved = float(row["t"]), float(row.get("u", 0)), float(row.get("q", 0))
-        if not all(0 <= each <= _LATEST for each in (at, until, approved)):
+        times = {name: float(row.get(short, 0)) for short, name in _TIMES.items()}
+        if "t" not in row or not all(0 <= each <= _LATEST for each in times.values()):
             return None
         known = {"version": "", "sha256": "", **fields}
         soak = _soak(row) if health is not None else None
-        return Release(**known, at=at, until=until, install_type=kind, health=health, approved=approved, soak=soak)
+        return Release(**known, **times, install_type=kind, health=health, soak=soak)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+_TIMES = {"t": "at", "u": "until", "q": "approved", "z": "halted"}
 
 
 def _soak(row: Mapping[str, Any]) -> Soak | None:
