@@ -97,6 +97,21 @@ def test_a_command_that_fails_says_so_in_its_json(house, here, command, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("codes", "exit_code"),
+    [
+        ([""], Exit.DONE),
+        (["network", "network"], Exit.SERVICE),
+        (["network", "refused"], Exit.FAILED),
+        (["", "refused"], Exit.PARTLY),
+        (["", "halted"], Exit.FAILED),
+        (["refused", "halted", ""], Exit.FAILED),
+    ],
+)
+def test_the_exit_code_is_the_class_of_what_failed_and_1_wherever_something_is_halted(codes, exit_code):
+    assert failures.exit_code(codes) == exit_code
+
+
+@pytest.mark.parametrize(
     ("environ", "code", "exit_code"),
     [
         ({"KANDJI_TOKEN": ""}, "credential", Exit.TOKEN),

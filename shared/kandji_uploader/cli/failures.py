@@ -64,7 +64,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "locked": (Exit.SERVICE, "Wait for the other run, and run again."),
     "conflict": (Exit.REFUSED, "Keep one of the Custom Apps of this name, or rename the others."),
     "refused": (Exit.REFUSED, "Decide what the message asks; it names the key that allows it."),
-    "halted": (Exit.REFUSED, "Look at the Macs that fail, with `kandji-uploader status`."),
+    "halted": (Exit.FAILED, "Look at the Macs that fail, with `kandji-uploader status`."),
     "same_app": (Exit.REFUSED, "Give the items of one run different Custom Apps, or publish one of them."),
     "audit_script": (Exit.REFUSED, "Correct what the message names of the app's identity or of the script."),
     "manifest": (Exit.REFUSED, "Build the manifest and its files again, and copy them whole."),
@@ -105,7 +105,7 @@ def fix(code: str) -> str:
 
 
 def exit_code(codes: Iterable[str]) -> int:
-    """The exit code of a command.
+    """The exit code of a command: 1 wherever something is halted, so that a watch need not know of more.
 
     Args:
         codes: of each thing that was to be done the code of its failure; "" where it has not failed.
@@ -114,6 +114,8 @@ def exit_code(codes: Iterable[str]) -> int:
     classes = {_known(code)[0] for code in told if code}
     if not classes:
         return Exit.DONE
+    if "halted" in told:
+        return Exit.FAILED
     if "" in told:
         return Exit.PARTLY
     return classes.pop() if len(classes) == 1 else Exit.FAILED

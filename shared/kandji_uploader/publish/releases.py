@@ -632,9 +632,9 @@ def _release(row: object) -> Release | None:
         times = {name: float(row.get(short, 0)) for short, name in _TIMES.items()}
         if "t" not in row or not all(0 <= each <= _LATEST for each in times.values()):
             return None
-        known = {"version": "", "sha256": "", **fields}
+        known: dict[str, Any] = {"version": "", "sha256": "", **fields, **times}
         soak = _soak(row) if health is not None else None
-        return Release(**known, **times, install_type=kind, health=health, soak=soak)
+        return Release(**known, install_type=kind, health=health, soak=soak)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
