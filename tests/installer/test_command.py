@@ -7,6 +7,7 @@ import json
 import pytest
 
 from kandji_uploader.cli import main
+from kandji_uploader.cli.failures import Exit
 from tests.support import formats
 from tests.support.formats import app, bundle, component, info_plist, package_info, payload, xar
 
@@ -29,7 +30,8 @@ def test_json_has_every_fact(capsys, whole):
     assert main(["inspect", "--json", str(whole)]) == 0
     facts = json.loads(capsys.readouterr().out)
 
-    assert set(facts) == KEYS
+    assert set(facts) == {*KEYS, "error"}
+    assert facts["error"] is None
     assert (facts["type"], facts["app_name"], facts["version"]) == ("package", "Example.app", "1.2.3")
     assert facts["version_key"] == "CFBundleShortVersionString"
     assert facts["minimum_os_version"] is None
@@ -40,10 +42,11 @@ def test_json_has_every_fact(capsys, whole):
 
 
 def test_several_files_are_a_list_and_a_bad_one_does_not_hide_the_others(capsys, whole, tmp_path):
-    assert main(["inspect", "--json", str(tmp_path / "none.pkg"), str(whole)]) == 1
+    assert main(["inspect", "--json", str(tmp_path / "none.pkg"), str(whole)]) == Exit.PARTLY
     first, second = json.loads(capsys.readouterr().out)
 
-    assert "no such file" in first["error"]
+    assert "no such file" in first["error"]["message"]
+    assert first["error"]["code"] == "installer"
     assert second["app_name"] == "Example.app"
 
 

@@ -214,8 +214,8 @@ def test_a_file_that_is_replaced_after_it_was_checked_is_not_published(build, ch
     request.path.write_bytes(widget("9.9").read_bytes())
     with fresh(tmp_path / "tenant") as tenant:
         there = Machine.at(tmp_path / "there", KANDJI_API_URL=tenant.url, KANDJI_TOKEN=TOKEN)
-        result = flow.run(request, there.host())
-        assert "it was replaced or changed after it was first read, so it was not published" in result.outcomes[0].error
+        with pytest.raises(InstallerChangedError, match="was first read, so it was not published"):
+            flow.run(request, there.host())
         assert tenant.apps() == []
 
 

@@ -205,6 +205,7 @@ def test_the_list_of_what_is_in_it_fits_its_schema_and_names_every_package(make,
             "docker:python",
             "deb:7zip",
             "deb:tini",
+            "deb:tzdata",
             "deb:zsh",
         }
 
