@@ -105,7 +105,7 @@ def test_blocking_applications_and_the_lowest_macos_can_be_given(names: list[str
 def test_what_is_wrong_is_said_without_a_traceback(given: object, said: str):
     done = call(given)
 
-    assert (done.returncode, done.stdout) == (1, b"")
+    assert (done.returncode, done.stdout) == (6, b"")
     text = done.stderr.decode()
     assert said in text
     assert "Traceback" not in text
@@ -117,7 +117,7 @@ def test_a_template_that_lacks_variables_is_refused(tmp_path: Path):
 
     done = call(GIVEN, "--template", str(own))
 
-    assert done.returncode == 1
+    assert done.returncode == 6
     assert b"lacks BUNDLE_ID, PKG_ID, MINIMUM_ENFORCED_VERSION" in done.stderr
 
 

@@ -543,7 +543,7 @@ FLAGS = {
     "arch": "arch",
 }
 NO_SETTINGS = {"help", "pkg", "brew", "debug", "version", "setup", "json", "jobs", "use_brew", "allow_no_checksum"}
-HOW_IT_IS_SHOWN = {"quiet", "no_progress", "color"}
+HOW_IT_IS_SHOWN = {"timings", "quiet", "no_progress", "color"}
 
 ARGUMENTS = {name: field for name, field in FLAGS.items() if name in inspect.signature(api.process_brew).parameters}
 NO_SETTINGS_OF_API = {"path", "cask", "token", "batch", "parent_dir", "keys", "keys_from", "host", "progress"}
