@@ -39,7 +39,7 @@ HELD_ELSEWHERE = {
     "audit-script.md": "tests/audit/test_document.py",
     "munki.md": "tests/munki/test_document.py",
     "python-api.md": "tests/docs/test_python_api.py",
-    "rings.md": "tests/promotion/test_commands.py",
+    "rings.md": "tests/promotion/test_document.py",
 }
 """Pages whose blocks need a scene of their own: who runs them."""
 
