@@ -77,8 +77,9 @@ def macs_that_got_it(keys: Mapping[str, Any], *, only_last_ring: bool = False, e
             for hour in range(24):
                 if hour % every == 0:
                     world.publish("2.0")
+                    asked = _asked(world)
                 world.wait(1 / 24)
-                _check_in(world, [mac for mac in switched_on if mac.hour == hour])
+                _check_in(world, asked, [mac for mac in switched_on if mac.hour == hour])
                 if (hour + 1) % every == 0:
                     _report(world, fleet)
             found.append(sum(mac.has == "2.0" for mac in fleet))
@@ -90,12 +91,16 @@ def _settle(world: World, names: Sequence[str], fleet: Sequence[Mac]) -> None:
     world.publish("1.0", **({"urgent": "the first one"} if len(names) > 1 else {}))
     assert [world.enforced(name) for name in names] == ["1.0"] * len(names)
     world.wait(30)
-    _check_in(world, fleet)
+    _check_in(world, _asked(world), fleet)
     _report(world, fleet)
 
 
-def _check_in(world: World, macs: Sequence[Mac]) -> None:
-    asked = {app["name"]: audit.read(app["audit_script"]) for app in world.tenant.apps()}
+def _asked(world: World) -> Mapping[str, audit.AuditReading]:
+    """What each Custom App asks its Macs for, until the next run."""
+    return {app["name"]: audit.read(app["audit_script"]) for app in world.tenant.apps()}
+
+
+def _check_in(world: World, asked: Mapping[str, audit.AuditReading], macs: Sequence[Mac]) -> None:
     for mac in macs:
         mac.has = mac.has if asked[mac.app].halted else asked[mac.app].version or mac.has
         mac.reported = world.now

@@ -1,8 +1,8 @@
 """A small version of the benchmarks: ratios, counts of requests and memory; never absolute times.
 
-Each margin is stated where it is used. Python takes longer to start than curl takes for 64 MiB, and other tests run at
+Each margin is stated where it is used. Python takes longer to start than curl takes for 32 MiB, and other tests run at
 the same time; so what is compared with curl and openssl here is the processor time that a run takes beyond one that
-publishes nothing.
+publishes nothing. Other tests make a run dearer, never cheaper; so the cheapest run of each is what counts.
 """
 
 import os
@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 STARTUP_MEMORY = 44
-"""MiB for 64 MiB; 35 were measured on Linux, and the bar for 1 GiB is 48."""
+"""MiB for 32 MiB; 35 were measured on Linux, and the bar for 1 GiB is 48."""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def nothing_to_do(bench, tenant):
 
 
 def beyond(ours, start, *limits):
-    """What our runs cost beyond the start, over what the limits cost together; medians of processor time."""
+    """What our runs cost beyond the start, over what the limits cost together, in processor time."""
 
     def cost(sample):
-        return statistics.median(run.cpu for run in sample.runs)
+        return min(run.cpu for run in sample.runs)
 
     return (cost(ours) - cost(start)) / sum(map(cost, limits))
 
@@ -60,7 +60,7 @@ def published(bench):
 
         def ours():
             tenant.clear()
-            bench.fresh()
+            bench.fresh("file")  # what curl and openssl do, too: they do not look into it
             run = bench.publish(tenant, path)
             requests.append(tenant.requests())
             return run
