@@ -68,6 +68,7 @@ class Scene:
     tenant: RehearsalTenant
     folder: Path
     installer: Path
+    version: str = "2.0"
     said: list[str] = field(default_factory=list)
     error: str = ""
 
@@ -82,7 +83,7 @@ class Scene:
 
     def request(self, **more: Any) -> Request:
         keys: dict[str, object] = {**PATIENCE, **TARGETS, **more}
-        given = RecipeFacts(version="2.0", bundle_id="com.example.wid", app_name="Wid")
+        given = RecipeFacts(version=self.version, bundle_id="com.example.wid", app_name="Wid")
         return Request(self.installer, keys=keys, caller="python", given=given)
 
     def run(self, *, anew: bool = True, **more: Any) -> RunResult | None:

@@ -50,7 +50,7 @@ def elsewhere(scene: Scene, name: str, version: str = "2.0") -> Scene:
     """The same tenant from another machine."""
     folder = scene.folder / name
     folder.mkdir()
-    return Scene(scene.tenant, folder, make_installer(folder / f"Wid-{version}.zip", version))
+    return Scene(scene.tenant, folder, make_installer(folder / f"Wid-{version}.zip", version), version)
 
 
 def prod(scene, result):
