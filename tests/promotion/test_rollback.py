@@ -157,6 +157,27 @@ def test_a_tenant_that_takes_no_memory_is_published_to_all_the_same_and_that_is_
     assert world.prod(world.publish("1.1", enforcement_type="install_once")).action is Action.HELD
 
 
+def test_a_tenant_that_takes_no_memory_gets_a_new_app_all_the_same(world: World) -> None:
+    body = {"audit_script": ["Only for continuously_enforce."]}
+    world.tenant.faults.add("POST", "library/custom-apps", kind="status", code=400, body=body)
+    result = world.publish("1.0", enforcement_type="install_once")
+    assert result.outcomes[0].action is Action.CREATE
+    assert [line.split("/")[-1] for line in world.writes()].count("upload") == 1
+    assert world.tenant.app(TEST)["audit_script"] == ""
+
+
+def test_an_answer_that_only_has_the_fields_name_in_it_is_no_refusal_of_the_memory(world: World) -> None:
+    """A target that failed is not tried again without its notes, whatever its app looked like when it was read."""
+    world.publish("1.0", enforcement_type="install_once")
+    before = world.tenant.app(TEST)
+    path = f"library/custom-apps/{before['id']}"
+    world.tenant.faults.add("GET", path, kind="status", code=409, body={"audit_script": before["audit_script"]})
+    result = world.publish("1.1", enforcement_type="install_once")
+    (failed,) = [outcome for outcome in result.outcomes if outcome.action is Action.FAILED]
+    assert (failed.name, "audit_script" in failed.error) == (TEST, True)
+    assert world.tenant.app(TEST) == before
+
+
 def test_a_script_that_somebody_left_in_an_app_that_is_not_enforced_is_kept(world: World) -> None:
     world.keys["promotion"] = {"after_days": 0}
     world.tenant.seed(PROD, install_enforcement="install_once", audit_script="#!/bin/zsh\nexit 1\n", content=b"old")

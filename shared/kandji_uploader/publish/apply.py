@@ -8,7 +8,10 @@ changed the same apps at that moment (`one_app`). Only then it assigns them to B
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
+from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import (
     ApiError,
     InterruptedRunError,
@@ -50,11 +53,28 @@ def apply(plans: Sequence[TargetPlan], context: ApplyContext) -> tuple[tuple[Out
 
 
 def _write(work: Work, upload: Upload, context: ApplyContext) -> None:
+    """Create or update the app. If Kandji refuses the notes of one that is not enforced, do it without them.
+
+    These notes are in an audit script. The API's documentation does not say whether such an app may have one. Only a
+    refusal tells: an answer that holds an app has the field's name in it, too, whatever else is wrong with it.
+    """
+    try:
+        _send(work, upload, context)
+    except RejectedError as problem:
+        sent = audit.read(str(work.plan.fields.get("audit_script", "")))
+        if not sent.is_memory or "audit_script" not in problem.body:
+            raise
+        bare = {name: value for name, value in work.plan.fields.items() if name != "audit_script"}
+        work.plan = replace(work.plan, fields=MappingProxyType(bare))
+        _send(work, upload, context)
+    work.done = work.made is None and not work.plan.assign
+
+
+def _send(work: Work, upload: Upload, context: ApplyContext) -> None:
     if work.plan.action is Action.CREATE:
         create(work, upload, context)
     elif work.plan.action is Action.UPDATE:
         update(work, upload, context)
-    work.done = work.made is None and not work.plan.assign
 
 
 def _finish(work: Work, upload: Upload, context: ApplyContext) -> None:

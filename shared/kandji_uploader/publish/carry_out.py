@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from kandji_uploader._util import timings
 from kandji_uploader._util.prehash import PartialDigest
@@ -80,43 +78,13 @@ def carry_out(
         with host.turn.changing():
             if job.intent is not None and any(plan.action.writes for plan in plans):
                 job.intent.before_sending(sha256, plan_input.identity.version)
-            outcomes, sha256 = _applied(plans, plan_input, context, host, job)
+            with timings.at("settle"):
+                outcomes, sha256 = apply(plans, _apply_context(plan_input, context, host, job))
         remember(plans, outcomes, sha256, plan_input, context, job.by)
         _tell_of_lost_memory(plans, outcomes, context, host)
     for warning in (warning for outcome in outcomes for warning in outcome.warnings):
         host.warn(warning)
     return outcomes, sha256
-
-
-@timings.at("settle")
-def _applied(
-    plans: Sequence[TargetPlan], plan_input: PlanInput, context: RunContext, host: Host, job: Job
-) -> tuple[tuple[Outcome, ...], str]:
-    """As `apply`. If Kandji refuses the notes of an app that is not enforced, it is published without them.
-
-    These notes are in an audit script. The API's documentation does not say whether such an app may have one.
-    """
-    outcomes, sha256 = apply(plans, _apply_context(plan_input, context, host, job))
-    again = tuple(plan for plan, item in zip(plans, outcomes, strict=True) if _refused_memory(plan, item))
-    if not again:
-        return outcomes, sha256
-    bare = tuple(replace(plan, fields=_without_memory(plan.fields)) for plan in again)
-    keys = [entry.file_key for entry in context.store.uploads(time.time()) if entry.sha256 == sha256]
-    known = replace(
-        plan_input.installer, sha256=sha256 or None, file_key=plan_input.installer.file_key or next(iter(keys), None)
-    )
-    further, sha256 = apply(bare, _apply_context(replace(plan_input, installer=known), context, host, job))
-    instead = {plan.target: item for plan, item in zip(again, further, strict=True)}
-    return tuple(instead.get(plan.target, item) for plan, item in zip(plans, outcomes, strict=True)), sha256
-
-
-def _refused_memory(plan: TargetPlan, item: Outcome) -> bool:
-    sent = audit.read(str(plan.fields.get("audit_script", "")))
-    return sent.is_memory and item.action is Action.FAILED and "audit_script" in item.error
-
-
-def _without_memory(fields: Mapping[str, str | bool]) -> Mapping[str, str | bool]:
-    return MappingProxyType({name: value for name, value in fields.items() if name != "audit_script"})
 
 
 def _tell_of_lost_memory(
