@@ -130,6 +130,7 @@ def place(tmp_path, tenants, casks, monkeypatch):
     for name in ("Firefox", "GoogleChrome", "App"):
         app_pkg(checkout / f"{name}.pkg", name=name, version="128.0")
     config.mkdir()
+    (config / "config.yaml").write_text("network: {settle_time: 0.1}\n")  # no other machine is at these apps
     (config / "tenants.yaml").write_text(
         "tenants:\n"
         f"  acme: {{api_url: '{acme.url}', token_name: ACME_TOKEN, groups: [europe, us]}}\n"
