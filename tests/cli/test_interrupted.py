@@ -22,8 +22,14 @@ def slow_store(house, *, after):
     house.tenant.faults.add("POST", "/store", kind="slow", nth=after + 1, bytes_per_second=400_000)
 
 
+NETWORK = "network: {first_wait: 0.2, settle_time: 0.1}\n"
+"""How often is looked, and for what, stays as it is; but not for how long is waited in between."""
+
+
 @pytest.fixture
 def widgets(house):
+    house.config.mkdir()
+    (house.config / "config.yaml").write_text(NETWORK)
     return [house.widget(name=name, bundle_id=f"com.example.{name}", content=os.urandom(1_000_000)) for name in NAMES]
 
 
@@ -165,8 +171,7 @@ MAP = "".join(
 def test_ctrl_c_among_several_promotions_gives_one_account_which_is_true(house, widgets, here):
     for name, widget in list(zip(NAMES, widgets, strict=True))[:3]:
         assert here("-p", widget, "-n", f"{name} (Test)").returncode == 0
-    house.config.mkdir(exist_ok=True)
-    (house.config / "config.yaml").write_text("use_recipe_map: true\n")
+    (house.config / "config.yaml").write_text(f"use_recipe_map: true\n{NETWORK}")
     (house.config / "recipe_map.yaml").write_text(MAP)
     running = []
 
