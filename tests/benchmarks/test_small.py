@@ -69,7 +69,7 @@ def published(bench):
             tenant.clear()
             return nothing_to_do(bench, tenant)
 
-        samples = in_turns(SMALL.rounds, ours, start, lambda: bench.curl(tenant, path), lambda: bench.openssl(path))
+        samples = in_turns(2 * SMALL.rounds, ours, start, lambda: bench.curl(tenant, path), lambda: bench.openssl(path))
     return samples, requests
 
 
