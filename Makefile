@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PYTHON310 ?= $(shell for python in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/python; do \
 	$$python -c '' 2>/dev/null && echo $$python && exit; done)
 TESTS ?= tests
-WORKERS ?= 3
+WORKERS ?= 4
 SPREAD = -n $(WORKERS) --dist worksteal
 # What leans on the standard library: formats, argparse, processes, signals, locks, HTTP. All tests run under Python 3.10.
 NEWER = tests/http tests/installer tests/kandji tests/processor tests/state tests/util \

@@ -24,7 +24,7 @@ from kandji_uploader.models import Action
 from kandji_uploader.rehearsal import RehearsalTenant
 from tests.promotion.world import START, World
 
-MONTHS = int(os.environ.get("KANDJI_MONTHS", "3"))
+MONTHS = int(os.environ.get("KANDJI_MONTHS", "2"))
 MIN_PASS, MAX_ERRORS, HALT_PERCENT, HALT_MIN = 2, 20, 40, 3
 DAY, HOUR = 86_400.0, 3_600.0
 FIRST = START.timestamp()
