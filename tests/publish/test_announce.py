@@ -12,7 +12,9 @@ from kandji_uploader.rehearsal import RehearsalTenant
 
 
 @pytest.fixture
-def recipes(tmp_path):
+def recipes(tmp_path, monkeypatch):
+    # As in a process of its own: tests before it may have left what nobody was told of.
+    monkeypatch.setattr(announce._DIGESTS, "_early", [])
     with RehearsalTenant(tmp_path / "tenant") as tenant:
         yield Recipes(tenant, tmp_path / "state")
         announce.send_digests()
