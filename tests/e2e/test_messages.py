@@ -18,7 +18,7 @@ def apps(autopkg, names, **inputs):
     """Overrides that publish to these Custom Apps, as a recipe list."""
     found = []
     for name in names:
-        keys = {"custom_app": {"prod_name": name}, **inputs}
+        keys = {"custom_app": {"prod_name": name}} | inputs
         found.append(override(autopkg, f"{name}.kandji", "com.example.kandji.Widget", **keys))
     path = autopkg.home / f"{names[0]}.txt"
     path.write_text("\n".join(found))
@@ -95,8 +95,13 @@ def test_a_run_that_lives_keeps_its_message_from_others_and_two_tell_what_was_le
     tenant.faults.add("POST", "library/custom-apps", kind="call", do=lambda: go_on.wait(60), nth=2)
     slow = autopkg.start("run", "-l", apps(autopkg, ["Slow", "Slower"]), *source)
     waits_until(lambda: any(app["name"] == "Slow" for app in tenant.apps()), slow)
-    quick = [autopkg.start("run", f"{name}.kandji", *source) for name in ("Slow", "Slow")]
-    assert [process.wait() for process in quick] == [0, 0]
+    # Each has a recipe of its own: AutoPkg's cache folder of one recipe, with its package, is not for two runs at once.
+    quick = [
+        autopkg.start("run", "-l", apps(autopkg, [name], custom_app={"prod_name": "Slow"}), *source)
+        for name in ("A", "B")
+    ]
+    ended = [(process.communicate()[0], process.returncode) for process in quick]
+    assert [code for _, code in ended] == [0, 0], ended
     (lines,) = texts(tenant)
     assert "|Left>" in str(lines)
     assert "|Slow>" not in str(lines)
