@@ -30,9 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--version", metavar="VERSION", help="which release")
     add("--test", metavar="APP", help="a test app that is in no map")
     add("--prod", metavar="APP", help="its prod app")
-    flags.tenant(parser)
-    flags.dry(parser)
-    add("--json", action="store_true", help="the outcome as JSON on standard output")
+    flags.of_apps(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

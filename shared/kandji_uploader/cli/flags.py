@@ -68,6 +68,13 @@ def dry(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry_run", dest="dry", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
+def of_apps(parser: argparse.ArgumentParser) -> None:
+    """What the commands about Custom Apps that are there already have in common: where, a dry run, and JSON."""
+    tenant(parser)
+    dry(parser)
+    parser.add_argument("--json", action="store_true", help="the outcome as JSON on standard output")
+
+
 def timings(parser: argparse.ArgumentParser) -> None:
     """The flag that asks where the seconds went."""
     told = "the seconds that the list, the upload and the like took; in --json, too"

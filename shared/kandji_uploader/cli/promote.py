@@ -12,16 +12,13 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from kandji_uploader.cli import documents, failures, flags, screen, tenants
-from kandji_uploader.cli.console import Console
+from kandji_uploader.cli import flags, tenants
 from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.flows import promote
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
-from kandji_uploader.report import text as report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--now", action="store_true", help="do not wait for the days; the Macs' health counts all the same")
     add("--urgent", metavar="REASON", help="do not wait, whatever the Macs say, and why; it is noted and told to Slack")
     add("--force", action="store_true", help="also over a file that somebody else has put into the prod app")
-    flags.tenant(parser)
-    flags.dry(parser)
-    add("--json", action="store_true", help="the outcome as JSON on standard output")
+    flags.of_apps(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,20 +44,15 @@ def run(arguments: argparse.Namespace) -> int:
     problem = _misuse(arguments)
     if problem:
         raise UsageError(f"kandji-uploader promote: {problem}")
-    console = Console(quiet=arguments.json)
-    host = Host(say=console.say, warn=console.warn, environ=os.environ)
-    given = {"dry_run": arguments.dry or None, "urgent": arguments.urgent}
-    keys = {key: value for key, value in given.items() if value is not None}
+    urgent = {} if arguments.urgent is None else {"urgent": arguments.urgent}
     asked = {"every_pair": arguments.all, "test": arguments.test, "prod": arguments.prod}
     rules = promote.Rules(arguments.after_days, arguments.min_pass, arguments.max_error_percent)
 
-    def at(there: Host) -> list[RunResult]:
-        wanted = promote.asked_for(arguments.names, there, keys, **asked)
+    def at(there: Host, keys: Mapping[str, object]) -> list[RunResult]:
+        wanted = promote.asked_for(arguments.names, there, {**keys, **urgent}, **asked)
         return promote.promote(wanted, there, rules=rules, at_once=arguments.now, force=arguments.force)
 
-    results, failed = tenants.each(arguments.tenant, host, console, at)
-    tell(results, console, failed, as_json=arguments.json)
-    return exit_code(results, failed)
+    return tenants.run_each(arguments, at)
 
 
 def _misuse(arguments: argparse.Namespace) -> str:
@@ -70,30 +60,3 @@ def _misuse(arguments: argparse.Namespace) -> str:
         return "--test and --prod go together"
     ways = [bool(arguments.names), arguments.all, bool(arguments.prod)]
     return "" if sum(ways) == 1 else "name the apps, or give --all, or a pair with --test and --prod"
-
-
-def exit_code(results: Sequence[RunResult], failed: Sequence[documents.Failure]) -> int:
-    """The exit code after all apps and tenants."""
-    codes = [code for result in results for code in result.codes]
-    return failures.exit_code([*codes, *(each["error"]["code"] for each in failed)])
-
-
-def tell(
-    results: Sequence[RunResult], console: Console, failed: Sequence[documents.Failure] = (), *, as_json: bool
-) -> None:
-    """What became of each app, and why; in JSON with what failed as a whole."""
-    if as_json:
-        documents.show_list([*map(documents.run, results), *failed])
-        return
-    rows = []
-    for result in results:
-        for outcome in result.outcomes:
-            done = report.word(outcome, dry_run=result.dry_run)
-            rows.append(
-                [outcome.title, done, outcome.version, outcome.reason if not outcome.error else "", outcome.link]
-            )
-    if len(rows) > 1 or not all(result.failed for result in results):
-        print(screen.of().table(["Custom App", "Action", "Version", "Why", "Link"], rows))
-    for result in results:
-        if result.failed:
-            console.fail(report.failure(result))

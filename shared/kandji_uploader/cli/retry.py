@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from kandji_uploader.cli import documents, flags, tenants
 from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.promote import exit_code, tell
+from kandji_uploader.cli.tenants import exit_code, tell
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import retry
 from kandji_uploader.models import RunResult
@@ -37,9 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a Custom App, a recipe or an installer (default: all that are pending)",
     )
     add("--forget", metavar="NAME", action="append", default=[], help="give this one up; nothing is published for it")
-    flags.tenant(parser)
-    flags.dry(parser)
-    add("--json", action="store_true", help="the outcome as JSON on standard output")
+    flags.of_apps(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

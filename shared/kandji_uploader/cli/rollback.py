@@ -11,11 +11,9 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
+from collections.abc import Mapping
 
 from kandji_uploader.cli import flags, tenants
-from kandji_uploader.cli.console import Console
-from kandji_uploader.cli.promote import exit_code, tell
 from kandji_uploader.flows import promote
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
@@ -26,20 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("name", metavar="NAME", help="the Custom App")
     add("--to", metavar="VERSION", help="the version to go back to (default: the one before)")
-    flags.tenant(parser)
-    flags.dry(parser)
-    add("--json", action="store_true", help="the outcome as JSON on standard output")
+    flags.of_apps(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Roll back; 1 if that failed."""
-    console = Console(quiet=arguments.json)
-    host = Host(say=console.say, warn=console.warn, environ=os.environ)
-    keys = {"dry_run": True} if arguments.dry else {}
 
-    def at(there: Host) -> list[RunResult]:
+    def at(there: Host, keys: Mapping[str, object]) -> list[RunResult]:
         return [promote.rollback(arguments.name, there, to=arguments.to, keys=keys)]
 
-    results, failed = tenants.each(arguments.tenant, host, console, at)
-    tell(results, console, failed, as_json=arguments.json)
-    return exit_code(results, failed)
+    return tenants.run_each(arguments, at)

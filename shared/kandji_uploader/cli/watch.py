@@ -10,12 +10,10 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
+from collections.abc import Mapping
 
 from kandji_uploader.cli import flags, tenants
-from kandji_uploader.cli.console import Console
 from kandji_uploader.cli.failures import UsageError
-from kandji_uploader.cli.promote import exit_code, tell
 from kandji_uploader.flows import promote, watch
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
@@ -26,22 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="a Custom App or an entry of a map")
     add("--all", action="store_true", help="every entry of the maps with `promotion` or `rings`")
-    flags.tenant(parser)
-    flags.dry(parser)
-    add("--json", action="store_true", help="the outcome as JSON on standard output")
+    flags.of_apps(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Watch; 1 if something is halted, or could not be looked at."""
     if bool(arguments.names) == arguments.all:
         raise UsageError("kandji-uploader watch: name the apps, or give --all")
-    console = Console(quiet=arguments.json)
-    host = Host(say=console.say, warn=console.warn, environ=os.environ)
-    keys = {"dry_run": True} if arguments.dry else {}
 
-    def at(there: Host) -> list[RunResult]:
+    def at(there: Host, keys: Mapping[str, object]) -> list[RunResult]:
         return watch.watch(promote.asked_for(arguments.names, there, keys, every_pair=arguments.all), there)
 
-    results, failed = tenants.each(arguments.tenant, host, console, at)
-    tell(results, console, failed, as_json=arguments.json)
-    return exit_code(results, failed)
+    return tenants.run_each(arguments, at)
