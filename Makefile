@@ -89,6 +89,7 @@ examples: .venv-ready
 		.venv/bin/kandji-uploader schema $$name > examples/$$name.schema.json || exit; done
 	.venv/bin/python tools/picture.py
 	.venv/bin/python tools/man.py
+	.venv/bin/python tools/completion.py
 	.venv/bin/python tools/processor_info.py
 	.venv/bin/python tools/processor_page.py
 	.venv/bin/python tools/terminal_picture.py
@@ -104,13 +105,12 @@ LOCK = uv pip compile --quiet --upgrade --generate-hashes --custom-compile-comma
 LOCK_ALL = $(LOCK) pyproject.toml --extra signing --constraints requirements/constraints.txt
 IMAGE = --python-platform linux --python-version 3.13
 
-# shtab is for the command line.
 requirements:
 	@command -v uv >/dev/null || { echo "uv is not on PATH; install it: pipx install uv"; exit 1; }
-	$(LOCK_ALL) --universal --python-version 3.10 --no-emit-package shtab \
+	$(LOCK_ALL) --universal --python-version 3.10 \
 		--output-file requirements/autopkg.txt
 	$(LOCK_ALL) --extra notify --constraints requirements/autopkg.txt --universal --python-version 3.10 \
-		--no-emit-package shtab --output-file requirements/notify.txt
+		--output-file requirements/notify.txt
 	$(LOCK_ALL) $(IMAGE) --output-file requirements/image.txt
 	$(LOCK) $(IMAGE) requirements/build.in --output-file requirements/build.txt
 	$(MAKE) seal

@@ -8,9 +8,8 @@ No text here may hold a secret; the code that raises sees to that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class KandjiUploaderError(Exception):
@@ -23,8 +22,7 @@ class KandjiUploaderError(Exception):
     code: ClassVar[str] = "failed"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong in the settings.
 
     Attributes:

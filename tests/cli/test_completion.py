@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.commands import parsers
 from tests.support.terminal import Terminal
+from tools import completion
 
 SHELLS = {
     "zsh": ["zsh", "-f", "-i"],
@@ -117,6 +118,20 @@ def test_fish_finds_it_without_a_line_anywhere(house, here):
     done = here("completion", "fish", "--install")
     assert (house.folder / ".config/fish/completions/kandji-uploader.fish").is_file(), done.stderr
     assert sorted(path.name for path in house.folder.iterdir() if path.name.endswith("rc")) == []
+
+
+def test_the_scripts_are_those_of_the_parsers():
+    shipped = {shell: path.read_text(encoding="utf-8") for shell, path in completion.SCRIPTS.items()}
+    assert shipped == {shell: completion.script(shell) for shell in shipped}, "make examples writes them"
+
+
+@pytest.mark.parametrize("name", completion.SCRIPTS)
+def test_names_are_read_from_the_state_folder_that_the_settings_name(house, here, name):
+    house.config.mkdir(exist_ok=True)
+    (house.config / "config.yaml").write_text(f"state_folder: {house.folder}/else where\n")
+    assert f"{house.folder}/else where" in here("completion", name).stdout
+    (house.config / "config.yaml").unlink()
+    assert f"{house.folder}/.local/state/KandjiUploader" in here("completion", name).stdout
 
 
 def test_a_shell_that_is_not_known_is_told(here):

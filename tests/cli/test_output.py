@@ -76,14 +76,18 @@ def test_the_overview_shows_the_commands_and_the_flags_of_kpkg(here):
     assert all(f"  {flag}" in told for flag in ("-p PATH", "-b CASK", "-n NAME", "-y, --dry", "-S, --setup"))
 
 
-@pytest.mark.parametrize("word", ["-h", "--version"])
-def test_a_start_that_only_tells_loads_nothing_that_publishes(word):
+@pytest.mark.parametrize("words", ["-h", "--version", "completion zsh"])
+def test_a_start_that_only_tells_loads_nothing_that_publishes_or_is_slow_to_load(words, tmp_path):
+    heavy = ("requests", "yaml", "keyring", "shtab", "dataclasses", "inspect", "json", "http", "ssl", "subprocess")
+    ours = ("kandji_uploader.models", "kandji_uploader.settings", "kandji_uploader.api")
     script = (
-        "import sys\nfrom kandji_uploader.cli import main\ntry: main([sys.argv[1]])\nexcept SystemExit: pass\n"
-        "print([name for name in ('requests', 'yaml', 'keyring', 'kandji_uploader.models', 'kandji_uploader.settings',"
-        " 'kandji_uploader.api') if name in sys.modules], file=sys.stderr)"
+        "import sys\nfrom kandji_uploader.cli import main\ntry: main(sys.argv[1].split())\nexcept SystemExit: pass\n"
+        f"print([name for name in {(*heavy, *ours)} if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script, word], capture_output=True, text=True, check=True)
+    (tmp_path / "config.yaml").write_text("api_url: acme.api.kandji.io\n")
+    environ = {**os.environ, "KANDJI_UPLOADER_DIR": str(tmp_path)}
+    run = [sys.executable, "-c", script, words]
+    done = subprocess.run(run, env=environ, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
 
 

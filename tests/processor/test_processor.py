@@ -194,7 +194,7 @@ def test_a_run_of_hours_sees_what_was_deleted_a_quarter_of_an_hour_ago(tenant, e
     ]
 
 
-def test_loading_the_processor_imports_nothing_but_the_standard_library():
+def test_loading_the_processor_imports_nothing_that_autopkg_has_not_loaded():
     program = textwrap.dedent(f"""
         import sys
         sys.path.insert(0, {str(CHECKOUT)!r})
@@ -205,7 +205,7 @@ def test_loading_the_processor_imports_nothing_but_the_standard_library():
     """)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(eval(done.stdout))  # a list of names that this test printed
-    assert loaded & {"requests", "yaml", "keyring", "kandji_uploader", "urllib3"} == set()
+    assert loaded <= {"__future__"}
 
 
 def test_importing_the_library_imports_nothing_heavy():

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader import settings
+from kandji_uploader._util.places import state_folder
 from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.settings import coercion
 from kandji_uploader.settings.loading import Early, early
-from kandji_uploader.settings.places import state_folder
 
 CHROME = "GoogleChrome.pkg.recipe"
 ADVICE = (

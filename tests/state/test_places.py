@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kandji_uploader import settings, state
+from kandji_uploader._util.places import state_folder
 from kandji_uploader.cli.failures import Exit
 from kandji_uploader.errors import SettingsError, StateError
 from kandji_uploader.rehearsal import RehearsalTenant
-from kandji_uploader.settings.places import state_folder
 from kandji_uploader.state import JournalEntry, StateStore
 from tests.support import stranger
 from tests.support.installers import app_pkg

@@ -11,13 +11,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import FrameType
 
 from kandji_uploader._util import timings
 
 
-@dataclass
 class Stop:
     """The signal that ends a run.
 

@@ -13,42 +13,23 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from kandji_uploader._util import files
-from kandji_uploader.cli import APP_NAMES, DONE, PROGRAM, whole_parser
+from kandji_uploader._util import files, places
+from kandji_uploader.cli import DONE, PROGRAM
 from kandji_uploader.cli.prompts import tell
 from kandji_uploader.errors import KandjiUploaderError
 
 _SHELLS = ("zsh", "bash", "fish")
-_FOLDERS, _FILES = ("FOLDER",), ("FILE", "FILE|FOLDER", "PATH", "REPO")
-_APPS = (
-    ("upload", ("name", "testname")),
-    *((word, ("name", "names")) for word in ("promote", "rollback", "approve", "watch", "resume", "status")),
-)
-"""The arguments that are names of Custom Apps."""
-
+FOLDER = "@STATE_FOLDER@"
+"""Stands in the scripts of `tools/completion.py` for the folder that holds `APP_NAMES`, the cached names."""
 _READ_FIRST = {"zsh": ".zshrc", "bash": ".bash_profile" if sys.platform == "darwin" else ".bashrc"}
 """Terminals of macOS start login shells, which read no .bashrc."""
 _MANUAL = "kandji-uploader.1"
-_NAMES = "_kandji_uploader_apps"
-_FILE = '"${{KANDJI_UPLOADER_STATE_DIR:-{folder}}}/{file}"'
-_LIST = {
-    "zsh": '{name}() {{ local -a apps; apps=("${{(@f)$(cat {file} 2>/dev/null)}}"); compadd -a apps }}',
-    "bash": (
-        '{name}() {{ local app; while IFS= read -r app; do app=$(printf %q "$app"); '
-        '[[ $app == "$1"* ]] && printf "%s\\n" "$app"; done 2>/dev/null < {file}; }}'
-    ),
-    "fish": (
-        "function {name}\n  set -l folder {folder}\n"
-        '  set -q KANDJI_UPLOADER_STATE_DIR; and set folder "$KANDJI_UPLOADER_STATE_DIR"\n'
-        '  cat "$folder/{names}" 2>/dev/null\nend'
-    ),
-}
-"""How each shell lists the cached names, quoted as it needs them; the program itself is not started for it."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,41 +57,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def script(shell: str) -> str:
-    """The completion script.
-
-    Raises:
-        KandjiUploaderError: shtab, which makes it, is not installed.
-    """
-    try:
-        import shtab
-    except ImportError:
-        raise KandjiUploaderError(
-            "completion needs the package shtab: install it with `python3 -m pip install shtab`"
-        ) from None
-    parser = whole_parser()
-    names = _of_apps()
-    for action in _actions(parser):
-        if action.metavar in _FILES:
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
-        elif action.metavar in _FOLDERS:
-            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-    for action in _that_name_apps(parser):
-        action.complete = names  # type: ignore[attr-defined]
-    text: str = shtab.complete(parser, shell)
-    return text
+    """The completion script."""
+    text = files.shipped(f"completion.{shell}", "docs").read_text(encoding="utf-8")
+    folder = str(_state_folder(os.environ | {"KANDJI_UPLOADER_STATE_DIR": ""}))
+    return text.replace(FOLDER, folder if shell == "fish" else _quoted(folder)).rstrip()
 
 
-def _of_apps() -> dict[str, object]:
-    """How each shell completes the name of an app, as shtab takes it."""
-    from kandji_uploader import settings
+def _state_folder(environ: Mapping[str, str]) -> Path:
+    """The state folder; the settings, which take a tenth of a second to load, are asked only if they name it."""
+    for config in places.config_folder(environ).glob("config.*"):
+        with contextlib.suppress(OSError):
+            if b"state_folder" in config.read_bytes():
+                from kandji_uploader import settings
 
-    folder = str(settings.early(os.environ | {"KANDJI_UPLOADER_STATE_DIR": ""}).state_folder)
-    file = _FILE.format(folder=_quoted(folder), file=APP_NAMES)
-    lists = {
-        shell: text.format(name=_NAMES, file=file, folder=f"'{folder}'", names=APP_NAMES)
-        for shell, text in _LIST.items()
-    }
-    return {"zsh": _NAMES, "bash": _NAMES, "fish": f"({_NAMES})", "preamble": lists}
+                return settings.early(environ).state_folder
+    return places.state_folder(environ)
 
 
 def _quoted(folder: str) -> str:
@@ -158,19 +119,3 @@ def _append(path: Path, line: str) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-def _that_name_apps(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    (below,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001
-    for command, arguments in _APPS:
-        yield from (action for action in below.choices[command]._actions if action.dest in arguments)  # noqa: SLF001
-    yield from (action for action in parser._actions if action.dest in ("name", "testname"))  # noqa: SLF001
-
-
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Every argument of a parser and of the commands below it."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to look into a parser
-        yield action
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for below in action.choices.values():
-                yield from _actions(below)

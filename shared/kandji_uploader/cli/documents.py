@@ -6,10 +6,8 @@ The types here are what `schema output.NAME` is made from. Of a list, an element
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -221,7 +219,6 @@ class Schedule(TypedDict):
     error: Error | None
 
 
-@dataclass
 class _Shown:
     """Of the command that runs: whether it is to print a document, whether that is a list, and whether it has."""
 
@@ -240,6 +237,8 @@ def expect(*, asked: bool = False, listed: bool = False) -> None:
 
 def show(document: object, *, on_one_line: bool = False) -> None:
     """Print a document."""
+    import json
+
     _SHOWN.done = True
     print(json.dumps(document, indent=None if on_one_line else 2, ensure_ascii=False))
 
@@ -249,6 +248,8 @@ def show_list(items: Iterable[Mapping[str, Any]]) -> None:
 
     In a `finally`, what has ended the command is the last element.
     """
+    import json
+
     _SHOWN.done = True
     begun = False
     for item in chain(items, _ended_by()):

@@ -6,8 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from kandji_uploader.report import layout
 
@@ -24,8 +23,7 @@ _SINCE_VTE = 5000
 _NARROWEST = 20
 
 
-@dataclass(frozen=True)
-class Screen:
+class Screen(NamedTuple):
     """Where something is shown.
 
     Attributes:
@@ -63,7 +61,6 @@ class Screen:
         return f"\x1b]8;;{address}\x1b\\{cell}\x1b]8;;\x1b\\" if _is_plain(address) else self._painted(head, cell)
 
 
-@dataclass
 class _Choice:
     """What the flags of this call say of the output."""
 

@@ -7,10 +7,10 @@
 for the commands that show settings and write the config file; a run needs neither.
 """
 
+from kandji_uploader._util.places import config_folder
 from kandji_uploader.settings.hosts import console_link
 from kandji_uploader.settings.ladder import Ladder
 from kandji_uploader.settings.loading import Early, early, load, new_app_name
-from kandji_uploader.settings.places import config_folder
 from kandji_uploader.settings.reading import find_file, read_mapping_file, read_yaml
 
 __all__ = [

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kandji_uploader._util.places import config_folder
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Freeze, Settings, Window
 from kandji_uploader.promotion.calendar import Calendar
 from kandji_uploader.settings import schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.parts import as_written
-from kandji_uploader.settings.places import config_folder
 from kandji_uploader.settings.writing import change_values, config_values
 
 

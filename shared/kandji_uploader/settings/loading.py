@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from kandji_uploader._util.places import config_folder, state_folder
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Settings, Tenant
 from kandji_uploader.settings import coercion, schema
 from kandji_uploader.settings.coercion import UnfitError
 from kandji_uploader.settings.ladder import Ladder, Rungs, caller_defaults, value
-from kandji_uploader.settings.places import config_folder, state_folder
 from kandji_uploader.settings.reading import find_file, read_mapping, read_mapping_file
 from kandji_uploader.settings.recipes import RecipeMatch, RecipeNames, find_entry
 from kandji_uploader.settings.sources import (

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kandji_uploader._util.places import STATE_VARIABLE
 from kandji_uploader.errors import Problem
 from kandji_uploader.settings import hosts, misplaced, schema
 from kandji_uploader.settings.coercion import UnfitError, boolean, shown
-from kandji_uploader.settings.places import STATE_VARIABLE
 from kandji_uploader.settings.schema import Key, Table
 
 # AutoPkg's own pattern of a key reference; one that it could not fill in stays in the text.
