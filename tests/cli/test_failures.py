@@ -158,6 +158,15 @@ def test_wrong_usage_is_told_in_json_too(here):
         assert f"kandji-uploader {words[0]}" in ran.stderr
 
 
+def test_wrong_usage_is_told_in_one_line_that_names_the_help(here):
+    for words in (["-p"], ["--frob"], ["status", "--frob"], ["matrix"], ["schema", "--color", "red", "config"]):
+        ran = here(*words)
+        (line,) = ran.stderr.splitlines()
+        assert (ran.stdout, ran.returncode) == ("", Exit.USAGE)
+        command = f"kandji-uploader {words[0] if words[0] in cli.COMMANDS else 'upload'}"
+        assert re.fullmatch(rf"{command}: .+; `{command} --help` shows what it takes", line) or words == ["matrix"]
+
+
 def test_a_defect_of_ours_is_told_without_what_it_says(here, monkeypatch):
     def broken(*_):
         raise RuntimeError("a secret")

@@ -71,6 +71,13 @@ def test_logout_with_a_locked_keychain_says_what_to_do(home, here):
     assert "keychain" in ran.stderr
 
 
+def test_logout_where_there_is_no_keychain_has_nothing_to_take_out(home, here):
+    keyring.set_keyring(keyring.backends.fail.Keyring())
+    ran = here("logout")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("KANDJI_TOKEN: was not in the keychain\n")
+
+
 def test_uninstall_asks_and_without_an_answer_removes_nothing(home, here):
     ran = home.run("uninstall")
     assert ran.returncode == 1

@@ -100,7 +100,7 @@ def test_more_jobs_than_the_service_takes_is_an_error_with_the_way_out(here, ten
 
 
 def test_nothing_to_make_jobs_of_is_an_error(house, here, tmp_path):
-    assert "give --by tenant, --by recipe or --shards" in problem(here("matrix"))
+    assert "give --by tenant, --by recipe or --shards" in problem(here("matrix"), 2)
     assert "is in no tenants.yaml" in problem(here("matrix", "--by", "tenant"))
     assert "holds no recipe_map.yaml; name AutoPkg's recipe list" in problem(here("matrix", "--by", "recipe"))
     empty = tmp_path / "list.txt"

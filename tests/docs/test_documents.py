@@ -32,6 +32,16 @@ def test_every_link_leads_somewhere(document):
     assert [link for link in local if not (document.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_row_of_a_table_has_a_cell_for_each_heading_and_stands_there_once(document):
+    for table in re.findall(r"(?:^\|.*\n)+", document.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()]
+        assert [row for row in rows if len(row) != len(rows[0])] == []
+        plain = re.sub(r"\[(.+?)\]\(\S+\)", r"\1", table).splitlines()
+        twice = [row for row in plain if plain.count(row) > 1]
+        assert document.name == "performance.md" or twice == [], "what was measured may be the same in two rows"
+
+
 def test_every_error_text_of_the_faq_is_one_that_is_said():
     section = (CHECKOUT / "docs" / "faq.md").read_text(encoding="utf-8").split("\n## ")[1]
     told = re.findall(r"^\| `([^`]+)` \|", section, flags=re.MULTILINE)

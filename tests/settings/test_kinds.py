@@ -66,7 +66,7 @@ APPS = "must be a list of apps, or text with commas between them; [] where nothi
 NO_APP = "holds an empty name; write the apps' names, [] where nothing blocks, or leave the key out"
 APP = "write an app as Firefox.app or Firefox, or the absolute path of an app or its executable"
 MACOS = "must be a version of macOS in digits and dots, such as 13 or 13.6.1"
-FOLDER = "must be an absolute path, such as /var/lib/kandji-uploader or ~/kandji-state"
+FOLDER = "must be an absolute path, such as /var/lib/kandji-uploader or ~/kandji-uploader"
 MOMENT = "must be a date and time with its zone, such as 2026-03-31T18:00:00+02:00 or 2026-03-31T16:00:00Z"
 
 REFUSED = [

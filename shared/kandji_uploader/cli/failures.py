@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import NoReturn
@@ -94,9 +93,8 @@ class Parser(argparse.ArgumentParser):
     """Raises what is wrong in the command line, so that it is told as any other failure."""
 
     def error(self, message: str) -> NoReturn:
-        """Show the usage, and raise UsageError."""
-        self.print_usage(sys.stderr)
-        raise UsageError(f"{self.prog}: error: {message}")
+        """Raise UsageError, which names the help in place of showing a usage of ten lines."""
+        raise UsageError(f"{self.prog}: {message}; `{self.prog} --help` shows what it takes")
 
 
 def fix(code: str) -> str:

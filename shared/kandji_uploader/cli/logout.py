@@ -43,7 +43,7 @@ def logged_out(environ: Mapping[str, str], tenants: Sequence[str] | None) -> lis
 
     Raises:
         SettingsError: there is no such tenant.
-        CredentialError: the keychain is locked or missing.
+        CredentialError: the keychain is locked, or keeps plain text.
     """
     settled = settings.load(_ANY, given_origin="command line", caller="command line", environ=environ).settle()
     names = [settled.token_name, settled.webhook_name, *(each.secret for each in settled.notify or () if each.secret)]

@@ -21,6 +21,7 @@ from xml.parsers.expat import ExpatError
 
 from kandji_uploader import settings
 from kandji_uploader.cli import DONE, documents, flags
+from kandji_uploader.cli.failures import UsageError
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.manifest.lines import Shard
 from kandji_uploader.settings.tenants import EVERY, read_tenants
@@ -49,13 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print it on one line.
 
     Raises:
+        UsageError: neither --by nor --shards is given.
         SettingsError: there is nothing to make jobs of, or too much for one matrix.
     """
     service = arguments.service
     if not (arguments.by or arguments.shards):
-        raise SettingsError(
-            [Problem("command line", "--by", None, "is missing; give --by tenant, --by recipe or --shards")]
-        )
+        raise UsageError("kandji-uploader matrix: give --by tenant, --by recipe or --shards")
     jobs = _jobs(arguments)
     if len(jobs) > MOST[service]:
         text = f"{_CALLED[service]} takes {MOST[service]} at the most; group them with --shards {MOST[service]}"

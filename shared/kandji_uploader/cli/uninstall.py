@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _logged_out() -> list[str]:
-    """Take all secrets out of the keychain; where there is none, there is nothing in it."""
+    """Take all secrets out of the keychain; returns what is wrong with it."""
     folder = settings.config_folder(os.environ)
     known = bool(settings.find_file(folder, "tenants"))
     try:
@@ -65,7 +65,7 @@ def _logged_out() -> list[str]:
             for line in logged_out(os.environ, tenants):
                 print(line)
     except CredentialError as problem:
-        return [] if "no keychain" in str(problem) else [str(problem)]
+        return [str(problem)]
     return []
 
 

@@ -338,7 +338,7 @@ def folder(value: object) -> str:
     except RuntimeError:  # `~name` of nobody
         path = Path(found)
     if not path.is_absolute():
-        raise UnfitError("must be an absolute path, such as /var/lib/kandji-uploader or ~/kandji-state")
+        raise UnfitError("must be an absolute path, such as /var/lib/kandji-uploader or ~/kandji-uploader")
     return str(path)
 
 

@@ -198,16 +198,20 @@ def store(name: str, secret: Secret, *, plaintext: bool = False) -> None:
 
 
 def delete(name: str, *, plaintext: bool = False) -> bool:
-    """Take a secret of this software out of the keychain; False where there was none.
+    """Take a secret of this software out of the keychain; False where there was none, or is no keychain.
 
     Raises:
-        CredentialError: there is no keychain, it keeps plain text, or it is locked.
+        CredentialError: the keychain keeps plain text, or is locked.
     """
+    from keyring.errors import NoKeyringError
+
     try:
         keychain = _backends(plaintext=plaintext)[0]
         if keychain.get_password(name, ACCOUNT) is None:
             return False
         keychain.delete_password(name, ACCOUNT)
+    except NoKeyringError:
+        return False
     except CredentialError:
         raise
     except Exception as error:  # noqa: BLE001 - as above
