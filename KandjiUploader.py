@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "99750f8519160ba5f32c421a02cb44458242417e59c6deeaa51153ac8b9e66ff"
+_SEAL = "5aa45af28a77c06747b8e722ab4a413468bc48cdd89531bc92a46abbabc9fe0d"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -782,6 +782,8 @@ class Action(str, Enum):
 
 
 NOT_SIGNED = "not signed"
+PACKAGE_AROUND = "the package around the app: nobody signed its scripts and its other files"
+"""In `Signature.not_verified` of an app in a package that nobody signed."""
 """The signer of what nobody signs, now as before: no line of a run says it each time."""
 
 

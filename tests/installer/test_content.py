@@ -27,6 +27,7 @@ from tests.support.formats import (
     FILE,
     FOLDER,
     LINK,
+    SEALS,
     Stored,
     app,
     bom,
@@ -364,8 +365,10 @@ def test_a_zip_is_known_by_its_files(tmp_path):
 
 def test_a_file_beside_the_app_that_cannot_be_read_is_nothing_to_its_signature():
     plist = info_plist(CFBundleExecutable="Run")
-    code = ("Example.app/Contents/MacOS/Run", 0o100755, Program(developer_id("app"), {1: plist}).made())
-    data = zipped([*app(folder=".", plist=plist), code, ("big", FILE, b"bytes" * 99)], method=zipfile.ZIP_STORED)
+    code = ("Example.app/Contents/MacOS/Run", 0o100755, Program(developer_id("app"), {1: plist, 3: SEALS}).made())
+    data = zipped(
+        [*app(folder=".", plist=plist, signed=True), code, ("big", FILE, b"bytes" * 99)], method=zipfile.ZIP_STORED
+    )
     data = data.replace(b"bytesbytes", b"xxxxxxxxxx", 1).replace(b"big", b"b\xff\xff", 1)
     damaged = bytearray(data)
     at = data.rindex(b"PK\1\2", 0, data.rindex(b"big"))

@@ -180,8 +180,8 @@ def test_a_mounted_app_is_read_and_the_image_detached(mac):
 
 def test_who_signed_a_mounted_app_is_read_from_the_volume(mac):
     plist = info_plist(CFBundleExecutable="Run")
-    code = signing.Program(signing.developer_id("app"), {1: plist}).made()
-    _put(mac, [*app(folder=".", plist=plist), ("Example.app/Contents/MacOS/Run", formats.FILE, code)])
+    code = signing.Program(signing.developer_id("app"), {1: plist, 3: formats.SEALS}).made()
+    _put(mac, [*app(folder=".", plist=plist, signed=True), ("Example.app/Contents/MacOS/Run", formats.FILE, code)])
 
     def look():
         with attached(mac / "Any.dmg") as image:
@@ -191,7 +191,7 @@ def test_who_signed_a_mounted_app_is_read_from_the_volume(mac):
     folder = mac / "volumes" / "Example" / "Example.app" / "Contents"
     (folder / "MacOS").rename(mac / "outside")
     (folder / "MacOS").symlink_to(mac / "outside")
-    assert str(look()) == "unsigned"
+    assert "main executable 'Run' is missing" in str(look())
 
 
 def test_a_package_on_a_mounted_volume_is_read_in_place(mac):

@@ -8,6 +8,7 @@ import re
 import stat
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from kandji_uploader.installer.choice import Wish
 from kandji_uploader.installer.contents import read_contents
 from kandji_uploader.installer.package import read_package
 from kandji_uploader.installer.zips import Zip
+from kandji_uploader.models import Settings
+from kandji_uploader.publish import signers
+from kandji_uploader.publish.signers import Looked
 from tests.support import formats, signing
 from tests.support.formats import FILE, FOLDER, bom, component, package_info, payload, xar
 from tests.support.signing import Program, SignedXar, certify, developer_id, fat, root, stamper
@@ -123,6 +127,24 @@ def test_a_signed_package_speaks_for_itself():
     found = signature.of_package(file, len(data), read_package(file, len(data), Wish()), Wish(), ROOT)
 
     assert (found.of, found.authority) == ("package", "developer_id_installer")
+
+
+def test_a_package_whose_own_signature_was_taken_off_does_not_pass_by_the_app_in_it():
+    """Whoever takes it off can put scripts into it that run as root, and leave the app as it was."""
+    listed = [(f"./{name}", mode, data) for name, mode, data in members(program())]
+    files = {"PackageInfo": package_info(location="/Applications"), "Payload": payload(listed)}
+    data = SignedXar(files, developer_id()).made()
+    whole = Looked.at(signature.of_package(io.BytesIO(data), len(data), roots=ROOT))
+    bare, alone = Looked.at(in_package(listed)), Looked.at(in_zip(program()))
+    settings = Settings("https://x.api.kandji.io")
+
+    assert signers.problem(bare, whole.signer, settings) == (
+        "the app in it is signed by Jane Doe (ABCDE12345), and nobody signed the package with its scripts, while the "
+        "version before it was signed by Jane Doe (ABCDE12345). If that is right, set allow_signer_change to ABCDE12345"
+    )
+    assert not signers.problem(bare, whole.signer, replace(settings, allow_signer_change="ABCDE12345"))
+    for looked, before in ((whole, whole), (whole, bare), (alone, whole), (bare, bare), (bare, alone)):
+        assert not signers.problem(looked, before.signer, settings), "what nobody can have added scripts to goes on"
 
 
 def test_a_package_in_a_zip_is_looked_at():

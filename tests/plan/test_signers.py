@@ -13,7 +13,7 @@ JANE, EVE = "ABCDE12345 Jane Doe", "ZZZZZ99999 Eve"
 
 
 def signature(team="ABCDE12345", name="Jane Doe", **parts):
-    kept = {"status": "signed", "authority": "developer_id_installer", "of": "package", **parts}
+    kept = {"status": "signed", "authority": "developer_id_application", "of": "app", **parts}
     return Signature(name=name, team_id=team, **kept)
 
 
@@ -35,6 +35,7 @@ def problem(looked, before="", by_recipe=(), **settings):
 def test_what_is_remembered_of_a_signer_is_team_and_name():
     assert BY_JANE.signer == JANE
     assert BY_APPLE.signer == "apple"
+    assert Looked.at(signature(of="package")).signer == f"{JANE} [package]"
     assert {one.signer for one in (UNSIGNED, ADHOC, OWN_ROOT, UNREADABLE)} == {"unsigned"}
     assert Looked.at(signature(name="N" * 500)).signer == f"ABCDE12345 {'N' * 80}"
 

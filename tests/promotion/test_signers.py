@@ -12,7 +12,7 @@ from tests.promotion.test_rollback import back, both_at_once
 from tests.promotion.world import PROD, TEST, World, by, firefox
 
 JANE, EVE = by("ABCDE12345", "Jane Doe"), by("ZZZZZ99999", "Eve")
-JANES, EVES = "ABCDE12345 Jane Doe", "ZZZZZ99999 Eve"
+JANES, EVES = "ABCDE12345 Jane Doe [package]", "ZZZZZ99999 Eve [package]"
 
 
 def publish(world: World, version: str, signature, **keys):

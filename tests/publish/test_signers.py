@@ -26,7 +26,7 @@ FUMIHIKO = CORPUS / "karabiner-vhid-1.6.0.pkg"
 MAYUR = CORPUS / "sparkle-DevSignedApp.zip"
 PROD = {"custom_app.prod_name": "Widget", "allow_downgrade": True}
 SHELF = {**PROD, "custom_app.ss_category": "Productivity"}
-RICH_NOTE, FUMIHIKO_NOTE = "XF95CST45F Rich Trouton", "G43BCU2T37 Fumihiko Takayama"
+RICH_NOTE, FUMIHIKO_NOTE = "XF95CST45F Rich Trouton [package]", "G43BCU2T37 Fumihiko Takayama [package]"
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+SEALS = b"<plist><dict/></plist>"
 FOLDER, FILE, LINK = 0o040755, 0o100644, 0o120755
 
 Member = tuple[str, int, bytes]
@@ -43,7 +44,7 @@ def app(name="Example.app", folder="./Applications", plist=None, *, before=(), a
     members += [(f"{root}/Contents/Resources/{one}", FILE, data) for one, data in before]
     members.append((f"{root}/Contents/Info.plist", FILE, info_plist() if plist is None else plist))
     if signed:
-        members.append((f"{root}/Contents/_CodeSignature/CodeResources", FILE, b"seal"))
+        members.append((f"{root}/Contents/_CodeSignature/CodeResources", FILE, SEALS))
     members += [(f"{root}/Contents/Resources/{one}", FILE, data) for one, data in after]
     return members
 

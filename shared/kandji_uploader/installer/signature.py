@@ -20,10 +20,9 @@ from kandji_uploader.installer.found import Found, meant
 from kandji_uploader.installer.limits import Budget, MalformedError
 from kandji_uploader.installer.package import payload_prefix, read_package
 from kandji_uploader.installer.plists import composed
-from kandji_uploader.models import Signature
+from kandji_uploader.models import PACKAGE_AROUND, Signature
 
 _NAMED = 10
-_AROUND = "the package around the app: nobody signed its scripts and its other files"
 
 APPLE_ROOTS = frozenset(
     {
@@ -149,7 +148,7 @@ def _of_installed_app(
     if package is None or not package.size:
         return None
     if apps[0].unsealed:  # A list that hides a seal makes the app unsigned, and no more than that.
-        return Signature("unsigned", of="app", not_verified=(_AROUND,))
+        return Signature("unsigned", of="app", not_verified=(PACKAGE_AROUND,))
     place = posixpath.join(package.path, "Payload")
 
     def look() -> Signature:
@@ -166,7 +165,7 @@ def _of_installed_app(
             return read_app_signature(app, roots)
 
     signature = _looked_at("app", look)
-    return replace(signature, not_verified=(*signature.not_verified, _AROUND))
+    return replace(signature, not_verified=(*signature.not_verified, PACKAGE_AROUND))
 
 
 def _looked_at(of: str, look: Callable[[], Signature]) -> Signature:

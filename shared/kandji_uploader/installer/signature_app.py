@@ -91,17 +91,21 @@ def _outcome(files: Files, found: list[SignedCode | None], seals: Seals) -> Sign
     codes = [one for one in found if one is not None]
     signed = [one.signed for one in codes if one.signed is not None]
     first = signed[0].chain
-    if len(signed) < len(found) or any(one.chain.leaf != first.leaf for one in signed):
+    # In the Mac App Store Apple signs for all teams, so that the certificate alone does not tell one from another.
+    if len(signed) < len(found) or len({(one.signed.chain.leaf, one.team) for one in codes if one.signed}) > 1:
         raise MalformedError("code signature", "not all of its architectures are signed by the same one")
     stamps = [one.timestamp for one in signed]
     oldest = min((one for one in stamps if one), default=None) if all(stamps) else None
     notarized, odd = _ticket(files, codes)
     authority = first.authority("app")
-    sealed, unsealed = seals.told()
-    verified = ["its main executable, Info.plist and CodeResources", *sealed, f"the certificates up to {first.root}"]
+    added = seals.look_for_more()
+    verified = [
+        *("its main executable, Info.plist and CodeResources", *seals.told()),
+        f"the certificates up to {first.root}",
+    ]
     verified += ["the secure timestamp"] if oldest else []
     verified += ["the notarization ticket"] if notarized else []
-    return Signature(
+    signature = Signature(
         status="signed",
         name=first.name,
         # In the Mac App Store Apple signs, and the code directory, which is sealed, has the developer's team.
@@ -111,8 +115,11 @@ def _outcome(files: Files, found: list[SignedCode | None], seals: Seals) -> Sign
         notarized=notarized,
         of="app",
         verified=tuple(verified),
-        not_verified=(*signed[0].not_verified, *odd, *unsealed, _REVOCATION),
+        not_verified=(*signed[0].not_verified, *odd, *seals.odd, _REVOCATION),
     )
+    if added:
+        return Signature("unsigned", of="app", why=f"it is {signature}, but for {added}")
+    return signature
 
 
 def _ticket(files: Files, codes: list[SignedCode]) -> tuple[bool, tuple[str, ...]]:

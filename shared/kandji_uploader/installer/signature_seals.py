@@ -32,10 +32,10 @@ _CODE_HASH = re.compile(r'cdhash H"([0-9a-f]{40})"')
 _NAMED = 3
 _HASH_BYTES = 20
 # What no list of seals has: the list itself, what code directories or Apple seal otherwise, and the Finder's own files.
-_NEVER_LISTED = re.compile(
-    r"(.*/)?(_codesignature/.*|_masreceipt/.*|\.ds_store|\._[^/]*|[^/]*\.lproj/locversion\.plist)"
-)
+# An app that brings rules of its own for what may be added is refused by Gatekeeper, too (since OS X 10.10).
+_NEVER_LISTED = re.compile(r"(.*/)?(\.ds_store|\._[^/]*|[^/]*\.lproj/locversion\.plist)")
 _SEALED_OTHERWISE = ("Info.plist", "PkgInfo", "CodeResources")
+_SEALED_FOLDERS = ("_CodeSignature", "_MASReceipt")
 
 
 @dataclass
@@ -120,6 +120,7 @@ class Seals:
         teams: whose code may be nested without being known by its hash: the signer's.
         checked: how many files fit; `nested` how many frameworks, helpers and extensions.
         odd: what could not be held against a seal, a few words each.
+        unsealed: what anybody can have put there: nobody sealed it, or its seal cannot be looked at.
     """
 
     files: Files
@@ -128,8 +129,9 @@ class Seals:
     checked: int = 0
     nested: int = 0
     odd: list[str] = field(default_factory=list)
+    unsealed: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
-    _unread: set[str] = field(default_factory=set)
+    _passed: set[str] = field(default_factory=set)
 
     def check(self, root: str, program: str, resources: bytes | None, depth: int = 0) -> None:
         """Hold the files under a folder against a list that is sealed itself.
@@ -144,10 +146,11 @@ class Seals:
             MalformedError: a sealed file was changed or taken away, or nested code is not what was sealed.
         """
         self._seen.update(folded(path) for path in (program, *(f"{root}/{name}" for name in _SEALED_OTHERWISE)))
+        self._passed.update(folded(f"{root}/{name}") for name in _SEALED_FOLDERS)
         try:
-            listed = _read(resources) if resources else {}
+            listed = _read(resources) if resources is not None or not depth else {}
         except MalformedError as problem:
-            self._pass_over(root, f"the files in {root}: {problem.reason}")
+            self._pass_over(root, problem.reason)
             return
         for path, seal in listed.items():
             place = f"{root}/{path}"
@@ -157,25 +160,30 @@ class Seals:
             else:
                 self._check_file(place, seal)
 
-    def told(self) -> tuple[list[str], list[str]]:
-        """What was verified, and what was not."""
+    def told(self) -> list[str]:
+        """What was verified."""
         files = "the file" if self.checked == 1 else f"the {self.checked} files"
         done = [f"{files} that CodeResources lists"] if self.checked else []
         done += [f"the signatures of {self.nested} frameworks, helpers or extensions in it"] if self.nested else []
+        return done
+
+    def look_for_more(self) -> str:
+        """What is there that anybody can have put there, a few names; "" where all is sealed.
+
+        macOS calls such an app broken. What an app loads beside its own files would run in the signer's name: a script
+        in place of a helper, a plug-in, the `app` folder of Electron.
+        """
+        found = [*self.unsealed, *(found.name for key, found in self.files if self._is_added(key, found))]
         if self.files.too_many:
-            return done, [*self.odd, f"files beyond the first {SEALED_FILES:,}"]
-        added = [found.name for key, found in self.files if self._is_added(key, found)]
-        if added:
-            more = f" and {len(added) - _NAMED:,} more" if len(added) > _NAMED else ""
-            self.odd.append(f"files that nobody sealed: {', '.join(added[:_NAMED])}{more}")
-        return done, self.odd
+            (found if len(self._seen) < SEALED_FILES else self.odd).append(f"files beyond the first {SEALED_FILES:,}")
+        more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+        return ", ".join(found[:_NAMED]) + more
 
     def _is_added(self, key: str, found: File) -> bool:
         """Whether nobody sealed a file; a link within the app leads to one that is looked at itself."""
-        inner = found.target is not None and not found.target.startswith("/") and ".." not in found.target.split("/")
-        if inner or key in self._seen or _NEVER_LISTED.fullmatch(key):
+        if key in self._seen or _stays_inside(found) or _NEVER_LISTED.fullmatch(key):
             return False
-        return not any(folder in self._unread for folder in folders(key))
+        return not any(folder in self._passed for folder in folders(key))
 
     def _check_file(self, place: str, seal: Seal) -> None:
         found = self.files.get(place)
@@ -198,7 +206,7 @@ class Seals:
                 raise MalformedError(_PLACE, f"{place[:200]!r}, which is sealed, is missing, or its program is")
             return
         if depth >= SEALS_DEPTH or program is None:
-            self._pass_over(place, f"{place}: its signature is beside it, or too deep")
+            self._pass_over(place, "its signature is beside it, or too deep")
             return
         resources = self.files.read(f"{bundle.root}/{SEALS}", CODE_SIGNATURE_BYTES) if bundle.root else None
         parts = {INFO_SLOT: bundle.info, RESOURCES_SLOT: resources} if bundle.root else None
@@ -206,7 +214,7 @@ class Seals:
             found = read_code(*program, parts, self.roots, frozenset(seal.code))
             self._check_signers(found, seal)
         except NotCodeError:
-            self._pass_over(place, f"{place}: its signature is beside it")
+            self._pass_over(place, "its signature is beside it")
             return
         except MalformedError as problem:
             raise MalformedError(_PLACE, f"{place[:200]!r}, {problem.place}: {problem.reason}") from None
@@ -234,8 +242,8 @@ class Seals:
         return directory is not None and bool({directory.sha1, directory.sha256[:_HASH_BYTES]} & seal.code)
 
     def _pass_over(self, place: str, why: str) -> None:
-        self._unread.add(folded(place))
-        self.odd.append(why)
+        self._passed.add(folded(place))
+        self.unsealed.append(f"{place} ({why})")
 
 
 @dataclass(frozen=True)
@@ -282,7 +290,18 @@ def _followed(path: str, files: Files) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), found.target))
 
 
-def _read(resources: bytes) -> Mapping[str, Seal]:
+def _stays_inside(found: File) -> bool:
+    """Whether it is a link to something in the app, which is looked at itself."""
+    if found.target is None or found.target.startswith("/"):
+        return False
+    way = posixpath.normpath(posixpath.join(posixpath.dirname(found.name), found.target))
+    # Behind the first name of a folder, which may be a link, `..` need not be the folder around it.
+    return not way.startswith("..") and ".." not in found.target.lstrip("./").split("/")
+
+
+def _read(resources: bytes | None) -> Mapping[str, Seal]:
+    if resources is None:
+        raise MalformedError(_PLACE, "it has no list of its files")
     found = _List()
     walk([resources], found, _PLACE)
     return found.sections["files2"] or found.sections["files"]

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kandji_uploader.models import NOT_SIGNED, Settings, Signature
+from kandji_uploader.models import NOT_SIGNED, PACKAGE_AROUND, Settings, Signature
 
 APPLE, UNSIGNED = "apple", "unsigned"
 _LONGEST_NAME = 80
+_PACKAGE = " [package]"
+"""Ends what is remembered of who signed a package, and so its scripts, too."""
 _OWN = ("apple", "mac_app_store")
 """What Apple itself hands out has no ticket of its own."""
 _REQUIRED_TEAM = re.compile(r'subject\.OU\]?\s*=\s*"?([A-Z0-9]{10})\b')
@@ -43,9 +45,10 @@ class Looked:
     @classmethod
     def at(cls, signature: Signature) -> Looked:
         """What a signature tells."""
+        package = _PACKAGE if signature.of == "package" else ""
         if signature.team_id:
-            return cls(f"{signature.team_id} {(signature.name or '')[:_LONGEST_NAME]}".strip(), signature)
-        return cls(APPLE if signature.authority == APPLE else UNSIGNED, signature)
+            return cls(f"{signature.team_id} {(signature.name or '')[:_LONGEST_NAME]}".strip() + package, signature)
+        return cls(f"{APPLE}{package}" if signature.authority == APPLE else UNSIGNED, signature)
 
 
 def identity(signer: str) -> str:
@@ -55,7 +58,7 @@ def identity(signer: str) -> str:
 
 def shown(signer: str) -> str:
     """A signer for people."""
-    team, _, name = signer.partition(" ")
+    team, _, name = signer.removesuffix(_PACKAGE).partition(" ")
     if team in (APPLE, UNSIGNED):
         return {APPLE: "Apple", UNSIGNED: "nobody for whom Apple vouches"}[team]
     return f"{name} ({team})" if name else f"the team {team}"
@@ -134,11 +137,14 @@ def _noted_against_settings(looked: Looked, settings: Settings) -> str:
 def _against(looked: Looked, before: str, settings: Settings) -> str:
     """Why another signer may not follow the one before."""
     now, then = identity(looked.signer) or (UNSIGNED if looked.unseen else ""), identity(before)
-    if not now or then in ("", UNSIGNED, now):
+    bare = before.endswith(_PACKAGE) and looked.signature and PACKAGE_AROUND in looked.signature.not_verified
+    if not now or then in ("", UNSIGNED) or (now == then and not bare):
         return ""
     if now == settings.allow_signer_change or (looked.instead_of and identity(looked.instead_of) == then):
         return ""
     who = f"it is signed by {shown(looked.signer)}"
+    if bare:
+        who = f"the app in it is {looked.signature}, and nobody signed the package with its scripts"
     if now == UNSIGNED:
         unseen = "not known who signed it: it is in Kandji, and nobody has looked at it"
         who = f"it is {unseen if looked.unseen else looked.signature or 'not signed'}"
