@@ -355,10 +355,11 @@ def promote(
     from kandji_uploader.flows import promote as flow
 
     rules = _rules(after_days, min_pass, max_error_percent, keys_from)
+    rules = replace(rules, after_days=0.0) if now else rules
     call = _Call(tenant, api_url, token, parent_dir, keys, keys_from, batch, host)
     given, there = call.made({"dry_run": dry or None, "urgent": urgent})
     pairs = flow.asked_for(names, there, given, every_pair=every_pair, test=test, prod=prod)
-    return tuple(of_run(run, run.source) for run in flow.promote(pairs, there, rules=rules, at_once=now, force=force))
+    return tuple(of_run(run, run.source) for run in flow.promote(pairs, there, rules=rules, force=force))
 
 
 def rollback(

@@ -211,13 +211,6 @@ def test_a_list_that_is_always_said_to_go_on_ends(page, told):
         assert len(asked) < 3000
 
 
-def test_an_inventory_that_ignores_the_offset_ends():
-    with pages(lambda _: {"data": [row(1), row(2)]}) as (url, asked):
-        with pytest.raises(ApiError, match="does not grow"):
-            list(Client(url, Secret("token"), Policy(tries=1)).list_applications(limit=2))
-        assert len(asked) == 2
-
-
 # Tries
 
 

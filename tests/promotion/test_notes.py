@@ -15,7 +15,6 @@ from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.history import note
 from kandji_uploader.publish.releases import Ledger
 from kandji_uploader.settings import load
-from kandji_uploader.state import store_of
 from tests.promotion.world import PROD, TEST, World
 
 
@@ -23,7 +22,7 @@ from tests.promotion.world import PROD, TEST, World
 def here(world: World) -> Iterator[RunContext]:
     host = world.host
     settings = load({}, given_origin="test", caller="python", environ=host.environ).settle()
-    with locked(settings, (TEST,), host, store_of(settings)) as context:
+    with locked(settings, (TEST,), host) as context:
         yield context
 
 

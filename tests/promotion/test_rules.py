@@ -21,6 +21,7 @@ from tests.promotion.world import stamp
 
 NOW = 1_770_000_000.0
 RULES = Promotion(after_days=5, min_pass=3, max_error_percent=5, require_status=True)
+AT_ONCE = replace(RULES, after_days=0)
 HEALTHY = Health(passed=9, errors=0, pending=1, at=NOW)
 IN_PROD = Standing(exists=True, version="1.0", sha256="a" * 64)
 
@@ -73,8 +74,8 @@ def test_a_run_up_to_an_hour_early_does_not_wait_for_another_day(soak: float, to
 
 
 def test_now_skips_the_soak_but_not_the_health() -> None:
-    assert verdict(release(days=0), at_once=True).kind is Kind.PROMOTE
-    assert verdict(release(days=0, health=Health(1, 0, 9)), at_once=True).kind is Kind.FEW
+    assert verdict(release(days=0), rules=AT_ONCE).kind is Kind.PROMOTE
+    assert verdict(release(days=0, health=Health(1, 0, 9)), rules=AT_ONCE).kind is Kind.FEW
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_a_clock_that_is_wrong_holds_and_is_told_with_by_how_much(ahead: float |
 
 def test_one_release_is_judged_with_its_soak_unless_it_is_wanted_at_once() -> None:
     assert judge(release(days=1), RULES, IN_PROD, NOW).kind is Kind.SOAKING
-    assert judge(release(days=1), RULES, IN_PROD, NOW, at_once=True).kind is Kind.PROMOTE
+    assert judge(release(days=1), AT_ONCE, IN_PROD, NOW).kind is Kind.PROMOTE
 
 
 def test_above_the_pin_nothing_is_promoted() -> None:
@@ -231,13 +232,13 @@ def test_a_file_that_was_rolled_back_stays_away_also_where_no_version_is_known()
 
 
 def test_a_release_from_the_future_is_held_with_a_word_on_the_clock() -> None:
-    found = verdict(release(days=-2), at_once=True)
+    found = verdict(release(days=-2), rules=AT_ONCE)
     assert found.kind is Kind.CLOCK
     assert found.reason == (
         "1.1 came at 2026-02-04 02:40 UTC, in the future by Kandji's clock: that of the machine which published it was "
         "wrong"
     )
-    assert verdict(release(days=-900 / DAY), at_once=True).kind is Kind.PROMOTE
+    assert verdict(release(days=-900 / DAY), rules=AT_ONCE).kind is Kind.PROMOTE
 
 
 def test_a_release_whose_bytes_are_not_known_is_not_promoted() -> None:

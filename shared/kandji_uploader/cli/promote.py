@@ -46,11 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"kandji-uploader promote: {problem}")
     urgent = {} if arguments.urgent is None else {"urgent": arguments.urgent}
     asked = {"every_pair": arguments.all, "test": arguments.test, "prod": arguments.prod}
-    rules = promote.Rules(arguments.after_days, arguments.min_pass, arguments.max_error_percent)
+    days = 0.0 if arguments.now else arguments.after_days
+    rules = promote.Rules(days, arguments.min_pass, arguments.max_error_percent)
 
     def at(there: Host, keys: Mapping[str, object]) -> list[RunResult]:
         wanted = promote.asked_for(arguments.names, there, {**keys, **urgent}, **asked)
-        return promote.promote(wanted, there, rules=rules, at_once=arguments.now, force=arguments.force)
+        return promote.promote(wanted, there, rules=rules, force=arguments.force)
 
     return tenants.run_each(arguments, at)
 

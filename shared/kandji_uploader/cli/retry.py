@@ -24,7 +24,8 @@ from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows import retry
 from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host
-from kandji_uploader.state import PendingPublish
+from kandji_uploader.publish.resolve import settings_of
+from kandji_uploader.state import PendingPublish, store_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,7 @@ def _at(
     failed: list[documents.Failure],
 ) -> tuple[()]:
     """Do it at one tenant, and note what was done and what could not be tried."""
-    store, _ = retry.open_store(host, dry=arguments.dry)
+    store = store_of(settings_of(host, {"dry_run": True} if arguments.dry else {}))
     if arguments.forget:
         for entry in retry.chosen(store.pending(), arguments.forget):
             store.forget_pending(entry)

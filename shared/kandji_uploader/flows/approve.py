@@ -14,9 +14,8 @@ from kandji_uploader.publish.context import locked
 from kandji_uploader.publish.history import note
 from kandji_uploader.publish.releases import Ledger, Release
 from kandji_uploader.publish.request import Host
-from kandji_uploader.publish.resolve import scripts
-from kandji_uploader.publish.targets import Hop, decide_targets, hops
-from kandji_uploader.state import store_of
+from kandji_uploader.publish.resolve import chain_of
+from kandji_uploader.publish.targets import Hop
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def approve(
     rules, source, name = hop.settings.promotion, hop.targets[0].name, hop.targets[1].name
     assert rules is not None, "a hop has rules"  # noqa: S101 - see `Hop`
     settings = replace(hop.settings, promotion=replace(rules, approve=True), urgent=None)
-    with locked(settings, (source,), host, store_of(settings)) as context:
+    with locked(settings, (source,), host) as context:
         release = _meant(outlook(replace(hop, settings=settings), context), version, source, name)
         if not release.approved and not settings.dry_run:
             at = context.now
@@ -83,11 +82,7 @@ def approve(
 
 def _gate(pairs: Sequence[Pair], names: Sequence[str], ring: str | None) -> Hop:
     """The one way between two apps that is meant."""
-    every = [
-        hop
-        for settings in (pair.settings for pair in pairs)
-        for hop in hops(settings, decide_targets(settings, "", scripts(settings)))
-    ]
+    every = [hop for pair in pairs for hop in chain_of(pair.settings)[1]]
     asks = [hop for hop in every if not names or (hop.settings.promotion and hop.settings.promotion.approve)]
     found = [hop for hop in asks if hop.targets[1].name in ((ring,) if ring else names)] or ([] if ring else asks)
     if len(found) == 1:

@@ -33,7 +33,7 @@ from kandji_uploader.publish.signers import Looked
 from kandji_uploader.publish.sources import NotReadAhead, OnDisk
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import new_app_name
-from kandji_uploader.state import DigestCache, store_of
+from kandji_uploader.state import DigestCache
 
 Progress = Callable[[int, int], None]
 
@@ -278,7 +278,7 @@ def _holders(cask: homebrew.Cask, settings: Settings, host: Host) -> Sequence[tu
     If the list lacks the sha256, it is asked for only of the apps that this run is about.
     """
     tenant = open_tenant(settings, host)
-    context = open_context(tenant, store_of(settings), settings, host, RecipeFacts())
+    context = open_context(tenant, settings, host)
     meant = set(settings.app_names) or {new_app_name(settings, cask.name)}
     apps = [with_digest(app, context) if app.name in meant else app for app in tenant.apps()]
     holding = [app for app in apps if app.sha256 == cask.sha256 and app.file_key]

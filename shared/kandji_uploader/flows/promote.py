@@ -33,8 +33,8 @@ from kandji_uploader.promotion.watch import watch as watch_rings
 from kandji_uploader.publish import matching, pending
 from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.request import Host
-from kandji_uploader.publish.resolve import scripts
-from kandji_uploader.publish.targets import Hop, decide_targets, hops
+from kandji_uploader.publish.resolve import chain_of, settings_of
+from kandji_uploader.publish.targets import Hop
 from kandji_uploader.settings import Ladder, find_file, read_mapping_file, recipes, sources
 from kandji_uploader.settings import load as load_settings
 from kandji_uploader.settings.schema import RINGS, TENANT
@@ -132,12 +132,7 @@ def named_pair(prod: str, test: str, host: Host, keys: Mapping[str, object] | No
         SettingsError: the names or the config file are wrong.
     """
     given = {"custom_app.prod_name": prod, "custom_app.test_name": test, f"{_PROMOTION}after_days": 0, **(keys or {})}
-    return Pair(
-        "",
-        load_settings(
-            given, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
-        ).settle(),
-    )
+    return Pair("", settings_of(host, given))
 
 
 def asked_for(
@@ -183,16 +178,13 @@ def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
 # Promotion
 
 
-def promote(
-    wanted: Sequence[Pair], host: Host, *, rules: Rules | None = None, at_once: bool = False, force: bool = False
-) -> list[RunResult]:
+def promote(wanted: Sequence[Pair], host: Host, *, rules: Rules | None = None, force: bool = False) -> list[RunResult]:
     """Promote each pair for itself. If one fails, the others are tried all the same.
 
     Args:
         wanted: the pairs.
         host: who is told.
         rules: rules of this call.
-        at_once: do not wait for `after_days`; the Macs' health counts all the same.
         force: also over a file that somebody else has put into the prod app.
 
     Raises:
@@ -202,7 +194,7 @@ def promote(
     results: list[RunResult] = []
     try:
         for pair in wanted:
-            results.append(_promoted(pair, host, rules, at_once=at_once, force=force))  # noqa: PERF401 - see `except`
+            results.append(_promoted(pair, host, rules, force=force))  # noqa: PERF401 - see `except`
     except (KeyboardInterrupt, InterruptedRunError) as stopped:
         if len(wanted) == 1:
             raise
@@ -213,12 +205,12 @@ def promote(
     return results
 
 
-def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, force: bool) -> RunResult:
+def _promoted(pair: Pair, host: Host, rules: Rules | None, *, force: bool) -> RunResult:
     """Promote one pair and tell Slack. An expected error becomes a failed outcome."""
     settings = pair.settings if rules is None else rules.in_place_of(pair.settings)
     name = settings.prod.name or ""
     try:
-        outcomes, news = _promote(settings, host, at_once=at_once, force=force)
+        outcomes, news = _promote(settings, host, force=force)
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
@@ -230,28 +222,28 @@ def _promoted(pair: Pair, host: Host, rules: Rules | None, *, at_once: bool, for
     return result
 
 
-def _promote(settings: Settings, host: Host, *, at_once: bool, force: bool) -> tuple[tuple[Outcome, ...], bool]:
+def _promote(settings: Settings, host: Host, *, force: bool) -> tuple[tuple[Outcome, ...], bool]:
     """Every promotion of a chain, the last one first (what is urgent goes through all of it), as in a publish."""
-    targets = decide_targets(settings, "", scripts(settings))
-    chain = hops(settings, targets)
+    targets, chain = chain_of(settings)
     if not chain:
         raise TargetError(f"{settings.prod.name!r} is the only ring, so there is none to promote to")
     done: list[tuple[Outcome, bool]] = []
-    with _locked(settings, tuple(target.name for target in targets), host) as context:
+    with _locked(settings, tuple(target.name for target in targets), host) as opened:
+        context = replace(opened, force=force)
         first = first_of(settings, targets, context)
         halted = watch_rings(rings_of(settings, targets, chain), context, host)
         for hop in chain if settings.urgent else chain[::-1]:
-            done.append(_moved(hop, context, host, at_once=at_once, force=force))  # noqa: PERF401 - one after the other
+            done.append(_moved(hop, context, host))  # noqa: PERF401 - one after the other
     outcomes = tuple(outcome for outcome, _ in done)
     ordered = outcomes if settings.urgent else outcomes[::-1]
     return with_halts((*first, *ordered), halted), any(news for _, news in done)
 
 
-def _moved(hop: Hop, context: RunContext, host: Host, *, at_once: bool, force: bool) -> tuple[Outcome, bool]:
+def _moved(hop: Hop, context: RunContext, host: Host) -> tuple[Outcome, bool]:
     """One promotion of a chain. Of rings, an error of one is told in its place."""
     try:
         there = replace(hop, targets=_as_tested(hop.targets, context))
-        outcome, step = promote_pair(there, context, host, at_once=at_once, force=force)
+        outcome, step = promote_pair(there, context, host)
         if step.decision.kind is Kind.NO_TEST and not hop.settings.rings:
             raise TargetError(step.decision.reason)
     except InterruptedRunError:
@@ -280,9 +272,8 @@ def _as_tested(targets: tuple[Target, Target], context: RunContext) -> tuple[Tar
 
 def _locked(settings: Settings, names: tuple[str, ...], host: Host) -> AbstractContextManager[RunContext]:
     """As `locked`. Before that, the user is reminded of what is pending."""
-    store = store_of(settings)
-    pending.tell(store, (), host.warn, settings.tenant)
-    return locked(settings, names, host, store)
+    pending.tell(store_of(settings), (), host.warn, settings.tenant)
+    return locked(settings, names, host)
 
 
 # Rollback
@@ -301,9 +292,7 @@ def rollback(name: str, host: Host, *, to: str | None = None, keys: Mapping[str,
         TargetError: there is no such app, or nothing is known that it had before.
         KandjiUploaderError: nothing was changed.
     """
-    settings = load_settings(
-        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
-    ).settle()
+    settings = settings_of(host, keys)
     with _locked(settings, (name,), host) as context:
         outcome = go_back(app_named(name, context.tenant), context, host, to=to)
     result = RunResult(name, (outcome,), settings.dry_run, app_name=name).at(settings.tenant)

@@ -123,7 +123,7 @@ def _locked(
     store = store_of(settings)
     pending.tell(store, names, host.warn, settings.tenant)
     intent = pending.Intent(store, None if settings.create_new else as_pending(request, source, names, host))
-    with intent.kept(), locked(settings, names, host, store, request.given, request.lock_patience) as context:
+    with intent.kept(), locked(settings, names, host, request.given, request.lock_patience) as context:
         yield context, intent
 
 

@@ -9,24 +9,10 @@ from typing import Any
 from kandji_uploader import installer
 from kandji_uploader.errors import TargetError
 from kandji_uploader.flows.publish import run as publish
-from kandji_uploader.models import RunResult, Settings
+from kandji_uploader.models import RunResult
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.targets import RecipeFacts
-from kandji_uploader.settings import load as load_settings
-from kandji_uploader.state import PendingPublish, StateStore, store_of
-
-
-def open_store(host: Host, *, dry: bool = False) -> tuple[StateStore, Settings]:
-    """The state folder in which it is noted, of the tenant that the settings name.
-
-    Raises:
-        SettingsError: they are wrong.
-    """
-    keys = {"dry_run": True} if dry else {}
-    settings = load_settings(
-        keys, given_origin="command line", caller="command line", environ=host.environ, tenant=host.tenant
-    ).settle()
-    return store_of(settings), settings
+from kandji_uploader.state import PendingPublish, StateStore
 
 
 def chosen(pending: Sequence[PendingPublish], names: Sequence[str]) -> tuple[PendingPublish, ...]:

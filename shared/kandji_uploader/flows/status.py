@@ -15,10 +15,9 @@ from kandji_uploader.publish.carry_out import console_link
 from kandji_uploader.publish.context import open_context, open_tenant
 from kandji_uploader.publish.history import live_release, refused_key
 from kandji_uploader.publish.request import Host
-from kandji_uploader.publish.resolve import scripts
+from kandji_uploader.publish.resolve import chain_of, settings_of
 from kandji_uploader.publish.signers import Looked
-from kandji_uploader.publish.targets import Hop, RecipeFacts, decide_targets, hops
-from kandji_uploader.settings import load as load_settings
+from kandji_uploader.publish.targets import Hop
 from kandji_uploader.state import store_of
 from kandji_uploader.status import summary
 from kandji_uploader.status.models import AppStatus
@@ -43,9 +42,7 @@ def statuses(
         TargetError: there is no such app, or there are several.
         KandjiUploaderError: the tenant could not be read.
     """
-    settings = load_settings(
-        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
-    ).settle()
+    settings = settings_of(host, keys)
     known = pairs(host, keys)
     tenant = open_tenant(settings, host)
     asked = [*names, *(pair.entry for pair in known if every_pair)]
@@ -63,9 +60,8 @@ def _apps(name: str, known: Sequence[Pair]) -> list[_Found]:
     for pair in known:
         if name not in pair.names:
             continue
-        targets = decide_targets(pair.settings, "", scripts(pair.settings))
-        moves = (*hops(pair.settings, targets), None)
-        every = [(target.name, target.stage, hop) for target, hop in zip(targets, moves, strict=True)]
+        targets, moves = chain_of(pair.settings)
+        every = [(target.name, target.stage, hop) for target, hop in zip(targets, (*moves, None), strict=True)]
         return [each for each in every if each[0] == name] or [*every]
     return [(name, None, None)]
 
@@ -92,7 +88,7 @@ def _of(app: CustomApp, stage: Stage | None, hop: Hop | None, settings: Settings
 def _candidates(hop: Hop, host: Host) -> tuple[Candidate, ...]:
     """The releases of a test app or ring that may move on, each with what holds it by the rules of its map."""
     settings = hop.settings
-    context = open_context(open_tenant(settings, host), store_of(settings), settings, host, RecipeFacts())
+    context = open_context(open_tenant(settings, host), settings, host)
     found = outlook(hop, context)
     wanted = settings.promotion
     assert wanted is not None, "a hop has rules"  # noqa: S101 - see `Hop`

@@ -13,10 +13,7 @@ from kandji_uploader.publish import matching, plan
 from kandji_uploader.publish.carry_out import console_link
 from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.request import Host
-from kandji_uploader.publish.resolve import scripts
-from kandji_uploader.publish.targets import decide_targets, hops
-from kandji_uploader.settings import load as load_settings
-from kandji_uploader.state import store_of
+from kandji_uploader.publish.resolve import chain_of, settings_of
 
 
 def watch(wanted: Sequence[Pair], host: Host) -> list[RunResult]:
@@ -38,7 +35,7 @@ def _watched(pair: Pair, host: Host) -> RunResult:
     except InterruptedRunError:
         raise
     except KandjiUploaderError as problem:
-        outcomes = (Outcome(Stage.PROD, name, Action.FAILED, error=str(problem)),)
+        outcomes = (Outcome(Stage.PROD, name, Action.FAILED, error=str(problem), code=problem.code),)
     result = RunResult(pair.entry or name, outcomes, settings.dry_run, app_name=name).at(settings.tenant)
     # What is halted still was told when it was halted, and this runs every hour.
     if any(each.changes or each.action is Action.FAILED for each in result.outcomes):
@@ -47,14 +44,14 @@ def _watched(pair: Pair, host: Host) -> RunResult:
 
 
 def _looked_at(settings: Settings, host: Host) -> tuple[Outcome, ...]:
-    targets = decide_targets(settings, "", scripts(settings))
-    found = rings.rings_of(settings, targets, hops(settings, targets))
+    targets, chain = chain_of(settings)
+    found = rings.rings_of(settings, targets, chain)
     if not any(ring.asks for ring in found):
         raise TargetError(
             f"no rule asks about the Macs of {settings.prod.name!r}; give it halt_percent, or a ring max_error_percent"
         )
     names = tuple(target.name for target in targets)
-    with locked(settings, names, host, store_of(settings)) as context:
+    with locked(settings, names, host) as context:
         return rings.watch(found, context, host)
 
 
@@ -71,12 +68,10 @@ def resume(name: str, host: Host, *, ring: str | None = None, keys: Mapping[str,
         TargetError: nothing is halted there, or there are several; the text names them.
         KandjiUploaderError: nothing was changed.
     """
-    settings = load_settings(
-        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
-    ).settle()
+    settings = settings_of(host, keys)
     named = [each for pair in pairs(host, keys) if name in pair.names for each in pair.settings.app_names]
     names = (ring,) if ring else tuple(dict.fromkeys(named)) or (name,)
-    with locked(settings, names, host, store_of(settings)) as context:
+    with locked(settings, names, host) as context:
         app = _halted_app(names, name, context)
         halt = rings.resume(app, context)
     action = Action.UNCHANGED if settings.dry_run else Action.UPDATE

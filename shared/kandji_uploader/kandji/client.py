@@ -1,4 +1,4 @@
-"""Kandji's API, one method for each documented request.
+"""Kandji's API, one method for each documented request that this library has a use for.
 
 Methods return values of the domain and raise `KandjiUploaderError`s; they decide nothing. Those that read a paged
 list follow every page. What may be sent twice is sent again by the transport; a create is sent once, and a lost
@@ -262,10 +262,6 @@ class Client:
         """Every Blueprint."""
         return tuple(self._pages("blueprints", answers.blueprint))
 
-    def get_blueprint(self, blueprint_id: str) -> Blueprint:
-        """One Blueprint."""
-        return self._read(f"blueprints/{_segment(blueprint_id)}", answers.blueprint)
-
     def list_blueprint_items(self, blueprint_id: str) -> tuple[tuple[str, str], ...]:
         """Id and name of every Library Item of a Blueprint."""
         address = f"blueprints/{_segment(blueprint_id)}/list-library-items"
@@ -289,7 +285,7 @@ class Client:
             if isinstance(assigned, list) and item_id not in assigned:
                 raise answer.error("the Blueprint's items, which it lists, lack the one that was assigned. Run again")
 
-    # Library Items and inventory
+    # Library Items and Macs
 
     def library_item_statuses(self, item_id: str) -> Iterator[StatusRecord]:
         """The status of a Library Item on each Mac, page by page."""
@@ -298,18 +294,6 @@ class Client:
     def library_item_activity(self, item_id: str) -> Iterator[Fields]:
         """What was done to a Library Item, newest first, page by page."""
         return self._pages(f"library/library-items/{_segment(item_id)}/activity", lambda row: row)
-
-    def list_applications(self, limit: int = 300) -> Iterator[Fields]:
-        """The applications of the inventory (Prism), one per Mac and app, page by page."""
-        offset, check = 0, _PageCheck(self.policy.list_time)
-        while True:
-            answer = self._ask("GET", "prism/apps", params={"limit": str(limit), "offset": str(offset)})
-            rows = Fields(answer, answer.json()).objects("data")
-            yield from rows
-            offset += len(rows)
-            if len(rows) < limit:
-                return
-            check.goes_on(answer, [row.digest() for row in rows], None)
 
     def list_vulnerabilities(self) -> Iterator[Vulnerability]:
         """What the service has found on Macs, page by page."""

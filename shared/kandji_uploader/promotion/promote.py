@@ -50,9 +50,6 @@ def promote(
     context: RunContext,
     host: Host,
     matches: Mapping[Stage, Match] = _NONE,
-    *,
-    at_once: bool = False,
-    force: bool = False,
 ) -> tuple[Outcome, Step]:
     """Move the prod app to the newest release that has soaked in the test app and is healthy, if there is one.
 
@@ -61,8 +58,6 @@ def promote(
         context: where the run takes place.
         host: where messages go.
         matches: by stage, the Custom Apps, if the run has matched the targets already.
-        at_once: do not wait for `after_days`.
-        force: also over a file that somebody else has put into the prod app.
 
     Returns:
         What became of the prod app, and how that was decided.
@@ -77,7 +72,7 @@ def promote(
     plan_input = _look_up_both(test, prod, context, matches)
     if not matches and look_again(plan_input, context, host.say):
         plan_input = _look_up_both(test, prod, context)
-    step = _next_step(hop, plan_input, context, at_once=at_once, force=force)
+    step = _next_step(hop, plan_input, context)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
     job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
@@ -112,14 +107,12 @@ def outlook(hop: Hop, context: RunContext) -> tuple[tuple[Release, Decision], ..
     return tuple((each, rules.judge(each, wanted, pair.standing, context.now)) for each in found)
 
 
-def _weighed(
-    live: Release, standing: Standing, test_app: CustomApp, context: RunContext, *, at_once: bool = False
-) -> Release:
+def _weighed(live: Release, standing: Standing, test_app: CustomApp, context: RunContext) -> Release:
     """What the test app has, with what its Macs say, where that is what decides."""
     wanted = context.settings.promotion
     if wanted is not None:
         wanted, _ = fast_lane.shortened(wanted, standing.exposures, live.version, standing.version)
-    decides = wanted is not None and (wanted.sampled or at_once or rules.soaked(live, wanted, context.now))
+    decides = wanted is not None and (wanted.sampled or rules.soaked(live, wanted, context.now))
     return asked(live, test_app, context) if decides and rules.newer(live, standing, live=True) else live
 
 
@@ -151,15 +144,15 @@ def _look_up_both(test: Target, prod: Target, context: RunContext, matches: Mapp
 
     The test app is not changed here, so its Blueprints do not matter.
     """
-    matches = look_up((replace(test, blueprints=()),), NO_FILE, context, matches).matches
+    matches = look_up((replace(test, blueprints=()),), _NO_FILE, context, matches).matches
     app = matches[test.stage].app
-    return look_up((prod,), _named(app) if app else NO_FILE, context, matches)
+    return look_up((prod,), _named(app) if app else _NO_FILE, context, matches)
 
 
-NO_FILE = Installer("", InstallType.PACKAGE, 0)
+_NO_FILE = Installer("", InstallType.PACKAGE, 0)
 
 
-def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once: bool, force: bool) -> Step:
+def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext) -> Step:
     """What is to become of the prod app, given what the test app has and had."""
     (test, prod), wanted = hop.targets, context.settings.promotion
     assert wanted is not None, "there is no promotion without rules"  # noqa: S101 - the callers' contract
@@ -171,12 +164,12 @@ def _next_step(hop: Hop, plan_input: PlanInput, context: RunContext, *, at_once:
     if match.candidates:
         return Step(plan.plan_target(prod, plan_input), plan_input, _UNDECIDED)
     pair = _pair(test, prod, source.app, plan_input, context)
-    standing = pair.by_name if force else pair.standing
-    live = _weighed(pair.live, standing, source.app, context, at_once=at_once)
+    standing = pair.by_name if context.force else pair.standing
+    live = _weighed(pair.live, standing, source.app, context)
     found = rules.ahead(live, pair.candidates, standing)
     judged = ((each, rules.judge(each, wanted, standing, context.now)) for each in found)
     told = tuple(candidate(each, decision, wanted, context.now) for each, decision in judged)
-    step = _decided(hop, pair, live, wanted, context, at_once=at_once, force=force)
+    step = _decided(hop, pair, live, wanted, standing, context)
     return replace(step, candidates=told)
 
 
@@ -197,29 +190,29 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
-def _decided(
-    hop: Hop, pair: _Pair, live: Release, wanted: Promotion, context: RunContext, *, at_once: bool, force: bool
-) -> Step:
+def _decided(hop: Hop, pair: _Pair, live: Release, wanted: Promotion, standing: Standing, context: RunContext) -> Step:
     """What the rules say of the newest release that may move, and so what is to become of the prod app."""
-    prod, app, plan_input, standing = pair.prod, pair.app, pair.plan_input, pair.by_name if force else pair.standing
+    app, ahead = pair.app, context.clock_ahead
     if context.settings.urgent:
         # No soak is asked for, so a clock that is wrong does not keep an urgent version back.
-        decision = rules.decide(live, (), Promotion(), standing, context.now, at_once=True, clock_ahead=0.0)
+        decision = rules.decide(live, (), Promotion(), standing, context.now, clock_ahead=0.0)
     else:
-        decision = rules.decide(
-            live, pair.candidates, wanted, standing, context.now, at_once=at_once, clock_ahead=context.clock_ahead
-        )
+        decision = rules.decide(live, pair.candidates, wanted, standing, context.now, clock_ahead=ahead)
     if decision.release is None:
         return _staying(pair, decision, standing, context)
-    if app is not None and not force and pair.ledger.current and not noted(app, pair.ledger):
-        return _edited(prod, app, decision, plan_input)
+    if app is not None and not context.force and pair.ledger.current and not noted(app, pair.ledger):
+        text = (
+            f"{app.name!r} holds {app.file_name}, which this tool did not put there, so {decision.release} is not put "
+            "over it. If it may be: kandji-uploader promote --force"
+        )
+        return _refused(pair, app, text, decision)
     target = pair.moved.target(decision.release, live=decision.release.key == live.key)
     if target is None:
-        return _waiting(prod, app, _lost(decision.release), standing, plan_input)
+        return _waiting(pair, _lost(decision.release), standing)
     target = _sooner(target, decision.release, standing, wanted, context.now)
     after = _after(hop, app, pair.ledger, decision.release, context)
-    match = replace(plan_input.matches[prod.stage], app=app)
-    return _moving(target, match, after, decision, context, force=force)
+    match = replace(pair.plan_input.matches[pair.prod.stage], app=app)
+    return _moving(target, match, after, decision, decision.release, context)
 
 
 @dataclass(frozen=True)
@@ -278,11 +271,16 @@ def _staying(pair: _Pair, decision: Decision, standing: Standing, context: RunCo
     """Nothing is promoted. If somebody has edited the prod app's audit script, that is repaired or told."""
     if pair.app is not None:
         if decision.kind is Kind.CURRENT and rules.newer(pair.live, pair.by_name, live=True):
-            return _unclear(pair.prod, pair.app, pair.live, standing, pair.plan_input)
-        drift = _drift(pair.prod, pair.app, pair.ledger, decision, context)
+            text = (
+                f"the audit script of {pair.app.name!r} enforces {standing.version}, but its file is called "
+                f"{pair.app.file_name}, and nothing here knows which is true, so {pair.live} is not put over it. "
+                "Correct MINIMUM_ENFORCED_VERSION there; or if it may be: kandji-uploader promote --force"
+            )
+            return _refused(pair, pair.app, text, Decision(Kind.UNKNOWN, text))
+        drift = _drift(pair, pair.app, decision, context)
         if drift is not None:
             return drift
-    return _waiting(pair.prod, pair.app, decision, standing, pair.plan_input)
+    return _waiting(pair, decision, standing)
 
 
 _UNDECIDED = Decision(Kind.UNKNOWN, "")
@@ -300,10 +298,9 @@ _ACTIONS = {
 }
 
 
-def _waiting(
-    prod: Target, app: CustomApp | None, decision: Decision, standing: Standing, plan_input: PlanInput
-) -> Step:
+def _waiting(pair: _Pair, decision: Decision, standing: Standing) -> Step:
     """Nothing is promoted. It is news if the reason is another one than the state folder has noted."""
+    app, prod = pair.app, pair.prod
     found = TargetPlan(
         prod,
         _ACTIONS.get(decision.kind, Action.HELD),
@@ -311,29 +308,30 @@ def _waiting(
         app=app,
         enforcement=plan.enforcement_of(app) if app else "",
     )
-    plan_input = replace(plan_input, identity=EnforcedIdentity(version=standing.version or None))
+    plan_input = replace(pair.plan_input, identity=EnforcedIdentity(version=standing.version or None))
     if app is not None:
         plan_input = replace(plan_input, installer=_named(app))
     before = plan_input.remembered.get(_held_key(prod), {}).get("held")
     return Step(found, plan_input, decision, news=decision.kind not in _QUIET and before != decision.kind.value)
 
 
-def _drift(prod: Target, app: CustomApp, ledger: Ledger, decision: Decision, context: RunContext) -> Step | None:
+def _drift(pair: _Pair, app: CustomApp, decision: Decision, context: RunContext) -> Step | None:
     """The repair of an audit script that enforces another version than its file has; None if it enforces that one.
 
     The file decides what the version is. A script with a higher one would hold every release back. One with a lower
     one would leave Macs at an old version.
     """
-    live, reading = ledger.current, audit.read(app.audit_script)
+    ledger, reading = pair.ledger, audit.read(app.audit_script)
+    live = ledger.current
     if live is None or not noted(app, ledger) or not live.version or not reading.known or not reading.version:
         return None
     if version.compare(live.version, reading.version) == 0 or not plan.audited(app):
         return None
     kept = replace(
-        prod, blocking_applications=reading.blocking_applications, minimum_os_version=reading.minimum_os_version
+        pair.prod, blocking_applications=reading.blocking_applications, minimum_os_version=reading.minimum_os_version
     )
-    match = Match(app, "")
-    plan_input = plan_input_of_release(kept, match, replace(live, file_key=app.file_key), ledger, context, by_hand=True)
+    live = replace(live, file_key=app.file_key)
+    plan_input = plan_input_of_release(kept, Match(app, ""), live, ledger, context, by_hand=True)
     found = plan.plan_target(kept, plan_input)
     fields = MappingProxyType({"audit_script": found.fields["audit_script"]})
     why = f"its audit script enforced {reading.version}, and the file that it belongs to is {live}; {decision.reason}"
@@ -349,14 +347,9 @@ def _disputed(app: CustomApp, ledger: Ledger, standing: Standing) -> str:
     return named if version.compare(script, named) > 0 else ""
 
 
-def _unclear(prod: Target, app: CustomApp, live: Release, standing: Standing, plan_input: PlanInput) -> Step:
-    text = (
-        f"the audit script of {app.name!r} enforces {standing.version}, but its file is called {app.file_name}, and "
-        f"nothing here knows which is true, so {live} is not put over it. Correct MINIMUM_ENFORCED_VERSION there; or "
-        "if it may be: kandji-uploader promote --force"
-    )
-    plan_input = replace(plan_input, installer=_named(app))
-    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), plan_input, Decision(Kind.UNKNOWN, text))
+def _refused(pair: _Pair, app: CustomApp, text: str, decision: Decision) -> Step:
+    plan_input = replace(pair.plan_input, installer=_named(app))
+    return Step(TargetPlan(pair.prod, Action.REFUSED, text, app=app), plan_input, decision)
 
 
 def _remember(prod: Target, step: Step, context: RunContext) -> None:
@@ -366,15 +359,6 @@ def _remember(prod: Target, step: Step, context: RunContext) -> None:
 
 def _held_key(prod: Target) -> str:
     return f"held {prod.name}"
-
-
-def _edited(prod: Target, app: CustomApp, decision: Decision, plan_input: PlanInput) -> Step:
-    text = (
-        f"{app.name!r} holds {app.file_name}, which this tool did not put there, so {decision.release} is not put "
-        "over it. If it may be: kandji-uploader promote --force"
-    )
-    plan_input = replace(plan_input, installer=_named(app))
-    return Step(TargetPlan(prod, Action.REFUSED, text, app=app), plan_input, decision)
 
 
 def _lost(release: Release) -> Decision:
@@ -402,17 +386,23 @@ def _after(hop: Hop, app: CustomApp | None, ledger: Ledger, release: Release, co
     put = replace(release, at=context.now, until=0.0, health=None, urgent=context.settings.urgent or "")
     if hop.onward is None:
         return releases.replaced(ledger, live, put, keep=releases.KEPT_FORMER)
-    further = replace(context, settings=hop.onward.settings)
-    plan_input = look_up((replace(hop.onward.targets[1], blueprints=()),), NO_FILE, further)
-    above = standing_of(plan_input.matches[Stage.PROD].app, plan_input, Ledger(), further).version
-    live = asked(live, app, further) if live and app else None
+    above = standing_further_on(hop.onward, Ledger(), context).version
+    live = asked(live, app, replace(context, settings=hop.onward.settings)) if live and app else None
     return releases.replaced(ledger, live, put, keep=releases.KEPT_CANDIDATES, above=above, back=True)
 
 
-def _moving(prod: Target, match: Match, after: Ledger, decision: Decision, context: RunContext, *, force: bool) -> Step:
-    release, urgent = decision.release, context.settings.urgent
-    assert release is not None, "nothing else moves"  # noqa: S101 - the caller's contract
-    plan_input = plan_input_of_release(prod, match, release, after, context, by_hand=force)
+def standing_further_on(onward: Hop, soaking: Ledger, context: RunContext) -> Standing:
+    """Where the app stands that takes from another one, of which `soaking` is what is remembered."""
+    context, prod = replace(context, settings=onward.settings), onward.targets[1]
+    plan_input = look_up((replace(prod, blueprints=()),), _NO_FILE, context)
+    return standing_of(plan_input.matches[prod.stage].app, plan_input, soaking, context)
+
+
+def _moving(
+    prod: Target, match: Match, after: Ledger, decision: Decision, release: Release, context: RunContext
+) -> Step:
+    urgent = context.settings.urgent
+    plan_input = plan_input_of_release(prod, match, release, after, context, by_hand=context.force)
     found = plan.plan_target(prod, plan_input)
     reason = f"urgent: {urgent}; {decision.reason}" if urgent else decision.reason
     reason = reason if found.action.writes else found.reason

@@ -236,7 +236,7 @@ def soaked(release: Release, rules: Promotion, now: float) -> bool:
 
 def _over(seconds: float, rules: Promotion) -> bool:
     soak = rules.after_days * DAY
-    return seconds >= soak - min(SOAK_TOLERANCE, soak / 24)
+    return not soak or seconds >= soak - min(SOAK_TOLERANCE, soak / 24)
 
 
 def soaked_for(release: Release, rules: Promotion, now: float) -> float:
@@ -280,12 +280,6 @@ def sampled(release: Release, health: Health, rules: Promotion) -> Release:
     return replace(release, health=health, soak=Soak(healthy, verdict, _daily(soak.samples, health)))
 
 
-def ill(release: Release, health: Health) -> Release:
-    """A release that is halted for what its Macs say: if it ever goes on, it begins to soak anew."""
-    samples = release.soak.samples if release.soak else ()
-    return replace(release, health=health, soak=Soak(0.0, Verdict.UNHEALTHY, _daily(samples, health)))
-
-
 def _daily(samples: tuple[Health, ...], health: Health) -> tuple[Health, ...]:
     """The samples with one more. Each day's last one stays; of more than fit, those closest together go."""
     last = samples[-1:]
@@ -324,7 +318,6 @@ def decide(
     standing: Standing,
     now: float,
     *,
-    at_once: bool = False,
     clock_ahead: float | None,
 ) -> Decision:
     """The newest release that may move to the prod app, or why none does.
@@ -335,7 +328,6 @@ def decide(
         rules: when a release may move.
         standing: where the prod app stands.
         now: epoch seconds, by the service's clock.
-        at_once: do not wait for `after_days`.
         clock_ahead: see `clock_problem`.
     """
     candidates = ahead(live, former, standing)
@@ -347,7 +339,7 @@ def decide(
     # An older one does not wait for a newer one that is held.
     blocked: list[Decision] = []
     for release in candidates:
-        decision = judge(release, rules, standing, now, at_once=at_once)
+        decision = judge(release, rules, standing, now)
         if decision.kind is Kind.PROMOTE:
             return decision
         blocked.append(decision)
@@ -362,14 +354,14 @@ def ahead(live: Release | None, former: Sequence[Release], standing: Standing) -
     return sorted(found, key=functools.cmp_to_key(order), reverse=True)
 
 
-def judge(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool = False) -> Decision:
+def judge(release: Release, rules: Promotion, standing: Standing, now: float) -> Decision:
     """Whether one release may move to the prod app, or why it may not yet; see `decide`."""
     rules, closed = fast_lane.shortened(rules, standing.exposures, release.version, standing.version)
-    found = _judged(release, rules, standing, now, at_once=at_once)
+    found = _judged(release, rules, standing, now)
     return replace(found, reason=f"{found.reason}; fast lane: it closes {closed}") if closed else found
 
 
-def _judged(release: Release, rules: Promotion, standing: Standing, now: float, *, at_once: bool) -> Decision:
+def _judged(release: Release, rules: Promotion, standing: Standing, now: float) -> Decision:
     withheld = _pinned(release, standing) or _halted(release, standing) or _unwanted(release, standing)
     if withheld is not None:
         return withheld
@@ -377,12 +369,12 @@ def _judged(release: Release, rules: Promotion, standing: Standing, now: float, 
     # it.
     if not release.sha256 or not release.file_key:
         return Decision(Kind.UNKNOWN, f"{release}: Kandji does not tell which file {standing.source} has")
-    # Not skipped by `at_once`: this time decides which reports of the Macs are about the release.
+    # Not skipped where no day is asked for: this time decides which reports of the Macs are about the release.
     if release.at > now + CLOCK_TOLERANCE:
         text = "in the future by Kandji's clock: that of the machine which published it was wrong"
         return Decision(Kind.CLOCK, f"{release} came at {_utc(release.at)}, {text}")
     unfit = _unfit(release, rules)
-    if not at_once and not soaked(release, rules, now):
+    if not soaked(release, rules, now):
         text = _soaking(release, rules, standing, now)
         # While days are over in which a sample did not hold, it is told what keeps them from counting.
         told = unfit is not None and rules.sampled and (unfit.kind is Kind.ERRORS or _over(now - release.at, rules))

@@ -14,14 +14,13 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InterruptedRunError, KandjiUploaderError, TargetError
 from kandji_uploader.models import Action, CustomApp, Outcome, Promotion, Settings, Target
 from kandji_uploader.promotion import rules
-from kandji_uploader.promotion.candidates import health_of, standing_of
-from kandji_uploader.promotion.promote import NO_FILE
+from kandji_uploader.promotion.candidates import health_of
+from kandji_uploader.promotion.promote import standing_further_on
 from kandji_uploader.promotion.rollback import go_back
 from kandji_uploader.publish import matching, plan, releases
 from kandji_uploader.publish.carry_out import console_link
 from kandji_uploader.publish.context import RunContext
-from kandji_uploader.publish.history import live_release, note, noted
-from kandji_uploader.publish.refresh import look_up
+from kandji_uploader.publish.history import as_it_is, live_release, note, noted, with_notes
 from kandji_uploader.publish.releases import Halt, Health, Ledger, Release, Verdict
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.targets import Hop
@@ -127,7 +126,7 @@ def _looked_at(ring: Ring, app: CustomApp, context: RunContext, host: Host) -> O
         return None
     why = rules.too_many_errors(health, ring.rules)
     if why:
-        return _halted(ring, app, rules.ill(live, health), why, context, host)
+        return _halted(ring, app, rules.sampled(live, health, ring.rules), why, context, host)
     _keep(ring, app, ledger, live, health, context, soaks=soaks)
     return replace(_outcome(ring, app, context, Action.UNCHANGED, "", live), reason=f"{live}: {health}")
 
@@ -136,10 +135,7 @@ def _soaks(ring: Ring, live: Release, ledger: Ledger, context: RunContext) -> bo
     """Whether the days of what a ring has are counted: the one after it has not got it yet."""
     if ring.onward is None or not _samples(ring.onward):
         return False
-    further = replace(context, settings=ring.onward.settings)
-    plan_input = look_up((replace(ring.onward.targets[1], blueprints=()),), NO_FILE, further)
-    standing = standing_of(plan_input.matches[ring.onward.targets[1].stage].app, plan_input, ledger, further)
-    return rules.newer(live, standing, live=True)
+    return rules.newer(live, standing_further_on(ring.onward, ledger, context), live=True)
 
 
 def _keep(
@@ -199,7 +195,7 @@ def stop(app: CustomApp, halt: Halt, context: RunContext) -> tuple[str, ...]:
         TargetError: the app has got another file meanwhile.
         NetworkError, ApiError: it could not be read or written.
     """
-    there, ledger = _as_it_is(app, context)
+    there, ledger = as_it_is(app, context)
     reading = audit.read(there.audit_script)
     ledger = replace(ledger, halted=halt, current=halt.release if ledger.current else None)
     fields: dict[str, str | bool] = {}
@@ -219,7 +215,7 @@ def resume(app: CustomApp, context: RunContext) -> Halt:
         TargetError: nothing is halted there, or the app has got another file meanwhile.
         NetworkError, ApiError: it could not be read or written.
     """
-    there, ledger = _as_it_is(app, context)
+    there, ledger = as_it_is(app, context)
     halt = ledger.halted
     if halt is None:
         raise TargetError(f"nothing is halted in {app.name!r}")
@@ -238,13 +234,6 @@ def resume(app: CustomApp, context: RunContext) -> Halt:
     return halt
 
 
-def _as_it_is(app: CustomApp, context: RunContext) -> tuple[CustomApp, Ledger]:
-    there = context.tenant.client.get_custom_app(app.id)
-    if there.file_key != app.file_key:
-        raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
-    return there, plan.ledger(there, context.store.remembered())
-
-
 def _rendered(values: audit.AuditValues, notes: Mapping[str, str], context: RunContext) -> dict[str, str | bool]:
     """The audit script with these values; nothing if the template of this machine cannot say it."""
     try:
@@ -256,11 +245,9 @@ def _rendered(values: audit.AuditValues, notes: Mapping[str, str], context: RunC
 
 def _noted(app: CustomApp, notes: Mapping[str, str]) -> dict[str, str | bool]:
     """The audit script with these notes and nothing else changed; nothing if it is somebody else's."""
-    if not app.audit_script.strip() and not plan.audited(app):
-        return {"audit_script": audit.memory(notes)}
     try:
-        return {"audit_script": audit.with_notes(app.audit_script, notes)}
-    except AuditScriptError:
+        return {"audit_script": with_notes(app, notes)}
+    except TargetError:
         return {}
 
 

@@ -15,7 +15,9 @@ from kandji_uploader.publish.releases import Health
 from kandji_uploader.publish.request import Host
 from kandji_uploader.publish.targets import RecipeFacts
 from kandji_uploader.settings import credentials
-from kandji_uploader.state import StateStore
+from kandji_uploader.state import StateStore, store_of
+
+_NOTHING_GIVEN = RecipeFacts()
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class RunContext:
         warn: called with each warning.
         clock_ahead: seconds that this machine's clock is ahead of the service's; None where that is not known.
         said: what the Macs said in this run, by app and release.
+        force: whether a release moves also over a file that somebody else has put into the prod app.
     """
 
     tenant: TenantView
@@ -41,6 +44,7 @@ class RunContext:
     warn: Callable[[str], None]
     clock_ahead: float | None = None
     said: dict[tuple[str, str], Health | None] = field(default_factory=dict)
+    force: bool = False
 
 
 def open_tenant(settings: Settings, host: Host) -> TenantView:
@@ -63,9 +67,7 @@ def open_tenant(settings: Settings, host: Host) -> TenantView:
     return tenant
 
 
-def open_context(
-    tenant: TenantView, store: StateStore, settings: Settings, host: Host, given: RecipeFacts
-) -> RunContext:
+def open_context(tenant: TenantView, settings: Settings, host: Host, given: RecipeFacts = _NOTHING_GIVEN) -> RunContext:
     """The context of a run. It goes by the service's time, since other machines read what this one notes.
 
     If this machine's clock is wrong, the user is warned.
@@ -81,7 +83,7 @@ def open_context(
             ahead = 0.0
         now -= ahead
         _tell_of_clock(ahead, host)
-    return RunContext(tenant, store, settings, now, given, host.warn, ahead)
+    return RunContext(tenant, store_of(settings), settings, now, given, host.warn, ahead)
 
 
 def _tell_of_clock(ahead: float, host: Host) -> None:
@@ -107,8 +109,7 @@ def locked(
     settings: Settings,
     names: tuple[str, ...],
     host: Host,
-    store: StateStore,
-    given: RecipeFacts | None = None,
+    given: RecipeFacts = _NOTHING_GIVEN,
     patience: float = 900.0,
 ) -> Iterator[RunContext]:
     """The context of a run, with the Custom Apps of these names locked while it lasts.
@@ -117,7 +118,6 @@ def locked(
         settings: what holds.
         names: of the Custom Apps.
         host: where messages go, and when the run may begin.
-        store: the state folder.
         given: what the caller knows of the installer.
         patience: seconds to wait for another run that publishes one of them.
 
@@ -128,6 +128,6 @@ def locked(
     tenant = open_tenant(settings, host)
     with contextlib.ExitStack() as locks:
         with host.turn.entering():
-            changed = locks.enter_context(store.lock(names, patience, host.say))
+            changed = locks.enter_context(store_of(settings).lock(names, patience, host.say))
         tenant.forget_apps(before=changed)
-        yield open_context(tenant, store, settings, host, given or RecipeFacts())
+        yield open_context(tenant, settings, host, given)

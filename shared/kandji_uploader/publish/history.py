@@ -98,6 +98,19 @@ def remember(
             context.store.remember(item.app_id, releases.with_key(notes, key))
 
 
+def as_it_is(app: CustomApp, context: RunContext) -> tuple[CustomApp, Ledger]:
+    """An app as it is at this moment, and what is remembered of it.
+
+    Raises:
+        TargetError: the app has got another file meanwhile.
+        NetworkError, ApiError: it could not be read.
+    """
+    there = context.tenant.client.get_custom_app(app.id)
+    if there.file_key != app.file_key:
+        raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
+    return there, ledger(there, context.store.remembered())
+
+
 def note(app: CustomApp, change: Callable[[Ledger], Ledger], context: RunContext) -> CustomApp:
     """Change what is remembered of an app, in Kandji and in the state folder, and nothing else of it.
 
@@ -112,12 +125,10 @@ def note(app: CustomApp, change: Callable[[Ledger], Ledger], context: RunContext
         TargetError: the app has got another file meanwhile, or its audit script is somebody else's.
         NetworkError, ApiError: it could not be read or written.
     """
-    there = context.tenant.client.get_custom_app(app.id)
-    if there.file_key != app.file_key:
-        raise TargetError(f"{app.name!r}: somebody else has just put another file there; run again")
-    after = change(ledger(there, context.store.remembered()))
+    there, before = as_it_is(app, context)
+    after = change(before)
     notes = releases.to_notes(after)
-    script = _with_notes(there, notes)
+    script = with_notes(there, notes)
     if script != there.audit_script:
         there = context.tenant.client.update_custom_app(app.id, {"audit_script": script})
         context.tenant.put(there)
@@ -128,7 +139,12 @@ def note(app: CustomApp, change: Callable[[Ledger], Ledger], context: RunContext
     return there
 
 
-def _with_notes(app: CustomApp, notes: Mapping[str, str]) -> str:
+def with_notes(app: CustomApp, notes: Mapping[str, str]) -> str:
+    """The audit script of an app with these notes, and nothing else of it changed.
+
+    Raises:
+        TargetError: it is somebody else's.
+    """
     if not app.audit_script.strip() and not audited(app):
         return audit.memory(notes)
     try:

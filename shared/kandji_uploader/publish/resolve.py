@@ -12,7 +12,7 @@ from kandji_uploader.models import AppFacts, Settings, Target, Tenant
 from kandji_uploader.publish import signers
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import OnDisk, Source
-from kandji_uploader.publish.targets import custom_app_name, decide_targets, identifiers, script_problem
+from kandji_uploader.publish.targets import Hop, custom_app_name, decide_targets, hops, identifiers, script_problem
 from kandji_uploader.settings import Ladder
 from kandji_uploader.settings import load as load_settings
 
@@ -101,6 +101,27 @@ def scripts(settings: Settings) -> Mapping[str, str]:
             except (OSError, UnicodeDecodeError) as problem:
                 raise script_problem(path, type(problem).__name__) from None
     return texts
+
+
+def settings_of(host: Host, keys: Mapping[str, object] | None = None) -> Settings:
+    """The settings of a call that is about no recipe and no installer.
+
+    Args:
+        host: who asks, and at which tenant.
+        keys: settings of the call, such as `dry_run`.
+
+    Raises:
+        SettingsError: all problems of all sources together.
+    """
+    return load_settings(
+        keys or {}, given_origin=host.keys_from, caller="command line", environ=host.environ, tenant=host.tenant
+    ).settle()
+
+
+def chain_of(settings: Settings) -> tuple[tuple[Target, ...], tuple[Hop, ...]]:
+    """The Custom Apps that settings name, and the ways between them. Raises as `scripts`."""
+    targets = decide_targets(settings, "", scripts(settings))
+    return targets, hops(settings, targets)
 
 
 def resolve_targets(request: Request, settings: Settings, source: Source, host: Host) -> tuple[str, tuple[Target, ...]]:

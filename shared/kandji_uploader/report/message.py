@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kandji_uploader.models import Action, Outcome, RunResult
@@ -153,10 +153,43 @@ def _shares(counts: dict[str, int]) -> dict[str, int]:
     return shares
 
 
-def short(text: str) -> str:
-    """A reason or an error as one line of a message that has many."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+@dataclass(frozen=True)
+class Markup:
+    """How a service writes.
+
+    Attributes:
+        escaped: a text of which nothing means anything there.
+        linked: a name with its address, as a format.
+        ended: what ends a line within a paragraph.
+        done: what became of an app, by the action of an `Item`.
+    """
+
+    escaped: Callable[[str], str]
+    linked: str
+    ended: str
+    done: Callable[[str], str]
+
+    def paragraphs(self, message: Message) -> list[str]:
+        """A message without its head."""
+        told = [self._line(item) if message.brief else self._whole(item) for item in message.items]
+        return [*map(self.escaped, message.notes), *told, *([message.more] if message.more else [])]
+
+    def _whole(self, item: Item) -> str:
+        rest = [self.escaped(line) for line in f"{item.about}\n{item.why}".splitlines() if line]
+        return self.ended.join([self._what(item), *rest])
+
+    def _line(self, item: Item) -> str:
+        """An item as one line of a message that has many."""
+        why = " ".join(item.why.split())
+        why = why if len(why) <= _LONGEST else f"{why[:_LONGEST]}..."
+        return " - ".join(filter(None, [self._what(item), self.escaped(why)]))
+
+    def _what(self, item: Item) -> str:
+        name = self.escaped(item.name)
+        linked = self.linked.format(name=name, link=item.link) if item.link else name
+        version = f" {self.escaped(item.version)}" if item.version else ""
+        tenant = f"{self.escaped(item.tenant)}: " if item.tenant else ""
+        return f"{tenant}{linked}{version}: {self.done(item.action)}"
 
 
 def _urgent(why: str) -> str:

@@ -9,7 +9,7 @@ from kandji_uploader._util.dependencies import missing_for_notify, pip_line
 from kandji_uploader.errors import NetworkError
 from kandji_uploader.http.session import hidden_paths
 from kandji_uploader.models import Action
-from kandji_uploader.report.message import Item, Message, short
+from kandji_uploader.report.message import Markup, Message
 from kandji_uploader.report.text import DONE
 
 # What means something in Markdown, of which names and errors hold anything.
@@ -65,29 +65,16 @@ def _server(url: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - apprise
 
 
 def _markdown(message: Message) -> str:
-    lines = [_escaped(note) for note in message.notes]
-    lines += [_line(item) if message.brief else _whole(item) for item in message.items]
-    lines += [message.more] if message.more else []
-    return "\n\n".join(lines)
-
-
-def _whole(item: Item) -> str:
-    rest = [_escaped(line) for line in f"{item.about}\n{item.why}".splitlines() if line]
-    return "  \n".join([_what(item), *rest])
-
-
-def _line(item: Item) -> str:
-    return " - ".join(filter(None, [_what(item), _escaped(short(item.why))]))
-
-
-def _what(item: Item) -> str:
-    name = _escaped(item.name)
-    linked = f"[{name}]({item.link})" if item.link else name
-    version = f" {_escaped(item.version)}" if item.version else ""
-    tenant = f"{_escaped(item.tenant)}: " if item.tenant else ""
-    action = item.action if item.action == "pending" else DONE[Action(item.action)]
-    return f"{tenant}{linked}{version}: **{action}**"
+    return "\n\n".join(_MARKUP.paragraphs(message))
 
 
 def _escaped(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
+
+
+_MARKUP = Markup(
+    _escaped,
+    "[{name}]({link})",
+    "  \n",
+    lambda action: f"**{action if action == 'pending' else DONE[Action(action)]}**",
+)

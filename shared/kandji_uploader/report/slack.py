@@ -9,7 +9,7 @@ from kandji_uploader.http.addresses import safe_address, split
 from kandji_uploader.http.session import Session, hidden_paths
 from kandji_uploader.http.tries import Policy, RetryableError, retry_after, with_tries
 from kandji_uploader.models import Action
-from kandji_uploader.report.message import Item, Message, short
+from kandji_uploader.report.message import Markup, Message
 
 _PATIENCE = Policy(connect_timeout=10.0, idle_timeout=20.0, tries=3, retry_after_cap=30.0, answer_time=20.0)
 """A run does not wait long for Slack."""
@@ -34,9 +34,7 @@ _LONGEST = 2900
 def payload(message: Message) -> Mapping[str, object]:
     """A message as Slack's blocks."""
     head = _escaped(message.head)
-    sections = [f"*{head}*", *map(_escaped, message.notes)]
-    sections += [_line(item) if message.brief else _whole(item) for item in message.items]
-    sections += [message.more] if message.more else []
+    sections = [f"*{head}*", *_MARKUP.paragraphs(message)]
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text[:_LONGEST]}} for text in sections]
     return {"text": head, "blocks": blocks}
 
@@ -65,22 +63,9 @@ def post(webhook: str, payload: Mapping[str, object]) -> None:
         raise NetworkError(f"{host} answered HTTP {status} ({said[:80]!r}). Make a new one if it was deleted")
 
 
-def _whole(item: Item) -> str:
-    return "\n".join(filter(None, [_what(item), _escaped(item.about), _escaped(item.why)]))
-
-
-def _line(item: Item) -> str:
-    return " - ".join(filter(None, [_what(item), _escaped(short(item.why))]))
-
-
-def _what(item: Item) -> str:
-    name = _escaped(item.name)
-    linked = f"<{item.link}|{name}>" if item.link else name
-    version = f" {_escaped(item.version)}" if item.version else ""
-    tenant = f"{_escaped(item.tenant)}: " if item.tenant else ""
-    return f"{tenant}{linked}{version}: {_MARKS.get(item.action, item.action)}"
-
-
 def _escaped(text: str) -> str:
     """Slack's three control characters as text (api.slack.com, 'Formatting text for app surfaces')."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+_MARKUP = Markup(_escaped, "<{link}|{name}>", "\n", lambda action: _MARKS.get(action, action))
