@@ -442,6 +442,36 @@ def test_inspect_asks_for_it_only_when_told():
     assert str(installer.inspect(path, signature=True).signature) == "signed by Mayur Pawashe (ZCK58M894E)"
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["before the others", "between them"])
+def test_a_zip_with_a_file_that_its_directory_does_not_list_is_broken(first):
+    """A program that unpacks while it reads would unpack it, too."""
+    listed = [("A.app/Contents/Resources/app/main.js", FILE, b"evil()"), *members(program())]
+    data = zipped(listed if first else [listed[1], listed[0], *listed[2:]])
+    at = data.index(b"PK\1\2")
+    entries = data[at : data.index(b"PK\5\6")].split(b"PK\1\2")[1:]
+    kept = b"".join(b"PK\1\2" + entry for entry in entries if b"main.js" not in entry)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(entries) - 1, len(entries) - 1, len(kept), at, 0)
+    found = _of_archive(data[:at] + kept + end)
+    assert found.why == "central directory: it leaves out a file that is between the others: the .zip is hostile"
+
+    hidden = data[:at] + data[at:].replace(listed[0][0].encode(), b"r" * len(listed[0][0]))
+    assert "its header says otherwise than the directory" in _of_archive(hidden).why, "another name in the directory"
+    assert _of_archive(zipped([*members(program()), ("readme", FILE, b"PK\3\4" * 20)])).status == "signed"
+
+
+def _of_archive(data, roots=ROOT, wish=None):
+    container = Zip(io.BytesIO(data), len(data))
+    wish = wish or Wish()
+    return signature.of_contents(container, read_contents(container, wish), wish, roots)
+
+
+def test_an_app_beside_a_package_speaks_for_itself_where_it_is_meant():
+    """A signed package that brings no app must not lend its signer to an app of anybody's beside it."""
+    package = (CORPUS / "rtrouton-disable-gatekeeper.pkg").read_bytes()
+    data = zipped([("Good.pkg", FILE, package), *members(adhoc())])
+    assert _of_archive(data, signature.APPLE_ROOTS, Wish(app_name="Another.app")).status == "adhoc"
+
+
 @pytest.mark.parametrize(("at", "value"), [(18, 7), (22, 7), (30, ord("X"))], ids=["stored size", "size", "name"])
 def test_a_zip_whose_headers_say_otherwise_than_its_directory_is_broken(tmp_path, at, value):
     """A program that goes by the headers would unpack another app than the one that was looked at."""

@@ -20,6 +20,7 @@ from kandji_uploader.installer.found import Found, meant
 from kandji_uploader.installer.limits import Budget, MalformedError
 from kandji_uploader.installer.package import payload_prefix, read_package
 from kandji_uploader.installer.plists import composed
+from kandji_uploader.installer.zips import Zip
 from kandji_uploader.models import PACKAGE_AROUND, Signature
 
 _NAMED = 10
@@ -83,9 +84,22 @@ def of_contents(
         roots: SHA-256 fingerprints of the roots that count.
         content: what is read for it is read in the same pass.
     """
-    if found.packages:
-        return _of_inner(container, found, wish, roots)
+    signature = _of_contents(container, found, wish, roots, content)
+    if signature.status == "signed" and isinstance(container, Zip):
+        try:
+            container.check_headers()
+        except MalformedError as problem:
+            return Signature("broken", of=signature.of, why=f"{problem.place}: {problem.reason}")
+    return signature
+
+
+def _of_contents(
+    container: Container, found: Found, wish: Wish, roots: frozenset[str], content: ContainerContent | None
+) -> Signature:
     apps = meant(found, wish)
+    # An app that lies beside packages speaks for itself where it is the one that is meant.
+    if found.packages and not any(one.package is None for one in apps):
+        return _of_inner(container, found, wish, roots)
     if len(apps) != 1:
         return _no_app(apps)
     path, sealed = apps[0].record.path, apps[0].signed

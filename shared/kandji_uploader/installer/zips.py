@@ -6,10 +6,12 @@ lets anybody count them.
 
 from __future__ import annotations
 
+import bisect
 import re
 import stat
 import struct
 import zlib
+from array import array
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
@@ -108,6 +110,15 @@ class Zip:
         """A member's content in order."""
         if item.encrypted:
             raise MalformedError(item.path, "it is encrypted")
+        stored = FileSlice(self._file, self._data_of(item), item.stored)
+        if item.method == _STORED:
+            return stored
+        if item.method != _DEFLATED:
+            raise MalformedError(item.path, f"it is compressed by method {item.method}, which macOS does not write")
+        return inflate(stored, Budget(item.path, item.stored))
+
+    def _data_of(self, item: ArchiveEntry) -> int:
+        """Where a member's data begins."""
         if not 0 <= item.start < self._size:
             raise MalformedError(item.path, "its data is outside the file: the file is truncated or broken")
         self._file.seek(item.start)
@@ -118,12 +129,7 @@ class Zip:
         start = item.start + _LOCAL.size + fields[9] + fields[10]
         if start + item.stored > self._size:
             raise MalformedError(item.path, "its data reaches beyond the end: the file is truncated or broken")
-        stored = FileSlice(self._file, start, item.stored)
-        if item.method == _STORED:
-            return stored
-        if item.method != _DEFLATED:
-            raise MalformedError(item.path, f"it is compressed by method {item.method}, which macOS does not write")
-        return inflate(stored, Budget(item.path, item.stored))
+        return start
 
     @staticmethod
     def _check_header(item: ArchiveEntry, fields: tuple[int, ...], name: bytes, extra: bytes) -> None:
@@ -153,6 +159,26 @@ class Zip:
         for member in self._sane():
             item = self._item(*member)
             yield item, iter(()) if item.folder else blocks(self._stream(item))
+
+    def check_headers(self) -> None:
+        """Hold the headers before all data against the directory, and look for members that it does not list.
+
+        A program that unpacks while it reads goes by those headers, one after the other.
+        """
+        starts = array("Q", sorted(max(self._item(*member).start, 0) for member in self._members()))
+        starts.append(self._start)
+        self._check_gap(0, starts[0])
+        for member in self._members():
+            item = self._item(*member)
+            end = self._data_of(item) + item.stored
+            self._check_gap(end, starts[min(bisect.bisect_left(starts, end), len(starts) - 1)])
+
+    def _check_gap(self, start: int, end: int) -> None:
+        if end - start < _LOCAL.size:  # there may be sizes that follow the data (4.3.9)
+            return
+        self._file.seek(start)
+        if end - start > BLOCK or b"PK\3\4" in self._exactly(end - start):
+            raise MalformedError(_DIRECTORY, "it leaves out a file that is between the others: the .zip is hostile")
 
     def _directory(self) -> tuple[int, int, int]:
         """Where the directory is, its length, and how far all offsets are off (something was put before the .zip)."""
