@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "a700546e95c8ae9fafac26936ba6cfbbfdd2a7665362c8935520199dbd00e5a7"
+_SEAL = "86b9bb5fa1925243342c79160de4b8e554b04ad6b895c0dfbe5a89d1dbee34bc"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -149,6 +149,7 @@ def test_a_scheduler_that_is_not_there_is_named_before_anything_is_sent(house, h
     ran = here("publish", built("Widget"), "--scheduler", "tcp://127.0.0.1")
     assert ran.returncode == 1
     assert "no Dask scheduler answers at tcp://127.0.0.1" in ran.stderr
+    assert "Write it as tcp://HOST:8786" in here("publish", built("Widget"), "--scheduler", "localhost").stderr
     assert house.tenant.requests == []
 
 
@@ -157,7 +158,7 @@ def test_a_manifest_without_lines_is_nothing_to_do(house, here):
     path.touch()
     ran = here("publish", path)
     assert (ran.returncode, house.tenant.requests) == (0, [])
-    assert "nothing to publish" in ran.stderr
+    assert f"nothing to publish: no app is in {path}" in ran.stderr
 
 
 def test_what_failed_there_is_pending_and_done_by_retry(house, here, built):

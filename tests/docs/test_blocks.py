@@ -51,7 +51,6 @@ NOT_HERE = {
     r"git clone|cd kandjiuploader": "from GitHub",
     r"uv tool (un)?install": "into the user's own folders",
     r"(sudo -H )?\S*python3? -m (pip|venv)": "from PyPI; tests/supply installs what is locked",
-    r"pip install": "from PyPI",
     r"autopkg repo-add": "from GitHub",
     r"autopkg run": "AutoPkg's recipes download; tests/e2e runs AutoPkg with recipes of its own",
     r"docker compose|docker run": "Docker; tests/schedule/test_container.py builds the image where there is a builder",

@@ -183,5 +183,5 @@ def test_a_scheduler_without_workers_is_told_with_what_to_start():
 
 def test_without_dask_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(WorkerError, match=r"pip install 'kandji-uploader\[dask\]'"), scheduler("tcp://127.0.0.1:1"):
+    with pytest.raises(WorkerError, match=r"python3 -m pip install '\.\[dask\]'"), scheduler("tcp://127.0.0.1:1"):
         pass

@@ -27,7 +27,7 @@ from kandji_uploader.cli import DONE, documents, flags, screen
 from kandji_uploader.errors import CredentialError
 from kandji_uploader.models import Settings
 from kandji_uploader.settings import credentials, freezing, showing
-from kandji_uploader.settings.ladder import MISSING_URL
+from kandji_uploader.settings.ladder import missing_url
 from kandji_uploader.settings.showing import Row
 
 
@@ -95,7 +95,7 @@ def _ladder(name: str | None, given: Mapping[str, object]) -> tuple[settings.Lad
 
 def _missing(settled: Settings) -> tuple[str, ...]:
     """What a run would fail of, and a machine without settings lacks."""
-    return () if settled.api_url else (f"kandji.api_url {MISSING_URL}",)
+    return () if settled.api_url else (f"kandji.api_url {missing_url(settled.config_folder)}",)
 
 
 def _match(recipe: str | None, ladder: settings.Ladder) -> str:

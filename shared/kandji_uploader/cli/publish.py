@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     cache = DigestCache(early.state_folder, writes=not (arguments.dry or early.dry_run))
     asked = manifests.chosen(arguments.manifests, arguments.shard, cache)
     if not asked:
-        console.say("nothing to publish: no line is meant")
+        part = f"shard {arguments.shard} of " if arguments.shard else ""
+        console.say(f"nothing to publish: no app is in {part}{', '.join(map(str, arguments.manifests))}")
     code = ManifestError.code
     results = [api.Result(str(request.path), "", "failed", why, code=code) for request, why in asked if why]
     try:

@@ -184,13 +184,13 @@ def scheduler(address: str, patience: float = 10.0) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError:
-        raise WorkerError("Dask is not installed here: `pip install 'kandji-uploader[dask]'`") from None
+        raise WorkerError("Dask is not installed here; in the checkout: `python3 -m pip install '.[dask]'`") from None
     try:
         client = Client(address, timeout=patience)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, SlowError) as problem:
         kind = type(problem).__name__
         raise WorkerError(
-            f"no Dask scheduler answers at {address} ({kind}); is it running, and is that right?"
+            f"no Dask scheduler answers at {address} ({kind}); is it running? Write it as tcp://HOST:8786"
         ) from None
     with client:
         try:

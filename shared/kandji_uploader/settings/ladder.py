@@ -22,18 +22,25 @@ from typing import Any
 from kandji_uploader.errors import Problem, SettingsError
 from kandji_uploader.models import Promotion, Ring, Settings, StageSettings, Tenant
 from kandji_uploader.settings import parts, schema
+from kandji_uploader.settings.reading import find_file
 from kandji_uploader.settings.schema import Key
 from kandji_uploader.settings.sources import FoundValue, Rung, first, same_names
-from kandji_uploader.settings.tenants import TenantRungs, Tenants
+from kandji_uploader.settings.tenants import STEM, TenantRungs, Tenants
 
 _PAIR = ("custom_app.prod_name", "custom_app.test_name")
-MISSING_URL = (
+_MISSING_URL = (
     "is not set; set the environment variable KANDJI_API_URL to your tenant's API host (such as TENANT.api.kandji.io), "
     "write it into the config file, or run `kandji-uploader setup`"
 )
 
 DELAY_WITHOUT_VALUE = 3
 """Days, where a config file has the section but not the delay; KAPPA and kpkg do the same."""
+
+
+def missing_url(folder: Path) -> str:
+    """What to do where no API host is known; who has tenants.yaml has most likely named none of its tenants."""
+    named = find_file(folder, STEM)
+    return f"is not set; say which tenants of {named} are meant: `--tenant`, or the key `tenant`" if named else _MISSING_URL
 
 
 def value(rungs: Sequence[Rung], key: Key) -> FoundValue:
@@ -165,7 +172,7 @@ class Ladder:
             or any(problem.key.endswith(("api_url", "API_URL", "tenant")) for problem in problems)
         )
         if first((*asked, *below), schema.API_URL.path) is None and not told:
-            problems.append(Problem(str(config), schema.API_URL.path, None, MISSING_URL))
+            problems.append(Problem(str(config), schema.API_URL.path, None, missing_url(self.rungs.folder)))
         if problems:
             raise SettingsError(problems)
         return _settings(
