@@ -402,7 +402,7 @@ def test_an_address_that_is_missing_is_told_alone_with_where_it_can_be_written(h
     assert house.problem(environ={}) == f"{house.folder}: kandji.api_url: {text}"
     config = house.write("config.json", {})
     assert house.problem(environ={}) == f"{config}: kandji.api_url: {text}"
-    tenants = house.write("tenants.json", {"tenants": {"acme": {"api_url": "acme.api.kandji.io", "token_name": "ACME"}}})
+    tenants = house.write("tenants.json", {"tenants": {}})
     named = f"is not set; say which tenants of {tenants} are meant: `--tenant`, or the key `tenant`"
     assert house.problem(environ={}) == f"{config}: kandji.api_url: {named}"
     # What is wrong with the tenant that is named hides that no address is known.

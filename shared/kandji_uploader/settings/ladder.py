@@ -40,7 +40,9 @@ DELAY_WITHOUT_VALUE = 3
 def missing_url(folder: Path) -> str:
     """What to do where no API host is known; who has tenants.yaml has most likely named none of its tenants."""
     named = find_file(folder, STEM)
-    return f"is not set; say which tenants of {named} are meant: `--tenant`, or the key `tenant`" if named else _MISSING_URL
+    if named is None:
+        return _MISSING_URL
+    return f"is not set; say which tenants of {named} are meant: `--tenant`, or the key `tenant`"
 
 
 def value(rungs: Sequence[Rung], key: Key) -> FoundValue:
