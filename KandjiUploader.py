@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "c45d027d43d827f4dc99ae7e8a8caf8434d84a7a8e75e18b1873a39c899c1853"
+_SEAL = "fb4e5f4b02b51765c3871cfb8e107fb690618c712d161bfffaf38ca46b3c1c58"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -136,8 +136,14 @@ def test_made_up_macs_install_one_after_the_other(tenant, api):
 
 def test_a_phone_shows_it_without_scrolling_sideways(tenant, phone):
     tenant.seed("Fox" * 50, file_name=f"{'Fox' * 50}.pkg")
+    requests.get(f"{tenant.url}/api/v1/library/custom-apps", timeout=10)
     phone.get(tenant.url)
     assert width_scrolled(phone) == 0
+    edges = phone.execute_script(
+        "return [...document.querySelectorAll('#requests td')].map(c => c.getBoundingClientRect().right)"
+    )
+    assert len(edges) == 5
+    assert max(edges) <= 390
 
 
 def test_the_page_says_that_the_tenant_has_stopped(tenant, chromium):
