@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks`. They take about an hour and 10 GB of disk; `--small` a minute."""
+"""Run the benchmarks: `python -m benchmarks`. They take some ten minutes and 10 GB of disk; `--small` a minute."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.cases import CASES, SMALL, Bench, Row, Scale
+from benchmarks.cases import BY_HAND, CASES, SMALL, Bench, Row, Scale
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def main() -> int:
-    """Measure, print and write; 1 if a bar was not reached."""
+    """Measure, print and write; 1 if a promise was not kept. An aim that is not reached is told, and no failure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--small", action="store_true", help="the sizes that CI uses; nothing is written")
     parser.add_argument("--only", action="append", choices=list(CASES), help="one case; may be repeated")
@@ -30,11 +31,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         bench = Bench(Path(folder), scale)
         rows: list[Row] = []
-        for name in arguments.only or CASES:
+        for name in arguments.only or [each for each in CASES if each not in BY_HAND]:
             os.sync()  # what one case has left to be written must not burden the next
+            began = time.monotonic()
             for row in CASES[name](bench):
                 rows.append(row)
-                print(f"{'  ' if row.reached else '! '}{row.what}: {row.ours} | {row.limit} | {row.bar}", flush=True)
+                told = " | ".join((row.ours, row.limit, row.bar, row.aim or "-"))
+                print(f"{'  ' if row.reached else '! '}{row.what}: {told}", flush=True)
+            print(f"  # {name}: {time.monotonic() - began:.0f} s", flush=True)
     if not arguments.small and not arguments.only:
         _write(rows, bench)
     return 0 if all(row.reached for row in rows) else 1

@@ -1,10 +1,12 @@
-"""How costs grow: processor time over apps, Macs, recipes and bytes, each with the exponent that fits.
+"""How costs grow: processor time over apps, Macs, recipes, bytes and jobs, each with the exponent that fits.
 
     python -m benchmarks.growth            # some minutes; writes docs/growth.svg
     python -m benchmarks.growth --most 1000
 
 An exponent of 1 is twice the time for twice as many. What a start of Python takes is not in it. `--most` leaves out the
 larger ones (of bytes: those of as many MiB) and writes nothing.
+
+A machine that does something else makes a run dearer, never cheaper; so of short ones the cheapest of three counts.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from kandji_uploader import installer
 print(installer.sha256(Path(sys.argv[1])))
 """
 _DOCS = ROOT / "docs"
+_SHORT = 2.0
+"""Seconds of processor time."""
 
 
 def apps(bench: Bench, count: int) -> float:
@@ -70,12 +74,29 @@ def size(bench: Bench, mebibytes: int) -> float:
     return bench.python_run(_SHA256, path).cpu - start
 
 
+def jobs(bench: Bench, count: int) -> float:
+    """So many installers of 64 MiB (sparse), all at a time."""
+    with Tenant(bench.python, keep_files=False) as tenant:
+        start = bench.python_run("import requests").cpu
+        return cases.publish_sparse(bench, tenant, count, 64 * MIB).cpu - start
+
+
 GROWN: dict[str, tuple[Callable[[Bench, int], float], tuple[int, ...]]] = {
     "Custom Apps, listed": (apps, (100, 1000, 10_000, 100_000)),
     "Macs of an app, status": (macs, (100, 1000, 10_000, 100_000)),
     "recipes, unchanged": (recipes, (10, 100, 1000, 10_000)),
     "MiB, digest": (size, (1, 16, 256, 4096, 16_384)),
+    "jobs at a time": (jobs, (1, 2, 4, 8, 16)),
 }
+
+
+def _cheapest(measure: Callable[[Bench, int], float], count: int) -> float:
+    """Seconds of processor time: of one run, or of the cheapest of three where one is short."""
+    found: list[float] = []
+    while not found or (max(found) < _SHORT and len(found) < 3):
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(measure(Bench(Path(folder)), count))
+    return min(found)
 
 
 def exponent(points: list[tuple[int, float]]) -> float:
@@ -92,11 +113,7 @@ def main() -> int:
     most = parser.parse_args().most
     lines = {}
     for name, (measure, counts) in GROWN.items():
-        points = []
-        for count in counts:
-            if count <= most:
-                with tempfile.TemporaryDirectory() as folder:
-                    points.append((count, measure(Bench(Path(folder)), count)))
+        points = [(count, _cheapest(measure, count)) for count in counts if count <= max(most, counts[1])]
         # Of the two largest: smaller ones are mostly what it costs to begin.
         title = f"{name}: exponent {exponent(points[-2:]):.2f}"
         lines[title] = points
@@ -108,7 +125,7 @@ def main() -> int:
 
 def _drawn(lines: dict[str, list[tuple[int, float]]]) -> str:
     """Seconds over how many, both logarithmic: ten to the right, ten up."""
-    colours = ("#0b62c4", "#c4460b", "#2a8a2a", "#8a2a8a")
+    colours = ("#0b62c4", "#c4460b", "#2a8a2a", "#8a2a8a", "#8a6a0b")
     parts = []
     for at, (title, points) in enumerate(lines.items()):
         spots = [(60 + 110 * math.log10(count), 200 - 55 * math.log10(max(took, 1e-3))) for count, took in points]

@@ -27,11 +27,13 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 320, 60, 20, 50
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as Markdown."""
-    lines = ["| what | ours | held against | must be | reached |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| what | ours | held against | promised | kept | aim |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for row in rows:
-        note = f" ({row.note})" if row.note else ""
-        reached = "-" if row.bar == "-" else "yes" if row.reached else "**no**"
-        lines.append(f"| {row.what} | {row.ours}{note} | {row.limit} | {row.bar} | {reached} |")
+        kept = "-" if row.bar == "-" else "yes" if row.reached else "**no**"
+        lines.append(f"| {row.what} | {row.ours} | {row.limit} | {row.bar} | {kept} | {row.aim or '-'} |")
     return "\n".join(lines)
 
 

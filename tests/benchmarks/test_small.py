@@ -168,3 +168,8 @@ def test_four_jobs_are_faster_and_need_little_memory(bench):
 def test_the_processors_metadata_costs_no_more_than_that_of_a_processor_that_does_nothing(bench):
     # Milliseconds beside those of a start of Python: a machine that does something else too gets three tries.
     assert any(row.value <= 1.3 for _ in range(3) for row in cases.processor(bench)), "1.1 are the bar"
+
+
+def test_each_of_eight_jobs_takes_a_little_more_memory(bench):
+    (row,) = cases.eight_jobs(bench)
+    assert row.reached, f"{row.ours}: {row.bar}"

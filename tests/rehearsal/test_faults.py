@@ -12,7 +12,9 @@ import pytest
 import requests
 
 from kandji_uploader.errors import SettingsError
-from kandji_uploader.rehearsal import KINDS, RehearsalTenant
+from kandji_uploader.rehearsal import KINDS, RehearsalTenant, server
+from kandji_uploader.rehearsal.faults import Course
+from kandji_uploader.rehearsal.server import Body
 from tests.rehearsal.conftest import APPS
 
 WHOLE_APP = {"install_type": "package", "install_enforcement": "install_once"}
@@ -228,6 +230,32 @@ def test_slow_is_slow_in_both_directions(api, tenant):
     started = time.monotonic()
     size = len(api.get(APPS).content)
     assert size / 20_000 * 0.8 < time.monotonic() - started
+
+
+def test_a_slow_connection_goes_on_bringing_while_the_store_is_busy(monkeypatch):
+    """Else eight uploads at a time would each be slower than one, which no connections of their own are."""
+    now = 100.0
+
+    def pass_by(seconds):
+        nonlocal now
+        now += seconds
+
+    class Busy:
+        def readinto(self, buffer):
+            pass_by(0.06)
+            return len(buffer)
+
+    monkeypatch.setattr(server.time, "monotonic", lambda: now)
+    monkeypatch.setattr(server.time, "sleep", pass_by)
+    Body(Busy(), 1_000_000, Course(pace=1_000_000)).drain()
+    assert now == pytest.approx(101.06), "a second for the connection, and the last block's own time"
+
+    body = Body(Busy(), 1_000_000, Course(pace=1_000_000))
+    body.read_into(memoryview(bytearray(100_000)))
+    pass_by(60)
+    began = now
+    body.drain()
+    assert now - began == pytest.approx(0.76), "it brings no more meanwhile than there is room for"
 
 
 def test_a_reset_is_a_real_one(api, tenant):

@@ -30,6 +30,8 @@ _INSTEAD = detail(500, "A scripted fault answers instead.")
 _CUT = len("HTTP/")
 _LINGER = 2.0
 """Seconds in which a client that is still sending may come to read its refusal."""
+_ON_THE_WAY = 0.2
+"""Seconds of a slow connection for which there is room in buffers, while nobody reads."""
 
 
 class BrokenOffError(Exception):
@@ -52,6 +54,7 @@ class Body:
     def __init__(self, stream: BinaryIO, length: int, course: Course) -> None:
         self._stream = stream
         self._course = course
+        self._due = 0.0
         self.length = length
         self.remaining = length
         limit = length if course.read is None else length // 2 if course.read < 0 else course.read
@@ -76,13 +79,22 @@ class Body:
             return 0
         if self._course.pace:
             wanted = max(1, min(wanted, int(self._course.pace / 10)))
-            time.sleep(wanted / self._course.pace)
+            self._wait_for(wanted / self._course.pace)
         count = cast("int", self._stream.readinto(buffer[:wanted]))  # type: ignore[attr-defined]
         if not count:
             raise ConnectionError("the client stopped before the end of the body")
         self.remaining -= count
         self._break_off()
         return count
+
+    def _wait_for(self, seconds: float) -> None:
+        """Wait until a connection of this pace has brought what takes so long.
+
+        It goes on bringing while we do something else, as much as there is room for on the way.
+        """
+        now = time.monotonic()
+        self._due = max(self._due, now - _ON_THE_WAY if self._due else now) + seconds
+        time.sleep(max(0.0, self._due - now))
 
     def _break_off(self) -> None:
         if self._course.broken and self.received >= self._limit:
