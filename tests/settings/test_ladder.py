@@ -373,6 +373,25 @@ def test_where_nothing_is_sent_no_address_is_needed(house):
     assert "KANDJI_API_URL" in house.problem(environ={})
 
 
+def test_freezes_of_all_places_count_together_each_once_with_where_they_stand(house):
+    year_end, audit = (
+        {"from": f"2026-12-{day}", "until": "2027-01-04", "why": why} for day, why in ((20, "a"), (21, "b"))
+    )
+    where = str(house.write("config.json", {"freeze": [year_end]}))
+    settled = house.settle({"custom_app.freeze": [audit, year_end]})
+    assert [freeze.why for freeze in settled.freezes] == ["b", "a"]
+    assert settled.origins["freeze"] == f"the caller and {where}"
+    alone = house.settle()
+    assert ([freeze.why for freeze in alone.freezes], alone.origins["freeze"]) == (["a"], where)
+
+
+def test_what_is_wrong_is_told_before_a_tenant_that_is_not_known(house):
+    house.write("tenants.json", {"tenants": {"acme": {"api_url": "acme.api.kandji.io", "token_name": "ACME"}}})
+    with pytest.raises(SettingsError) as caught:
+        house.load({"tenant": "initech", "custom_app.delay": "soon"}).complain()
+    assert [problem.key for problem in caught.value.problems] == ["custom_app.delay"]
+
+
 def test_one_tenant_is_asked_for_where_several_are_meant_and_an_unknown_one_is_told_with_who_named_it(house):
     tenants = {name: {"api_url": f"{name}.api.kandji.io", "token_name": name.upper()} for name in ("acme", "globex")}
     house.write("tenants.json", {"tenants": tenants})

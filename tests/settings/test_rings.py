@@ -30,6 +30,8 @@ def test_what_a_ring_says_is_its_own_and_the_rest_is_as_for_the_test_app_and_las
         (8, "restart"),
         (7, "restart"),
     ]
+    half = [{"name": "IT"}, {"name": "All", "max_error_percent": 51}]
+    assert house.settle({RINGS: half}).rings[1].rules.halt_percent == 100
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,7 @@ class Ladder:
 
     def at(self, tenant: Tenant) -> Ladder:
         """The ladder for one of the tenants that are meant."""
-        known = self.known.rungs if self.known else {}
-        return replace(self, tenant=known[tenant.name])
+        return replace(self, tenant=self.known.rungs[tenant.name])  # type: ignore[union-attr] # `tenants` has named it
 
     def settle(self, identifiers: Sequence[str] = ()) -> Settings:
         """The settings that hold.
@@ -283,7 +282,7 @@ def _of_both(asked: Sequence[Rung], key: Key, found: FoundValue) -> bool:
     """Whether a value was given to both stages, which is the same as to all rings."""
     stage, _, field = key.field.partition(".")
     other = f"{'test' if stage == 'prod' else 'prod'}.{field}"
-    twins = [each for each in schema.STAGES if each.field == other and field not in ("name", "category")]
+    twins = [each for each in schema.STAGES if each.field == other and field != "category"]
     return any(first(asked, twin.path) == found for twin in twins)
 
 
@@ -322,7 +321,7 @@ def _settings(rungs: Sequence[Rung], **further: Any) -> Settings:
     if rings:
         chain = _chain(rings, prod, test)
         several = len(chain) > 1
-        prod, test = chain[-1].stage, chain[0].stage if several else replace(test, name=None)
+        prod, test = chain[-1].stage, chain[0].stage if several else test
         rules = chain[-1].rules if several else None
         further["rings"] = chain
     return Settings(
