@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "11c136e765b85c5852c06edb31dec0d4df8e475d86f56ecd1dce656b74f1e359"
+_SEAL = "ff79258060905f416f1931a85b8e4408e3487e51916d74069ecfeb0723bf57f5"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

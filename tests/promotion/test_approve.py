@@ -10,12 +10,14 @@ import pytest
 from kandji_uploader import api
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
+from kandji_uploader.flows import publish as flow
 from kandji_uploader.flows.approve import Approval, approve
 from kandji_uploader.models import Action, Outcome
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.releases import Health, Ledger, Release
+from kandji_uploader.publish.request import Request
 from tests.promotion.test_commands import command, maps
-from tests.promotion.world import PROD, TEST, World
+from tests.promotion.world import PROD, TEST, World, firefox
 
 RULES = {"promotion": {"after_days": 5, "approve": True}}
 MAP = """
@@ -75,6 +77,36 @@ def test_an_approval_stands_for_one_release_also_when_a_newer_one_has_replaced_i
     assert asking.enforced(PROD) == "1.0"
     asking.wait(1)
     assert asking.prod(asking.publish("2.0")).reason == "2.0 waits for approval (kandji-uploader approve)"
+
+
+@pytest.mark.parametrize("what", ["approved", "halted"])
+def test_what_another_machine_notes_of_a_release_while_a_newer_one_takes_its_place_is_kept(
+    asking: World, what: str
+) -> None:
+    """The test app got its notes between the list of this run and its write."""
+    asking.publish("1.0")
+    asking.wait(5)
+    if what == "halted":
+        asking.keys["promotion"] = {"after_days": 5}
+
+    def say(text: str) -> None:
+        if text.startswith(f"{TEST}: update"):
+            app = asking.tenant.app(TEST)
+            ledger = releases.from_notes(audit.read(app["audit_script"]).notes)
+            assert ledger.current is not None
+            now = asking.now.timestamp()
+            halt = releases.Halt(ledger.current, "9 of 10 Macs in ERROR", now)
+            noted = {
+                "approved": replace(ledger, current=replace(ledger.current, approved=now)),
+                "halted": replace(ledger, halted=halt),
+            }[what]
+            asking.tenant.edit(app["id"], audit_script=audit.with_notes(app["audit_script"], releases.to_notes(noted)))
+
+    installer = firefox(asking.folder, "2.0")
+    keys = {"custom_app": {"prod_name": PROD, "test_name": TEST, **asking.keys}}
+    found = asking.prod(flow.run(Request(installer.path, keys=keys), replace(asking.host, say=say), installer))
+    moved = {"approved": (Action.PROMOTE, "1.0"), "halted": (Action.HELD, None)}
+    assert (found.action, asking.enforced(PROD), asking.enforced(TEST)) == (*moved[what], "2.0")
 
 
 def test_what_is_approved_has_to_soak_all_the_same(asking: World) -> None:

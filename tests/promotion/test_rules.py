@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kandji_uploader.models import InstallType, Promotion
+from kandji_uploader.promotion.promote import reported
 from kandji_uploader.promotion.rules import DAY, Kind, Standing, decide, judge, weigh
 from kandji_uploader.publish import releases
 from kandji_uploader.publish.releases import Contents, Health, Ledger, Release
@@ -454,6 +455,7 @@ def test_notes_hold_a_ledger_and_give_it_back(ledger: Ledger) -> None:
                 "[[1]]",
                 '{"t":5,"h":[1,2]}',
                 '{"t":5,"h":"x"}',
+                '{"t":5,"h":[1,0,0,1000000000000000000]}',
                 "[" * 9999,
             ]
         ),
@@ -461,7 +463,9 @@ def test_notes_hold_a_ledger_and_give_it_back(ledger: Ledger) -> None:
 )
 def test_notes_that_cannot_be_read_count_as_none(notes: dict[str, str]) -> None:
     found = releases.from_notes(notes)
-    assert all(item.at >= 0 for item in (*found.former, *filter(None, [found.current, found.rolled_back])))
+    for item in (*found.former, *filter(None, [found.current, found.rolled_back])):
+        assert item.at >= 0
+        reported(item.health)  # what is told of it, with a time that a calendar has
 
 
 def test_of_a_release_that_both_know_the_earlier_time_and_the_later_health_count() -> None:

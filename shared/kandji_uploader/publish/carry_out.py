@@ -12,11 +12,11 @@ from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import TargetError
 from kandji_uploader.kandji import console
 from kandji_uploader.models import Action, AppFacts, CustomApp, Outcome
-from kandji_uploader.publish import pending
+from kandji_uploader.publish import pending, releases
 from kandji_uploader.publish.apply import apply
 from kandji_uploader.publish.context import RunContext, settle_time
 from kandji_uploader.publish.history import named, remember
-from kandji_uploader.publish.plan import PlanInput, TargetPlan, matched, plan_target
+from kandji_uploader.publish.plan import PlanInput, TargetPlan, ledger, matched, plan_target
 from kandji_uploader.publish.request import Host, Request
 from kandji_uploader.publish.sources import Source
 from kandji_uploader.publish.work import ApplyContext
@@ -127,8 +127,10 @@ def _apply_context(plan_input: PlanInput, context: RunContext, host: Host, job: 
             text = "somebody else has just put another file there; run again"
             return replace(plan, action=Action.REFUSED, reason=text, app=live)
         apps = (*(app for app in plan_input.tenant.apps if app.id != live.id), live)
-        tenant = replace(plan_input.tenant, apps=apps)
-        again = matched((plan.target,), replace(plan_input, installer=installer, tenant=tenant))
+        tenant, stage = replace(plan_input.tenant, apps=apps), plan.target.stage
+        given, there = plan_input.notes.get(stage), ledger(live, plan_input.remembered)
+        notes = plan_input.notes if given is None else {stage: releases.with_later_word(given, there)}
+        again = matched((plan.target,), replace(plan_input, installer=installer, tenant=tenant, notes=notes))
         found = plan_target(plan.target, again)
         if found.needs_file and again.looked is None:
             # It was there already, so nobody had to look at who signed it.

@@ -504,6 +504,17 @@ def replaced(
     return replace(after, current=coming, former=_thinned(kept, keep), rolled_back=mark, halted=None)
 
 
+def with_later_word(notes: Mapping[str, str], there: Ledger) -> dict[str, str]:
+    """Notes that were made a while ago, with what was noted in the app since: who approved of what, what was halted."""
+    word = {item.key: item for item in (*there.former, *filter(None, [there.current]))}
+    if there.halted is not None:
+        halt = there.halted.release
+        word[halt.key] = replace(word.get(halt.key, halt), halted=there.halted.at)
+    after = from_notes(notes)
+    former = (replace(_both(row, word[row.key]), at=row.at) if row.key in word else row for row in after.former)
+    return to_notes(replace(after, former=tuple(former)))
+
+
 def _candidate(release: Release, above: str) -> bool:
     return not above or not release.version or compare_known(release.version, above) > 0
 
@@ -655,7 +666,7 @@ def _soak(row: Mapping[str, Any]) -> Soak | None:
 def _health(figures: object) -> Health | None:
     if figures is None:
         return None
-    if not isinstance(figures, list) or not all(isinstance(item, int) and item >= 0 for item in figures):
+    if not isinstance(figures, list) or not all(isinstance(item, int) and 0 <= item <= _LATEST for item in figures):
         raise TypeError("a list of counts was expected")
     return Health(*figures)
 
