@@ -243,7 +243,7 @@ def _shell_block(block, place):
     assert block.language == "sh", f"what is {block}?"
     for command in block.commands:
         if command.startswith("export "):
-            assert command.split()[1].split("=")[0] in ("KANDJI_API_URL", "KANDJI_TOKEN")
+            assert {word.split("=")[0] for word in command.split()[1:]} <= set(os.environ)
         elif not any(re.match(pattern, command) for pattern in NOT_HERE):
             _prepare(place, command)
             place.run(command)
@@ -259,8 +259,11 @@ def _yaml_block(block, place):
         settings.load(keys, given_origin="recipe", caller="autopkg")
         assert [step["Processor"] for step in content["Process"]] == ["com.github.kandjiuploader/KandjiUploader"]
     elif "tenants" in content:
-        (place.config / "tenants.yaml").write_text(block.text)
+        path, here = place.config / "tenants.yaml", {each.name: each.url for each in read_tenants(place.config).all}
+        path.write_text(block.text)
         assert [each.name for each in read_tenants(place.config).chosen(["all"], "the page")] == [*content["tenants"]]
+        for name, entry in content["tenants"].items():  # what the page does with them is done at the embedded ones
+            path.write_text(path.read_text().replace(entry["api_url"], here[name]))
     elif all(any(known.split(".")[0] == key for known in schema.IN_CONFIG) for key in content):
         (place.config / "config.yaml").write_text(block.text)
         place.run("kandji-uploader config")
