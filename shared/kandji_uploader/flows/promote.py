@@ -25,11 +25,11 @@ from kandji_uploader.models import (
     Stage,
     Target,
 )
+from kandji_uploader.promotion.promote import Step
 from kandji_uploader.promotion.promote import promote as promote_pair
 from kandji_uploader.promotion.rollback import as_live, go_back
 from kandji_uploader.promotion.rules import Kind
-from kandji_uploader.promotion.watch import first_of, rings_of, with_halts
-from kandji_uploader.promotion.watch import watch as watch_rings
+from kandji_uploader.promotion.watch import first_of, move_on, rings_of
 from kandji_uploader.publish import matching, pending
 from kandji_uploader.publish.context import RunContext, locked
 from kandji_uploader.publish.request import Host
@@ -227,33 +227,17 @@ def _promote(settings: Settings, host: Host, *, force: bool) -> tuple[tuple[Outc
     targets, chain = chain_of(settings)
     if not chain:
         raise TargetError(f"{settings.prod.name!r} is the only ring, so there is none to promote to")
-    done: list[tuple[Outcome, bool]] = []
     with _locked(settings, tuple(target.name for target in targets), host) as opened:
         context = replace(opened, force=force)
-        first = first_of(settings, targets, context)
-        halted = watch_rings(rings_of(settings, targets, chain), context, host)
-        for hop in chain if settings.urgent else chain[::-1]:
-            done.append(_moved(hop, context, host))  # noqa: PERF401 - one after the other
-    outcomes = tuple(outcome for outcome, _ in done)
-    ordered = outcomes if settings.urgent else outcomes[::-1]
-    return with_halts((*first, *ordered), halted), any(news for _, news in done)
 
+        def one(hop: Hop) -> tuple[Outcome, Step]:
+            outcome, step = promote_pair(replace(hop, targets=_as_tested(hop.targets, context)), context, host)
+            if step.decision.kind is Kind.NO_TEST and not settings.rings:
+                raise TargetError(step.decision.reason)
+            return outcome, step
 
-def _moved(hop: Hop, context: RunContext, host: Host) -> tuple[Outcome, bool]:
-    """One promotion of a chain. Of rings, an error of one is told in its place."""
-    try:
-        there = replace(hop, targets=_as_tested(hop.targets, context))
-        outcome, step = promote_pair(there, context, host)
-        if step.decision.kind is Kind.NO_TEST and not hop.settings.rings:
-            raise TargetError(step.decision.reason)
-    except InterruptedRunError:
-        raise
-    except KandjiUploaderError as problem:
-        if not hop.settings.rings:
-            raise
-        stage = Stage.TEST if hop.onward else Stage.PROD
-        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem), code=problem.code), False
-    return outcome, step.news
+        rings = rings_of(settings, targets, chain)
+        return move_on(rings, chain, context, host, one, first_of(settings, targets, context))
 
 
 def _as_tested(targets: tuple[Target, Target], context: RunContext) -> tuple[Target, Target]:

@@ -20,7 +20,7 @@ from kandji_uploader._util.signals import sigterm_as_ctrl_c
 from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 from kandji_uploader.flows.announce import announce, announce_failure
 from kandji_uploader.flows.tenants import at_each
-from kandji_uploader.models import Action, Outcome, RunResult, Settings, Stage, Target, Tenant
+from kandji_uploader.models import Outcome, RunResult, Settings, Target, Tenant
 from kandji_uploader.publish import pending
 from kandji_uploader.publish.carry_out import Job, carry_out
 from kandji_uploader.publish.context import RunContext, locked
@@ -171,43 +171,12 @@ def _moved_on(
     """All outcomes of a run: what was published, what its Macs halted, and what was promoted."""
     if not (chain or context.settings.rings):
         return tuple(done), False
-    from kandji_uploader.promotion.watch import rings_of, watch, with_halts
+    from kandji_uploader.promotion.promote import Step, promote
+    from kandji_uploader.promotion.watch import move_on, rings_of
 
-    halted = watch(rings_of(context.settings, targets, chain), context, host)
-    promoted, news = _promote(chain, plan_input, context, host, done)
-    return with_halts((*done, *promoted), halted), news
+    def one(hop: Hop) -> tuple[Outcome, Step]:
+        return promote(hop, context, host, renewed(plan_input.matches, done, context.tenant) if hop is chain[0] else {})
 
-
-def _promote(
-    chain: Sequence[Hop], plan_input: PlanInput, context: RunContext, host: Host, done: Sequence[Outcome]
-) -> tuple[list[Outcome], bool]:
-    """Promote after publishing, the last pair first: an app is taken from before it gets another release.
-
-    What is urgent goes on from pair to pair at once; the first one has it already.
-    """
-    urgent = context.settings.urgent
-    order = chain[1:] if urgent else chain[::-1]
-    found = [_promoted(hop, plan_input if hop is chain[0] else None, context, host, done) for hop in order]
-    outcomes = [outcome for outcome, _ in found]
-    return outcomes if urgent else outcomes[::-1], any(news for _, news in found)
-
-
-def _promoted(
-    hop: Hop, plan_input: PlanInput | None, context: RunContext, host: Host, done: Sequence[Outcome]
-) -> tuple[Outcome, bool]:
-    """One promotion. An error of it must not hide what was published, nor keep other rings from theirs."""
-    from kandji_uploader.promotion.promote import promote
-
-    try:
-        matches = renewed(plan_input.matches, done, context.tenant) if plan_input else {}
-        outcome, step = promote(hop, context, host, matches)
-    except InterruptedRunError as stopped:
-        published = [f"{outcome.name}: {outcome.action.value}" for outcome in done if outcome.action.writes]
-        before = f"Before the promotion: {'; '.join(published)}. The promotion was " if published else ""
-        raise InterruptedRunError(f"{before}{stopped}") from None
-    except KandjiUploaderError as problem:
-        if not hop.settings.rings and not any(outcome.action.writes for outcome in done):
-            raise
-        stage = Stage.TEST if hop.onward else Stage.PROD
-        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem), code=problem.code), False
-    return outcome, step.news
+    rings = rings_of(context.settings, targets, chain)
+    # What is urgent is in both apps of the first pair already.
+    return move_on(rings, chain[1:] if context.settings.urgent else chain, context, host, one, done)

@@ -7,15 +7,15 @@ of the audit script while something soaks, at most once in `NOTED_EACH` and wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError, InterruptedRunError, KandjiUploaderError, TargetError
-from kandji_uploader.models import Action, CustomApp, Outcome, Promotion, Settings, Target
+from kandji_uploader.models import Action, CustomApp, Outcome, Promotion, Settings, Stage, Target
 from kandji_uploader.promotion import rules
 from kandji_uploader.promotion.candidates import health_of
-from kandji_uploader.promotion.promote import standing_further_on
+from kandji_uploader.promotion.promote import Step, standing_further_on
 from kandji_uploader.promotion.rollback import go_back
 from kandji_uploader.publish import matching, plan, releases
 from kandji_uploader.publish.carry_out import console_link
@@ -274,7 +274,53 @@ def _outcome(
     )
 
 
-def with_halts(outcomes: Sequence[Outcome], halted: Sequence[Outcome]) -> tuple[Outcome, ...]:
+def move_on(
+    rings: Sequence[Ring],
+    hops: Sequence[Hop],
+    context: RunContext,
+    host: Host,
+    one: Callable[[Hop], tuple[Outcome, Step]],
+    done: Sequence[Outcome] = (),
+) -> tuple[tuple[Outcome, ...], bool]:
+    """Halt what fails, and then promote, the last pair first: an app is taken from before it gets another release.
+
+    What is urgent goes on from pair to pair at once.
+
+    Args:
+        rings: the apps that are looked at.
+        hops: the pairs, the first one first.
+        context: where the run takes place.
+        host: where messages go.
+        one: promotes one pair.
+        done: what became of other apps in this run. An error of a promotion must not hide what was published.
+
+    Returns:
+        All outcomes of the run, and whether people want to hear of one of them although nothing changed.
+    """
+    halted = watch(rings, context, host)
+    urgent = context.settings.urgent
+    found = [_moved(hop, one, done) for hop in (hops if urgent else hops[::-1])]
+    outcomes = [outcome for outcome, _ in (found if urgent else found[::-1])]
+    return _with_halts((*done, *outcomes), halted), any(news for _, news in found)
+
+
+def _moved(hop: Hop, one: Callable[[Hop], tuple[Outcome, Step]], done: Sequence[Outcome]) -> tuple[Outcome, bool]:
+    """One promotion. Of rings, an error of one is told in its place, and keeps no other from its own."""
+    published = [f"{outcome.name}: {outcome.action.value}" for outcome in done if outcome.action.writes]
+    try:
+        outcome, step = one(hop)
+    except InterruptedRunError as stopped:
+        before = f"Before the promotion: {'; '.join(published)}. The promotion was " if published else ""
+        raise InterruptedRunError(f"{before}{stopped}") from None
+    except KandjiUploaderError as problem:
+        if not (hop.settings.rings or published):
+            raise
+        stage = Stage.TEST if hop.onward else Stage.PROD
+        return Outcome(stage, hop.targets[1].name, Action.FAILED, error=str(problem), code=problem.code), False
+    return outcome, step.news
+
+
+def _with_halts(outcomes: Sequence[Outcome], halted: Sequence[Outcome]) -> tuple[Outcome, ...]:
     """The outcomes of a run, in which what is halted stands in place of what was left as it is."""
     left = {each.name: each for each in halted if each.action.bad}
     found = []

@@ -9,9 +9,10 @@ Where a secret is looked for, in this order (behaviour, part 1):
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -144,15 +145,11 @@ def keychain_name(settings: Settings) -> str:
     Raises:
         CredentialError: there is none, it keeps plain text, or it is locked.
     """
-    try:
+    with _asking():
         backend = _backends(plaintext=settings.keystore_plaintext)[0]
         usable = backend.priority > 0
         if usable:
             backend.get_password(settings.token_name, ACCOUNT)
-    except CredentialError:
-        raise
-    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
-        raise CredentialError(_keychain_fault(error)) from None
     if not usable:
         raise CredentialError(_NO_BACKEND)
     return str(backend.name)
@@ -166,13 +163,9 @@ def try_keychain(settings: Settings) -> str:
     """
     name, trial = keychain_name(settings), Secret("a trial of `kandji-uploader setup`")
     store(_TRIAL, trial, plaintext=settings.keystore_plaintext)
-    try:
+    with _asking():
         kept = _backends(plaintext=settings.keystore_plaintext)[0].get_password(_TRIAL, ACCOUNT)
         delete(_TRIAL, plaintext=settings.keystore_plaintext)
-    except CredentialError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
-        raise CredentialError(_keychain_fault(error)) from None
     if kept != trial.reveal():
         raise CredentialError(f"the keychain ({name}) does not keep what it is given; use the environment instead")
     return name
@@ -189,12 +182,8 @@ def store(name: str, secret: Secret, *, plaintext: bool = False) -> None:
     Raises:
         CredentialError: there is no keychain, it keeps plain text, or it is locked.
     """
-    try:
+    with _asking(f"the keychain did not take {name}: "):
         _backends(plaintext=plaintext)[0].set_password(name, ACCOUNT, secret.reveal())
-    except CredentialError:
-        raise
-    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
-        raise CredentialError(f"the keychain did not take {name}: {_keychain_fault(error)}") from None
 
 
 def delete(name: str, *, plaintext: bool = False) -> bool:
@@ -205,18 +194,12 @@ def delete(name: str, *, plaintext: bool = False) -> bool:
     """
     from keyring.errors import NoKeyringError
 
-    try:
+    with _asking(f"the keychain did not give up {name}: "), contextlib.suppress(NoKeyringError):
         keychain = _backends(plaintext=plaintext)[0]
-        if keychain.get_password(name, ACCOUNT) is None:
-            return False
-        keychain.delete_password(name, ACCOUNT)
-    except NoKeyringError:
-        return False
-    except CredentialError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
-        raise CredentialError(f"the keychain did not give up {name}: {_keychain_fault(error)}") from None
-    return True
+        if keychain.get_password(name, ACCOUNT) is not None:
+            keychain.delete_password(name, ACCOUNT)
+            return True
+    return False
 
 
 def _look_up(settings: Settings, name: str, environ: Mapping[str, str] | None, platform: str) -> Secret:
@@ -257,19 +240,12 @@ def _in_environment(name: str, environ: Mapping[str, str]) -> Secret:
 
 
 def _in_keychain(name: str, *, plaintext: bool) -> Secret:
-    try:
+    with _asking():
         keychains = _backends(plaintext=plaintext)
-    except CredentialError:
-        raise
-    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
-        raise CredentialError(_keychain_fault(error)) from None
-    for account in _ACCOUNTS:
-        try:
+        for account in _ACCOUNTS:
             found = next((kept for each in keychains if (kept := each.get_password(name, account))), None)
-        except Exception as error:  # noqa: BLE001 - as above
-            raise CredentialError(_keychain_fault(error)) from None
-        if found and found.strip():
-            return Secret(found.strip(), f"keychain (account {account})")
+            if found and found.strip():
+                return Secret(found.strip(), f"keychain (account {account})")
     raise CredentialError("the keychain does not have it")
 
 
@@ -297,6 +273,17 @@ def _keeps_plaintext(backend: KeyringBackend) -> bool:
         kind.__module__.startswith("keyrings.alt") and "plaintext" in kind.__name__.lower()
         for kind in type(backend).__mro__
     )
+
+
+@contextlib.contextmanager
+def _asking(what: str = "") -> Iterator[None]:
+    """While it lasts, whatever goes wrong in the keychain is raised as CredentialError, which begins with `what`."""
+    try:
+        yield
+    except CredentialError:
+        raise
+    except Exception as error:  # noqa: BLE001 - keyring's backends raise what their systems raise
+        raise CredentialError(f"{what}{_keychain_fault(error)}") from None
 
 
 def _keychain_fault(error: Exception) -> str:

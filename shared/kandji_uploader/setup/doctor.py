@@ -90,8 +90,7 @@ def examine(environ: Mapping[str, str], tenants: Sequence[Tenant | None] = (None
             continue
         yield from (replace(check, tenant=name) for check in _there(loaded, environ))
         if not heard:  # Those who hear of runs are the same for all tenants.
-            yield from _slack(loaded, environ)
-            yield from _notify(loaded, environ)
+            yield from _listeners(loaded, environ)
         heard = True
     yield from _machine(settings.early(environ).state_folder)
     yield from _autopkg(environ)
@@ -203,27 +202,13 @@ def _pending(settings: Settings) -> Check:
     return Check("pending", Severity.WARNING, text)
 
 
-def _slack(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
-    if not settings.slack_enabled:
-        return
-    try:
-        found = credentials.slack_webhook(settings, environ)
-    except CredentialError as problem:
-        yield Check("Slack", Severity.PROBLEM, str(problem))
-        return
-    if found is not None:
-        text = (
-            f"on; {settings.webhook_name} is found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
-        )
-        yield Check("Slack", Severity.OK, text)
-
-
-def _notify(loaded: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
+def _listeners(loaded: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
     """Whether each of those who hear of runs can be told; nothing is sent."""
-    for listener in loaded.notify or ():
+    for listener in loaded.listeners:
         try:
             found = credentials.address_of(listener, loaded, environ)
-            notify.check(found.reveal())
+            if not listener.is_slack:
+                notify.check(found.reveal())
         except KandjiUploaderError as problem:
             yield Check(listener.name, Severity.PROBLEM, str(problem))
         else:
@@ -232,6 +217,9 @@ def _notify(loaded: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _kept(listener: Listener, found: Secret, folder: Path) -> Check:
     """Where an address was found; the config file is no place for it where others can read that."""
+    if listener.is_slack:
+        text = f"on; {listener.secret} is found in the {found.origin}. `kandji-uploader setup --slack-test` tries it"
+        return Check(listener.name, Severity.OK, text)
     path = settings.find_file(folder, "config") if listener.url else None
     if path is not None and path.stat().st_mode & 0o077:
         text = f"others on this machine can read its address; run: chmod 600 {shlex.quote(str(path))}"
