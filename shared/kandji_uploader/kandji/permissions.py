@@ -17,97 +17,74 @@ class Permission:
     Attributes:
         name: its name.
         purpose: what it is needed for.
-        always: whether nothing can be published without it.
         method: of the request that needs it.
         address: of that request; the nil UUID stands for any id.
+        always: whether nothing can be published without it.
         granted: the statuses by which the answer to that request, sent with the nil UUID and without any field, tells
             that the permission is there; see `probe`.
     """
 
     name: str
     purpose: str
-    always: bool
     method: str
     address: str
-    granted: tuple[int, ...]
+    always: bool = False
+    granted: tuple[int, ...] = REFUSED
 
 
 PROBED = (
-    Permission("List Custom Apps", "to read the Custom Apps", True, "GET", "library/custom-apps", LISTED),
-    Permission("Get Custom App", "to read the Custom Apps", True, "GET", f"library/custom-apps/{NOBODY}", REFUSED),
-    Permission("Create Custom App", "to publish", True, "POST", "library/custom-apps", REFUSED),
-    Permission("Update Custom App", "to publish", True, "PATCH", f"library/custom-apps/{NOBODY}", REFUSED),
-    Permission("Upload Custom App", "to publish", True, "POST", "library/custom-apps/upload", REFUSED),
+    Permission(
+        "List Custom Apps", "to read the Custom Apps", "GET", "library/custom-apps", always=True, granted=LISTED
+    ),
+    Permission("Get Custom App", "to read the Custom Apps", "GET", f"library/custom-apps/{NOBODY}", always=True),
+    Permission("Create Custom App", "to publish", "POST", "library/custom-apps", always=True),
+    Permission("Update Custom App", "to publish", "PATCH", f"library/custom-apps/{NOBODY}", always=True),
+    Permission("Upload Custom App", "to publish", "POST", "library/custom-apps/upload", always=True),
     Permission(
         "Delete Custom App",
         "only for an app made at the same moment as another machine's, or with wrong bytes",
-        False,
         "DELETE",
         f"library/custom-apps/{NOBODY}",
-        REFUSED,
     ),
     Permission(
-        "List Self Service Categories", "only for Self Service", False, "GET", "self-service/categories", LISTED
+        "List Self Service Categories", "only for Self Service", "GET", "self-service/categories", granted=LISTED
     ),
-    Permission("List Blueprints", "only for the `blueprints` key", False, "GET", "blueprints", LISTED),
+    Permission("List Blueprints", "only for the `blueprints` key", "GET", "blueprints", granted=LISTED),
+    Permission("List Library Items", "only for the `blueprints` key", "GET", f"blueprints/{NOBODY}/list-library-items"),
     Permission(
-        "List Library Items",
-        "only for the `blueprints` key",
-        False,
-        "GET",
-        f"blueprints/{NOBODY}/list-library-items",
-        REFUSED,
-    ),
-    Permission(
-        "Assign Library Item",
-        "only for the `blueprints` key",
-        False,
-        "POST",
-        f"blueprints/{NOBODY}/assign-library-item",
-        REFUSED,
+        "Assign Library Item", "only for the `blueprints` key", "POST", f"blueprints/{NOBODY}/assign-library-item"
     ),
     Permission(
         "Get Library Item Activity",
         "to see that two machines changed an app at the same moment",
-        False,
         "GET",
         f"library/library-items/{NOBODY}/activity",
-        REFUSED,
     ),
     Permission(
-        "Get Library Item Statuses",
-        "only for promotion and `status`",
-        False,
+        "Get Library Item Statuses", "only for promotion and `status`", "GET", f"library/library-items/{NOBODY}/status"
+    ),
+    Permission(
+        "List Vulnerabilities",
+        "only for `fast_lane`",
         "GET",
-        f"library/library-items/{NOBODY}/status",
-        REFUSED,
-    ),
-    Permission(
-        "List Vulnerabilities", "only for `fast_lane`", False, "GET", "vulnerability-management/vulnerabilities", LISTED
+        "vulnerability-management/vulnerabilities",
+        granted=LISTED,
     ),
     Permission(
         "List Affected Software",
         "only for `fast_lane`",
-        False,
         "GET",
         f"vulnerability-management/vulnerabilities/{NOBODY}/software",
-        (*LISTED, *REFUSED),
+        granted=(*LISTED, *REFUSED),
     ),
-    Permission(
-        "Perform Daily Check-in",
-        "only for `nudge`",
-        False,
-        "POST",
-        f"devices/{NOBODY}/action/dailycheckin",
-        REFUSED,
-    ),
+    Permission("Perform Daily Check-in", "only for `nudge`", "POST", f"devices/{NOBODY}/action/dailycheckin"),
 )
 """Those that a token is probed for, in the order in which they matter."""
 
 _UNPROBED = (
-    Permission("Get Blueprint", "", False, "GET", f"blueprints/{NOBODY}", REFUSED),
-    Permission("Remove Library Item", "", False, "POST", f"blueprints/{NOBODY}/remove-library-item", REFUSED),
-    Permission("Applications", "", False, "GET", "prism/apps", LISTED),
+    Permission("Get Blueprint", "", "GET", f"blueprints/{NOBODY}"),
+    Permission("Remove Library Item", "", "POST", f"blueprints/{NOBODY}/remove-library-item"),
+    Permission("Applications", "", "GET", "prism/apps", granted=LISTED),
 )
 """Those of requests that no publish needs."""
 

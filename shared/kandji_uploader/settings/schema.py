@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kandji_uploader.models import Enforcement
 from kandji_uploader.settings import coercion, hosts, parts
@@ -49,22 +50,35 @@ class Key:
         return self.config or self.recipe or ""
 
 
+def _key(path: str, kind: Kind, purpose: str, default: object = None, **further: Any) -> Key:
+    """A key of the config file; its field is called as the last part of its path."""
+    return Key(path.rpartition(".")[2], kind, purpose, config=path, default=default, **further)
+
+
+def _both(path: str, kind: Kind, purpose: str, default: object = None, **further: Any) -> Key:
+    """A key of the config file that is a recipe key, too, by the name of its field."""
+    return _key(path, kind, purpose, default, recipe=path.rpartition(".")[2], **further)
+
+
+def _asked(path: str, kind: Kind, purpose: str, default: object = None, **further: Any) -> Key:
+    """A recipe key that has no place in the config file, likewise."""
+    return Key(path.rpartition(".")[2], kind, purpose, recipe=path, default=default, **further)
+
+
+def _rule(name: str, kind: Kind, purpose: str) -> Key:
+    """A rule of promotion."""
+    return Key(f"promotion.{name}", kind, purpose, recipe=f"custom_app.promotion.{name}")
+
+
 _DAYS = coercion.Number(0, LONGEST_DELAY, "days", whole=True)
 
-API_URL = Key(
-    "api_url",
-    hosts.api_url,
-    "The tenant's API host.",
-    config="kandji.api_url",
-    spellings=("iru.api_url",),
-)
-TOKEN_NAME = Key(
-    "token_name",
+API_URL = _key("kandji.api_url", hosts.api_url, "The tenant's API host.", spellings=("iru.api_url",))
+TOKEN_NAME = _key(
+    "kandji.token_name",
     coercion.secret_name,
     "The name (never the value) of the API token in the environment or keychain.",
-    config="kandji.token_name",
+    "KANDJI_TOKEN",
     spellings=("iru.token_name",),
-    default="KANDJI_TOKEN",
 )
 DEFAULT_ENFORCEMENT = Key(
     "default_enforcement",
@@ -89,19 +103,13 @@ TEST_DELAY = Key(
     recipe="enforcement_delays.test",
     default=0,
 )
-NAMING = Key(
-    "new_app_naming",
+NAMING = _key(
+    "zz_defaults.new_app_naming",
     coercion.naming,
     "The name of a new app where none is given, with APPNAME replaced; by default it ends in who made it.",
-    config="zz_defaults.new_app_naming",
 )
-UNZIP_LOCATION = Key(
-    "unzip_location",
-    coercion.mac_folder,
-    "Where a .zip is unpacked on the Mac.",
-    config="zz_defaults.unzip_location",
-    recipe="unzip_location",
-    default="/Applications",
+UNZIP_LOCATION = _both(
+    "zz_defaults.unzip_location", coercion.mac_folder, "Where a .zip is unpacked on the Mac.", "/Applications"
 )
 
 SLACK = Key(
@@ -111,12 +119,11 @@ SLACK = Key(
     config="slack.enabled",
     default=False,
 )
-WEBHOOK_NAME = Key(
-    "webhook_name",
+WEBHOOK_NAME = _key(
+    "slack.webhook_name",
     coercion.secret_name,
     "The name (never the value) of the Slack webhook in the environment or keychain.",
-    config="slack.webhook_name",
-    default="SLACK_TOKEN",
+    "SLACK_TOKEN",
 )
 PEOPLE = (
     Key(
@@ -126,18 +133,11 @@ PEOPLE = (
         config="slack.on",
         default=("all",),
     ),
-    Key(
-        "digest",
-        coercion.boolean,
-        "Send one message per AutoPkg run; false for one per recipe.",
-        config="digest",
-        default=True,
-    ),
-    Key(
+    _key("digest", coercion.boolean, "Send one message per AutoPkg run; false for one per recipe.", True),
+    _key(
         "notify",
         coercion.listeners,
         "Who else hears of runs: a list of `url` (the name of a secret, or an address) and `on`.",
-        config="notify",
     ),
 )
 """Who is told of what, beside Slack's switch."""
@@ -148,84 +148,44 @@ ENVIRONMENT = Key(
     config="token_keystore.environment",
     default=True,
 )
-USE_RECIPE_MAP = Key(
-    "use_recipe_map",
-    coercion.boolean,
-    "Read recipe_map.yaml (AutoPkg only).",
-    config="use_recipe_map",
-    default=False,
-)
-USE_PACKAGE_MAP = Key(
-    "use_package_map",
-    coercion.boolean,
-    "Read package_map.yaml.",
-    config="use_package_map",
-    default=False,
-)
+USE_RECIPE_MAP = _key("use_recipe_map", coercion.boolean, "Read recipe_map.yaml (AutoPkg only).", False)
+USE_PACKAGE_MAP = _key("use_package_map", coercion.boolean, "Read package_map.yaml.", False)
 
-DRY_RUN = Key(
-    "dry_run",
-    coercion.boolean,
-    "Show what would be done and change nothing.",
-    config="zz_defaults.dry_run",
-    recipe="dry_run",
-    default=False,
-)
-STATE_FOLDER = Key(
+DRY_RUN = _both("zz_defaults.dry_run", coercion.boolean, "Show what would be done and change nothing.", False)
+STATE_FOLDER = _key(
     "state_folder",
     coercion.folder,
     "The folder of the journal, the caches and the log; by default the platform's for a user's state.",
-    config="state_folder",
 )
 
-PUBLISH_TO = Key(
+PUBLISH_TO = _both(
     "publish_to",
     coercion.folder,
     "A folder that installers are put into in place of being published, for `kandji-uploader publish` (AutoPkg only).",
-    config="publish_to",
-    recipe="publish_to",
     once=True,
 )
 
 SIGNER = (
-    Key(
-        "require_signed",
-        coercion.boolean,
-        "Publish only what is signed by somebody for whom Apple vouches.",
-        config="require_signed",
-        recipe="require_signed",
-        default=False,
-    ),
-    Key(
+    _both("require_signed", coercion.boolean, "Publish only what is signed by somebody for whom Apple vouches.", False),
+    _both(
         "require_notarized",
         coercion.boolean,
         "Publish only what has a notarization ticket, is Apple's own, or is from the Mac App Store.",
-        config="require_notarized",
-        recipe="require_notarized",
-        default=False,
+        False,
     ),
-    Key(
-        "expected_team_id",
-        coercion.team_ids,
-        "The Team IDs of which one has to have signed it.",
-        config="expected_team_id",
-        recipe="expected_team_id",
-    ),
-    Key(
+    _both("expected_team_id", coercion.team_ids, "The Team IDs of which one has to have signed it."),
+    _both(
         "allow_signer_change",
         coercion.new_signer,
         "The Team ID that may sign an app which another one has signed before, or `unsigned`.",
-        config="allow_signer_change",
-        recipe="allow_signer_change",
     ),
 )
 """Who may have signed what is published."""
 
-WINDOW = Key(
+WINDOW = _key(
     "window",
     parts.window,
     "The hours of the week in which versions move from the test app to the prod app.",
-    config="window",
     recipe="custom_app.window",
 )
 FREEZE = Key(
@@ -237,21 +197,18 @@ FREEZE = Key(
     default=(),
     adds=True,
 )
-IDENTITY = Key(
+IDENTITY = _both(
     "identity",
     coercion.Choice(("content", "file")),
     "By what an installer is known: `content` (what it brings to a Mac; one that was only packaged again is not "
     "uploaded) or `file` (its bytes).",
-    config="identity",
-    recipe="identity",
-    default="content",
+    "content",
 )
 
-NUDGE = Key(
+NUDGE = _key(
     "nudge",
     coercion.Number(1, 1000, "Macs", whole=True),
     "How many Macs at the most are asked to check in when the test app has got a new version.",
-    config="nudge",
     recipe="custom_app.nudge",
 )
 
@@ -281,22 +238,20 @@ CONFIG_KEYS = (
     ),
     USE_RECIPE_MAP,
     USE_PACKAGE_MAP,
-    Key(
-        "auto_create_app",
+    _key(
+        "zz_defaults.auto_create_app",
         coercion.boolean,
         "Create a Custom App where none matches.",
-        config="zz_defaults.auto_create_app",
+        True,
         spellings=("zz_defaults.auto_create_new_app",),
-        default=True,
     ),
     DRY_RUN,
-    Key(
-        "dynamic_lookup",
+    _key(
+        "zz_defaults.dynamic_lookup",
         coercion.boolean,
         "Where no name matches, look for an app whose installer's file name is similar.",
-        config="zz_defaults.dynamic_lookup",
+        False,
         spellings=("zz_defaults.dynamic_lookup_fallback",),
-        default=False,
     ),
     NAMING,
     Key(
@@ -314,20 +269,12 @@ CONFIG_KEYS = (
         default="Utilities",
     ),
     UNZIP_LOCATION,
-    Key(
-        "audit_template",
-        coercion.text,
-        "The path of an audit script template of your own.",
-        config="audit_template",
-        is_file=True,
-    ),
-    Key(
+    _key("audit_template", coercion.text, "The path of an audit script template of your own.", is_file=True),
+    _both(
         "replace_audit_script",
         coercion.boolean,
         "Replace an audit script that neither this tool nor KAPPA or kpkg wrote.",
-        config="replace_audit_script",
-        recipe="replace_audit_script",
-        default=False,
+        False,
     ),
     *SIGNER,
     WINDOW,
@@ -336,55 +283,38 @@ CONFIG_KEYS = (
     IDENTITY,
     STATE_FOLDER,
     PUBLISH_TO,
-    Key(
+    _key(
         "processing_timeout",
         coercion.Number(1, 86400, "seconds"),
         "Seconds to wait while Kandji still processes an upload.",
-        config="processing_timeout",
-        default=300.0,
+        300.0,
     ),
-    Key(
-        "connect_timeout",
-        coercion.Number(0.1, 600, "seconds"),
-        "Seconds to wait for a connection.",
-        config="network.connect_timeout",
-        default=15.0,
-    ),
-    Key(
-        "idle_timeout",
+    _key("network.connect_timeout", coercion.Number(0.1, 600, "seconds"), "Seconds to wait for a connection.", 15.0),
+    _key(
+        "network.idle_timeout",
         coercion.Number(0.1, 3600, "seconds"),
         "Seconds without a byte before a transfer is given up; a slow one that moves may take its time.",
-        config="network.idle_timeout",
-        default=60.0,
+        60.0,
     ),
-    Key(
-        "tries",
+    _key(
+        "network.tries",
         coercion.Number(1, 20, "tries", whole=True),
         "How often a request that is safe to repeat is sent at the most.",
-        config="network.tries",
-        default=5,
+        5,
     ),
-    Key(
-        "first_wait",
+    _key(
+        "network.first_wait",
         coercion.Number(0.01, 60, "seconds"),
         "Seconds before the second try; each further wait is twice as long.",
-        config="network.first_wait",
-        default=0.5,
+        0.5,
     ),
-    Key(
-        "settle_time",
+    _key(
+        "network.settle_time",
         coercion.Number(0, 300, "seconds"),
         "Seconds to wait after a create or update, before it is looked whether another machine did the same just then.",
-        config="network.settle_time",
-        default=3.0,
+        3.0,
     ),
-    Key(
-        "arch",
-        coercion.Choice(("arm64", "x86_64")),
-        "Which variation of a Homebrew cask is meant.",
-        config="arch",
-        default="arm64",
-    ),
+    _key("arch", coercion.Choice(("arm64", "x86_64")), "Which variation of a Homebrew cask is meant.", "arm64"),
 )
 
 
@@ -422,89 +352,52 @@ STAGES = (*_PROD, *_TEST)
 """What is set for one of the two stages."""
 
 PROMOTION = (
-    Key(
-        "promotion.after_days",
+    _rule(
+        "after_days",
         coercion.Number(0, LONGEST_DELAY, "days"),
         "Days in the test app before a version moves to the prod app.",
-        recipe="custom_app.promotion.after_days",
     ),
-    Key(
-        "promotion.min_pass",
-        coercion.Number(1, 1_000_000, "Macs", whole=True),
-        "Macs that must report PASS first.",
-        recipe="custom_app.promotion.min_pass",
-    ),
-    Key(
-        "promotion.max_error_percent",
-        coercion.Number(0, 100, "per cent"),
-        "How many of the Macs may be in ERROR.",
-        recipe="custom_app.promotion.max_error_percent",
-    ),
-    Key(
-        "promotion.require_status",
+    _rule("min_pass", coercion.Number(1, 1_000_000, "Macs", whole=True), "Macs that must report PASS first."),
+    _rule("max_error_percent", coercion.Number(0, 100, "per cent"), "How many of the Macs may be in ERROR."),
+    _rule(
+        "require_status",
         coercion.boolean,
         "Hold where the status of the Macs cannot be read; any rule about the Macs asks for it, too.",
-        recipe="custom_app.promotion.require_status",
     ),
-    Key(
-        "promotion.min_percent",
+    _rule(
+        "min_percent",
         coercion.Number(0, 100, "per cent"),
         "How many of the Macs in scope must have reported on it first.",
-        recipe="custom_app.promotion.min_percent",
     ),
-    Key(
-        "promotion.on_unhealthy",
+    _rule(
+        "on_unhealthy",
         coercion.Choice(("restart", "pause")),
         "Count only days on which the Macs were healthy; when they are not, begin anew (restart) or stop (pause).",
-        recipe="custom_app.promotion.on_unhealthy",
     ),
-    Key(
-        "promotion.halt_percent",
+    _rule(
+        "halt_percent",
         coercion.Number(0, 100, "per cent"),
         "Halt a version when more of the Macs that got it are in ERROR.",
-        recipe="custom_app.promotion.halt_percent",
     ),
-    Key(
-        "promotion.halt_min",
-        coercion.Number(1, 1_000_000, "Macs", whole=True),
-        "Macs in ERROR at the least, for a halt (3).",
-        recipe="custom_app.promotion.halt_min",
-    ),
-    Key(
-        "promotion.on_halt",
+    _rule("halt_min", coercion.Number(1, 1_000_000, "Macs", whole=True), "Macs in ERROR at the least, for a halt (3)."),
+    _rule(
+        "on_halt",
         coercion.Choice(("stop", "rollback")),
         "What a halt does: stop, or put the version before it back (rollback).",
-        recipe="custom_app.promotion.on_halt",
     ),
-    Key(
-        "promotion.window",
-        parts.window,
-        "As `window`, in its place.",
-        recipe="custom_app.promotion.window",
-    ),
-    Key(
-        "promotion.approve",
-        coercion.boolean,
-        "Wait for `kandji-uploader approve`.",
-        recipe="custom_app.promotion.approve",
-    ),
-    Key(
-        "promotion.fast_lane",
+    _rule("window", parts.window, "As `window`, in its place."),
+    _rule("approve", coercion.boolean, "Wait for `kandji-uploader approve`."),
+    _rule(
+        "fast_lane",
         parts.fast_lane,
         "For which vulnerabilities, that a version closes, the soak and the deadline are shortened.",
-        recipe="custom_app.promotion.fast_lane",
     ),
 )
 
 _TAKING = frozenset(name for key in PROMOTION if "halt" not in (name := key.field.removeprefix("promotion.")))
 """The rules by which a ring takes a version from the one before it; they are nothing to the first ring."""
 
-ENFORCEMENT_TYPE = Key(
-    "enforcement_type",
-    coercion.enforcement,
-    "How a new app is enforced.",
-    recipe="enforcement_type",
-)
+ENFORCEMENT_TYPE = _asked("enforcement_type", coercion.enforcement, "How a new app is enforced.")
 
 
 def _ring_keys() -> dict[str, Key]:
@@ -519,12 +412,11 @@ def _ring_keys() -> dict[str, Key]:
 RING = _ring_keys()
 """The keys of one ring; what is not among them is the same for all rings of an app."""
 
-RINGS = Key(
-    "rings",
+RINGS = _asked(
+    "custom_app.rings",
     parts.Rings({name: key.kind for name, key in RING.items()}, _TAKING),
     "The rings: Custom Apps that take each version one after the other, each by its own rules.",
-    recipe="custom_app.rings",
-    default=(),
+    (),
 )
 
 TENANT = Key(
@@ -541,59 +433,33 @@ RECIPE_KEYS = (
     *_TEST,
     *PROMOTION,
     RINGS,
-    Key(
-        "pin_version",
-        coercion.text,
-        "The highest version that is published.",
-        recipe="custom_app.pin_version",
-    ),
-    Key(
-        "hold",
-        coercion.boolean,
-        "Leave the app as it is: no version is published or promoted.",
-        recipe="custom_app.hold",
-        default=False,
-    ),
-    Key(
-        "exclude_versions",
+    _asked("custom_app.pin_version", coercion.text, "The highest version that is published."),
+    _asked("custom_app.hold", coercion.boolean, "Leave the app as it is: no version is published or promoted.", False),
+    _asked(
+        "custom_app.exclude_versions",
         parts.versions,
         "Versions that are not published or promoted, such as 128.1 or 129.*.",
-        recipe="custom_app.exclude_versions",
-        default=(),
+        (),
     ),
-    Key(
-        "blocking_applications",
+    _asked(
+        "custom_app.blocking_applications",
         coercion.app_names,
         "The apps that a user is asked to quit before an upgrade, in place of the app itself.",
-        recipe="custom_app.blocking_applications",
     ),
-    Key(
-        "minimum_os_version",
+    _asked(
+        "custom_app.minimum_os_version",
         coercion.macos_version,
         "The lowest macOS that the audit script asks for an install or upgrade.",
-        recipe="custom_app.minimum_os_version",
     ),
     ENFORCEMENT_TYPE,
-    Key(
-        "create_new",
-        coercion.boolean,
-        "Always create a new app, even where one of that name exists.",
-        recipe="create_new",
-        default=False,
-        once=True,
+    _asked(
+        "create_new", coercion.boolean, "Always create a new app, even where one of that name exists.", False, once=True
     ),
-    Key(
-        "allow_downgrade",
-        coercion.boolean,
-        "Publish a version lower than the one in Kandji.",
-        recipe="allow_downgrade",
-        default=False,
-    ),
-    Key(
+    _asked("allow_downgrade", coercion.boolean, "Publish a version lower than the one in Kandji.", False),
+    _asked(
         "urgent",
         coercion.text,
         "Why versions go to the test and the prod app at once, without a soak; take it out again afterwards.",
-        recipe="urgent",
     ),
 )
 
