@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "ff79258060905f416f1931a85b8e4408e3487e51916d74069ecfeb0723bf57f5"
+_SEAL = "952f21ff9b7d8e8776f0fddef870eb279d374e60cdec3a96a913b64c4e4439c2"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

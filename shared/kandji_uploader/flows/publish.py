@@ -102,12 +102,7 @@ def _publish(request: Request, settings: Settings, source: Source, host: Host) -
             job = Job.of(request, source, intent, settings.urgent)
             outcomes, sha256 = carry_out(plans, plan_input, context, host, job)
             intent.ended(outcomes, sha256)
-            published = outcomes[0]
-            if settings.rings:
-                _tell_of_former(settings, name, context)
-            outcomes, news = _moved_on(chain, targets, plan_input, context, host, outcomes)
-            if chain and plan_input.notes.get(chain[0].targets[0].stage) and published.action.writes:
-                _nudge(published, context, host)
+            outcomes, news = _moved_on(chain, targets, plan_input, context, host, outcomes, name)
     facts, urgent = source.facts_if_read(), settings.urgent or ""
     result = RunResult(str(request.path), outcomes, settings.dry_run, facts, name, sha256, news, urgent)
     return result.at(settings.tenant)
@@ -147,19 +142,6 @@ def _plan(
     return plan_input, tuple(replace(plan, reason=f"urgent: {urgent}; {plan.reason}") for plan in plans)
 
 
-def _nudge(outcome: Outcome, context: RunContext, host: Host) -> None:
-    """Ask Macs to check in that have just got another release to report on."""
-    from kandji_uploader.promotion.nudge import nudge
-
-    nudge(outcome, context, host.say)
-
-
-def _tell_of_former(settings: Settings, name: str, context: RunContext) -> None:
-    from kandji_uploader.promotion.watch import tell_of_former
-
-    tell_of_former(settings, name, context)
-
-
 def _moved_on(
     chain: Sequence[Hop],
     targets: tuple[Target, ...],
@@ -167,16 +149,26 @@ def _moved_on(
     context: RunContext,
     host: Host,
     done: Sequence[Outcome],
+    name: str,
 ) -> tuple[tuple[Outcome, ...], bool]:
-    """All outcomes of a run: what was published, what its Macs halted, and what was promoted."""
+    """All outcomes of a run: what was published, what its Macs halted, and what was promoted.
+
+    Macs that have just got another release are asked to check in, so that they report on it soon.
+    """
     if not (chain or context.settings.rings):
         return tuple(done), False
+    from kandji_uploader.promotion.nudge import nudge
     from kandji_uploader.promotion.promote import Step, promote
-    from kandji_uploader.promotion.watch import move_on, rings_of
+    from kandji_uploader.promotion.watch import move_on, rings_of, tell_of_former
 
     def one(hop: Hop) -> tuple[Outcome, Step]:
         return promote(hop, context, host, renewed(plan_input.matches, done, context.tenant) if hop is chain[0] else {})
 
+    if context.settings.rings:
+        tell_of_former(context.settings, name, context)
     rings = rings_of(context.settings, targets, chain)
     # What is urgent is in both apps of the first pair already.
-    return move_on(rings, chain[1:] if context.settings.urgent else chain, context, host, one, done)
+    found = move_on(rings, chain[1:] if context.settings.urgent else chain, context, host, one, done)
+    if chain and plan_input.notes.get(chain[0].targets[0].stage) and done[0].action.writes:
+        nudge(done[0], context, host.say)
+    return found
