@@ -37,15 +37,12 @@ _LIST = {
 
 def script(shell: str) -> str:
     """The completion script; `completion.FOLDER` stands where the state folder of a user is to be put."""
-    from kandji_uploader.cli import completion, whole_parser
+    from kandji_uploader.cli import APP_NAMES, completion, whole_parser
 
     parser = whole_parser()
-    file = _FILE.format(folder=completion.FOLDER, file=completion.APP_NAMES)
+    file = _FILE.format(folder=completion.FOLDER, file=APP_NAMES)
     quoted = f"'{completion.FOLDER}'"
-    lists = {
-        each: text.format(name=_NAMES, file=file, folder=quoted, names=completion.APP_NAMES)
-        for each, text in _LIST.items()
-    }
+    lists = {each: text.format(name=_NAMES, file=file, folder=quoted, names=APP_NAMES) for each, text in _LIST.items()}
     names = {"zsh": _NAMES, "bash": _NAMES, "fish": f"({_NAMES})", "preamble": lists}
     for action in _actions(parser):
         if action.metavar in _FILES:
