@@ -17,6 +17,7 @@ from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support import outputs
 from tests.support.cask_server import cask_json, cask_server
 from tests.support.installers import app_pkg
+from tests.support.programs import without_zsh
 from tests.support.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ class House:
 def house(tmp_path):
     with RehearsalTenant(tmp_path / "tenant") as tenant:
         environ = {
-            "PATH": os.environ["PATH"],
+            "PATH": without_zsh(),
             "HOME": str(tmp_path),
             "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
             "PYTHONUTF8": "1",

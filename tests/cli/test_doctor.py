@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -23,7 +24,7 @@ def findings(here):
 
 
 def test_all_is_well(house, here):
-    ran = here("doctor")
+    ran = here("doctor", PATH=os.environ["PATH"])
     lines = {line[9:27].strip(): line.split()[0] for line in ran.stdout.splitlines()}
     assert ran.returncode == 0
     for subject in ("settings", "keychain", "API URL", "token", "clock", "permissions", "Python", "zsh", "7-Zip"):

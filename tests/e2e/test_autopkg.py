@@ -1,6 +1,7 @@
 """What a Mac admin's AutoPkg does with the processor: every way to call it, and what it must never do."""
 
 import json
+import os
 import plistlib
 import shutil
 from datetime import date
@@ -30,7 +31,9 @@ def override(autopkg, name, parent, **inputs):
 
 @each_autopkg
 def test_a_step_in_a_recipe_publishes_prod_and_test_from_one_upload_and_tells_no_secret(autopkg, tenant, widget):
+    autopkg.path = os.environ["PATH"]
     done, report = autopkg.run("Widget.kandji", "-k", f"SOURCE={widget('1.0')}", "-vvvv")
+    assert ("no zsh on this machine" in done.stdout + done.stderr) is (shutil.which("zsh") is None)
     assert sorted(app["name"] for app in tenant.apps()) == ["Widget", "Widget (Test)"]
     assert len(tenant.uploads()) == 1
     (row,) = rows(report)

@@ -1,7 +1,6 @@
 """The real AutoPkg, where the machine has one: run in a home of its own, with nothing but what a test gives it."""
 
 import json
-import os
 import plistlib
 import shutil
 import site
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import sealed
+from tests.support.programs import without_zsh
 
 CHECKOUT = Path(__file__).parents[2]
 RECIPES = CHECKOUT / "tests" / "fixtures" / "recipes"
@@ -53,6 +53,7 @@ class AutoPkg:
         environ: variables that runs get beside PATH and HOME.
         lent: whether the packages of the README's pip line are there.
         checkout: where KandjiUploader is.
+        path: PATH of the runs; without zsh, so that audit scripts are not tried, unless a test wants that.
     """
 
     launcher: str
@@ -60,6 +61,7 @@ class AutoPkg:
     environ: dict = field(default_factory=dict)
     lent: bool = True
     checkout: Path = field(default_factory=sealed.checkout)
+    path: str = field(default_factory=without_zsh)
 
     def __post_init__(self):
         self.home.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ class AutoPkg:
         return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def _command(self, words):
-        environ = {"PATH": os.environ["PATH"], "HOME": str(self.home), "XDG_CACHE_HOME": str(sealed.caches())}
+        environ = {"PATH": self.path, "HOME": str(self.home), "XDG_CACHE_HOME": str(sealed.caches())}
         # AutoPkg (its Python is 3.10) imports distutils; that of setuptools in its place would double a start's time.
         environ.update({"SETUPTOOLS_USE_DISTUTILS": "stdlib", **self.environ})
         if self.packages:
@@ -113,7 +115,7 @@ class AutoPkg:
         )
         program.chmod(0o755)
         environ = {
-            "PATH": f"{folder}:{os.environ['PATH']}",
+            "PATH": f"{folder}:{self.path}",
             "HOME": str(self.home),
             "PYTHONPATH": str(self.checkout / "shared"),
             **self.environ,
