@@ -15,6 +15,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
@@ -253,16 +254,16 @@ def _effect(mac: _Mac, code: int) -> str:
 def _furnish(place: Path, mac: _Mac, tools: Path, now: int) -> None:
     """Write the tools, the apps, the receipt and the clock of a simulated Mac."""
     for name in _TOOLS:
-        _folder(place, (place / name).parent)
+        _folder((place / name).parent)
         (place / name).symlink_to(tools / name)
     (place / "now").write_text(str(now), encoding="utf-8")
-    _folder(place, place / "Library" / "Preferences")
+    _folder(place / "Library" / "Preferences")
     for name in _OPEN_FOLDERS:
-        _folder(place, place / name)
+        _folder(place / name)
         (place / name).chmod(0o1777)
     for app in mac.apps:
         bundle = _inside(place, app.path)
-        _folder(place, bundle.parent)
+        _folder(bundle.parent)
         _write_app(bundle, app.info)
     if mac.receipt:
         (place / "receipt.id").write_text(mac.receipt[0], encoding="utf-8")
@@ -270,10 +271,10 @@ def _furnish(place: Path, mac: _Mac, tools: Path, now: int) -> None:
         (place / "receipt.plist").write_bytes(plistlib.dumps({"pkg-version": _plain(mac.receipt[1])}))
 
 
-def _folder(place: Path, folder: Path) -> None:
+def _folder(folder: Path) -> None:
     """Make a folder of the Mac, writable for nobody else, whatever the umask here is: the script looks at that."""
-    missing = [each for each in (folder, *folder.parents) if place in each.parents and not each.exists()]
-    for each in reversed(missing):
+    missing = takewhile(lambda each: not each.exists(), (folder, *folder.parents))
+    for each in reversed([*missing]):
         each.mkdir()
         each.chmod(0o755)
 
