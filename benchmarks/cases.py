@@ -848,7 +848,7 @@ import sys
 from kandji_uploader._util.secret import Secret
 from kandji_uploader.http.tries import Policy
 from kandji_uploader.kandji.tenant import view
-tenant = view(sys.argv[1], Secret("0" * 36), Policy())
+tenant = view(sys.argv[1], Secret("5ecret-" * 5), Policy())
 import requests
 print(len(tenant.apps()) if len(sys.argv) == 2 else sys.argv[2])
 """
@@ -901,7 +901,7 @@ def status(bench: Bench) -> Iterable[Row]:
         (folder / f"{name.replace('/', '+')}-1.json").hardlink_to(rows[0])
     parse = f"import json, sys\nfor _ in range({apps}):\n for page in sys.argv[1:]: json.load(open(page, 'rb'))"
     with pages.Server(folder) as server:
-        environ = {**os.environ, "KANDJI_API_URL": server.url, "KANDJI_TOKEN": "0" * 36, "HOME": str(bench.folder)}
+        environ = {**os.environ, "KANDJI_API_URL": server.url, "KANDJI_TOKEN": "5ecret-" * 5, "HOME": str(bench.folder)}
         environ |= {"KANDJI_UPLOADER_DIR": str(bench.config), "PYTHONPATH": str(ROOT / "shared")}
         words = [bench.python, "-m", "kandji_uploader", "status", "--json"]
 

@@ -52,7 +52,7 @@ def macs(bench: Bench, count: int) -> float:
     )
     words = [bench.python, "-m", "kandji_uploader", "status", "--json", str(app["name"])]
     with pages.Server(bench.folder) as server:
-        environ = {**os.environ, "KANDJI_API_URL": server.url, "KANDJI_TOKEN": "0" * 36, "HOME": str(bench.folder)}
+        environ = {**os.environ, "KANDJI_API_URL": server.url, "KANDJI_TOKEN": "5ecret-" * 5, "HOME": str(bench.folder)}
         environ |= {"KANDJI_UPLOADER_DIR": str(bench.config), "PYTHONPATH": str(ROOT / "shared")}
         start = process([*words[:3], "status", "-h"], environ, bench.folder).cpu
         return process(words, environ, bench.folder).cpu - start

@@ -122,9 +122,10 @@ def _works(folder: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     yield _warm("render 2 audit scripts", lambda: [script.render(values, world.TEMPLATE) for _ in range(2)])
 
     body = json.dumps({"results": [*pages.apps(100, scripts=False)]}).encode()
-    asked = Answer("GET", 200, "", Secret("0" * 36))
+    asked = Answer("GET", 200, "", Secret("5ecret-" * 5))
     page = _warm(
-        "take 100 Custom Apps of a list", lambda: by_rows(asked, [body], lambda *row: custom_app(Fields(*row)))
+        "take 100 Custom Apps of a list",
+        lambda: by_rows(asked, [body], lambda told, text, row: custom_app(Fields(told, row, text))),
     )
     yield page
     yield "`json.loads` of that", lambda: json.loads(body)

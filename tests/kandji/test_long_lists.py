@@ -14,6 +14,7 @@ import pytest
 from benchmarks import pages
 from benchmarks.measure import MIB, process
 from kandji_uploader._util.secret import Secret
+from kandji_uploader.errors import ApiError
 from kandji_uploader.kandji.answers import Fields, custom_app
 from kandji_uploader.kandji.transport import Answer
 from kandji_uploader.models import CustomApp
@@ -68,6 +69,31 @@ def test_the_token_is_hidden_however_json_spells_it(spelt):
     answer = Answer("GET library/custom-apps/1", 200, text, Secret(TOKEN))
 
     assert custom_app(Fields(answer, answer.json())).name == "Name (token)"
+    of_row = custom_app(Fields(replace(answer, text=""), answer.json(), text))
+    assert of_row.name == "Name (token)", "a row of a list, whose answer has not its text"
+
+
+@pytest.mark.parametrize("spelt", ["\\ud83d", "\\ud83d\\ude00", "\N{GRINNING FACE}"])
+def test_a_name_is_made_of_whole_characters_however_json_spells_them(spelt):
+    text = f'{{"id": "1", "name": "Name {spelt}", "further": {{"none": "{spelt}"}}, "more": "{spelt}"}}'
+    answer = Answer("GET library/custom-apps", 200, "", Secret(TOKEN))
+
+    app = custom_app(Fields(answer, json.loads(text), text))
+
+    whole = "?" if spelt == "\\ud83d" else "\N{GRINNING FACE}"
+    assert (app.name, app.further) == (f"Name {whole}", {"more": whole})
+    assert app.name.encode() == f"Name {whole}".encode()
+
+
+def test_what_is_wrong_in_a_row_is_told_with_the_row():
+    answer = Answer("GET library/custom-apps", 200, "", Secret(TOKEN))
+    text = f'{{"id": "1", "name": 7, "more": "{TOKEN}"}}'
+
+    with pytest.raises(ApiError) as told:
+        custom_app(Fields(answer, json.loads(text), text))
+
+    assert "its field 'name' should be a text, not int" in str(told.value)
+    assert '"name": 7, "more": "(token)"' in str(told.value.body)
 
 
 @pytest.mark.no_cover

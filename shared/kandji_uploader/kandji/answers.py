@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from sys import intern
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -35,14 +35,27 @@ class UploadTicket:
 
 
 class Fields:
-    """One JSON object of an answer, read field by field."""
+    """One JSON object of an answer, read field by field.
 
-    def __init__(self, answer: Answer, data: object) -> None:
+    Args:
+        answer: what was answered.
+        data: what the object holds.
+        text: of a list that was taken row by row, the row that the object is or is in; else the answer has it.
+        plain: what `answer.is_plain` says of the text, where that is known.
+    """
+
+    def __init__(self, answer: Answer, data: object, text: str | None = None, *, plain: bool | None = None) -> None:
         self._answer = answer
+        self._text = text
         if not isinstance(data, dict):
-            raise answer.error(f"a JSON object was expected, not {_kind(data)}. Tell the makers of this tool")
+            raise self._error(f"a JSON object was expected, not {_kind(data)}. Tell the makers of this tool")
         self._data = data
-        self._plain = not answer.may_hold_token
+        if plain is None:
+            plain = answer.plain if text is None else answer.is_plain(text)
+        self._plain = plain
+
+    def _error(self, advice: str) -> Exception:
+        return (self._answer if self._text is None else replace(self._answer, text=self._text)).error(advice)
 
     def has(self, name: str) -> bool:
         """Whether a field is there, and is not null."""
@@ -57,16 +70,16 @@ class Fields:
         value = self._data.get(name)
         if not isinstance(value, str) or not value:
             raise self._wrong(name, "a text", value)
-        return self._shown(value)
+        return value if self._plain else self._shown(value)
 
     def _shown(self, value: str) -> str:
-        return value if self._plain and value.isascii() else self._answer.hidden(_whole(value))
+        return self._answer.hidden(_whole(value))
 
     def id(self) -> str:
         """The `id`, fit to stand in an address."""
         value = self.text("id")
         if not _ID.fullmatch(value):
-            raise self._answer.error("its field 'id' should be of letters, digits and dashes")
+            raise self._error("its field 'id' should be of letters, digits and dashes")
         return value
 
     def text_or(self, name: str, default: str) -> str:
@@ -76,7 +89,7 @@ class Fields:
             return default
         if not isinstance(value, str):
             raise self._wrong(name, "a text", value)
-        return self._shown(value)
+        return value if self._plain else self._shown(value)
 
     def script(self, name: str) -> str:
         """A script as it is, to be compared with another and not to be shown: it may hold the API token.
@@ -136,17 +149,16 @@ class Fields:
 
     def others(self, known: frozenset[str]) -> Mapping[str, str | bool]:
         """The texts and flags that are none of the known ones; as they are, see `script`."""
-        found = {name: value for name, value in self._data.items() if name not in known}
-        kept = {
-            name: _whole(value) if isinstance(value, str) else value
-            for name, value in found.items()
-            if isinstance(value, str | bool)
-        }
+        kept: dict[str, str | bool] = {}
+        for name in self._data.keys() - known:
+            value = self._data[name]
+            if isinstance(value, str | bool):
+                kept[name] = _whole(value) if isinstance(value, str) else value
         return MappingProxyType(kept) if kept else _NOTHING
 
     def objects(self, name: str) -> list[Fields]:
         """A list of objects."""
-        return [Fields(self._answer, item) for item in self._list(name)]
+        return [Fields(self._answer, item, self._text, plain=self._plain) for item in self._list(name)]
 
     def _list(self, name: str) -> list[object]:
         value = self._data.get(name)
@@ -157,14 +169,15 @@ class Fields:
     def has_list(self, name: str, count: int) -> None:
         """Raise ApiError unless there is a list of so many."""
         if len(self._list(name)) != count:
-            raise self._answer.error(f"its field {name!r} cannot be read row by row. Tell the makers of this tool")
+            raise self._error(f"its field {name!r} cannot be read row by row. Tell the makers of this tool")
 
     def maybe_object(self, name: str) -> Fields | None:
         """An object; None where it is absent or null."""
-        return None if self._data.get(name) is None else Fields(self._answer, self._data[name])
+        value = self._data.get(name)
+        return None if value is None else Fields(self._answer, value, self._text, plain=self._plain)
 
     def _wrong(self, name: str, expected: str, value: object) -> Exception:
-        return self._answer.error(f"its field {name!r} should be {expected}, not {_kind(value)}")
+        return self._error(f"its field {name!r} should be {expected}, not {_kind(value)}")
 
 
 _NOTHING: Mapping[str, str | bool] = MappingProxyType({})

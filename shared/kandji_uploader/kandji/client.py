@@ -330,9 +330,8 @@ class Client:
         check = _PageCheck(self.policy.list_time)
         following: str | None = address
 
-        def take(answer: Answer, row: object) -> tuple[int, Value]:
-            fields = Fields(answer, row)
-            return fields.digest(), parse(fields)
+        def take(answer: Answer, text: str, row: object) -> tuple[int, Value]:
+            return hash(text), parse(Fields(answer, row, text))
 
         while following is not None:
             answer = self._ask("GET", following, take=take)

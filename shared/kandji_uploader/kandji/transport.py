@@ -109,17 +109,26 @@ class Answer:
 
     def hidden(self, text: str) -> str:
         """A text of this answer as it may be shown, without the token."""
-        return self.token.hidden_in(text) if self.may_hold_token else text
+        return self.token.hidden_in(text)
+
+    def is_plain(self, text: str) -> bool:
+        """Whether every text of this JSON stands in it as it is, and none holds the token or half of a character."""
+        spelt = self._spelt
+        return bool(spelt) and text.isascii() and "\\u" not in text and spelt not in text
 
     @cached_property
-    def may_hold_token(self) -> bool:
-        """Whether any text in it can hold the token; looked at once, not for each text of a list."""
+    def plain(self) -> bool:
+        """What `is_plain` says of its own text."""
+        return self.is_plain(self.text)
+
+    @cached_property
+    def _spelt(self) -> str:
+        """The token, if JSON can spell it only as it is or by numbers; looked at once, not for each row of a list."""
         token = self.token.reveal()
-        plain = token.isascii() and token.replace("-", "").isalnum()
-        return not plain or token in self.text or "\\u00" in self.text  # JSON may spell a letter as an escape
+        return token if token.isascii() and token.replace("-", "").isalnum() else ""
 
 
-Take = Callable[[Answer, object], Any]
+Take = Callable[[Answer, str, object], Any]
 
 
 class Transport:
@@ -177,8 +186,8 @@ class Transport:
                 upon (no connection, 429) it is sent again in any case. 503 is left to the client, which knows why.
             readable: whether an answer that should be JSON, and is not, counts as lost.
             say: told before it is sent again, one line.
-            take: makes something of each row of a list, while it comes in; given an answer with the row's text alone,
-                and what the row holds.
+            take: makes something of each row of a list, while it comes in; given the answer without its text, the
+                text of the row, and what that holds.
 
         Raises:
             NetworkError: the host was not reached (`LostAnswerError` where the request may have been acted upon).
@@ -270,7 +279,7 @@ class Transport:
 def by_rows(answer: Answer, blocks: Iterable[bytes], take: Take) -> Answer:
     """The answer with what was made of each row of its list, read from its blocks as they come in."""
     rows: list[Any] = []
-    page = Page(lambda text, row: rows.append(take(replace(answer, text=text), row)))
+    page = Page(lambda text, row: rows.append(take(answer, text, row)))
     for block in blocks:
         page.feed(block)
     return replace(answer, text=page.end(), rows=tuple(rows))

@@ -7,6 +7,7 @@ different words), and a bounded number of single Macs.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,7 @@ AGES = {
     "never": None,
 }
 """How long ago a Mac last reported, each with its upper limit."""
+_AGES, _LIMITS = tuple(AGES), [limit for limit in AGES.values() if limit is not None]
 
 LISTED = 1000
 """Single Macs that are kept, by default."""
@@ -142,8 +144,7 @@ def _ordered(counter: Counter[str]) -> Mapping[str, int]:
 def _age(reported: datetime | None, now: datetime) -> str:
     if reported is None:
         return "never"
-    old = now - reported
-    return next(age for age, limit in AGES.items() if limit is None or old <= limit)
+    return _AGES[bisect_left(_LIMITS, now - reported)]
 
 
 def read(record: StatusRecord) -> MacState:
@@ -156,7 +157,7 @@ def read(record: StatusRecord) -> MacState:
         blueprint=record.blueprint[:_LONGEST_WORD],
         status=WAITING if waits else status,
         version=_installed(record.last_audit_log) or _installed(record.log),
-        reported_at=_later(moment(record.reported_at), moment(record.last_audit_run)),
+        reported_at=_last_heard(record.reported_at, record.last_audit_run),
         reason=_particular(waits) if waits else _reason(record) if status in FAILING else "",
     )
 
@@ -166,7 +167,10 @@ def _status(word: str) -> str:
     return " ".join(word.upper().split())[:_LONGEST_WORD] or "(no status)"
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+def _last_heard(reported: str, audited: str) -> datetime | None:
+    """The later one of two times, which for most Macs are the same."""
+    one = moment(reported)
+    other = one if audited == reported else moment(audited)
     return one if other is None or (one is not None and one >= other) else other
 
 
