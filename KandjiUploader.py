@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "42f4676a85667126596d1ba0da90650286a1963c5165ca251e5cf71d50357c4e"
+_SEAL = "ee448d8c9cd80ded3669610d6e6c5dbcd7c0955ce831c9839b68657ad3088105"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

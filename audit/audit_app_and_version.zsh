@@ -114,7 +114,7 @@ say() {
 # Sets NOW to the time in seconds since 1970. A simulated Mac has its clock in a file.
 tell_time() {
     NOW=$EPOCHSECONDS
-    [[ -z $PREFIX ]] || NOW=$(<$PREFIX/now)
+    [[ -z $PREFIX ]] || read -r NOW <$PREFIX/now
 }
 
 # Sets OUTPUT to what a tool prints, without line ends behind it; fails with 1 where that is nothing. Fails with 2 where
@@ -243,60 +243,6 @@ ask_spotlight() {
     nearest_first
 }
 
-# Sets `reply` to the apps below some folders, and to the folders below them that are not searched, as `all` or `some`
-# others can write to them. One process: zsh itself takes ten times the time, and a list of all folders in memory.
-# Arguments: all or some; the folders.
-search_disk() {
-    local bundle
-    local -i at
-    local -a others bundles found
-    others=(-perm -0002)
-    [[ $1 == all ]] || others+=(-o -perm -0020 '!' -group 0 '!' -group 80)
-    for bundle in $BUNDLES; do
-        bundles+=(-o -name "*.$bundle")
-    done
-    shift
-    reply=()
-    (( $# )) || return 0
-    ask $(( FINDING_ENDS - SECONDS )) $FIND -H "$@" -maxdepth $SEARCHED_LEVELS \
-        -name '*.*' '(' -iname '*.app' '!' -type f -print0 -prune -o \
-            -type d '(' "${(@)bundles[2,-1]}" ')' -prune ')' -o \
-        -type d '(' $others ')' -print0 -prune
-    (( $? < 2 )) || return 1
-    found=("${(@0)OUTPUT}")
-    OUTPUT=
-    # Behind the last null byte is nothing.
-    found[-1]=()
-    # A thousand at a time: zsh keeps what an expansion makes until its command is over.
-    for (( at = 1; at <= $#found; at += 1000 )); do
-        reply+=("${(@)found[at,at+999]#"$PREFIX"}")
-    done
-}
-
-# Sets `reply` to all apps in some folders, and adds to the two lists of folders that were left out.
-list_apps() {
-    local each
-    search_disk some $PREFIX${^argv}(N-/) || end_search
-    for each in "${(@)reply:#*.(#i)app}"; do
-        if [[ -n $PREFIX$each(#qNf:o+w:) ]]; then
-            OPEN_FOLDERS+=("$each")
-        else
-            SHARED_FOLDERS+=("$each")
-        fi
-    done
-    reply=("${(@M)reply:#*.(#i)app}")
-    nearest_first
-}
-
-# Looks for the app on the disk: in the folders of apps, and only then in /Library. Each is searched once.
-# Argument: the function that takes the app from those it is given.
-pick_on_disk() {
-    (( APPS_LISTED++ )) || { list_apps $FOLDERS_OF_APPS; APPS=("${(@)reply}") }
-    $1 "${(@)APPS}" && return
-    (( LIBRARY_LISTED++ )) || { list_apps $LIBRARY; LIBRARY_APPS=("${(@)reply}") }
-    $1 "${(@)LIBRARY_APPS}"
-}
-
 # Exits where finding takes too long to tell whether the app is there: an install would be asked for again and again.
 end_search() {
     say "The search for '$LABEL' took more than $FINDING_SECONDS seconds and was ended; the next audit tries again"
@@ -336,61 +282,11 @@ pick_by_bundle_id() {
     return 1
 }
 
-# Takes the app that is called as is meant and is nearest, in any folder that the apps given are in.
-pick_by_name() {
-    local folder
-    local -aU folders
-    [[ -n $NAME && $NAME != */* ]] || return 1
-    folders=("${(@)argv:h}")
-    reply=()
-    for folder in "${(@)folders}"; do
-        # The file system is asked, so upper and lower case and accents count as they do there.
-        [[ -n $folder && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME" && reply+=("$folder/$NAME")
-    done
-    nearest_first
-    INSTALLED_PATH=${reply[1]:-}
-    [[ -n $INSTALLED_PATH ]] && read_info "$INSTALLED_PATH" && ask_version "$VERSION_KEY"
-    [[ -n $INSTALLED_PATH ]]
-}
-
-find_by_bundle_id() {
-    [[ -n $BUNDLE_ID ]] || return 1
-    # An id with any other character in it could change what the query asks.
-    if [[ $BUNDLE_ID == [A-Za-z0-9._-]## ]]; then
-        ask_spotlight "kMDItemCFBundleIdentifier == '$BUNDLE_ID'"
-        pick_by_bundle_id "${(@)reply}" && return
-    fi
-    pick_on_disk pick_by_bundle_id
-}
-
-find_by_name() {
-    [[ -n $NAME ]] || return 1
-    if [[ $NAME == [A-Za-z0-9\ ._-]## ]]; then
-        ask_spotlight "kMDItemFSName == '$NAME'"
-        pick_by_name "${(@M)reply:#*/$NAME}" && return
-    fi
-    pick_on_disk pick_by_name
-}
-
-# Finds a copy where some others can write: in the Applications folder of a home, or where a group can. Who plants one
-# there keeps the app from a Mac that has none, which is said, and nothing more.
-find_elsewhere() {
-    local folder app
-    local -a apps
-    LAST_RESORT=yes
-    for folder in "${(@)OPEN_FOLDERS}"; do
-        [[ -n $NAME && $NAME != */* && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME"
-    done
-    search_disk all $PREFIX${^SHARED_FOLDERS}(N/) $PREFIX/Users/*/Applications(N/) $PREFIX${^UNZIP_FOLDER}(N-/) ||
-        PASSED_OVER+=('Passed over the folders that users can write to, which took too long to search')
-    reply=("${(@M)reply:#*.(#i)app}")
-    nearest_first
-    apps=("${(@)reply}")
-    # An admin may have linked an app to a home.
-    for app in "${(@)APPS}" "${(@)LIBRARY_APPS}"; do
-        [[ -L $PREFIX$app ]] && apps+=("$app")
-    done
-    pick_by_bundle_id "${(@)apps}" || pick_by_name "${(@)apps}"
+# Takes the app that Spotlight has for the bundle id. An id with any other character could change what the query asks.
+find_by_spotlight() {
+    [[ $BUNDLE_ID == [A-Za-z0-9._-]## ]] || return 1
+    ask_spotlight "kMDItemCFBundleIdentifier == '$BUNDLE_ID'"
+    pick_by_bundle_id "${(@)reply}"
 }
 
 # Sets INSTALLED_VERSION to a value of PLIST. Argument: its key.
@@ -399,51 +295,16 @@ ask_version() {
     INSTALLED_VERSION=$OUTPUT
 }
 
-# Sets INSTALLED_PATH and INSTALLED_VERSION ("" where it cannot be told); fails where the app is missing.
-find_app() {
-    local NAME=$APP_NAME key
-    [[ -z $NAME || $NAME == *.app ]] || NAME+=.app
-    FINDING_ENDS=$(( SECONDS + FINDING_SECONDS ))
-    find_by_bundle_id || find_by_name || find_elsewhere || return 1
+# Says where the app is that was found, and sets INSTALLED_VERSION ("" where it cannot be told).
+take_app() {
+    local key there="installed at '$INSTALLED_PATH'"
     for key in CFBundleShortVersionString CFBundleVersion; do
         [[ -n $INSTALLED_VERSION || -z $CONTENT || $key == "$VERSION_KEY" ]] || ask_version $key
     done
-    return 0
-}
-
-# Sets INSTALLED_VERSION from the package's receipt; fails where there is none.
-find_receipt() {
-    ask $TOOL_SECONDS $PKGUTIL --pkg-info-plist "$PKG_ID" || return 1
-    [[ $OUTPUT == *'<key>pkg-version</key>'[[:space:]]#'<string>'(#b)([^\<]#)'</string>'* ]] || return 0
-    INSTALLED_VERSION=${${${match[1]//&lt;/<}//&gt;/>}//&quot;/\"}
-    INSTALLED_VERSION=${${INSTALLED_VERSION//&apos;/\'}//&amp;/&}
-    return 0
-}
-
-# Exits where the software is missing.
-check_install() {
-    say "Checking for '$LABEL' install..."
-    local there=
-    if [[ -n $BUNDLE_ID$APP_NAME ]]; then
-        find_app && there="installed at '$INSTALLED_PATH'"
-        [[ -z $there || -z $LAST_RESORT ]] ||
-            there+=', where others than admins can write; it counts as there is none in the places meant for apps'
-        (( $#PASSED_OVER == 0 )) || print -rl -- "${(@)PASSED_OVER}"
-    else
-        find_receipt && there='has a package receipt'
-    fi
-    if [[ -n $there ]]; then
-        say "'$LABEL' $there"
-        return
-    fi
-    if [[ $INSTALL_WHEN_MISSING == false ]]; then
-        say "'$LABEL' not found. Only updates are wanted, so there is nothing to do"
-        exit 0
-    fi
-    check_count "'$LABEL' not found"
-    count_request
-    say "'$LABEL' not found. Triggering install..."
-    exit 1
+    [[ -z $LAST_RESORT ]] ||
+        there+=', where others than admins can write; it counts as there is none in the places meant for apps'
+    (( $#PASSED_OVER == 0 )) || print -rl -- "${(@)PASSED_OVER}"
+    say "'$LABEL' $there"
 }
 
 ########## The requests for a version are counted, so that no installer is run again and again ##########
@@ -483,30 +344,6 @@ write_counts() {
     )
     [[ ! -e $PREFIX$COUNT_PLIST || -f $PREFIX$COUNT_PLIST ]] && print -rl -- "${(@)lines}" >| "$PREFIX$COUNT_PLIST"
 } 2>/dev/null
-
-# Exits where this version was asked for so often that something else must be wrong. Argument: a line to print before.
-check_count() {
-    local until
-    local -i pause=NEXT_PAUSE
-    read_count
-    (( ASKED >= ASKED_IN_A_ROW )) || return 0
-    (( ASKED > ASKED_IN_A_ROW )) || pause=FIRST_PAUSE
-    # A moment that is still to come was written by a clock that was wrong.
-    (( LAST <= NOW && NOW < LAST + pause )) || return 0
-    strftime -s until "$TIME_FORMAT" $(( LAST + pause ))
-    [[ -z $1 ]] || say "$1"
-    say "Waiting until $until: version '$MINIMUM_ENFORCED_VERSION' was asked for $ASKED times,\
- and '$LABEL' still lacks it"
-    exit 0
-}
-
-# Counts that this version is asked for now.
-count_request() {
-    local line
-    line=$'\t<key>'$COUNT_KEY'</key><dict><key>asked</key><integer>'$(( ASKED < 99999 ? ASKED + 1 : ASKED ))
-    line+="</integer><key>last</key><integer>$NOW</integer></dict>"
-    write_counts "$line" || say "The request could not be counted in $COUNT_PLIST"
-}
 
 # Ends the count once the Mac has the version.
 end_count() {
@@ -641,6 +478,239 @@ check_deadline() {
 time_of_day() {
     printf -v REPLY '%d hours, %02d minutes, %02d seconds' $(( $1 / 3600 )) $(( $1 / 60 % 60 )) $(( $1 % 60 ))
 }
+
+# Exits where this Mac's macOS is older than the software needs. A Mac that does not tell counts as new enough.
+check_macos() {
+    [[ -n $MINIMUM_OS_VERSION ]] || return 0
+    local macos
+    ask $TOOL_SECONDS $SW_VERS -productVersion
+    macos=$OUTPUT
+    [[ $macos == [0-9]##(.[0-9]##)# ]] || return 0
+    compare_versions "$macos" "$MINIMUM_OS_VERSION"
+    (( REPLY < 0 )) || return 0
+    say "'$LABEL' needs macOS $MINIMUM_OS_VERSION and this Mac has $macos, so there is nothing to do"
+    exit 0
+}
+
+# Exits where the version is high enough.
+check_version() {
+    say "Confirming '$LABEL' version..."
+    if [[ -n $INSTALLED_VERSION ]]; then
+        compare_versions "$INSTALLED_VERSION" "$MINIMUM_ENFORCED_VERSION"
+        if (( REPLY >= 0 )); then
+            say "Installed version '$INSTALLED_VERSION' greater than or equal to enforced version\
+ '$MINIMUM_ENFORCED_VERSION'"
+            exit 0
+        fi
+        say "Installed version '$INSTALLED_VERSION' less than required version '$MINIMUM_ENFORCED_VERSION'"
+    else
+        say "Installed version could not be read, so it counts as less than required version\
+ '$MINIMUM_ENFORCED_VERSION'"
+    fi
+}
+
+# Checks the software that was found. Exits where no upgrade is due.
+check_installed() {
+    end_count
+    check_deadline
+    check_version
+}
+
+# Exits where there is nothing to check; fails where Spotlight does not find the app.
+begin() {
+    LABEL=${APP_NAME:-${BUNDLE_ID:-$PKG_ID}}
+    if [[ -z $LABEL ]]; then
+        say 'This script names no app and no package, so there is nothing to check'
+        exit 0
+    fi
+    if [[ -n $HALTED ]]; then
+        say "Halted: $HALTED, so there is nothing to do"
+        exit 0
+    fi
+    NAME=$APP_NAME
+    [[ -z $NAME || $NAME == *.app ]] || NAME+=.app
+    tell_time
+    name_counts
+    check_macos
+    say "Checking for '$LABEL' install..."
+    FINDING_ENDS=$(( SECONDS + FINDING_SECONDS ))
+    find_by_spotlight
+}
+
+# zsh reads a script no further than it has come. Most audits end here, so what they need stands before it.
+if begin; then
+    take_app
+    check_installed
+fi
+
+########## Where Spotlight does not find it ##########
+
+# Sets `reply` to the apps below some folders, and to the folders below them that are not searched, as `all` or `some`
+# others can write to them. One process: zsh itself takes ten times the time, and a list of all folders in memory.
+# Arguments: all or some; the folders.
+search_disk() {
+    local bundle
+    local -i at
+    local -a others bundles found
+    others=(-perm -0002)
+    [[ $1 == all ]] || others+=(-o -perm -0020 '!' -group 0 '!' -group 80)
+    for bundle in $BUNDLES; do
+        bundles+=(-o -name "*.$bundle")
+    done
+    shift
+    reply=()
+    (( $# )) || return 0
+    ask $(( FINDING_ENDS - SECONDS )) $FIND -H "$@" -maxdepth $SEARCHED_LEVELS \
+        -name '*.*' '(' -iname '*.app' '!' -type f -print0 -prune -o \
+            -type d '(' "${(@)bundles[2,-1]}" ')' -prune ')' -o \
+        -type d '(' $others ')' -print0 -prune
+    (( $? < 2 )) || return 1
+    found=("${(@0)OUTPUT}")
+    OUTPUT=
+    # Behind the last null byte is nothing.
+    found[-1]=()
+    # A thousand at a time: zsh keeps what an expansion makes until its command is over.
+    for (( at = 1; at <= $#found; at += 1000 )); do
+        reply+=("${(@)found[at,at+999]#"$PREFIX"}")
+    done
+}
+
+# Sets `reply` to all apps in some folders, and adds to the two lists of folders that were left out.
+list_apps() {
+    local each
+    search_disk some $PREFIX${^argv}(N-/) || end_search
+    for each in "${(@)reply:#*.(#i)app}"; do
+        if [[ -n $PREFIX$each(#qNf:o+w:) ]]; then
+            OPEN_FOLDERS+=("$each")
+        else
+            SHARED_FOLDERS+=("$each")
+        fi
+    done
+    reply=("${(@M)reply:#*.(#i)app}")
+    nearest_first
+}
+
+# Looks for the app on the disk: in the folders of apps, and only then in /Library. Each is searched once.
+# Argument: the function that takes the app from those it is given.
+pick_on_disk() {
+    (( APPS_LISTED++ )) || { list_apps $FOLDERS_OF_APPS; APPS=("${(@)reply}") }
+    $1 "${(@)APPS}" && return
+    (( LIBRARY_LISTED++ )) || { list_apps $LIBRARY; LIBRARY_APPS=("${(@)reply}") }
+    $1 "${(@)LIBRARY_APPS}"
+}
+
+# Takes the app that is called as is meant and is nearest, in any folder that the apps given are in.
+pick_by_name() {
+    local folder
+    local -aU folders
+    [[ -n $NAME && $NAME != */* ]] || return 1
+    folders=("${(@)argv:h}")
+    reply=()
+    for folder in "${(@)folders}"; do
+        # The file system is asked, so upper and lower case and accents count as they do there.
+        [[ -n $folder && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME" && reply+=("$folder/$NAME")
+    done
+    nearest_first
+    INSTALLED_PATH=${reply[1]:-}
+    [[ -n $INSTALLED_PATH ]] && read_info "$INSTALLED_PATH" && ask_version "$VERSION_KEY"
+    [[ -n $INSTALLED_PATH ]]
+}
+
+find_by_name() {
+    [[ -n $NAME ]] || return 1
+    if [[ $NAME == [A-Za-z0-9\ ._-]## ]]; then
+        ask_spotlight "kMDItemFSName == '$NAME'"
+        pick_by_name "${(@M)reply:#*/$NAME}" && return
+    fi
+    pick_on_disk pick_by_name
+}
+
+# Finds a copy where some others can write: in the Applications folder of a home, or where a group can. Who plants one
+# there keeps the app from a Mac that has none, which is said, and nothing more.
+find_elsewhere() {
+    local folder app
+    local -a apps
+    LAST_RESORT=yes
+    for folder in "${(@)OPEN_FOLDERS}"; do
+        [[ -n $NAME && $NAME != */* && -d $PREFIX$folder/$NAME ]] && counts "$folder/$NAME"
+    done
+    search_disk all $PREFIX${^SHARED_FOLDERS}(N/) $PREFIX/Users/*/Applications(N/) $PREFIX${^UNZIP_FOLDER}(N-/) ||
+        PASSED_OVER+=('Passed over the folders that users can write to, which took too long to search')
+    reply=("${(@M)reply:#*.(#i)app}")
+    nearest_first
+    apps=("${(@)reply}")
+    # An admin may have linked an app to a home.
+    for app in "${(@)APPS}" "${(@)LIBRARY_APPS}"; do
+        [[ -L $PREFIX$app ]] && apps+=("$app")
+    done
+    pick_by_bundle_id "${(@)apps}" || pick_by_name "${(@)apps}"
+}
+
+# Sets INSTALLED_PATH, and what `take_app` reads; fails where the app is missing.
+find_app() {
+    [[ -n $BUNDLE_ID ]] && pick_on_disk pick_by_bundle_id && return
+    find_by_name || find_elsewhere
+}
+
+# Sets INSTALLED_VERSION from the package's receipt; fails where there is none.
+find_receipt() {
+    ask $TOOL_SECONDS $PKGUTIL --pkg-info-plist "$PKG_ID" || return 1
+    [[ $OUTPUT == *'<key>pkg-version</key>'[[:space:]]#'<string>'(#b)([^\<]#)'</string>'* ]] || return 0
+    INSTALLED_VERSION=${${${match[1]//&lt;/<}//&gt;/>}//&quot;/\"}
+    INSTALLED_VERSION=${${INSTALLED_VERSION//&apos;/\'}//&amp;/&}
+    return 0
+}
+
+# Exits where this version was asked for so often that something else must be wrong. Argument: a line to print before.
+check_count() {
+    local until
+    local -i pause=NEXT_PAUSE
+    read_count
+    (( ASKED >= ASKED_IN_A_ROW )) || return 0
+    (( ASKED > ASKED_IN_A_ROW )) || pause=FIRST_PAUSE
+    # A moment that is still to come was written by a clock that was wrong.
+    (( LAST <= NOW && NOW < LAST + pause )) || return 0
+    strftime -s until "$TIME_FORMAT" $(( LAST + pause ))
+    [[ -z $1 ]] || say "$1"
+    say "Waiting until $until: version '$MINIMUM_ENFORCED_VERSION' was asked for $ASKED times,\
+ and '$LABEL' still lacks it"
+    exit 0
+}
+
+# Counts that this version is asked for now.
+count_request() {
+    local line
+    line=$'\t<key>'$COUNT_KEY'</key><dict><key>asked</key><integer>'$(( ASKED < 99999 ? ASKED + 1 : ASKED ))
+    line+="</integer><key>last</key><integer>$NOW</integer></dict>"
+    write_counts "$line" || say "The request could not be counted in $COUNT_PLIST"
+}
+
+# Exits where the software is missing.
+check_install() {
+    if [[ -n $BUNDLE_ID$APP_NAME ]]; then
+        if find_app; then
+            take_app
+            return
+        fi
+        (( $#PASSED_OVER == 0 )) || print -rl -- "${(@)PASSED_OVER}"
+    elif find_receipt; then
+        say "'$LABEL' has a package receipt"
+        return
+    fi
+    if [[ $INSTALL_WHEN_MISSING == false ]]; then
+        say "'$LABEL' not found. Only updates are wanted, so there is nothing to do"
+        exit 0
+    fi
+    check_count "'$LABEL' not found"
+    count_request
+    say "'$LABEL' not found. Triggering install..."
+    exit 1
+}
+
+if [[ -z $INSTALLED_PATH ]]; then
+    check_install
+    check_installed
+fi
 
 ########## The one delay per app and version ##########
 
@@ -948,34 +1018,7 @@ clear_the_way() {
     esac
 }
 
-# Exits where this Mac's macOS is older than the software needs. A Mac that does not tell counts as new enough.
-check_macos() {
-    [[ -n $MINIMUM_OS_VERSION ]] || return 0
-    local macos
-    ask $TOOL_SECONDS $SW_VERS -productVersion
-    macos=$OUTPUT
-    [[ $macos == [0-9]##(.[0-9]##)# ]] || return 0
-    compare_versions "$macos" "$MINIMUM_OS_VERSION"
-    (( REPLY < 0 )) || return 0
-    say "'$LABEL' needs macOS $MINIMUM_OS_VERSION and this Mac has $macos, so there is nothing to do"
-    exit 0
-}
-
-# Exits: 0 where the version is high enough, 1 for an upgrade.
-check_version() {
-    say "Confirming '$LABEL' version..."
-    if [[ -n $INSTALLED_VERSION ]]; then
-        compare_versions "$INSTALLED_VERSION" "$MINIMUM_ENFORCED_VERSION"
-        if (( REPLY >= 0 )); then
-            say "Installed version '$INSTALLED_VERSION' greater than or equal to enforced version\
- '$MINIMUM_ENFORCED_VERSION'"
-            exit 0
-        fi
-        say "Installed version '$INSTALLED_VERSION' less than required version '$MINIMUM_ENFORCED_VERSION'"
-    else
-        say "Installed version could not be read, so it counts as less than required version\
- '$MINIMUM_ENFORCED_VERSION'"
-    fi
+upgrade() {
     check_count
     clear_the_way
     count_request
@@ -983,23 +1026,4 @@ check_version() {
     exit 1
 }
 
-main() {
-    LABEL=${APP_NAME:-${BUNDLE_ID:-$PKG_ID}}
-    if [[ -z $LABEL ]]; then
-        say 'This script names no app and no package, so there is nothing to check'
-        exit 0
-    fi
-    if [[ -n $HALTED ]]; then
-        say "Halted: $HALTED, so there is nothing to do"
-        exit 0
-    fi
-    tell_time
-    name_counts
-    check_macos
-    check_install
-    end_count
-    check_deadline
-    check_version
-}
-
-main
+upgrade

@@ -17,6 +17,8 @@ from kandji_uploader.errors import AuditScriptError
 from kandji_uploader.models import AppFacts, AppRecord, InstallType, PackageRecord
 from tests.support.mac import CREATED, needs_zsh
 
+BEGIN = "\nif begin; then\n"
+"""Where an audit begins."""
 VALUES = audit.AuditValues("Firefox.app", "org.mozilla.firefox", None, "125.0", CREATED, 5)
 FACTS = AppFacts(InstallType.IMAGE, 1, apps=(AppRecord("Firefox.app", "org.mozilla.firefox", "125.0", "12524.3"),))
 
@@ -149,20 +151,20 @@ def test_a_hostile_installer_writes_nowhere_else(template: str, path: str):
 )
 def test_a_template_that_is_wrong_is_refused(template: str, line: str, said: str):
     with pytest.raises(AuditScriptError, match=said):
-        check(VALUES, template.replace("\nmain\n", f"\n{line}\n"))
+        check(VALUES, template.replace(BEGIN, f"\n{line}{BEGIN}"))
 
 
 @needs_zsh
 def test_a_template_with_a_slip_is_refused_with_its_line(template: str):
     with pytest.raises(AuditScriptError, match=r"no valid zsh \(.*parse error"):
-        check(VALUES, template.replace("\nmain\n", "\nif main\n"))
+        check(VALUES, template.replace(BEGIN, "\nif begin; than\n"))
 
 
 @needs_zsh
 def test_a_template_that_hangs_is_refused(template: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(simulate, "_TIMEOUT", 0.3)
     with pytest.raises(AuditScriptError, match="does not end"):
-        check(VALUES, template.replace("\nmain\n", "\nwhile true; do :; done\n"))
+        check(VALUES, template.replace(BEGIN, f"\nwhile true; do :; done{BEGIN}"))
 
 
 @needs_zsh

@@ -124,7 +124,7 @@ def test_a_template_that_lacks_variables_is_refused(tmp_path: Path):
 @needs_zsh
 def test_the_script_is_tried_if_asked(tmp_path: Path):
     own = tmp_path / "own.zsh"
-    own.write_text(audit.load_template().replace("\nmain\n", "\nexit 1\n"))
+    own.write_text(audit.load_template().replace("\nif begin; then\n", "\nexit 1\nif begin; then\n"))
 
     assert call(GIVEN, "--check").returncode == 0
     assert b"again and again" in call(GIVEN, "--check", "--template", str(own)).stderr

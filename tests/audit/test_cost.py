@@ -41,6 +41,28 @@ def test_an_audit_starts_no_process_more_than_it_has_questions_for_macos(mac: Ma
 
 
 @needs_zsh
+@pytest.mark.parametrize(
+    ("what", "unread"),
+    [
+        ("compliant, by Spotlight", "Where Spotlight does not find it"),
+        ("deadline not due", "Where Spotlight does not find it"),
+        ("compliant, by a search of the disk", "The one delay per app and version"),
+        ("not installed", "The one delay per app and version"),
+    ],
+)
+def test_zsh_reads_no_further_than_an_audit_needs(mac: Mac, what: str, unread: str):
+    *words, script = mac.prepare(SCENES[what])
+    whole = mac.measure([*words, script]).output
+    text = Path(script).read_text("utf-8")
+    mac.prepare(SCENES[what])
+    Path(script).write_text(text[: text.index(f"\n########## {unread}")] + "\nexit 3\n", "utf-8")
+
+    run = mac.measure([*words, script])
+
+    assert run.output == whole != ""
+
+
+@needs_zsh
 def test_an_audit_needs_little_memory_however_many_apps_there_are(tmp_path: Path):
     mac = Mac(tmp_path / "mac", folders=200)
     words = mac.prepare(SCENES["compliant, by a search of the disk"])

@@ -304,7 +304,7 @@ def test_a_script_that_was_edited_is_told_from_one_with_other_values(template: s
     script = audit.render(VALUES, template)
 
     assert not audit.read(script.replace("'125.0'", "'126.0'")).edited
-    assert audit.read(script.replace("\nmain\n", "\n# main\n")).edited
+    assert audit.read(script.replace("\nif begin; then\n", "\nif false; then\n")).edited
 
 
 @pytest.mark.parametrize("literal", ["7", '"7"', "'7'"])

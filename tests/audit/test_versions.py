@@ -131,10 +131,9 @@ def in_zsh(pairs: Sequence[tuple[str, str]], body: str, locale: str = "C.UTF-8")
 
 
 def template_functions() -> str:
-    """The template without the line that starts it all."""
-    before, line, after = audit.load_template().rpartition("\nmain\n")
+    """The template up to the line where an audit begins."""
+    before, line, _ = audit.load_template().partition("\nif begin; then\n")
     assert line
-    assert not after
     return before
 
 
