@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from kandji_uploader.autopkg import summary_keys
 from kandji_uploader.cli import main
 from kandji_uploader.cli.failures import Exit
 from kandji_uploader.errors import SettingsError
+from kandji_uploader.flows import announce
 from kandji_uploader.flows import tenants as several
 from kandji_uploader.kandji import tenant as views
 from kandji_uploader.publish.queue import Batch, Failures
@@ -278,6 +280,22 @@ def test_what_is_pending_for_a_tenant_is_done_for_that_tenant_only(provider, mon
     assert code == 0, said.err
     assert provider.apps() == {name: ["Widget"] for name in NAMES}
     assert not provider.requests()["acme"]
+
+
+def test_the_message_of_an_autopkg_run_names_what_is_pending_at_each_tenant(provider):
+    slack = provider.tenants["acme"]
+    provider.environ["SLACK_TOKEN"] = slack.webhook_url
+    provider.tenants["globex"].faults.add("POST", "library/custom-apps", kind="status", code=500, nth="every")
+    publish(provider)
+    provider.tenants["globex"].faults.clear()
+    host = replace(provider.host(), digests=True)
+    api.process_pkg(provider.pkg(name="Gadget"), name="Gadget", tenant="all", host=host)
+    announce.send_digests()
+
+    message = slack.slack_messages()[-1]
+    (line,) = (text for block in message["blocks"] if "retry" in (text := block["text"]["text"]))
+    assert "Widget" in line
+    assert "globex" in line
 
 
 def test_a_pair_of_a_map_that_is_for_one_tenant_is_promoted_at_no_other(provider):

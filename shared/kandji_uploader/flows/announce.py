@@ -52,12 +52,13 @@ def announce_early_failure(recipe: str, problem: KandjiUploaderError, host: Host
 def _tell(told: Sequence[Item], form: Callable[[Sequence[Item]], Message], settings: Settings, host: Host) -> None:
     """Send a message, or keep what it would hold until the process ends. No error of it fails the run."""
     listeners = settings.listeners
-    if not (host.announces and listeners) or settings.dry_run:
+    if not listeners or settings.dry_run:
         return
     if host.digests and settings.digest:
-        _DIGESTS.of(settings, host).add(told, settings)
+        # Of several tenants the caller tells what became of all; what is pending is in the folder of each.
+        _DIGESTS.of(settings, host).add(told if host.announces else (), settings)
         return
-    for listener in listeners:
+    for listener in listeners if host.announces else ():
         heard = [item for item in told if item.is_for(listener.on)]
         if heard:
             try:
@@ -91,11 +92,11 @@ class _Digest:
         self.settings = settings
         self.host = host
         self._mine: Kept | None = None
-        self._stores: dict[str, StateStore] = {}
+        self._stores: dict[tuple[str, str], StateStore] = {}
 
     def add(self, told: Sequence[Item], settings: Settings) -> None:
         """Keep what is told of a recipe."""
-        self._stores[settings.tenant or settings.api_url] = store_of(settings)
+        self._stores[settings.tenant, settings.api_url] = store_of(settings)
         if told:
             self.keep(told)
 
@@ -133,8 +134,8 @@ class _Digest:
         if told:
             again = any(each.may_have_come(listener.key) for each in held)
             earlier = sum(each is not self._mine for each in held)
-            failed = {item.name for item in told if item.group == "failed"}
-            told += [item for item in pending if item.name not in failed and item.is_for(listener.on)]
+            failed = {(item.tenant, item.name) for item in told if item.group == "failed"}
+            told += [item for item in pending if (item.tenant, item.name) not in failed and item.is_for(listener.on)]
             what = message.of_many(told, platform.node() or "this machine", tuple(_notes(earlier, again=again)))
             _note(held, listener, "begun")
             state = self._sent(listener, what)
@@ -154,9 +155,10 @@ class _Digest:
 
     def _pending(self) -> list[Item]:
         """What is left to do, of the tenants of this run."""
+        why = "`kandji-uploader retry` publishes it"
         return [
-            Item("pending", " and ".join(each.names), each.at, each.version, why="`kandji-uploader retry` publishes it")
-            for store in self._stores.values()
+            Item("pending", " and ".join(each.names), each.at, each.version, tenant=tenant, why=why)
+            for (tenant, _), store in self._stores.items()
             for each in store.pending()
         ]
 
