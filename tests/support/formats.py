@@ -165,11 +165,7 @@ def xar(
     """
     kept = list(files)
     size = {"none": 0, "sha1": 20, "sha256": 32, "sha512": 64}[checksum]
-    heap, places = bytearray(size), {}
-    for one in reversed(kept) if reverse else kept:
-        stored = _ENCODINGS.get(one.encoding, bytes)(one.data)
-        places[id(one)] = (len(heap), len(stored))
-        heap += stored
+    heap, places = _heap(kept[::-1] if reverse else kept, size)
     writer = _TocWriter(places, names=names, encoded=encoded_names, name_last=name_last)
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<xar><toc><checksum style="{checksum}"><offset>0</offset>'
     text += f"<size>{size}</size></checksum>"
@@ -185,6 +181,16 @@ def xar(
     length = len(plain) if declared is None else declared
     head = struct.pack(">4sHHQQI", b"xar!", header_size, 1, len(packed), length, number)
     return head.ljust(header_size, b"\0") + packed + bytes(heap)
+
+
+def _heap(files: list[Stored], begin: int) -> tuple[bytearray, dict[int, tuple[int, int]]]:
+    """The heap, with room for the checksum at its begin, and where each file is in it."""
+    heap, places = bytearray(begin), {}
+    for one in files:
+        stored = _ENCODINGS.get(one.encoding, bytes)(one.data)
+        places[id(one)] = (len(heap), len(stored))
+        heap += stored
+    return heap, places
 
 
 def _tree(files: list[Stored]) -> _Node:

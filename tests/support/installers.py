@@ -46,23 +46,25 @@ def app_pkg(
         (f"{app}/Contents/MacOS/{name}", mode, content),
         (f"{app}/Contents/Info.plist", 0o100644, plist),
     ]
-    members = members[-night % 6 :] + members[: -night % 6]
-    payload = cpio_odc(members, night, owner)
-    package = quoteattr(package_id or f"{bundle_id}.pkg")
-    info = (
-        '<?xml version="1.0" encoding="utf-8"?>\n'
-        f'<pkg-info format-version="2" identifier={package} version={quoteattr(version)} '
-        'install-location="/Applications" auth="root">'
-        f"<bundle path={quoteattr(app)} id={quoteattr(bundle_id)} "
-        f"CFBundleShortVersionString={quoteattr(version)} CFBundleVersion={quoteattr(version)}/>"
-        f'<payload numberOfFiles="6" installKBytes="{len(payload) // 1024 + 1 + night}"/></pkg-info>\n'
-    )
+    payload = cpio_odc(members[-night % 6 :] + members[: -night % 6], night, owner)
+    info = _package_info(package_id or f"{bundle_id}.pkg", app, bundle_id, version, len(payload) // 1024 + 1 + night)
     files = [("PackageInfo", info.encode()), ("Payload", gzip.compress(payload, mtime=night * 86_400))]
     if script:
         run = cpio_odc([(".", 0o040755, b""), ("./postinstall", 0o100755, script)], night)
         files.append(("Scripts", gzip.compress(run, mtime=night * 86_400)))
     Path(path).write_bytes(xar(files))
     return Path(path)
+
+
+def _package_info(package_id, app, bundle_id, version, kilobytes):
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        f'<pkg-info format-version="2" identifier={quoteattr(package_id)} version={quoteattr(version)} '
+        'install-location="/Applications" auth="root">'
+        f"<bundle path={quoteattr(app)} id={quoteattr(bundle_id)} "
+        f"CFBundleShortVersionString={quoteattr(version)} CFBundleVersion={quoteattr(version)}/>"
+        f'<payload numberOfFiles="6" installKBytes="{kilobytes}"/></pkg-info>\n'
+    )
 
 
 def cpio_odc(members, night=0, owner=0):

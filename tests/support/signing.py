@@ -170,9 +170,7 @@ def cms_signed(
         signer["unsigned_attrs"] = cms.CMSAttributes(
             [cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})]
         )
-    inner = {"content_type": content_type}
-    if attached is not None:
-        inner["content"] = attached
+    inner = {"content_type": content_type, **({} if attached is None else {"content": attached})}
     body = cms.SignedData(
         {
             "version": "v3" if content_type != "data" else "v1",
