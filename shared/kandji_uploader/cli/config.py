@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 
 from kandji_uploader import settings
@@ -138,7 +139,7 @@ def _secret(name: str, find: Callable[[], Secret | None]) -> Row:
 def _as_json(settings: Settings, rows: Sequence[Row], secrets: Sequence[Row]) -> dict[str, object]:
     return {
         "folder": str(settings.config_folder),
-        "settings": [{"key": row.key, "value": row.value, "origin": row.origin} for row in rows],
+        "settings": [asdict(row) for row in rows],
         "secrets": [{"name": row.key, "state": row.value, "origin": row.origin} for row in secrets],
         "warnings": list(settings.warnings),
     }

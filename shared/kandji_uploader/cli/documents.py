@@ -17,6 +17,7 @@ from kandji_uploader.errors import InterruptedRunError, KandjiUploaderError
 if TYPE_CHECKING:  # not loaded here: a start that only tells something needs none of it
     from kandji_uploader.models import Candidate as Waiting
     from kandji_uploader.models import Outcome, RunResult, Stage
+    from kandji_uploader.settings.showing import Row
     from kandji_uploader.setup.doctor import Severity
 
 
@@ -136,14 +137,6 @@ class Finding(_Tenant):
     error: Error | None
 
 
-class Row(TypedDict):
-    """One setting of `config`."""
-
-    key: str
-    value: str
-    origin: str
-
-
 class Secret(TypedDict):
     """Whether a secret is there; not what it is."""
 
@@ -170,16 +163,6 @@ class Config(_Map):
     settings: list[Row]
     secrets: list[Secret]
     warnings: list[str]
-
-
-class Place(TypedDict):
-    """What is kept on this machine: bytes, or null where there is nothing."""
-
-    what: str
-    path: str
-    size: int | None
-    cost: str
-    files: list[str]
 
 
 class Cask(TypedDict):

@@ -8,21 +8,24 @@ import typing
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum, EnumMeta
+from pathlib import Path
 from typing import Any
 
 from kandji_uploader.cli import documents
+from kandji_uploader.cli.where import Place
 from kandji_uploader.flows.approve import Approval
 from kandji_uploader.models import AppFacts, Outcome, RunResult, Stage
 from kandji_uploader.munki.report import ToldImport
+from kandji_uploader.settings.showing import Row
 from kandji_uploader.setup.doctor import Severity
 from kandji_uploader.status.models import AppStatus
 
 Document = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NAMES = {"Outcome": Outcome, "RunResult": RunResult, "Severity": Severity, "Stage": Stage}
+_NAMES = {"Outcome": Outcome, "RunResult": RunResult, "Row": Row, "Severity": Severity, "Stage": Stage}
 """What `documents` does not load."""
-_PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number", types.NoneType: "null"}
+_PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number", types.NoneType: "null", Path: "string"}
 
 
 class _Inspected(typing.TypedDict):
@@ -68,7 +71,7 @@ def _of_command() -> dict[str, Document]:
         "retry": moved,
         "status": _list(status, failure),
         "doctor": _list(_of(documents.Finding), failure),
-        "where": _list(_of(documents.Place), failure),
+        "where": _list(_of(Place), failure),
         "inspect": {"anyOf": [inspected, {"type": "array", "items": inspected}, failure]},
         "config": {"anyOf": [_of(documents.Config), failure]},
         "munki-import": {"anyOf": [_of(ToldImport), failure]},
