@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "2d621459a80f4b768559d54427682852d69e750c367763031e92508cbb3c6d7a"
+_SEAL = "a334375e14d819c9fdb26480d7d7e76069ea87696df11c0eac1aad1ca857e5ee"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -20,7 +20,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from kandji_uploader import autopkg
@@ -145,27 +144,22 @@ def _with_library(environ: Mapping[str, str]) -> Callable[[str], bool]:
     return publish
 
 
-@dataclass(frozen=True)
-class _Preferences:
+def _preferences(folder: Path) -> Path:
     """AutoPkg preferences of the demo's own, so that the user's cache and overrides stay untouched."""
-
-    folder: Path
-
-    def write(self) -> Path:
-        path = self.folder / "autopkg.json"
-        wanted = {
-            "CACHE_DIR": str(self.folder / "cache"),
-            "RECIPE_SEARCH_DIRS": [str(_FILES), str(_checkout())],
-            "RECIPE_OVERRIDE_DIRS": [str(self.folder / "overrides")],
-            "RECIPE_REPO_DIR": str(self.folder / "repos"),
-        }
-        path.write_text(json.dumps(wanted), encoding="utf-8")
-        return path
+    path = folder / "autopkg.json"
+    wanted = {
+        "CACHE_DIR": str(folder / "cache"),
+        "RECIPE_SEARCH_DIRS": [str(_FILES), str(_checkout())],
+        "RECIPE_OVERRIDE_DIRS": [str(folder / "overrides")],
+        "RECIPE_REPO_DIR": str(folder / "repos"),
+    }
+    path.write_text(json.dumps(wanted), encoding="utf-8")
+    return path
 
 
 def _with_autopkg(folder: Path, environ: Mapping[str, str]) -> Callable[[str], bool]:
     """Publish with the real AutoPkg, whose Python is lent the packages that it may lack."""
-    preferences = _Preferences(folder).write()
+    preferences = _preferences(folder)
     own = {**environ, "PYTHONPATH": str(_lend(folder / "packages"))}
     surroundings = {**children.surroundings(), **own}
 
