@@ -17,8 +17,9 @@ def mac(tmp_path: Path) -> Mac:
 
 @pytest.fixture(autouse=True)
 def _nothing_read_before() -> None:
-    """A script is read anew in each test: `make mutants` changes how, within one process."""
+    """Scripts and templates are read anew in each test: `make mutants` changes how, within one process."""
     script.read.cache_clear()
+    script._of_template.cache_clear()
 
 
 @pytest.fixture(autouse=True)

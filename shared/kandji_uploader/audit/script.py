@@ -174,7 +174,7 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
     _check_values(values)
     _check_template(template, "in use")
     texts = _texts(values)
-    assigned = {name for name, _ in _ASSIGNMENT.findall(template)}
+    assigned, digest = _of_template(template)
     for name, default in _OPTIONAL.items():
         if name not in assigned and texts[name] != default:
             raise AuditScriptError(
@@ -182,7 +182,7 @@ def render(values: AuditValues, template: str, notes: Mapping[str, str] = Mappin
                 f"Add a line `{name}={_quote(default)}` at its top"
             )
     script = _ASSIGNMENT.sub(lambda found: f"{found[1]}={_quote(texts[found[1]])}", template)
-    lines = _note_lines({**notes, _BODY_NOTE: _digest(template)})
+    lines = _note_lines({**notes, _BODY_NOTE: digest})
     # Above the variables, which a template always has: below the head that an admin reads first.
     at = next(_ASSIGNMENT.finditer(script)).start()
     return script[:at] + lines + script[at:]
@@ -341,8 +341,14 @@ def _check_conditions(values: AuditValues) -> None:
         raise AuditScriptError(f"{place!r} is no absolute path of a folder. Correct `unzip_location`")
 
 
+@functools.lru_cache(maxsize=8)  # The scripts of a run come from one template, or a few.
+def _of_template(template: str) -> tuple[tuple[str, ...], str]:
+    """The variables that it assigns, in order, and its digest."""
+    return tuple(name for name, _ in _ASSIGNMENT.findall(template)), _digest(template)
+
+
 def _check_template(template: str, place: str) -> None:
-    names = [name for name, _ in _ASSIGNMENT.findall(template)]
+    names, _ = _of_template(template)
     missing = [name for name in _NEEDED if name not in names]
     twice = sorted({name for name in names if names.count(name) > 1})
     if missing:
