@@ -37,7 +37,6 @@ _TIMEOUT = 20.0  # Seconds for one run, which takes some hundredths; a custom te
 _TOOLS = {
     "bin/date": 'case $1 in +%s) exec cat "${0%/bin/date}/now" ;; *) echo deadline ;; esac',
     "bin/sleep": "exit 0",
-    "usr/bin/find": 'exec find "$@"',
     "usr/bin/lsappinfo": "exit 0",
     "usr/bin/mdfind": "exit 0",
     "usr/bin/osascript": "exit 1",
@@ -46,7 +45,11 @@ _TOOLS = {
     "usr/libexec/PlistBuddy": """for at; do :; done
 code=1
 while test "$1" = -c; do
-    test -f "$at.${2#Print :}" && cat "$at.${2#Print :}" && echo && code=0
+    if test -f "$at.${2#Print :}"; then
+        while IFS= read -r line; do printf '%s\\n' "$line"; done <"$at.${2#Print :}"
+        printf '%s\\n' "$line"
+        code=0
+    fi
     shift 2
 done
 exit $code""",
@@ -110,8 +113,12 @@ def _checked(
     if not _tools_run(root):
         return (f"programs cannot be run in {root.parent}: the audit script was checked for syntax, but not tried",)
     (root / "script").write_text(tried, encoding="utf-8")
+    _lay_out(root / "mac", root / "tools")
+    bare = frozenset((root / "mac").rglob("*"))
     for mac in macs:
         _try(zsh, root, mac, values)
+        for path in sorted({*(root / "mac").rglob("*")} - bare, reverse=True):  # what a folder holds comes before it
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     return ()
 
 
@@ -213,18 +220,13 @@ def _bundle_name(name: str) -> str:
 
 
 def _try(zsh: str, root: Path, mac: _Mac, values: AuditValues | AuditReading) -> None:
-    place = root / "mac"
-    place.mkdir()
-    place.chmod(0o755)
     try:
-        _furnish(place, mac, root / "tools", now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
+        _furnish(root / "mac", mac, now=(values.created_at or 0) + (values.days or 0) * 86_400 + 1)
         done = _run([zsh, "-f", str(root / "script")], root)
     except (OSError, ValueError) as problem:
         if not _is_about_names(problem, mac):
             raise
         raise AuditScriptError(f"no Mac can have an app of that name or place ({problem}). Correct it") from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     if done.returncode == mac.expected:
         return
     lines = (done.stdout.strip() or done.stderr.strip()).splitlines() or ["nothing"]
@@ -251,16 +253,22 @@ def _effect(mac: _Mac, code: int) -> str:
     return "install it again and again" if code == INSTALL else "report an error"
 
 
-def _furnish(place: Path, mac: _Mac, tools: Path, now: int) -> None:
-    """Write the tools, the apps, the receipt and the clock of a simulated Mac."""
-    for name in _TOOLS:
+def _lay_out(place: Path, tools: Path) -> None:
+    """Make what each simulated Mac has: the tools, and the folders that a Mac is delivered with."""
+    place.mkdir()
+    place.chmod(0o755)
+    for name in (*_TOOLS, "usr/bin/find"):  # the search of the disk is a real one
         _folder((place / name).parent)
-        (place / name).symlink_to(tools / name)
-    (place / "now").write_text(str(now), encoding="utf-8")
+        (place / name).symlink_to(tools / name if name in _TOOLS else "/usr/bin/find")
     _folder(place / "Library" / "Preferences")
     for name in _OPEN_FOLDERS:
         _folder(place / name)
         (place / name).chmod(0o1777)
+
+
+def _furnish(place: Path, mac: _Mac, now: int) -> None:
+    """Write the apps, the receipt and the clock of a simulated Mac."""
+    (place / "now").write_text(str(now), encoding="utf-8")
     for app in mac.apps:
         bundle = _inside(place, app.path)
         _folder(bundle.parent)
