@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "a334375e14d819c9fdb26480d7d7e76069ea87696df11c0eac1aad1ca857e5ee"
+_SEAL = "b7f21acb0bafcc017e47700b4dcd1e0dd9b3b1624cd73967e4485a360228bb1a"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

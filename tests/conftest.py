@@ -5,6 +5,10 @@ import os
 
 import pytest
 
+from tests.support import examples
+
+examples.load_profile()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kandji_uploader.audit import conditions
 from kandji_uploader.audit import script as audit
 from kandji_uploader.errors import AuditScriptError
+from tests.support.examples import examples
 from tests.support.mac import CREATED, ZSH, Mac, needs_zsh
 
 VALUES = audit.AuditValues("Firefox.app", "org.mozilla.firefox", None, "125.0", CREATED, 5)
@@ -94,7 +95,7 @@ def test_every_value_takes_one_line(template: str, values: audit.AuditValues):
 
 @needs_zsh
 @given(values=values_of_any_kind, locale=st.sampled_from(["C", "C.UTF-8"]))
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_zsh_reads_exactly_the_value(template: str, tmp_path: Path, values: audit.AuditValues, locale: str):
     script = audit.render(values, template)
     top = script[: script.index("\nPREFIX=")]
@@ -132,7 +133,7 @@ def test_zsh_reads_exactly_the_value(template: str, tmp_path: Path, values: audi
 @needs_zsh
 @pytest.mark.slow
 @given(values=values_of_any_kind, installed=traps, name=traps, answer=st.sampled_from(["delay", "quit", "no session"]))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(15))
 def test_no_rendered_script_executes_a_value(
     tmp_path_factory: pytest.TempPathFactory,
     template: str,
@@ -430,7 +431,7 @@ def test_any_text_can_be_read(script: str):
     st.text(st.sampled_from("'\"$\\x0aéf9 ")),
     st.sampled_from([10, 100_000]),
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(20))
 def test_spoiled_literals_can_be_read(lines: list[str], literal: str, times: int):
     audit.read("\n".join(lines).replace("{}", literal * (times // max(1, len(literal)))))
 
@@ -438,7 +439,7 @@ def test_spoiled_literals_can_be_read(lines: list[str], literal: str, times: int
 @needs_zsh
 @given(st.dictionaries(st.sampled_from(["current", "former"]), traps, min_size=1))
 @example({"current": "'\n$(touch executed)\n"})
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_the_memory_of_an_app_that_is_not_enforced_holds_notes_and_always_passes(notes: dict[str, str]) -> None:
     script = audit.memory(notes)
     done = subprocess.run([ZSH, "-f", "-c", script], capture_output=True, check=False, timeout=20, cwd="/")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
+from tests.support.examples import examples
 from tests.support.mac import ZSH, needs_zsh
 
 # Each line from the oldest to the newest.
@@ -138,7 +139,7 @@ def template_functions() -> str:
 
 
 @needs_zsh
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(st.lists(st.tuples(versions, versions), min_size=40, max_size=80))
 def test_the_script_compares_versions_as_the_library_does(pairs: list[tuple[str, str]]):
     assert in_zsh(pairs, template_functions()) == [version.compare(a, b) for a, b in pairs]

@@ -42,7 +42,7 @@ from tests.support.formats import (
 
 CORPUS = Path(__file__).parent.parent / "fixtures" / "corpus"
 TICKET = (CORPUS / "karabiner-vhid-1.6.0.pkg").read_bytes()[-1810:]
-EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "40"))
 EVERY = max(10, 120 * 97 // EXAMPLES)
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Duplicate name")]
 many = settings(
@@ -279,9 +279,9 @@ def test_each_byte_of_a_real_signature_counts():
 
 
 def test_inputs_made_by_seed(tmp_path):
-    outcomes = [fuzzing.check(seed, tmp_path / "Fuzz.pkg") for seed in range(1000)]
+    outcomes = [fuzzing.check(seed, tmp_path / "Fuzz.pkg") for seed in range(10 * EXAMPLES)]
 
-    assert 100 < outcomes.count("facts") < 900
+    assert 0.1 < outcomes.count("facts") / len(outcomes) < 0.9
     assert len(set(outcomes)) > 20
 
 

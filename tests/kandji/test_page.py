@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks import pages
 from kandji_uploader.kandji.page import Page
+from tests.support.examples import examples
 
 ROWS = st.lists(
     st.dictionaries(
@@ -33,7 +34,7 @@ def taken(data: bytes, cuts=()):
     return rows, page.end()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROWS, st.data(), st.booleans(), st.sampled_from([None, 1]))
 def test_the_rows_are_those_of_the_json_wherever_it_is_cut(rows, data, ascii_only, indent):
     page = {"count": 7, "next": 'x"results": [', "results": rows, "more": [1]}

@@ -20,7 +20,7 @@ from kandji_uploader.settings import parts
 from kandji_uploader.settings.coercion import UnfitError
 
 VIENNA = "Europe/Vienna"
-MANY = int(os.environ.get("KANDJI_CALENDAR_EXAMPLES", "40"))
+MANY = int(os.environ.get("KANDJI_CALENDAR_EXAMPLES", "20"))
 ZONES = ("UTC", VIENNA, "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Santiago")
 HOURS = tuple(f"{hour:02}:{minute:02}" for hour in range(24) for minute in (0, 1, 30, 59))
 

@@ -19,6 +19,7 @@ from kandji_uploader.publish import releases
 from kandji_uploader.publish.releases import Contents, Health, Ledger, Release
 from kandji_uploader.status.models import StatusRecord
 from tests.promotion.world import stamp
+from tests.support.examples import examples
 
 NOW = 1_770_000_000.0
 RULES = Promotion(after_days=5, min_pass=3, max_error_percent=5, require_status=True)
@@ -265,7 +266,7 @@ CONTENTS = st.builds(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(*[st.sampled_from("ab"), CONTENTS, CONTENTS] * 2)
 def test_two_releases_have_one_digest_only_if_all_that_reaches_a_mac_is_the_same(sha, test, prod, sha2, test2, prod2):
     same = releases.digest_of(sha, test, prod) == releases.digest_of(sha2, test2, prod2)

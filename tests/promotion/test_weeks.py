@@ -21,7 +21,7 @@ from kandji_uploader.rehearsal import RehearsalTenant
 from tests.promotion.world import PROD, TEST, World
 
 MIN_PASS, MAX_ERRORS = 2, 20
-WEEKS = int(os.environ.get("KANDJI_WEEKS", "6"))
+WEEKS = int(os.environ.get("KANDJI_WEEKS", "4"))
 
 
 @dataclass(frozen=True)

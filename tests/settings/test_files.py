@@ -16,6 +16,7 @@ from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement
 from kandji_uploader.settings import schema, showing
 from tests.settings.conftest import House
+from tests.support.examples import examples
 
 WORDS = sorted({part for path in schema.IN_CONFIG for part in path.split(".")} | set(schema.IN_CONFIG) | {"x", ""})
 
@@ -145,7 +146,7 @@ def taken_or_told(read):
         return str(error)
 
 
-@tuning(max_examples=150, deadline=None)
+@tuning(max_examples=examples(60), deadline=None)
 @for_all(some.dictionaries(some.sampled_from(WORDS), JSON, max_size=6))
 def test_whatever_a_config_file_holds_is_taken_or_told(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +156,7 @@ def test_whatever_a_config_file_holds_is_taken_or_told(content):
         assert not isinstance(outcome, str) or outcome.startswith(str(house.folder))
 
 
-@tuning(max_examples=300, deadline=None)
+@tuning(max_examples=examples(100), deadline=None)
 @for_all(some.text(some.sampled_from("ab:-[]{}&*!|>'\"%@,#?<= \n\t\x85\ufeff019~")))
 def test_whatever_a_yaml_file_holds_is_read_or_told(content):
     with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from kandji_uploader.errors import SettingsError
 from kandji_uploader.models import Enforcement, Promotion
 from kandji_uploader.settings import schema, showing
 from tests.settings.conftest import House
+from tests.support.examples import examples
 
 RECIPE = "Firefox.pkg.recipe"
 
@@ -345,14 +346,14 @@ PRINTABLE = some.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"))
 NAMES = some.text(PRINTABLE, min_size=1, max_size=255).filter(str.strip)
 
 
-@tuning(max_examples=100, deadline=None)
+@tuning(max_examples=examples(30), deadline=None)
 @for_all(NAMES)
 def test_any_printable_name_is_taken_as_it_is(name):
     with tempfile.TemporaryDirectory() as folder:
         assert House(Path(folder)).settle({"custom_app.prod_name": name}).prod.name == name.strip()
 
 
-@tuning(max_examples=50, deadline=None)
+@tuning(max_examples=examples(20), deadline=None)
 @for_all(NAMES.filter(lambda name: "%" not in name))
 def test_any_printable_name_comes_out_of_a_map_as_it_went_in(name):
     with tempfile.TemporaryDirectory() as folder:
