@@ -33,6 +33,7 @@ INFO = formats.info_plist(CFBundleExecutable="Run")
 SEAL = b"<plist><dict/></plist>"
 ROOT = developer_id("app").root
 PARTS = {1: INFO, 3: SEAL}
+STORE = "1.2.840.113635.100.6.1.9"
 
 
 def program(who=None, **options):
@@ -375,7 +376,7 @@ AUTHORITIES = {
     "apple": (("Apple Code Signing Certification Authority", []), ("Software Signing", [], "Apple"), None),
     "mac_app_store": (
         ("WWDR", []),
-        ("Apple Mac OS Application Signing", ["1.2.840.113635.100.6.1.9"], "Apple"),
+        ("Apple Mac OS Application Signing", [STORE], "Apple"),
         signing.TEAM,
     ),
     "other": (
@@ -457,6 +458,61 @@ def test_a_zip_with_a_file_that_its_directory_does_not_list_is_broken(first):
     hidden = data[:at] + data[at:].replace(listed[0][0].encode(), b"r" * len(listed[0][0]))
     assert "its header says otherwise than the directory" in _of_archive(hidden).why, "another name in the directory"
     assert _of_archive(zipped([*members(program()), ("readme", FILE, b"PK\3\4" * 20)])).status == "signed"
+
+
+def _renamed(name):
+    """An extra field by which a file has another name."""
+    return struct.pack("<2HBI", 0x7075, 5 + len(name), 1, 0) + name
+
+
+LIES = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 46, 0, 0)
+ADDED = "A.app/Contents/Resources/app.js"
+SEVERAL_ZIPS = {
+    "a name with backslashes": ("readme", {"filename": ADDED.replace("/", "\\")}, "Info-ZIP makes folders"),
+    "a second name": ("readme", {"extra": _renamed(ADDED.encode())}, "its extra field gives it another name"),
+    "a link for some only": (ADDED, {"create_system": 0, "external_attr": 0o120755 << 16}, f"but for {ADDED[6:]}"),
+    "a folder for some only": (ADDED, {"external_attr": 0o040755 << 16}, f"but for {ADDED[6:]}"),
+}
+
+
+@pytest.mark.parametrize(("name", "about", "why"), list(SEVERAL_ZIPS.values()), ids=list(SEVERAL_ZIPS))
+def test_a_file_of_a_zip_is_what_it_is_for_each_program_that_unpacks_it(name, about, why):
+    made = io.BytesIO(zipped(members(program())))
+    with zipfile.ZipFile(made, "a") as archive:
+        info = zipfile.ZipInfo(name)
+        for key, value in about.items():
+            setattr(info, key, value)
+        archive.writestr(info, b"evil()")
+    found = _of_archive(made.getvalue())
+
+    assert found.team_id is None
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data, end: data + struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 0, 0, 0, 0, 0, 0, *end) + bytes(20) + LIES,
+        lambda data, _: b"#!stub" + data + zipped(members(program()))[-22:],
+        lambda data, _: data + zipped(members(program()))[-22:] + b"more",
+    ],
+    ids=["in a record that nothing points to", "behind something", "before something"],
+)
+def test_a_zip_has_one_directory_for_each_program_that_unpacks_it(make):
+    whole = zipped(members(program()))
+    start, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+    found = _of_archive(make(whole[:end], (end - start, start)))
+    assert found.why == "central directory: where it is, is told in several ways: the .zip is hostile"
+
+
+def test_two_teams_of_the_app_store_do_not_share_an_app():
+    """Apple signs both, by the same certificate."""
+    seller = certify(
+        "Apple Mac OS Application Signing", by=certify("WWDR", by=root(), ca=True), marks=[STORE], unit="A"
+    )
+    assert in_zip(fat(program(seller), program(seller, code=b"arm " * 3000))).authority == "mac_app_store"
+    found = in_zip(fat(program(seller), program(seller, code=b"arm " * 3000, team="ZZZZZ99999")))
+    assert "not all of its architectures are signed by the same one" in found.why
 
 
 def _of_archive(data, roots=ROOT, wish=None):

@@ -38,6 +38,9 @@ _ZIP64_EXTRA = 1
 _ENCRYPTED = 1
 _SIZES_FOLLOW = 8
 _STORED, _DEFLATED = 0, 8
+_UNIX = (3, 19)
+_NAME_EXTRA = 0x7075
+"""Another name, in UTF-8 (4.6.9), behind a version and the checksum of the first one."""
 # Only a member that can belong to a bundle, or whose name could lead out of the folder, becomes an object: a .zip of
 # 300,000 small files costs no memory.
 _MATTERS = re.compile(rb"\.(app|m?pkg)|\.\.|\A[/\\]", re.IGNORECASE)
@@ -137,6 +140,7 @@ class Zip:
 
         Some programs go by the one and some by the other: such a .zip could be another on the Mac than it is here.
         """
+        _check_name(item, extra)
         size, stored = _larger(extra, fields[8], fields[7])
         here, there = (fields[6], stored, size), (item.checksum, item.stored, item.size)
         # Who writes a .zip as a stream does not know them yet, and says 0 (4.4.4, bit 3).
@@ -161,17 +165,38 @@ class Zip:
             yield item, iter(()) if item.folder else blocks(self._stream(item))
 
     def check_headers(self) -> None:
-        """Hold the headers before all data against the directory, and look for members that it does not list.
+        """Raise MalformedError where another program may find other files in it.
 
-        A program that unpacks while it reads goes by those headers, one after the other.
+        One that unpacks while it reads goes by the headers before the data, one after the other. Others look for the
+        directory elsewhere, or for a name in another field.
         """
+        self._check_end()
         starts = array("Q", sorted(max(self._item(*member).start, 0) for member in self._members()))
         starts.append(self._start)
         self._check_gap(0, starts[0])
         for member in self._members():
             item = self._item(*member)
+            if "\\" in item.path and "/" not in item.path:
+                raise MalformedError(item.path[:80], "Info-ZIP makes folders of such a name: the .zip is hostile")
+            _check_name(item, member[2])
             end = self._data_of(item) + item.stored
             self._check_gap(end, starts[min(bisect.bisect_left(starts, end), len(starts) - 1)])
+
+    def _check_end(self) -> None:
+        """Where the directory is, has to be told once, and in the same way, by all of its end records."""
+        self._file.seek(max(self._size - _END.size - _COMMENT_BYTES, 0))
+        tail = self._file.read()
+        at = tail.rfind(b"PK\5\6")
+        length, offset, comment = _END.unpack_from(tail, at)[5:8]
+        end = self._size - len(tail) + at
+        larger = self._start + self._length + _END64.size + _END64_LOCATOR_BYTES == end
+        locator = tail[max(at - _END64_LOCATOR_BYTES, 0) : at]
+        told = [(length, self._length), (offset, self._start)]
+        same = all(one == other or (larger and one == _UNKNOWN) for one, other in told)
+        wanted = struct.pack("<4sIQ", b"PK\6\7", 0, self._start + self._length) if larger else b""
+        located = locator.startswith(wanted) if larger else not locator.startswith(b"PK\6\7")
+        if self._shift or not same or not located or at + _END.size + comment != len(tail):
+            raise MalformedError(_DIRECTORY, "where it is, is told in several ways: the .zip is hostile")
 
     def _check_gap(self, start: int, end: int) -> None:
         if end - start < _LOCAL.size:  # there may be sizes that follow the data (4.3.9)
@@ -207,12 +232,12 @@ class Zip:
         checksum, stored, size = fields[7:10]
         attributes, start = fields[15], fields[16]
         size, stored, start = _larger(extra, size, stored, start)
-        # The upper half is the mode of Unix (4.4.15), where a Unix made the .zip; elsewhere it is 0, which is a file.
-        mode = attributes >> 16
+        # The upper half is the mode of Unix (4.4.15), where a Unix or macOS made the .zip (4.4.2). 0 is a file.
+        mode = attributes >> 16 if fields[1] >> 8 in _UNIX else 0
         return ArchiveEntry(
             path=_name(name),
             size=size,
-            folder=name.endswith(b"/") or stat.S_ISDIR(mode),
+            folder=name.endswith(b"/") or (stat.S_ISDIR(mode) and not size),
             link=stat.S_ISLNK(mode),
             start=start + self._shift,
             stored=stored,
@@ -244,14 +269,26 @@ def _larger(extra: bytes, *values: int) -> list[int]:
     found = list(values)
     if _UNKNOWN not in values:
         return found
+    for kind, data in _extras(extra):
+        if kind == _ZIP64_EXTRA:
+            numbers = iter(struct.unpack_from(f"<{len(data) // 8}Q", data))
+            found = [next(numbers, value) if value == _UNKNOWN else value for value in found]
+    return found
+
+
+def _extras(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    """The parts of an extra field: kind and data."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
-        if kind == _ZIP64_EXTRA:
-            numbers = iter(struct.unpack_from(f"<{min(length, len(extra) - at - 4) // 8}Q", extra, at + 4))
-            found = [next(numbers, value) if value == _UNKNOWN else value for value in found]
+        yield kind, extra[at + 4 : at + 4 + length]
         at += 4 + length
-    return found
+
+
+def _check_name(item: ArchiveEntry, extra: bytes) -> None:
+    for kind, data in _extras(extra):
+        if kind == _NAME_EXTRA and _name(data[5:]) != item.path:
+            raise MalformedError(item.path[:80], "its extra field gives it another name: the .zip is hostile")
 
 
 def _is_link(fields: tuple[int, ...]) -> bool:
