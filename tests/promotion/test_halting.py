@@ -270,6 +270,22 @@ def test_watch_halts_and_tells_the_figures_of_each_ring_and_promotes_nothing(rin
     assert rings.enforced(EARLY) == "1.0"
 
 
+def test_a_watch_that_no_rule_asks_for_is_known_by_its_code(rings: World) -> None:
+    mapped(rings, "recipe_map", [{"name": IT}, {"name": EARLY, "after_days": 1}])
+    (result,) = flow.watch(promote.asked_for((), rings.host, every_pair=True), rings.host)
+    assert (result.failed, result.code) == (True, "target")
+
+
+def test_what_keeps_a_watch_from_halting_is_known_by_its_code(rings: World) -> None:
+    rings.publish("1.0")
+    rings.wait(1)
+    rings.macs(errors=9, app=IT)
+    mapped(rings, "recipe_map", RINGS)
+    rings.tenant.faults.add("GET", "library/custom-apps/*", kind="status", code=404)
+    (result,) = flow.watch(promote.asked_for((), rings.host, every_pair=True), rings.host)
+    assert (of(result, IT).action, result.code) == (Action.FAILED, "api")
+
+
 def test_resume_leaves_the_days_that_were_left_and_lets_the_release_move_on(rings: World) -> None:
     rings.keys["rings"] = [RINGS[0], RINGS[1] | {"enforcement_delay": 9}, RINGS[2]]
     rings.publish("1.0")

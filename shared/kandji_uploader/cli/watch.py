@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Watch; 1 if something is halted, or could not be looked at."""
+    """Watch; 1 if something is halted, else as what kept it from looking; see `failures.exit_code`."""
     if bool(arguments.names) == arguments.all:
         raise UsageError("kandji-uploader watch: name the apps, or give --all")
 

@@ -102,7 +102,7 @@ def watch(rings: Sequence[Ring], context: RunContext, host: Host) -> tuple[Outco
         except InterruptedRunError:
             raise
         except KandjiUploaderError as problem:
-            outcome = _outcome(ring, app, context, Action.FAILED, str(problem))
+            outcome = replace(_outcome(ring, app, context, Action.FAILED, str(problem)), code=problem.code)
         found += [outcome] if outcome else []
     return tuple(found[::-1])
 
