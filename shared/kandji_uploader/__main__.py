@@ -11,9 +11,13 @@ def main() -> int:
     everything at the end, would be a seventh of a run that finds nothing to do.
     """
     gc.set_threshold(50_000)
-    from kandji_uploader.cli import main as command_line
+    try:
+        from kandji_uploader.cli import main as command_line
 
-    code = command_line()
+        code = command_line()
+    except KeyboardInterrupt:  # while the modules are read: the command itself tells what was under way
+        print("\nkandji-uploader: stopped", file=sys.stderr)
+        return 130
     gc.freeze()
     return code
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -190,3 +191,22 @@ def test_ctrl_c_among_several_promotions_gives_one_account_which_is_true(house, 
     assert "not begun: Three\n" in account
     assert here("promote", "--all").returncode == 0
     assert [name for name in house.names() if "Test" not in name] == sorted(NAMES[:3])
+
+
+STOPPED_WHILE_READING = """
+import os, signal, sys
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "kandji_uploader.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+from kandji_uploader.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_the_modules_are_read_is_no_traceback():
+    done = subprocess.run([sys.executable, "-c", STOPPED_WHILE_READING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nkandji-uploader: stopped\n")
