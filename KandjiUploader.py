@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "30c035763062daed4d94cb18ae751c7ca08953d2400b5ae9026f3055798f66a7"
+_SEAL = "acb0eebea09a1085b730fc65ca728baf4bbcfd9590a04116cce870f14e827b3d"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -16,7 +16,7 @@ def main() -> int:
 
         code = command_line()
     except KeyboardInterrupt:  # while the modules are read: the command itself tells what was under way
-        print("\nkandji-uploader: stopped", file=sys.stderr)
+        sys.stderr.write("\nkandji-uploader: stopped\n")
         return 130
     gc.freeze()
     return code
