@@ -16,7 +16,7 @@ from benchmarks.cases import Row
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 """What is between these lines of the document is written by `make bench`; all else in it is written by hand."""
 
-PLOT = "Milliseconds for an unchanged recipe, by the number of recipes in one process"
+PLOT = "Milliseconds of processor time for an unchanged recipe, by the number of recipes in one process"
 """What the plot shows."""
 
 TENANTS_PLOT = "Milliseconds for an unchanged app of a tenant, by the number of tenants"
