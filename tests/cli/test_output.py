@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -89,6 +90,21 @@ def test_a_start_that_only_tells_loads_nothing_that_publishes_or_is_slow_to_load
     run = [sys.executable, "-c", script, words]
     done = subprocess.run(run, env=environ, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+def test_a_run_that_finds_nothing_to_do_loads_nothing_that_it_does_not_use(house, here):
+    words = ("-p", house.widget(), "-n", "Widget", "--enforcement", "install_once")
+    here(*words)
+    environ = {**os.environ, **house.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    run = [sys.executable, "-m", "kandji_uploader", *words]
+    done = subprocess.run(run, env=environ, capture_output=True, text=True, check=True)
+    loaded = set(re.findall(r"\| +(\S+)$", done.stderr, re.MULTILINE))
+    assert {"requests", "kandji_uploader.publish.plan"} <= loaded, done.stderr
+    of_others = {"difflib", "plistlib", "platform", "shtab", "subprocess", "cryptography"}
+    ours = {
+        f"kandji_uploader.{name}" for name in ("status.summary", "audit.simulate", "installer.zips", "promotion.rules")
+    }
+    assert loaded & (of_others | ours) == set()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -132,6 +131,8 @@ class _Digest:
         told = [item for each in held for item in each.items if item.is_for(listener.on)]
         state = "done"
         if told:
+            import platform
+
             again = any(each.may_have_come(listener.key) for each in held)
             earlier = sum(each is not self._mine for each in held)
             failed = {(item.tenant, item.name) for item in told if item.group == "failed"}

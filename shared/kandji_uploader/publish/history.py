@@ -13,7 +13,6 @@ from kandji_uploader.publish.context import RunContext
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, audited, coming, ledger, signed_by
 from kandji_uploader.publish.releases import Contents, Ledger, Release
 from kandji_uploader.state import Publication
-from kandji_uploader.status import summary
 
 
 def noted(app: CustomApp, ledger: Ledger) -> bool:
@@ -34,6 +33,8 @@ def live_release(app: CustomApp, ledger: Ledger, now: float) -> Release:
     named = matching.version_in(app.file_name)
     if named and any(item.version == reading.version for item in ledger.former if item.file_key != app.file_key):
         reading = replace(reading, version=named)  # The script is that of the file before.
+    from kandji_uploader.status import summary
+
     updated = summary.moment(app.file_updated or "")
     at = updated.timestamp() if updated else float(reading.created_at or now)
     return replace(as_enforced(app, reading), version=reading.version or named or "", at=at)

@@ -6,7 +6,6 @@ beside `custom_app`, which nobody reads, would make a Custom App of another name
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import lru_cache
 
@@ -31,6 +30,8 @@ def meant(key: str) -> str:
     known = _known()
     if bare in known:
         return known[bare] if known[bare] != key else ""
+    import difflib
+
     shuffled = sorted(bare)
     for candidate, path in known.items():
         if shuffled == sorted(candidate) or difflib.SequenceMatcher(None, candidate, bare).ratio() > _ALIKE:

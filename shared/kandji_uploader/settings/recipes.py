@@ -6,13 +6,11 @@ own, too. So where the map does not know the recipe itself, the recipes that it 
 
 from __future__ import annotations
 
-import plistlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 from kandji_uploader.settings.sources import Complaints, Rung
 
@@ -107,6 +105,9 @@ def _with_parents(own: RecipeNames, parents: Iterable[Path]) -> Iterator[RecipeN
 
 def identifier_of(path: Path) -> str | None:
     """The identifier that a recipe's file holds, where AutoPkg looks for it; None where it cannot be read."""
+    import plistlib
+    from xml.parsers.expat import ExpatError
+
     try:
         content = path.read_bytes()
         recipe = _from_yaml(content) if path.suffix.lower() in {".yaml", ".yml"} else plistlib.loads(content)

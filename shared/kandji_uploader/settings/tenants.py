@@ -17,7 +17,6 @@ holds for one run only, such as `dry_run`, has no place in it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,6 +101,8 @@ class Tenants:
         known = [*self.rungs, *(f"@{name}" for name in self.groups), EVERY]
         if word in known:
             return ""
+        import difflib
+
         near = difflib.get_close_matches(word, known, 1)
         meant = f"did you mean {near[0]}?" if near else f"known there are {', '.join(known)}"
         return f"is not in {self.path}; {meant}"
