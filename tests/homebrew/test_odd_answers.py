@@ -14,6 +14,7 @@ from kandji_uploader.errors import CaskError, KandjiUploaderError, NetworkError
 from kandji_uploader.homebrew.cask import read
 from tests.homebrew.conftest import QUICK
 from tests.support.cask_server import cask_json
+from tests.support.examples import examples
 
 KEYS = [*cask_json("app"), "rename", "languages", "deprecation_reason", "full_token"]
 WORDS = [
@@ -40,7 +41,7 @@ JSON = st.recursive(
 )
 
 
-@tuning(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@tuning(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(
     changes=st.dictionaries(st.sampled_from(KEYS), JSON, min_size=1, max_size=3),
     arch=st.sampled_from(["arm64", "x86_64"]),

@@ -214,7 +214,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), min_
 
 
 @given(names=st.lists(NAMES, min_size=1, max_size=5), display=NAMES, category=NAMES, data=st.data())
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_items_are_called_the_map_is_right_and_every_item_told(
     tmp_path_factory, names, display, category, data
 ):

@@ -20,6 +20,7 @@ from tests.munki import builder
 from tests.munki.builder import BOTH, PROD, TEST, pkginfo, small
 from tests.munki.conftest import BLUEPRINTS, run
 from tests.munki.expected import EXPECTED
+from tests.support.examples import examples
 
 KEYS = (*LISTS, "catalogs", "included_manifests", "conditional_items", "condition", "note")
 FIELDS = [
@@ -602,7 +603,7 @@ class TestBadInput:
         manifest=st.dictionaries(st.sampled_from(KEYS), ANYTHING),
         fields=st.dictionaries(st.sampled_from(FIELDS), ANYTHING),
     )
-    @hypothesis_settings(max_examples=150, deadline=None)
+    @hypothesis_settings(max_examples=examples(50))
     def test_whatever_stands_there_the_import_goes_on(self, tmp_path_factory, manifest, fields):
         items = [pkginfo("Other", "1.0", PROD), {**pkginfo("Firefox", "1.0", PROD), **fields}]
         manifests = {"odd": manifest, "site": device(managed_installs=["Other", "Firefox"], included_manifests=["odd"])}
@@ -612,7 +613,7 @@ class TestBadInput:
         assert report.as_json(found)["mapped"] == len(found.entries)
 
     @given(data=st.data(), form=st.sampled_from([plistlib.FMT_BINARY, plistlib.FMT_XML]))
-    @hypothesis_settings(max_examples=150, deadline=None)
+    @hypothesis_settings(max_examples=examples(50))
     def test_a_damaged_plist_never_stops_the_import(self, tmp_path_factory, data, form):
         repo = small(tmp_path_factory.mktemp("damaged"), {"site": device(managed_installs=["Firefox"])})
         content = bytearray(plistlib.dumps(builder.MANIFESTS["site_default"], fmt=form))
