@@ -334,7 +334,7 @@ def test_on_a_terminal_there_is_a_bar_with_speed_and_time_left(house):
 
 
 def test_elsewhere_there_are_plain_lines(house, here):
-    path = house.widget(content=os.urandom(40_000_000))
+    path = house.widget(content=os.urandom(10_000_000))
     ran = here("-p", path)
     lines = [line for line in ran.stderr.splitlines() if line.startswith("upload of Widget-1.0.pkg:")]
     assert len(lines) == 10

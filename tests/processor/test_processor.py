@@ -22,6 +22,7 @@ def tenant(tmp_path, monkeypatch):
     with RehearsalTenant(tmp_path / "tenant") as tenant:
         for name in ("SLACK_TOKEN", "KANDJI_TOKEN_NAME", "ENV_KEYSTORE"):
             monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("PATH", "/nowhere")  # without zsh; what audit scripts do is tried in `tests/audit`
         monkeypatch.setenv("KANDJI_API_URL", tenant.url)
         monkeypatch.setenv("KANDJI_TOKEN", tenant.token)
         monkeypatch.setenv("KANDJI_UPLOADER_DIR", str(tmp_path / "config"))

@@ -63,6 +63,6 @@ def names_in(said: str) -> set[str]:
 
 
 def start(folder: Path, tenant: RehearsalTenant, run: str) -> subprocess.Popen[str]:
-    environ = {"PATH": os.environ["PATH"], "SLACK_TOKEN": tenant.webhook_url, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environ = {"PATH": "/nowhere", "SLACK_TOKEN": tenant.webhook_url, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", RUN, str(folder / "state"), *(f"{run}{letter}" for letter in "cdefgh")]
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)

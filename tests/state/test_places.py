@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -233,7 +232,7 @@ def test_a_run_goes_on_with_what_a_former_version_remembered(world, tmp_path):
     before = {**environ_of(tenant, folder), "KANDJI_UPLOADER_STATE_DIR": str(config / "state")}
     words = [sys.executable, "-m", "kandji_uploader", "-p", str(app_pkg(tmp_path / "W.pkg", version="1")), "-n", "W"]
     words += ["--enforcement", "install_once"]  # so that no script is tried, which takes its time
-    env = {**before, "PATH": os.environ["PATH"], "PYTHONPATH": str(stranger.ROOT / "shared")}
+    env = {**before, "PATH": "/nowhere", "PYTHONPATH": str(stranger.ROOT / "shared")}
     subprocess.run(words, env=env, check=True, capture_output=True)
     del env["KANDJI_UPLOADER_STATE_DIR"]
     subprocess.run([*words, "-y"], env=env, check=True, capture_output=True)

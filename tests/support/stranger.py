@@ -14,7 +14,7 @@ _WITHOUT_POWERS = (shutil.which("setpriv"), "--bounding-set=-all", "--inh-caps=-
 
 def run(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command line; a folder without permissions is closed to it as one of another user is."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "PYTHONUTF8": "1", **environ}
+    env = {"PATH": "/nowhere", "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "PYTHONUTF8": "1", **environ}
     return subprocess.run(
         [*_WITHOUT_POWERS, sys.executable, "-m", "kandji_uploader", *map(str, words)],
         env=env,
