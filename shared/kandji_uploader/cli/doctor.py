@@ -31,7 +31,6 @@ CODES = {
     "permissions": "permission",
     "clock": "clock",
     "pending": "pending",
-    "Slack": "credential",
     "Python": "package_missing",
     "state": "state",
     "zsh": "tool_missing",
