@@ -55,6 +55,7 @@ NOT_HERE = {
     r"autopkg run": "AutoPkg's recipes download; tests/e2e runs AutoPkg with recipes of its own",
     r"docker compose|docker run": "Docker; tests/schedule/test_container.py builds the image where there is a builder",
     r"dask (scheduler|worker)": "several machines; tests/tenants/test_publish.py has workers of Dask",
+    r"security ": "a Mac's keychain; tests/settings/test_credentials.py reads one of its own",
     r"kandji-uploader uninstall": "it asks on a terminal; tests/cli/test_leaving.py",
     r"\.venv-kandji/": "in the environment that the line before makes",
 }

@@ -533,7 +533,7 @@ def test_a_category_matters_only_where_it_was_given_and_the_app_is_in_self_servi
     assert plan(live(), of=target(category="Productivity")).action is Action.UNCHANGED
     assert plan(self_service(category="c-prod")).action is Action.UNCHANGED
     changed = plan(self_service(), of=target(category="Productivity"))
-    told = "found by name; only self_service_category_id differ"
+    told = "found by name; only self_service_category_id differs"
     assert (changed.fields, changed.reason) == ({"self_service_category_id": "c-prod"}, told)
 
 

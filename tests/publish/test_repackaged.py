@@ -99,7 +99,7 @@ def test_a_setting_that_differs_is_repaired_without_an_upload(house):
     keys = {**PROD, "custom_app.restart": True}
     outcome = only(night(house, 1, keys))
     assert (outcome.action, outcome.changes) == (Action.UPDATE, ("restart",))
-    assert outcome.reason == "only repackaged; only restart differ"
+    assert outcome.reason == "only repackaged; only restart differs"
     assert [line.split("/")[0] for line in house.writes()] == ["PATCH library"]
     assert only(night(house, 2, keys)).action is Action.UNCHANGED
 

@@ -386,7 +386,8 @@ def _update(target: Target, app: CustomApp, why: str, plan_input: PlanInput) -> 
     if same_file and not fields and not assign:
         return TargetPlan(target, Action.UNCHANGED, why, app=app, enforcement=enforcement, warnings=warnings)
     differing = (*fields, *(("blueprints",) if assign else ()))
-    changed = "the installer differs" if not same_file else f"only {', '.join(differing)} differ"
+    one = "s" if differing == (*fields,)[:1] else ""
+    changed = "the installer differs" if not same_file else f"only {', '.join(differing)} differ{one}"
     return TargetPlan(
         target,
         Action.UPDATE,
