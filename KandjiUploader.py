@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "302835a94033e9ebf86ec8a6410ad44982c1a3cca3c4e805d3402e6e01a6bd57"
+_SEAL = "7c70db9151d31f41cc7520e14a9d8d721ce385b5e0c193dc7fd59d5ef390ed8e"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

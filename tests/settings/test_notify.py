@@ -11,6 +11,13 @@ from kandji_uploader.settings.showing import explain
 
 SECRET = "https://example.webhook.office.com/webhookb2/s3cret"
 
+WORDS = ("all", "failed", "promoted")
+HEARD = "all, failed or promoted, or a list of these"
+NO_ADDRESS = (
+    "url (not shown) must be an address such as mailto://... or https://..., or the name under which the environment "
+    "or keychain keeps one, such as TEAMS_URL"
+)
+
 
 def settled(notify, **environ):
     given = {"kandji.api_url": "acme.api.kandji.io", "notify": notify}
@@ -18,27 +25,44 @@ def settled(notify, **environ):
 
 
 def test_an_entry_is_a_name_or_an_address_and_hears_of_all_unless_it_says_otherwise():
-    people = settled([{"url": "MAIL_URL", "on": "failed, promoted"}, {"url": SECRET}]).notify
-    assert [str(each) for each in people] == ["MAIL_URL (failed, promoted)", "notify 2 (https) (all)"]
+    people = settled(
+        [
+            {"url": "MAIL_URL", "on": "failed, promoted"},
+            {"url": f" {SECRET} "},
+            {"url": "MAILTO://a:25", "on": [*WORDS]},
+        ]
+    ).notify
+    assert [str(each) for each in people] == [
+        "MAIL_URL (failed, promoted)",
+        "notify 2 (https) (all)",
+        "notify 3 (mailto) (all, failed, promoted)",
+    ]
+    assert people[1].url.reveal() == SECRET
+    assert (people[0].secret, people[1].secret) == ("MAIL_URL", "")
 
 
 @pytest.mark.parametrize(
     ("notify", "told"),
     [
         ("MAIL_URL", "notify: must be a list; write each as `- url: NAME`"),
-        (["MAIL_URL"], "entry 1 must be a mapping"),
-        ([{"url": "A"}, {"url": SECRET, "onn": "failed"}], "entry 2 has a key that is not known; known are url and on"),
-        ([{"url": "A", "on": "sometimes"}], "entry 1: on is 'sometimes': must be all, failed or promoted"),
-        ([{"url": "A", "on": []}], "entry 1: on is a list: must be all, failed or promoted"),
-        ([{"on": "all"}], "entry 1: url (not shown) must be an address"),
-        ([{"url": "s3cret of mine"}], "entry 1: url (not shown) must be an address"),
-        ([{"url": "A"}, {"url": "A", "on": "failed"}], "names A twice"),
+        (SECRET, "notify: must be a list; write each as `- url: NAME`"),
+        (["MAIL_URL"], "notify: entry 1 must be a mapping; write it as `- url: NAME`"),
+        (
+            [{"url": "A"}, {"url": SECRET, "onn": "failed"}],
+            "notify: entry 2 has a key that is not known; known are url and on",
+        ),
+        ([{"url": "A", "on": "sometimes"}], "notify: entry 1: on is 'sometimes': must be " + HEARD),
+        ([{"url": "A", "on": []}], "notify: entry 1: on is a list: must be " + HEARD),
+        ([{"on": "all"}], "notify: entry 1: " + NO_ADDRESS),
+        ([{"url": ["s3cret"]}], "notify: entry 1: " + NO_ADDRESS),
+        ([{"url": "s3cret of mine"}], "notify: entry 1: " + NO_ADDRESS),
+        ([{"url": "A"}, {"url": "A", "on": "failed"}], "notify: names A twice; put all that it hears of into one `on`"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_done_and_without_the_address(notify, told):
     with pytest.raises(SettingsError) as caught:
         settled(notify)
-    assert told in str(caught.value)
+    assert str(caught.value) == f"config: {told}"
     assert "s3cret" not in str(caught.value)
 
 

@@ -424,3 +424,40 @@ def test_the_name_that_comes_out_of_an_apps_own_is_held_to_it_too(house):
     settled = house.settle({})
     with pytest.raises(SettingsError, match=r"U\+200E \(LEFT-TO-RIGHT MARK\)"):
         settings.new_app_name(settled, "\u200eWhatsApp")
+
+
+TEAM = "must be a Team ID (ten letters and digits, such as 43AQ936H96) or "
+
+
+@pytest.mark.parametrize(
+    ("given", "teams"),
+    [
+        (" 43aq936h96 ,Apple, 43AQ936H96", ("43AQ936H96", "apple")),
+        (["APPLE"], ("apple",)),
+        (("1234567890", 1234567890), ("1234567890",)),
+    ],
+)
+def test_team_ids_are_told_apart_whatever_their_case(house, given, teams):
+    assert house.settle({"expected_team_id": given}).expected_team_id == teams
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "told"),
+    [
+        ("expected_team_id", {}, "must be a Team ID, or a list of Team IDs"),
+        ("expected_team_id", [], "must be a Team ID, or a list of Team IDs"),
+        ("expected_team_id", "unsigned", TEAM + "apple"),
+        ("expected_team_id", [True], TEAM + "apple"),
+        ("expected_team_id", "43AQ936H9", TEAM + "apple"),
+        ("allow_signer_change", "43AQ936H96,ABCDE12345", TEAM + "apple or unsigned"),
+    ],
+)
+def test_what_is_no_team_id_is_told_with_what_is(house, key, given, told):
+    assert house.problem({key: given}) == f"the caller: {key} is {shown(given)}: {told}"
+
+
+def test_a_change_of_the_signer_is_allowed_to_one_team_to_apple_or_to_nobody(house):
+    allowed = [
+        house.settle({"allow_signer_change": word}).allow_signer_change for word in ("apple", "Unsigned", "a" * 10)
+    ]
+    assert allowed == ["apple", "unsigned", "A" * 10]

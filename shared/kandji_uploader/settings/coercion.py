@@ -233,7 +233,7 @@ def _called(number: int, which: str, url: object, on: tuple[str, ...]) -> Listen
     if is_address(text):
         scheme = text.partition(":")[0].lower()
         return Listener(f"notify {number} ({scheme})", on, url=Secret(text, "config file"))
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text, re.ASCII):
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text):
         raise UnfitError(
             f"{which}: url (not shown) must be an address such as mailto://... or https://..., or the name under which "
             "the environment or keychain keeps one, such as TEAMS_URL",
@@ -278,7 +278,7 @@ def new_signer(value: object) -> str:
 
 
 def _team_id(value: object, words: tuple[str, ...]) -> str:
-    found = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    found = str(value).strip()
     if found.lower() in words:
         return found.lower()
     if not _TEAM.fullmatch(found.upper()):
