@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import plistlib
 import re
 import subprocess
@@ -22,6 +21,7 @@ from kandji_uploader.rehearsal import RehearsalTenant
 from tests.support import sealed
 from tests.support.autopkg_host import AutoPkg, lend_packages
 from tests.support.cask_server import cask_server
+from tests.support.programs import without_zsh
 from tests.support.schemas import check_kubernetes, load, problems
 from tests.support.workflow import Runner
 
@@ -178,7 +178,7 @@ def test_the_cron_job_fits_kubernetes_and_publishes_what_lies_in_its_volume(tmp_
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m kandji_uploader "$@"\n')
     program.chmod(0o755)
     environ = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PATH": f"{tmp_path}:{without_zsh()}",
         "PYTHONPATH": str(EXAMPLES.parent / "shared"),
         "KANDJI_UPLOADER_DIR": str(mounts["/data"]),
         "KANDJI_UPLOADER_MOUNT": str(mounts["/config"]),

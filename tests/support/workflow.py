@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 import yaml
 
 from tests.support import sealed
+from tests.support.programs import without_zsh
 
 ROOT = Path(__file__).parents[2]
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
@@ -118,7 +118,7 @@ class Runner:
             return None
         environ = {
             "HOME": str(place / "home"),
-            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "PATH": f"{self.bin}:{without_zsh()}",
             "PYTHONPATH": str(self.packages or ""),
             "XDG_CACHE_HOME": str(sealed.caches()),
             "STAND_INS": str(self.stand_ins),
