@@ -129,7 +129,7 @@ def test_what_is_processed_for_too_long_is_finished_by_the_next_run_without_uplo
     scene.tenant.configure(processing_seconds=3600)
     started = time.monotonic()
     result = scene.run()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 30, "it would have taken an hour"
     for outcome in result.outcomes:
         assert outcome.action is Action.FAILED
         assert "What was uploaded is kept: the next run goes on from there without uploading again" in outcome.error

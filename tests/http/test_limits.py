@@ -86,7 +86,7 @@ def test_an_answer_that_never_ends_is_given_up_and_not_asked_for_again(talk):
     with a_server(talk) as (url, asked):
         with pytest.raises(EndlessAnswerError, match=r"had not ended after 1 seconds|larger than 1 MiB"):
             the_tenant(url)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 20, "it would never have ended"
         assert len(asked) == 1
 
 
