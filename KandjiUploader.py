@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "7c70db9151d31f41cc7520e14a9d8d721ce385b5e0c193dc7fd59d5ef390ed8e"
+_SEAL = "40a9f4ed01aac0ffabac39eeb38cec53b73ba8d79a70e59fbbb48529b0c02676"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -255,6 +255,19 @@ def test_output_that_cannot_be_written_is_no_traceback_and_stops_no_publish(hous
     assert house.names() == ["Other", "Widget"]
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["where"], ["doctor"], ["config", "--json"]], ids=" ".join)
+def test_output_that_cannot_be_written_is_no_defect_of_ours(house, words, unbuffered):
+    environ = {**house.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as nowhere:
+        ran = subprocess.run(
+            [*COMMAND, *words], env=environ, stdout=nowhere, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ran.returncode == 1
+    assert "what it printed could not be written (No space left on device); make room there" in ran.stderr
+    assert "defect" not in ran.stderr
+
+
 def test_the_progress_of_an_upload_that_cannot_be_shown_stops_no_publish(house):
     """The lines of it alone: what is said before it has found the disk with room."""
     console = Console()

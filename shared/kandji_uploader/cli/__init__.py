@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -83,6 +84,9 @@ _LISTS = (
 APP_NAMES = "custom-apps"
 """The file of the state folder that holds the names of the tenant's apps, for the completion of the shells."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What is wrong with the disk, or the terminal, that standard output goes to."""
+
 _NEEDS_TOKEN = (*_LOGGED, "status")
 
 _HELP, _VERSION, _SETUP = ("-h", "--help", "help"), ("-v", "--version"), ("-S", "--setup")
@@ -114,10 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     documents.expect()
     with sigterm_as_ctrl_c() as stop:
         try:
-            try:
-                code = _run(words)
-            finally:  # argparse ends the process when it has printed its help
-                _flush()
+            code = _run_and_flush(words)
         except (KeyboardInterrupt, InterruptedRunError) as stopped:
             known = isinstance(stopped, InterruptedRunError)
             if sys.stderr.isatty():
@@ -148,6 +149,17 @@ def whole_parser() -> argparse.ArgumentParser:
         _module(name).configure(parser)
         screen.configure(parser)
     return whole
+
+
+def _run_and_flush(words: list[str]) -> int:
+    try:
+        return _run(words)
+    except OSError as problem:  # of a `print`: what reads and writes files tells its failures by classes of ours
+        if problem.errno not in _FULL:
+            raise
+        raise _unwritten(problem) from None
+    finally:  # argparse ends the process when it has printed its help
+        _flush()
 
 
 def _run(words: list[str]) -> int:
@@ -269,11 +281,13 @@ def _flush() -> None:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it at its end, too
-        reason = problem.strerror or type(problem).__name__
-        raise KandjiUploaderError(
-            f"the command came to its end, but what it printed could not be written ({reason}); make room there"
-        ) from None
+        raise _unwritten(problem) from None
+
+
+def _unwritten(problem: OSError) -> KandjiUploaderError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it at its end, too
+    reason = problem.strerror or type(problem).__name__
+    return KandjiUploaderError(f"what it printed could not be written ({reason}); make room there, and run it again")
 
 
 def _failed(code: str, text: str, program: str = PROGRAM) -> int:
