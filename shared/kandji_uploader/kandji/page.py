@@ -14,6 +14,8 @@ from collections.abc import Callable
 # Up to what follows, so that no white space is left before it where a block ends in between.
 _BEGIN = re.compile(r'"results"\s*:\s*\[\s*(?=\S)')
 _AFTER_ROW = re.compile(r"\s*[,\]]\s*(?=\S)")
+_AT_ONCE = 1 << 18
+"""Characters with which rows are looked for: of rows of 40 KB, the last one there is looked through in vain."""
 _DECODE = json.JSONDecoder().raw_decode
 
 
@@ -29,7 +31,7 @@ class Page:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._kept: list[str] = []
         self._text = ""
-        self._enough = 0
+        self._enough = _AT_ONCE
         self._begun = self._over = False
 
     def feed(self, block: bytes) -> None:
@@ -37,7 +39,8 @@ class Page:
         self._text += self._decoder.decode(block)
         if len(self._text) >= self._enough:
             self._take_rows()
-            self._enough = 2 * len(self._text)  # A row that has not come whole is not tried again with each block.
+            # A row that has not come whole is not tried again with each block.
+            self._enough = max(2 * len(self._text), _AT_ONCE)
 
     def end(self) -> str:
         """All but the rows, each of which is a 0 there; so it is JSON if the page was."""

@@ -113,19 +113,12 @@ class Answer:
 
     def is_plain(self, text: str) -> bool:
         """Whether every text of this JSON stands in it as it is, and none holds the token or half of a character."""
-        spelt = self._spelt
-        return bool(spelt) and text.isascii() and "\\u" not in text and spelt not in text
+        return "\\" not in text and text.isascii() and self.token.reveal() not in text
 
     @cached_property
     def plain(self) -> bool:
         """What `is_plain` says of its own text."""
         return self.is_plain(self.text)
-
-    @cached_property
-    def _spelt(self) -> str:
-        """The token, if JSON can spell it only as it is or by numbers; looked at once, not for each row of a list."""
-        token = self.token.reveal()
-        return token if token.isascii() and token.replace("-", "").isalnum() else ""
 
 
 Take = Callable[[Answer, str, object], Any]
