@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "40a9f4ed01aac0ffabac39eeb38cec53b73ba8d79a70e59fbbb48529b0c02676"
+_SEAL = "daf64e68e2a50a0766af1530ea5c0daa0af87f096e008231cee071a1cf5f79fe"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"
