@@ -51,7 +51,7 @@ def test_the_function_of_the_page_may_be_called_again_and_raises_what_failed(aro
     path = str(around.folder / "App.pkg")
     assert [one("acme"), one("acme")] == [{path: "succeeded"}, {path: "skipped"}]
     around.tenants["globex"].faults.add("GET", "**", kind="status", code=401, nth="every")
-    with pytest.raises(RuntimeError, match=r"globex: .*App.pkg: .*the API token was not accepted"):
+    with pytest.raises(RuntimeError, match=rf"^globex: {path}: failed: .*the API token was not accepted"):
         one("globex")
 
 
