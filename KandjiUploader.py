@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "daf64e68e2a50a0766af1530ea5c0daa0af87f096e008231cee071a1cf5f79fe"
+_SEAL = "d15e4d428aaf8b640a3a38b67c5f35007a7c192fd99a4df9ed5e36708ddb9130"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

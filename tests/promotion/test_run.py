@@ -720,6 +720,34 @@ def test_an_edit_of_prod_between_deciding_and_writing_is_not_run_over(world: Wor
     assert world.tenant.app(PROD)["file_key"] == other["file_key"]
 
 
+@pytest.mark.parametrize("what", ["halted", "rolled_back"])
+def test_what_another_machine_stops_while_this_one_promotes_it_does_not_move(world: World, what: str) -> None:
+    """Between the list of this run and its write, which are a quarter of an hour apart in an AutoPkg run."""
+    in_production(world)
+    world.publish("1.1")
+    world.wait(5)
+    world.macs(passed=4)
+
+    def say(text: str) -> None:
+        if text.startswith(f"{PROD}: update"):
+            app = world.tenant.app(TEST)
+            ledger = releases.from_notes(audit.read(app["audit_script"]).notes)
+            assert ledger.current is not None
+            halt = releases.Halt(ledger.current, "9 of 10 Macs in ERROR", world.now.timestamp())
+            stopped = {
+                "halted": replace(ledger, halted=halt),
+                "rolled_back": replace(ledger, rolled_back=ledger.current),
+            }
+            script = audit.with_notes(app["audit_script"], releases.to_notes(stopped[what]))
+            world.tenant.edit(app["id"], audit_script=script)
+
+    installer = firefox(world.folder, "1.1")
+    keys = {"custom_app": {"prod_name": PROD, "test_name": TEST, **world.keys}}
+    result = flow.run(Request(installer.path, keys=keys), replace(world.host, say=say), installer)
+    assert "1.1 was halted or rolled back in 'Firefox (Test)' at this moment. Run again" in world.prod(result).error
+    assert world.enforced(PROD) == "1.0"
+
+
 # The service
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from kandji_uploader._util import version
 from kandji_uploader.audit import script as audit
+from kandji_uploader.errors import TargetError
 from kandji_uploader.models import (
     Action,
     Candidate,
@@ -75,7 +76,13 @@ def promote(
     step = _next_step(hop, plan_input, context)
     gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
     urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
-    job = Job(Path(step.plan_input.installer.name), f"promoted from {test.name}{urgent}", gone)
+    source, release = plan_input.matches[test.stage].app, step.decision.release
+    job = Job(
+        Path(step.plan_input.installer.name),
+        f"promoted from {test.name}{urgent}",
+        gone,
+        check_unchanged=lambda: _check_source(source, release, context),
+    )
     waits = plan.later(plan_input)  # Further Macs get nothing then, either.
     found = step.plan if waits else plan.with_missing_blueprints(step.plan, plan_input.tenant)
     (outcome,), _ = carry_out((found,), step.plan_input, context, host, job)
@@ -86,6 +93,21 @@ def promote(
     # As in a publish, all rings but the last one are for testing.
     stage = Stage.TEST if hop.onward else Stage.PROD
     return replace(outcome, stage=stage, candidates=step.candidates), step
+
+
+def _check_source(source: CustomApp | None, release: Release | None, context: RunContext) -> None:
+    """Raise TargetError where another machine has halted or rolled back a release since this one has read its app.
+
+    The list of an AutoPkg run is believed for a quarter of an hour.
+    """
+    if source is None or release is None:
+        return
+    there = plan.ledger(context.tenant.client.get_custom_app(source.id), {})
+    stopped = [row for row in there.former if row.halted]
+    stopped += [there.halted.release] if there.halted else []
+    stopped += [there.rolled_back] if there.rolled_back else []
+    if any(row.is_also(release) for row in stopped):
+        raise TargetError(f"{release} was halted or rolled back in {source.name!r} at this moment. Run again")
 
 
 def outlook(hop: Hop, context: RunContext) -> tuple[tuple[Release, Decision], ...]:
