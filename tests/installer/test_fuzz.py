@@ -46,7 +46,7 @@ EXAMPLES = int(os.environ.get("KANDJI_FUZZ_EXAMPLES", "40"))
 EVERY = max(10, 120 * 97 // EXAMPLES)
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Duplicate name")]
 many = settings(
-    max_examples=EXAMPLES, deadline=5000, suppress_health_check=list(HealthCheck), database=None, print_blob=True
+    max_examples=EXAMPLES, deadline=30_000, suppress_health_check=list(HealthCheck), database=None, print_blob=True
 )
 
 numbers = st.one_of(st.integers(-5, 2**65), st.sampled_from(["", "x", "1e9", "-0", "٣", "9" * 30, " 5 "]))
