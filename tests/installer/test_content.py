@@ -369,17 +369,17 @@ def test_a_file_beside_the_app_that_cannot_be_read_is_nothing_to_its_signature()
     data = zipped(
         [*app(folder=".", plist=plist, signed=True), code, ("big", FILE, b"bytes" * 99)], method=zipfile.ZIP_STORED
     )
-    data = data.replace(b"bytesbytes", b"xxxxxxxxxx", 1).replace(b"big", b"b\xff\xff", 1)
-    damaged = bytearray(data)
-    at = data.rindex(b"PK\1\2", 0, data.rindex(b"big"))
-    damaged[at + 10] = 99  # its compression, in the directory
+    damaged = bytearray(data.replace(b"bytesbytes", b"xxxxxxxxxx", 1))
+    # Its compression, in its header and in the directory.
+    for kind, place, name in ((b"PK\3\4", 8, data.index(b"big")), (b"PK\1\2", 10, data.rindex(b"big"))):
+        damaged[data.rindex(kind, 0, name) + place] = 99
     archive = Zip(io.BytesIO(bytes(damaged)), len(damaged))
     gathered = content.ContainerContent(archive, InstallType.ZIP, len(damaged))
     looked = signature.of_contents(
         archive, read_contents(archive, Wish()), Wish(), developer_id("app").root, content=gathered
     )
     assert str(looked) == "signed by Jane Doe (ABCDE12345)"
-    assert gathered.finish().why.startswith("big: its header says otherwise")
+    assert gathered.finish().why.startswith("big: it is compressed by method 99")
 
 
 def test_a_disk_image_is_known_by_what_is_on_its_volume():
