@@ -146,7 +146,10 @@ def test_a_name_that_no_map_knows_is_told_with_those_that_are(world: World) -> N
     done = command(world, "promote", "Firefix")
     assert done.returncode == Exit.SETTINGS
     assert "did you mean 'Firefox'?" in done.stderr
-    with pytest.raises(TargetError, match="no entry of recipe_map or package_map holds `promotion`"):
+    text = "no entry of recipe_map or package_map holds `promotion`"
+    with pytest.raises(TargetError, match=f"^Firefix, Nope: {text}"):
+        promote.chosen((), ("Firefix", "Nope"))
+    with pytest.raises(TargetError, match=f"^{text}"):
         promote.chosen((), ())
 
 

@@ -161,8 +161,9 @@ def asked_for(
 def chosen(known: Sequence[Pair], names: Sequence[str]) -> tuple[Pair, ...]:
     """The pairs of these names; all of them where no name is given. Raises TargetError as `asked_for`."""
     if not known:
+        asked = f"{', '.join(names)}: " if names else ""
         raise TargetError(
-            "no entry of recipe_map or package_map holds `promotion` or `rings` (or the maps are not in use: "
+            f"{asked}no entry of recipe_map or package_map holds `promotion` or `rings` (or the maps are not in use: "
             "use_recipe_map, use_package_map). Name the pair with --test and --prod"
         )
     for name in names:
