@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["KandjiUploader"]
 
 # The SHA-256 of SHA256SUMS beside this file, which names every file of the library; `make seal` writes both.
-_SEAL = "9a50f68ffad97c9013b8b6f68cf4084af8f05ae9b051a00d29fd4f2c9cdb8ea3"
+_SEAL = "2a76985b62c2dca07c09f92fec9519fd850a37727b208f498a7c5876b2736019"
 _LIST = "SHA256SUMS"
 _FOLDERS = ("shared", "audit", "requirements")
 _PACKAGE = "kandji_uploader"

@@ -37,8 +37,9 @@ def test_an_entry_is_a_name_or_an_address_and_hears_of_all_unless_it_says_otherw
         "notify 2 (https) (all)",
         "notify 3 (mailto) (all, failed, promoted)",
     ]
-    assert people[1].url.reveal() == SECRET
+    assert (people[1].url.reveal(), people[1].url.origin) == (SECRET, "config file")
     assert (people[0].secret, people[1].secret) == ("MAIL_URL", "")
+    assert settled([{"url": "mail.url-2"}]).notify[0].secret == "mail.url-2"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ def test_an_entry_is_a_name_or_an_address_and_hears_of_all_unless_it_says_otherw
             "notify: entry 2 has a key that is not known; known are url and on",
         ),
         ([{"url": "A", "on": "sometimes"}], "notify: entry 1: on is 'sometimes': must be " + HEARD),
+        ([{"url": "A", "on": 5}], "notify: entry 1: on is 5: must be " + HEARD),
         ([{"url": "A", "on": []}], "notify: entry 1: on is a list: must be " + HEARD),
         ([{"on": "all"}], "notify: entry 1: " + NO_ADDRESS),
         ([{"url": ["s3cret"]}], "notify: entry 1: " + NO_ADDRESS),

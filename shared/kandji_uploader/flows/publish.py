@@ -28,7 +28,7 @@ from kandji_uploader.publish.create import look_again
 from kandji_uploader.publish.plan import PlanInput, TargetPlan, make_plan
 from kandji_uploader.publish.refresh import refresh, renewed
 from kandji_uploader.publish.request import Host, Request, as_pending, claim
-from kandji_uploader.publish.resolve import resolve_settings, resolve_targets, resolve_tenants
+from kandji_uploader.publish.resolve import ladder_of, resolve_settings, resolve_targets, resolve_tenants
 from kandji_uploader.publish.sources import OnDisk, Source
 from kandji_uploader.publish.targets import Hop, hops
 from kandji_uploader.state import digests_of, store_of
@@ -60,10 +60,11 @@ def run(request: Request, host: Host | None = None, source: Source | None = None
 
 
 def _run(request: Request, source: Source, host: Host) -> RunResult:
-    tenants = resolve_tenants(request, source, host)
+    ladder = ladder_of(request, host)
+    tenants = resolve_tenants(ladder, request, source)
+    settings = resolve_settings(ladder.at(tenants[0]) if tenants else ladder, request, source, host)
     if tenants:
-        return _at_each(tenants, request, source, host)
-    settings = resolve_settings(request, source, host)
+        return _at_each(tenants, request, settings, source, host)
     if settings.publish_to and request.by_autopkg:
         from kandji_uploader.publish import manifests
 
@@ -77,9 +78,8 @@ def _run(request: Request, source: Source, host: Host) -> RunResult:
     return result
 
 
-def _at_each(tenants: Sequence[Tenant], request: Request, source: Source, host: Host) -> RunResult:
-    """Publish at each tenant. The installer is read and hashed once for all of them."""
-    settings = resolve_settings(request, source, replace(host, tenant=tenants[0]))
+def _at_each(tenants: Sequence[Tenant], request: Request, settings: Settings, source: Source, host: Host) -> RunResult:
+    """Publish at each tenant. The installer is read once for all of them, with the settings of the first one."""
     source.kind()
     digests = digests_of(settings)
     with source.reading_ahead(digests):

@@ -74,15 +74,7 @@ def promote(
     if not matches and look_again(plan_input, context, host.say):
         plan_input = _look_up_both(test, prod, context)
     step = _next_step(hop, plan_input, context)
-    gone = f"the file of version {step.decision.release} is no longer in Kandji; publish it to the test app again"
-    urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
-    source, release = plan_input.matches[test.stage].app, step.decision.release
-    job = Job(
-        Path(step.plan_input.installer.name),
-        f"promoted from {test.name}{urgent}",
-        gone,
-        check_unchanged=lambda: _check_source(source, release, context),
-    )
+    job = _job(test.name, plan_input.matches[test.stage].app, step, context)
     waits = plan.later(plan_input)  # Further Macs get nothing then, either.
     found = step.plan if waits else plan.with_missing_blueprints(step.plan, plan_input.tenant)
     (outcome,), _ = carry_out((found,), step.plan_input, context, host, job)
@@ -93,6 +85,18 @@ def promote(
     # As in a publish, all rings but the last one are for testing.
     stage = Stage.TEST if hop.onward else Stage.PROD
     return replace(outcome, stage=stage, candidates=step.candidates), step
+
+
+def _job(name: str, source: CustomApp | None, step: Step, context: RunContext) -> Job:
+    """What the promotion says of itself, and looks at right before it writes; from the app of that name."""
+    release = step.decision.release
+    urgent = f", urgent: {context.settings.urgent}" if context.settings.urgent else ""
+    return Job(
+        Path(step.plan_input.installer.name),
+        f"promoted from {name}{urgent}",
+        f"the file of version {release} is no longer in Kandji; publish it to the test app again",
+        check_unchanged=lambda: _check_source(source, release, context),
+    )
 
 
 def _check_source(source: CustomApp | None, release: Release | None, context: RunContext) -> None:

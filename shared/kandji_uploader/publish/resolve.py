@@ -17,13 +17,18 @@ from kandji_uploader.settings import Ladder
 from kandji_uploader.settings import load as load_settings
 
 
-def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
+def resolve_settings(ladder: Ladder, request: Request, source: Source, host: Host) -> Settings:
     """The settings of a run; the installer is read only if a package map is to be asked about it.
+
+    Args:
+        ladder: what `ladder_of` says of this request and host.
+        request: who asked, and for what.
+        source: the installer.
+        host: who hears the warnings.
 
     Raises:
         SettingsError: all problems of all sources together.
     """
-    ladder = ladder_of(request, host)
     settings = ladder.settle(_identifiers(ladder, request, source))
     for warning in settings.warnings:
         host.warn(warning)
@@ -38,11 +43,12 @@ def resolve_settings(request: Request, source: Source, host: Host) -> Settings:
     return settings
 
 
-def resolve_tenants(request: Request, source: Source, host: Host) -> tuple[Tenant, ...]:
-    """The tenants that are named; none for the one of the settings, or of the request. Raises as `resolve_settings`."""
-    if host.tenant is not None:
-        return ()
-    ladder = ladder_of(request, host)
+def resolve_tenants(ladder: Ladder, request: Request, source: Source) -> tuple[Tenant, ...]:
+    """The tenants that are named; none for the one of the settings, or of the host. Arguments as `resolve_settings`.
+
+    Raises:
+        SettingsError: one that is named is not in tenants.yaml.
+    """
     return ladder.tenants(_identifiers(ladder, request, source))
 
 
@@ -143,8 +149,10 @@ def app_names(request: Request, host: Host) -> tuple[str, ...]:
     """
     quiet = replace(host, say=lambda _: None, warn=lambda _: None)
     source = OnDisk(request.path, request.given, quiet.warn)
-    tenants = resolve_tenants(request, source, quiet)
-    quiet = replace(quiet, tenant=tenants[0]) if tenants else quiet
-    settings = resolve_settings(request, source, quiet)
+    ladder = ladder_of(request, quiet)
+    tenants = resolve_tenants(ladder, request, source)
+    if tenants:
+        ladder = ladder.at(tenants[0])
+    settings = resolve_settings(ladder, request, source, quiet)
     name = custom_app_name(request.given, _facts_for_a_name(request, settings, source), source.path.name)
     return tuple(target.name for target in decide_targets(settings, name, {}, request.given))
