@@ -181,3 +181,7 @@ def test_a_path_in_the_config_file_starts_at_its_folder(house):
     template = house.write("mine.zsh", "#!/bin/zsh\n")
     house.write("config.json", {"audit_template": "mine.zsh"})
     assert house.settle(base=house.folder.parent).audit_template == str(template)
+
+
+def test_what_is_wrong_in_a_config_file_that_is_not_written_yet_is_told_with_its_place(house):
+    assert house.problem(draft="dry_rum: true").startswith(f"{house.folder / 'config.yaml'}: dry_rum")
