@@ -9,6 +9,7 @@
 # make requirements  write the locked versions again (requirements/), from pyproject.toml; needs uv and the network
 # make sbom     build the wheel, and write what it and the image are made of (build/sbom/, CycloneDX)
 # make mutants  small changes of the rules, one at a time: does a test notice? Takes long (tools/mutants.sh)
+# make orchestrators  run what docs/many-machines.md shows for Celery, Prefect and Airflow, with the real ones
 # make bench   the benchmarks; writes docs/performance.md
 # make instructions  count what the hot paths take, with valgrind, and keep it for the tests
 
@@ -34,7 +35,7 @@ PURE = tests/plan tests/report tests/docs/test_house.py tests/docs/test_document
 # Without its bytecode every start of the program, of which the tests make hundreds, would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick test-pure test-quick coverage lint examples docs seal requirements sbom mutants bench instructions clean
+.PHONY: demo test quick test-pure test-quick coverage lint examples docs seal requirements sbom mutants orchestrators bench instructions clean
 
 demo:
 	@tools/venv.sh .venv-demo $(PYTHON) -e .
@@ -85,6 +86,10 @@ mutants:
 	@tools/venv.sh .venv-mutants $(PYTHON) -e . --group dev --group mutants
 	tools/mutants.sh $(MODULES)
 
+orchestrators:
+	@tools/venv.sh .venv-orchestrators $(PYTHON) -e ".[signing]" --group orchestrators
+	.venv-orchestrators/bin/python -m pytest tests/tenants/test_machines_page.py
+
 examples: .venv-ready
 	.venv/bin/kandji-uploader config --example > examples/config.yaml
 	for name in config recipe_map package_map tenants; do \
@@ -123,7 +128,7 @@ sbom: .venv-ready
 	.venv/bin/python tools/sbom.py build/wheel/*.whl
 
 clean:
-	rm -rf .venv .venv310 .venv-demo .venv-docs tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv310 .venv-demo .venv-docs .venv-orchestrators tools/biome/node_modules .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 .PHONY: .venv-ready
 .venv-ready:
