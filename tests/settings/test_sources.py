@@ -133,3 +133,9 @@ def test_a_type_of_enforcement_that_is_given_holds_without_a_warning(house):
 def test_a_value_in_place_of_keys_is_told_with_one_of_them(house):
     told = "must hold keys of its own, such as network.connect_timeout"
     assert house.problem({"network": 5}) == f"the caller: network is 5: {told}"
+
+
+def test_a_key_that_is_filled_in_nowhere_is_found_at_whatever_depth(house):
+    place = house.write("config.json", {"freeze": [{"until": "2027-01-04", "why": "by %WHO%"}]})
+    text = "holds %WHO%, for which there is no value; nothing fills in keys here; write the value out"
+    assert house.problem() == f"{place}: freeze is a list: {text}"
